@@ -1,0 +1,59 @@
+# Two commands: `make up` and `make test`. See README.md.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= python3
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+BASE := $(VENV)/.base-installed
+DEV := $(VENV)/.dev-installed
+CODE := config sessions timesync audit synckairos tests deploy manage.py
+
+.PHONY: help up test slow check format demo requirements clean
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "SyncKairos needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+# --no-deps: the compiled lists are complete; pip then has nothing to resolve.
+$(BASE): requirements/base.txt | $(PY)
+	$(PIP) install --no-deps --require-hashes -r requirements/base.txt
+	@touch $@
+
+$(DEV): requirements/dev.txt $(BASE)
+	$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+up: $(BASE) ## start everything on this machine and print where it is
+	@exec $(PY) deploy/up.py
+
+demo: $(BASE) ## a short game in the terminal, against a stack of its own
+	@exec $(PY) deploy/demo.py
+
+test: $(DEV) ## all tests (a few minutes at most); ARGS='-k name' narrows them
+	$(PY) -m pytest $(ARGS)
+
+slow: $(DEV) ## the long chaos and load runs
+	$(PY) -m pytest -m slow --timeout 600 $(ARGS)
+
+check: $(DEV) ## format, lint, types, imports, migrations, deployment settings
+	$(VENV)/bin/ruff format --check $(CODE)
+	$(VENV)/bin/ruff check $(CODE)
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) deploy/check.py
+
+format: $(DEV) ## rewrite the code in the house's format
+	$(VENV)/bin/ruff check --fix-only $(CODE)
+	$(VENV)/bin/ruff format $(CODE)
+
+requirements: $(DEV) ## compile the pinned lists from the ranges
+	cd requirements && for list in base dev; do \
+	  ../$(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	    --no-emit-index-url --no-emit-find-links -o $$list.txt $$list.in; done
+
+clean: ## forget the virtual environment and the local data
+	rm -rf $(VENV) var

@@ -1,0 +1,34 @@
+"""The clock as plain arithmetic: `decide(state, command, now)` gives a new state and what happened.
+
+No clock is read, no I/O is done, nothing ticks. See docs/clock.md.
+"""
+
+from synckairos.engine.create import create_session, problems
+from synckairos.engine.deadlines import next_deadline
+from synckairos.engine.decide import MAX_PARTICIPANTS, MAX_TIME_MS, Decision, decide, observe
+from synckairos.engine.evolve import evolve, replay
+from synckairos.engine.reading import Reading, read, seat_left_ms
+from synckairos.engine.refusals import Refusal
+from synckairos.engine.state import State
+from synckairos.engine.units import Status, SyncMode, TimeoutAction
+
+__all__ = [
+    "MAX_PARTICIPANTS",
+    "MAX_TIME_MS",
+    "Decision",
+    "Reading",
+    "Refusal",
+    "State",
+    "Status",
+    "SyncMode",
+    "TimeoutAction",
+    "create_session",
+    "decide",
+    "evolve",
+    "next_deadline",
+    "observe",
+    "problems",
+    "read",
+    "replay",
+    "seat_left_ms",
+]

@@ -1,0 +1,124 @@
+"""A new session: the rules that bind its fields together, and its first state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from uuid import UUID
+
+from synckairos.engine.commands import Create
+from synckairos.engine.deadlines import settle
+from synckairos.engine.decide import MAX_PARTICIPANTS, Decision
+from synckairos.engine.events import SessionCreated
+from synckairos.engine.evolve import evolve
+from synckairos.engine.modes import MODES
+from synckairos.engine.modes.base import Problem
+from synckairos.engine.refusals import Problems
+from synckairos.engine.state import NOBODY, Config, Group, Participant
+from synckairos.engine.units import Instant, SyncMode
+
+_MAY_BE_EMPTY = frozenset({SyncMode.GLOBAL, SyncMode.COUNT_UP})
+
+
+def problems(create: Create) -> list[Problem]:
+    """Every rule between fields that a creation breaks, as (field, message)."""
+    mode = MODES[create.sync_mode]
+    found: list[Problem] = []
+    if not create.participants and create.sync_mode not in _MAY_BE_EMPTY:
+        found.append(("participants", f"At least 1 participant is required in {create.sync_mode} mode."))
+    if len(create.participants) > MAX_PARTICIPANTS:
+        found.append(("participants", f"At most {MAX_PARTICIPANTS} participants are allowed."))
+    if create.increment_ms and not mode.has_increment:
+        found.append(("increment_ms", f"An increment has no meaning in {create.sync_mode} mode."))
+    seats = create.participants
+    found += _duplicates("participant_id", [seat.participant_id for seat in seats])
+    found += _duplicates("participant_index", _indexes(create))
+    opener = create.active_participant_id
+    if opener is not None and all(seat.participant_id != opener for seat in seats):
+        found.append(("active_participant_id", "Not one of participants."))
+    return found + mode.problems(create)
+
+
+def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant) -> Decision:
+    """The first state of a session. Raises Problems, naming every broken rule."""
+    found = problems(create)
+    if found:
+        raise Problems(found)
+    participants = _participants(create)
+    opening = next(
+        (i for i, p in enumerate(participants) if p.participant_id == create.active_participant_id),
+        0 if participants else NOBODY,
+    )
+    event = SessionCreated(
+        sequence=1,
+        version=1,
+        at_ms=now,
+        session_id=session_id,
+        epoch=epoch,
+        config=_config(create),
+        participants=participants,
+        groups=_groups(create),
+        opening=opening,
+    )
+    created = evolve(None, event)
+    state, late = settle(created, now, limit=1)
+    return Decision(created, state, (event, *late))
+
+
+def _config(create: Create) -> Config:
+    total_ms = create.total_time_ms
+    return Config(
+        sync_mode=create.sync_mode,
+        total_time_ms=sum(s.total_time_ms for s in create.participants) if total_ms is None else total_ms,
+        time_per_cycle_ms=create.time_per_cycle_ms,
+        increment_ms=create.increment_ms,
+        max_time_ms=create.max_time_ms,
+        auto_advance=create.auto_advance,
+        action_on_timeout=create.action_on_timeout,
+        warning_thresholds_ms=tuple(sorted(set(create.warning_thresholds_ms), reverse=True)),
+        start_at_ms=create.start_at_ms,
+        metadata=create.metadata,
+    )
+
+
+def _indexes(create: Create) -> list[int]:
+    """Each seat's index; a seat without one takes its place in the list."""
+    return [
+        place if seat.participant_index is None else seat.participant_index
+        for place, seat in enumerate(create.participants)
+    ]
+
+
+def _participants(create: Create) -> tuple[Participant, ...]:
+    banks = {group.group_id: group.total_time_ms for group in create.groups}
+    if create.sync_mode is not SyncMode.PER_GROUP:
+        banks = {}
+    seated = [
+        Participant(
+            participant_id=seat.participant_id,
+            participant_index=index,
+            total_time_ms=seat.total_time_ms if seat.group_id is None else banks.get(seat.group_id, seat.total_time_ms),
+            group_id=seat.group_id,
+            user_id=seat.user_id,
+        )
+        for index, seat in zip(_indexes(create), create.participants, strict=True)
+    ]
+    return tuple(sorted(seated, key=lambda p: p.participant_index))
+
+
+def _groups(create: Create) -> tuple[Group, ...]:
+    if create.groups:
+        return tuple(Group(group.group_id, group.total_time_ms) for group in create.groups)
+    if create.sync_mode is not SyncMode.PER_GROUP:
+        return ()
+    banks = {s.group_id: s.total_time_ms for s in create.participants if s.group_id is not None}
+    return tuple(Group(group_id, total_ms) for group_id, total_ms in banks.items())
+
+
+def _duplicates(field: str, values: Sequence[Hashable]) -> list[Problem]:
+    counts = Counter(values)
+    return [
+        (f"participants.{position}.{field}", f"Duplicate {field}.")
+        for position, value in enumerate(values)
+        if counts[value] > 1
+    ]

@@ -1,0 +1,211 @@
+"""`decide(state, command, now)`: the new state and what happened, or a refusal.
+
+Deadlines that are due come first, then the command, then whatever the command made due at that very instant (a clock with
+no time left, say).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from synckairos.engine import commands as cmd
+from synckairos.engine import events as ev
+from synckairos.engine.deadlines import settle, started
+from synckairos.engine.evolve import evolve
+from synckairos.engine.modes import mode_of
+from synckairos.engine.refusals import (
+    NoSuchParticipant,
+    NotActive,
+    Problems,
+    VersionMismatch,
+    WrongStatus,
+)
+from synckairos.engine.rotation import next_position
+from synckairos.engine.state import NOBODY, Participant, State
+from synckairos.engine.units import Duration, Instant, Status, SyncMode
+
+MAX_PARTICIPANTS = 1000
+MAX_TIME_MS: Duration = 86_400_000
+SETTLE_LIMIT = 256
+"""Most transitions that one decision applies before its command."""
+
+
+class Decision(Struct, frozen=True):
+    """What a command (or the passing of time) makes of a state. Without events nothing has changed."""
+
+    before: State
+    state: State
+    events: tuple[ev.Event, ...]
+
+    @property
+    def expired(self) -> ev.ParticipantExpired | None:
+        """The last expiry among the events."""
+        for event in reversed(self.events):
+            if isinstance(event, ev.ParticipantExpired):
+                return event
+        return None
+
+    @property
+    def expired_on_switch(self) -> UUID | None:
+        """Who had run out of time when a command ended their cycle; None when the last switch was no such."""
+        state = self.before
+        found: UUID | None = None
+        for event in self.events:
+            if isinstance(event, ev.CycleSwitched) and not event.on_timeout:
+                found = event.from_participant_id if mode_of(state).clock_expired(state) else None
+            state = evolve(state, event)
+        return found
+
+
+def observe(state: State, now: Instant, *, limit: int = SETTLE_LIMIT) -> Decision:
+    """The state as time alone has made it by `now`."""
+    settled, events = settle(state, max(now, state.updated_ms), limit=limit)
+    return Decision(state, settled, tuple(events))
+
+
+def decide(state: State, command: cmd.Command, now: Instant) -> Decision:
+    """Apply a command at an instant. Raises a Refusal when the settled state does not allow it."""
+    now = max(now, state.updated_ms)
+    settled, due = settle(state, now, limit=SETTLE_LIMIT)
+    events = _happen(settled, command, now)
+    changed = settled
+    for event in events:
+        changed = evolve(changed, event)
+    after, late = settle(changed, now, limit=SETTLE_LIMIT)
+    return Decision(state, after, (*due, *events, *late))
+
+
+def _happen(state: State, command: cmd.Command, now: Instant) -> list[ev.Event]:
+    """The events of the command itself, on a settled state."""
+    expected = command.expected_version
+    if expected is not None and expected != state.version:
+        raise VersionMismatch(expected, state.version)
+    verb, allowed = _ALLOWED[type(command)]
+    if state.status not in allowed:
+        raise WrongStatus(verb, state.status)
+    return [_EVENT_OF[type(command)](state, command, now)]
+
+
+_LIVE = frozenset({Status.PENDING, Status.RUNNING, Status.PAUSED})
+
+_ALLOWED: dict[type[cmd.Command], tuple[str, frozenset[Status]]] = {
+    cmd.Start: ("start", frozenset({Status.PENDING})),
+    cmd.Pause: ("pause", frozenset({Status.RUNNING})),
+    cmd.Resume: ("resume", frozenset({Status.PAUSED})),
+    cmd.Switch: ("switch", frozenset({Status.RUNNING})),
+    cmd.Complete: ("complete", _LIVE),
+    cmd.Cancel: ("cancel", _LIVE),
+    cmd.AddParticipant: ("add a participant to", _LIVE),
+    cmd.AdjustTime: ("adjust time in", _LIVE),
+    cmd.Delete: ("delete", frozenset(Status)),
+}
+
+
+def _switch(state: State, command: cmd.Switch, now: Instant) -> ev.Event:
+    active = state.active_participant
+    active_id = None if active is None else active.participant_id
+    claimed, wanted = command.current_participant_id, command.next_participant_id
+    if claimed is not None and claimed != active_id:
+        if state.position_of(claimed) == NOBODY:
+            raise NoSuchParticipant(claimed)
+        raise NotActive(claimed, active_id)
+    if wanted is not None:
+        if state.position_of(wanted) == NOBODY:
+            raise NoSuchParticipant(wanted)
+        following: UUID | None = wanted
+    else:
+        position = next_position(state)
+        if position is None and state.participants:
+            return ev.SessionExpired(*_head(state), now, None)
+        following = None if position is None else state.participants[position].participant_id
+    return ev.CycleSwitched(*_head(state), now, active_id, following)
+
+
+def _add(state: State, command: cmd.AddParticipant, now: Instant) -> ev.Event:
+    seat = command.seat
+    problems: list[tuple[str, str]] = []
+    taken = {p.participant_index for p in state.participants}
+    if len(state.participants) >= MAX_PARTICIPANTS:
+        problems.append(("participant_id", f"A session has at most {MAX_PARTICIPANTS} participants."))
+    if state.position_of(seat.participant_id) != NOBODY:
+        problems.append(("participant_id", "Duplicate participant_id."))
+    if seat.participant_index in taken:
+        problems.append(("participant_index", "Duplicate participant_index."))
+    if state.config.sync_mode is SyncMode.PER_GROUP and seat.group_id is None:
+        problems.append(("group_id", "This field is required in per_group mode."))
+    if problems:
+        raise Problems(problems)
+    index = seat.participant_index
+    newcomer = Participant(
+        participant_id=seat.participant_id,
+        participant_index=max(taken, default=-1) + 1 if index is None else index,
+        total_time_ms=seat.total_time_ms,
+        group_id=seat.group_id,
+        user_id=seat.user_id,
+    )
+    return ev.ParticipantAdded(*_head(state), now, _as_member(state, newcomer))
+
+
+def _as_member(state: State, newcomer: Participant) -> Participant:
+    """A newcomer to a group that exists draws on that group's bank."""
+    if state.config.sync_mode is not SyncMode.PER_GROUP:
+        return newcomer
+    position = state.group_position_of(newcomer)
+    if position == NOBODY:
+        return newcomer
+    group = state.groups[position]
+    return replace(newcomer, total_time_ms=group.total_time_ms, has_expired=group.has_expired)
+
+
+def _adjust(state: State, command: cmd.AdjustTime, now: Instant) -> ev.Event:
+    position = state.position_of(command.participant_id)
+    if position == NOBODY:
+        raise NoSuchParticipant(command.participant_id)
+    if not mode_of(state).has_banks:
+        field = "total_time_ms" if command.total_time_ms is not None else "adjust_ms"
+        message = f"Participants own no time in {state.config.sync_mode} mode."
+        raise Problems([(field, message)])
+    total_ms = command.total_time_ms
+    if total_ms is None:
+        total_ms = _left_now(state, position, now) + (command.adjust_ms or 0)
+    total_ms = min(max(0, total_ms), MAX_TIME_MS)
+    return ev.ParticipantAdjusted(*_head(state), now, command.participant_id, total_ms, command.reason)
+
+
+def _left_now(state: State, position: int, now: Instant) -> Duration:
+    """What is left of the bank that a participant draws on, the running stretch taken off."""
+    mode = mode_of(state)
+    bank_ms = mode.seat_left_ms(state, position) or 0
+    if state.active == NOBODY or not shares_clock(state, position, state.active):
+        return bank_ms
+    return max(0, bank_ms - state.stretch_ms(now))
+
+
+def shares_clock(state: State, one: int, other: int) -> bool:
+    """Whether two participants draw on the same bank."""
+    if one == other:
+        return True
+    if state.config.sync_mode is not SyncMode.PER_GROUP:
+        return False
+    return state.participants[one].group_id == state.participants[other].group_id
+
+
+def _head(state: State) -> tuple[int, int]:
+    return state.sequence + 1, state.version + 1
+
+
+_EVENT_OF: dict[type[cmd.Command], Callable[..., ev.Event]] = {
+    cmd.Start: lambda state, _, now: started(state, state.version + 1, now),
+    cmd.Pause: lambda state, _, now: ev.SessionPaused(*_head(state), now),
+    cmd.Resume: lambda state, _, now: ev.SessionResumed(*_head(state), now),
+    cmd.Complete: lambda state, _, now: ev.SessionCompleted(*_head(state), now),
+    cmd.Cancel: lambda state, _, now: ev.SessionCancelled(*_head(state), now),
+    cmd.Delete: lambda state, _, now: ev.SessionDeleted(*_head(state), now),
+    cmd.Switch: _switch,
+    cmd.AddParticipant: _add,
+    cmd.AdjustTime: _adjust,
+}

@@ -1,0 +1,138 @@
+"""What can happen to a session: the catalogue of event types, in the past tense.
+
+An event carries every fact that `evolve` needs, so folding a session's events gives its state again. The integer tag is the
+stored form and never changes; `name` is what clients and the audit see.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from synckairos.engine.state import Config, Group, Participant
+from synckairos.engine.units import Duration, Instant, Json
+
+
+class Happened(Struct, frozen=True, array_like=True):
+    """Common to all: `sequence` counts events, `version` counts transitions, both without gaps."""
+
+    name: ClassVar[str]
+
+    sequence: int
+    version: int
+    at_ms: Instant
+
+
+class SessionCreated(Happened, frozen=True, array_like=True, tag=1):
+    name: ClassVar[str] = "session.created"
+    session_id: UUID
+    epoch: str
+    config: Config
+    participants: tuple[Participant, ...]
+    groups: tuple[Group, ...]
+    opening: int
+
+
+class SessionStarted(Happened, frozen=True, array_like=True, tag=2):
+    name: ClassVar[str] = "session.started"
+    participant_id: UUID | None
+
+
+class SessionPaused(Happened, frozen=True, array_like=True, tag=3):
+    name: ClassVar[str] = "session.paused"
+
+
+class SessionResumed(Happened, frozen=True, array_like=True, tag=4):
+    name: ClassVar[str] = "session.resumed"
+
+
+class CycleSwitched(Happened, frozen=True, array_like=True, tag=5):
+    name: ClassVar[str] = "cycle.switched"
+    from_participant_id: UUID | None
+    to_participant_id: UUID | None
+    on_timeout: bool = False
+    """True when a deadline, not a command, ended the cycle."""
+
+
+class ParticipantWarned(Happened, frozen=True, array_like=True, tag=6):
+    name: ClassVar[str] = "participant.warned"
+    participant_id: UUID | None
+    threshold_ms: Duration
+    time_remaining_ms: Duration
+
+
+class ParticipantExpired(Happened, frozen=True, array_like=True, tag=7):
+    name: ClassVar[str] = "participant.expired"
+    participant_id: UUID | None
+    group_id: UUID | None
+    action_applied: Json
+
+
+class SessionExpired(Happened, frozen=True, array_like=True, tag=8):
+    name: ClassVar[str] = "session.expired"
+    winner: UUID | None
+
+
+class SessionCompleted(Happened, frozen=True, array_like=True, tag=9):
+    name: ClassVar[str] = "session.completed"
+
+
+class SessionCancelled(Happened, frozen=True, array_like=True, tag=10):
+    name: ClassVar[str] = "session.cancelled"
+
+
+class SessionDeleted(Happened, frozen=True, array_like=True, tag=11):
+    name: ClassVar[str] = "session.deleted"
+
+
+class ParticipantAdded(Happened, frozen=True, array_like=True, tag=12):
+    name: ClassVar[str] = "participant.added"
+    participant: Participant
+
+
+class ParticipantAdjusted(Happened, frozen=True, array_like=True, tag=13):
+    name: ClassVar[str] = "participant.adjusted"
+    participant_id: UUID
+    total_time_ms: Duration
+    """The bank after the adjustment, worked out at `at_ms`."""
+    reason: str | None
+
+
+Event: TypeAlias = (
+    SessionCreated
+    | SessionStarted
+    | SessionPaused
+    | SessionResumed
+    | CycleSwitched
+    | ParticipantWarned
+    | ParticipantExpired
+    | SessionExpired
+    | SessionCompleted
+    | SessionCancelled
+    | SessionDeleted
+    | ParticipantAdded
+    | ParticipantAdjusted
+)
+
+EVENT_TYPES: dict[str, type[Event]] = {kind.name: kind for kind in Event.__args__}
+"""Every event type by the name clients see."""
+
+_COMMON = frozenset({"sequence", "version", "at_ms"})
+
+
+def details(event: Event) -> dict[str, Any]:
+    """The fields of one event type besides the common ones, as plain JSON values."""
+    return {
+        field: msgspec.to_builtins(getattr(event, field)) for field in event.__struct_fields__ if field not in _COMMON
+    }
+
+
+def rebuild(name: str, *, sequence: int, version: int, at_ms: Instant, data: dict[str, Any]) -> Event:
+    """The inverse of `details`. Raises KeyError for an unknown name, msgspec.ValidationError for bad data."""
+    kind = EVENT_TYPES[name]
+    values = {"sequence": sequence, "version": version, "at_ms": at_ms, **data}
+    row = [kind.__struct_config__.tag, *(values[field] for field in kind.__struct_fields__)]
+    return msgspec.convert(row, Event)

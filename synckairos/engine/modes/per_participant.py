@@ -1,0 +1,59 @@
+"""Each participant has a bank of its own (chess, debates)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from synckairos.engine.modes.base import Mode, with_participant
+from synckairos.engine.state import NOBODY, State
+from synckairos.engine.units import Duration
+
+
+class PerParticipant(Mode):
+    has_increment = True
+    has_banks = True
+
+    def left_ms(self, state: State) -> Duration | None:
+        active = state.active_participant
+        return None if active is None else active.total_time_ms
+
+    def seat_left_ms(self, state: State, position: int) -> Duration | None:
+        return state.participants[position].total_time_ms
+
+    def drain(self, state: State, stretch_ms: Duration) -> State:
+        return self._add(state, -stretch_ms)
+
+    def credit(self, state: State, amount_ms: Duration) -> State:
+        return self._add(state, amount_ms)
+
+    def with_bank(self, state: State, position: int, total_ms: Duration) -> State:
+        owner = state.participants[position]
+        changed = replace(owner, total_time_ms=total_ms, has_expired=owner.has_expired and total_ms == 0)
+        return with_participant(state, position, changed)
+
+    def expire(self, state: State) -> State:
+        active = state.active_participant
+        if active is None:
+            return state
+        return with_participant(state, state.active, replace(active, has_expired=True))
+
+    def clock_expired(self, state: State) -> bool:
+        return state.active != NOBODY and state.participants[state.active].has_expired
+
+    def is_out(self, state: State, position: int) -> bool:
+        return state.participants[position].has_expired
+
+    def is_over(self, state: State) -> bool:
+        return all(participant.has_expired for participant in state.participants)
+
+    def standing(self, state: State) -> list[UUID]:
+        return [p.participant_id for p in state.participants if not p.has_expired]
+
+    def _add(self, state: State, amount_ms: Duration) -> State:
+        active = state.active_participant
+        if active is None:
+            return state
+        total_ms = max(0, active.total_time_ms + amount_ms)
+        return with_participant(state, state.active, replace(active, total_time_ms=total_ms))

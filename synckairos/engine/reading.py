@@ -1,0 +1,48 @@
+"""What a clock shows at an instant: the numbers that every screen derives from a state."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from synckairos.engine.deadlines import expiry_at
+from synckairos.engine.decide import shares_clock
+from synckairos.engine.modes import mode_of
+from synckairos.engine.state import NOBODY, State
+from synckairos.engine.units import Duration, Instant, Status
+
+
+class Reading(Struct, frozen=True):
+    """A settled state at one instant."""
+
+    at_ms: Instant
+    time_remaining_ms: Duration | None
+    """Of the running (or next to run) clock; None when nothing drains or nobody's cycle is open."""
+    overtime_ms: Duration
+    deadline_ms: Instant | None
+    """When the running clock ends, or ended."""
+    stretch_ms: Duration
+    """What the active participant has used since the stretch began."""
+
+
+def read(state: State, now: Instant) -> Reading:
+    """Read the clock of a settled state at `now`."""
+    now = max(now, state.updated_ms)
+    if state.status is Status.PENDING:
+        state = replace(state, active=state.opening)  # the clock that will run first
+    stretch_ms = state.stretch_ms(now)
+    left_ms = mode_of(state).left_ms(state)
+    if left_ms is None:
+        return Reading(now, None, 0, None, stretch_ms)
+    overtime_ms = state.cycle.overtime_ms + max(0, stretch_ms - left_ms)
+    return Reading(now, max(0, left_ms - stretch_ms), overtime_ms, expiry_at(state), stretch_ms)
+
+
+def seat_left_ms(state: State, position: int, stretch_ms: Duration) -> Duration | None:
+    """Time left for one participant, `stretch_ms` into the running stretch."""
+    mode = mode_of(state)
+    runs = mode.is_common or (state.active != NOBODY and shares_clock(state, position, state.active))
+    if not runs:
+        return mode.seat_left_ms(state, position)
+    left_ms = mode.left_ms(state)
+    return None if left_ms is None else max(0, left_ms - stretch_ms)

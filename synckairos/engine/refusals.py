@@ -1,0 +1,54 @@
+"""Why the engine may refuse a command. The error catalogue turns these into answers (synckairos/errors.py)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from synckairos.engine.units import Status
+
+
+class Refusal(Exception):
+    """The command cannot be applied to this state; nothing has changed."""
+
+
+class WrongStatus(Refusal):
+    """The command does not fit the session's status."""
+
+    def __init__(self, verb: str, status: Status) -> None:
+        super().__init__(f"cannot {verb} a session that is {status}")
+        self.verb = verb
+        self.status = status
+
+
+class NoSuchParticipant(Refusal):
+    """A participant named in the command is not in the session."""
+
+    def __init__(self, participant_id: UUID) -> None:
+        super().__init__(f"no participant {participant_id}")
+        self.participant_id = participant_id
+
+
+class NotActive(Refusal):
+    """The participant who was said to be active is not."""
+
+    def __init__(self, claimed: UUID, active: UUID | None) -> None:
+        super().__init__(f"{claimed} is not the active participant")
+        self.claimed = claimed
+        self.active = active
+
+
+class VersionMismatch(Refusal):
+    """The session is not at the version the command expects."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(f"expected version {expected}, the session is at {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+class Problems(Refusal):
+    """The command's values break rules: all of them, as (field, message)."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" for field, message in problems))
+        self.problems = problems

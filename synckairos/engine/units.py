@@ -1,0 +1,56 @@
+"""Units and names of the clock. Every instant and duration in the engine is an integer of milliseconds.
+
+See docs/clock.md.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+Instant: TypeAlias = int
+"""Milliseconds since the Unix epoch, on the state store's clock."""
+
+Duration: TypeAlias = int
+"""Milliseconds."""
+
+Json: TypeAlias = dict[str, object]
+"""An object a client gave us and gets back untouched."""
+
+
+class SyncMode(StrEnum):
+    """Whose time runs."""
+
+    PER_PARTICIPANT = "per_participant"
+    PER_GROUP = "per_group"
+    PER_CYCLE = "per_cycle"
+    GLOBAL = "global"
+    COUNT_UP = "count_up"
+
+
+class Status(StrEnum):
+    """Where a session stands in its life."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """True for a status that accepts no command any more."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({Status.COMPLETED, Status.EXPIRED, Status.CANCELLED})
+
+
+class TimeoutAction(StrEnum):
+    """What `action_on_timeout.type` may say."""
+
+    NOTIFY = "notify"
+    SKIP_CYCLE = "skip_cycle"
+    AUTO_ACTION = "auto_action"
+    END_SESSION = "end_session"
