@@ -81,11 +81,8 @@ def _apply(state: State, due: Deadline) -> tuple[State, list[ev.Event]]:
     version = state.version + 1
     if due.kind is DeadlineKind.EXPIRY:
         return _expire(state, version, at_ms)
-    event: ev.Event
-    if due.kind is DeadlineKind.START:
-        event = started(state, version, at_ms)
-    else:
-        event = _warned(state, version, at_ms)
+    make = started if due.kind is DeadlineKind.START else _warned
+    event = make(state, version, at_ms)
     return evolve(state, event), [event]
 
 

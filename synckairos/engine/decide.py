@@ -1,7 +1,7 @@
 """`decide(state, command, now)`: the new state and what happened, or a refusal.
 
-Deadlines that are due come first, then the command, then whatever the command made due at that very instant (a clock with
-no time left, say).
+Deadlines that are due come first, then the command, then whatever the command made due at that very instant (a
+clock with no time left, say).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What can happen to a session: the catalogue of event types, in the past tense.
 
-An event carries every fact that `evolve` needs, so folding a session's events gives its state again. The integer tag is the
-stored form and never changes; `name` is what clients and the audit see.
+An event carries every fact that `evolve` needs, so folding a session's events gives its state again. The integer
+tag is the stored form and never changes; `name` is what clients and the audit see.
 """
 
 from __future__ import annotations
@@ -135,4 +135,5 @@ def rebuild(name: str, *, sequence: int, version: int, at_ms: Instant, data: dic
     kind = EVENT_TYPES[name]
     values = {"sequence": sequence, "version": version, "at_ms": at_ms, **data}
     row = [kind.__struct_config__.tag, *(values[field] for field in kind.__struct_fields__)]
-    return msgspec.convert(row, Event)
+    event: Event = msgspec.convert(row, Event)
+    return event
