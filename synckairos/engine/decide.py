@@ -14,13 +14,14 @@ from msgspec.structs import replace
 
 from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
-from synckairos.engine.deadlines import settle, started
+from synckairos.engine.deadlines import is_due, settle, started
 from synckairos.engine.evolve import evolve
 from synckairos.engine.modes import mode_of
 from synckairos.engine.refusals import (
     NoSuchParticipant,
     NotActive,
     Problems,
+    Unsettled,
     VersionMismatch,
     WrongStatus,
 )
@@ -68,9 +69,14 @@ def observe(state: State, now: Instant, *, limit: int = SETTLE_LIMIT) -> Decisio
 
 
 def decide(state: State, command: cmd.Command, now: Instant) -> Decision:
-    """Apply a command at an instant. Raises a Refusal when the settled state does not allow it."""
+    """Apply a command at an instant. Raises a Refusal when the settled state does not allow it.
+
+    A session that owes more than SETTLE_LIMIT transitions has to be brought up to date by `observe` first (Unsettled).
+    """
     now = max(now, state.updated_ms)
     settled, due = settle(state, now, limit=SETTLE_LIMIT)
+    if is_due(settled, now):
+        raise Unsettled
     events = _happen(settled, command, now)
     changed = settled
     for event in events:

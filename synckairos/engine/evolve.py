@@ -155,14 +155,14 @@ def _added(state: State, newcomer: Participant) -> State:
 
 
 def _adjusted(state: State, event: ev.ParticipantAdjusted) -> State:
-    was_running = state.cycle.started_ms is not None
+    was_running, ran_out = state.cycle.started_ms is not None, mode_of(state).clock_expired(state)
     state = _charge(state, event.at_ms)
     position = state.position_of(event.participant_id)
     state = mode_of(state).with_bank(state, position, event.total_time_ms)
     cycle = state.cycle
     if was_running:
         cycle = replace(cycle, started_ms=event.at_ms)
-    if cycle.has_expired and not mode_of(state).clock_expired(state):
+    if ran_out and not mode_of(state).clock_expired(state):
         cycle = replace(cycle, has_expired=False, overtime_ms=0)
     return replace(state, cycle=cycle)
 

@@ -52,3 +52,10 @@ class Problems(Refusal):
     def __init__(self, problems: list[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{field}: {message}" for field, message in problems))
         self.problems = problems
+
+
+class Unsettled(Refusal):
+    """More deadlines are due than one decision applies: commit `observe` until it finds none, then ask again."""
+
+    def __init__(self) -> None:
+        super().__init__("too many deadlines are due")

@@ -1,0 +1,157 @@
+"""A session driven by a script, for tests that read like the worked vectors of docs/clock.md."""
+
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+import pytest
+
+from synckairos.engine import commands as cmd
+from synckairos.engine import create_session, decide, next_deadline, observe, read, replay, seat_left_ms
+from synckairos.engine.units import SyncMode
+
+NAMES = "ABCDXYZ"
+
+
+def id_of(name):
+    return None if name is None else uuid5(NAMESPACE_OID, name)
+
+
+def creation(
+    mode, seats="A B", *, indexes=None, teams=None, groups=None, on_timeout=None, warn_at=(), opener=None, **fields
+):
+    """A creation; `seats` names participants, with banks when it is a dict, and `teams` puts them in groups."""
+    indexes, teams, groups = indexes or {}, teams or {}, groups or {}
+    banks = seats if isinstance(seats, dict) else dict.fromkeys(seats.split(), 60_000)
+    action = {"type": on_timeout} if isinstance(on_timeout, str) else on_timeout
+    return cmd.Create(
+        sync_mode=SyncMode(mode),
+        participants=tuple(
+            cmd.Seat(id_of(name), bank_ms, indexes.get(name), id_of(teams.get(name))) for name, bank_ms in banks.items()
+        ),
+        groups=tuple(cmd.GroupBank(id_of(name), bank_ms) for name, bank_ms in groups.items()),
+        action_on_timeout=action,
+        warning_thresholds_ms=tuple(warn_at),
+        active_participant_id=id_of(opener),
+        **fields,
+    )
+
+
+class Session:
+    """The current state, the names its ids stand for, and every event so far."""
+
+    def __init__(self, create, at):
+        made = create_session(create, session_id=UUID(int=1), epoch="e1", now=at)
+        self.state, self.events = made.state, list(made.events)
+        self.names = {id_of(name): name for name in NAMES}
+
+    def name(self, identity):
+        return None if identity is None else self.names[UUID(str(identity))]
+
+    def do(self, command, at):
+        decision = decide(self.state, command, at)
+        self.state = decision.state
+        self.events += decision.events
+        return decision
+
+    def look(self, at):
+        decision = observe(self.state, at)
+        self.state = decision.state
+        self.events += decision.events
+        return decision
+
+    def start(self, at=0, **guards):
+        self.do(cmd.Start(**guards), at)
+        return self
+
+    def pause(self, at, **guards):
+        return self.do(cmd.Pause(**guards), at)
+
+    def resume(self, at, **guards):
+        return self.do(cmd.Resume(**guards), at)
+
+    def complete(self, at, **guards):
+        return self.do(cmd.Complete(**guards), at)
+
+    def cancel(self, at, **guards):
+        return self.do(cmd.Cancel(**guards), at)
+
+    def delete(self, at, **guards):
+        return self.do(cmd.Delete(**guards), at)
+
+    def switch(self, at, to=None, *, claim=None, **guards):
+        return self.do(cmd.Switch(id_of(to), id_of(claim), **guards), at)
+
+    def add(self, at, name, bank_ms=60_000, *, team=None, index=None, **guards):
+        return self.do(cmd.AddParticipant(cmd.Seat(id_of(name), bank_ms, index, id_of(team)), **guards), at)
+
+    def adjust(self, at, name, *, by=None, to=None, reason=None, **guards):
+        return self.do(cmd.AdjustTime(id_of(name), to, by, reason, **guards), at)
+
+    @property
+    def version(self):
+        return self.state.version
+
+    @property
+    def status(self):
+        return self.state.status.value
+
+    @property
+    def active(self):
+        seat = self.state.active_participant
+        return None if seat is None else self.name(seat.participant_id)
+
+    @property
+    def order(self):
+        return "".join(self.name(seat.participant_id) for seat in self.state.participants)
+
+    @property
+    def deadline(self):
+        due = next_deadline(self.state)
+        return None if due is None else (due.kind.value, due.at_ms)
+
+    def seat(self, name):
+        return self.state.participants[self.state.position_of(id_of(name))]
+
+    def read(self, at):
+        return read(self.state, at)
+
+    def left(self, name, at):
+        """Time left for one participant as every screen derives it."""
+        position = self.state.position_of(id_of(name))
+        return seat_left_ms(self.state, position, self.read(at).stretch_ms)
+
+    def used(self, name, at):
+        running = self.read(at).stretch_ms if self.active == name else 0
+        return self.seat(name).time_used_ms + running
+
+    def bank(self, team):
+        return next(group for group in self.state.groups if group.group_id == id_of(team))
+
+    def happened(self, *kinds):
+        """(event name, instant) of all events after creation, or of the kinds named."""
+        return [(e.name, e.at_ms) for e in self.events[1:] if not kinds or e.name in kinds]
+
+    def last(self, kind):
+        return next(event for event in reversed(self.events) if event.name == kind)
+
+    def replayed(self):
+        return replay(self.events)
+
+
+@pytest.fixture
+def session():
+    """Makes a session in `pending`; `at` is the instant of its creation."""
+
+    def make(mode, seats="A B", *, at=0, **fields):
+        return Session(creation(mode, seats, **fields), at)
+
+    return make
+
+
+@pytest.fixture
+def create():
+    return creation
+
+
+@pytest.fixture
+def ident():
+    return id_of

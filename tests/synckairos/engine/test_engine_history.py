@@ -1,0 +1,136 @@
+"""Events: a history leads back to the state, and every event survives storage."""
+
+import json
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from synckairos.engine import State, evolve, replay
+from synckairos.engine import events as ev
+
+
+@pytest.fixture
+def eventful(session):
+    """A session in whose history every type of event occurs, but for the ends in `ENDS`."""
+    s = session(
+        "per_group",
+        {"A": 9_000, "B": 9_000},
+        teams={"A": "X", "B": "Y"},
+        warn_at=[4_000],
+        on_timeout={"type": "skip_cycle", "penalty": [1, {"deep": None}]},
+        metadata={"room": "ü"},
+    )
+    s.add(10, "C", team="Y")
+    s.start(20)
+    s.pause(1_020)
+    s.resume(2_000)
+    s.adjust(3_000, "A", by=500, reason="late")
+    s.look(15_000)
+    s.switch(16_000)
+    return s
+
+
+ENDS = {
+    "complete": "session.completed",
+    "cancel": "session.cancelled",
+    "delete": "session.deleted",
+    "look": "session.expired",
+}
+
+
+@pytest.fixture(params=ENDS)
+def ended(request, eventful):
+    at = 90_000 if request.param == "look" else 17_000
+    getattr(eventful, request.param)(at)
+    assert eventful.events[-1].name == ENDS[request.param]
+    return eventful
+
+
+def test_the_histories_tried_here_hold_every_type_of_event(eventful):
+    seen = {event.name for event in eventful.events} | set(ENDS.values())
+    assert seen == set(ev.EVENT_TYPES)
+
+
+def test_a_history_leads_to_the_state(ended):
+    assert ended.replayed() == ended.state
+
+
+def test_every_part_of_a_history_leads_to_the_state_of_that_time(session):
+    s = session("per_participant").start(0)
+    half = s.state, len(s.events)
+    s.switch(1_000)
+    assert replay(s.events[: half[1]]) == half[0]
+
+
+def test_an_empty_history_leads_nowhere():
+    assert replay([]) is None
+
+
+def test_a_history_must_begin_with_the_creation(eventful):
+    with pytest.raises(ValueError, match=r"participant\.added before session\.created"):
+        replay(eventful.events[1:])
+
+
+def test_what_is_no_event_has_no_meaning(eventful):
+    class Strange(ev.Happened, frozen=True, array_like=True):
+        name = "strange"
+
+    with pytest.raises(ValueError, match=r"strange after session\.created"):
+        evolve(eventful.state, Strange(1, 1, 1))
+
+
+def test_every_event_survives_its_details_as_json(ended):
+    for event in ended.events:
+        data = json.loads(json.dumps(ev.details(event)))
+        again = ev.rebuild(event.name, sequence=event.sequence, version=event.version, at_ms=event.at_ms, data=data)
+        assert again == event
+
+
+def test_details_leave_out_what_all_events_have(eventful):
+    for event in eventful.events:
+        assert not {"sequence", "version", "at_ms"} & set(ev.details(event))
+
+
+def test_every_event_survives_msgpack(ended):
+    packed = msgspec.msgpack.encode(ended.events)
+    assert msgspec.msgpack.decode(packed, type=list[ev.Event]) == ended.events
+
+
+def test_a_state_survives_msgpack_with_short_ids(ended):
+    packed = msgspec.msgpack.Encoder(uuid_format="bytes").encode(ended.state)
+    assert msgspec.msgpack.decode(packed, type=State) == ended.state
+
+
+def test_an_unknown_event_cannot_be_rebuilt():
+    with pytest.raises(KeyError):
+        ev.rebuild("session.exploded", sequence=1, version=1, at_ms=0, data={})
+
+
+def test_bad_details_cannot_be_rebuilt():
+    with pytest.raises(msgspec.ValidationError):
+        ev.rebuild("session.expired", sequence=1, version=1, at_ms=0, data={"winner": 5})
+
+
+def test_the_stored_tags_never_change():
+    tags = {kind.__struct_config__.tag: name for name, kind in ev.EVENT_TYPES.items()}
+    assert tags == {
+        1: "session.created",
+        2: "session.started",
+        3: "session.paused",
+        4: "session.resumed",
+        5: "cycle.switched",
+        6: "participant.warned",
+        7: "participant.expired",
+        8: "session.expired",
+        9: "session.completed",
+        10: "session.cancelled",
+        11: "session.deleted",
+        12: "participant.added",
+        13: "participant.adjusted",
+    }
+
+
+def test_the_winner_is_an_id_again_after_storage():
+    event = ev.rebuild("session.expired", sequence=1, version=1, at_ms=0, data={"winner": str(UUID(int=5))})
+    assert event.winner == UUID(int=5)
