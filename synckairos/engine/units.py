@@ -6,7 +6,7 @@ See docs/clock.md.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Instant: TypeAlias = int
 """Milliseconds since the Unix epoch, on the state store's clock."""
@@ -14,7 +14,7 @@ Instant: TypeAlias = int
 Duration: TypeAlias = int
 """Milliseconds."""
 
-Json: TypeAlias = dict[str, object]
+Json: TypeAlias = dict[str, Any]
 """An object a client gave us and gets back untouched."""
 
 

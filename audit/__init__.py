@@ -1,0 +1,1 @@
+"""What happened, for good: the outbox drained into the database, and staff's view of it."""

@@ -1,0 +1,22 @@
+"""The application that servers load: `uvicorn config.asgi:application`."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django_application = get_asgi_application()  # before anything that needs the apps
+
+from config.routing import websocket_urlpatterns  # noqa: E402
+from sessions.realtime.lifespan import lifespan  # noqa: E402
+from sessions.realtime.origins import SocketOrigins  # noqa: E402
+from synckairos.http.gate import Gate  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": Gate(django_application),
+        "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
+        "lifespan": lifespan,
+    }
+)

@@ -1,0 +1,138 @@
+"""Every environment variable, read once. All that is wrong is said at once, by name, and stops the start.
+
+docs/operations.md explains each.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import dj_database_url
+from environs import Env, EnvError
+from marshmallow.exceptions import ValidationError as Unacceptable
+
+from synckairos.conf import Rate
+
+_PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
+_STORE_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
+_LONGEST_SOCKET_PATH = 100
+_SHORTEST_SECRET = 32
+
+ROOT = Path(__file__).resolve().parent.parent
+_env = Env(eager=False)
+
+
+@_env.parser_for("rate")
+def _rate(text: str) -> Rate | None:
+    if text.strip().lower() == "off":
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,6})/([smh])", text.strip())
+    if match is None:
+        raise Unacceptable("Expected a rate such as 600/m or 10/s, or off.")
+    return Rate(int(match[1]), _PERIODS_MS[match[2]])
+
+
+@_env.parser_for("store_url")
+def _store_url(text: str) -> str:
+    if not text.startswith(_STORE_SCHEMES):
+        raise Unacceptable(f"Expected a URL that begins with one of {', '.join(_STORE_SCHEMES)}.")
+    return text
+
+
+@_env.parser_for("database_url")
+def _database_url(text: str) -> str:
+    try:
+        dj_database_url.parse(text)
+    except (ValueError, KeyError) as error:
+        raise Unacceptable("Expected a URL such as postgres://user:password@host:5432/name.") from error
+    return text
+
+
+def _one_of(*allowed: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if value not in allowed:
+            raise Unacceptable(f"Must be one of {', '.join(allowed)}.")
+
+    return check
+
+
+def _long_enough(value: str) -> None:
+    if len(value) < _SHORTEST_SECRET:
+        raise Unacceptable(f"Must have at least {_SHORTEST_SECRET} characters.")
+
+
+def _positive(value: int) -> None:
+    if value <= 0:
+        raise Unacceptable("Must be greater than 0.")
+
+
+def embedded_socket(data_dir: Path) -> Path:
+    """Where the embedded store listens. A socket's path is short by law, so a long directory gets a stand-in."""
+    path = data_dir / "valkey.sock"
+    if len(str(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    digest = sha256(str(data_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"synckairos-{digest}.sock"
+
+
+def kept_secret(path: Path) -> str:
+    """A secret of this machine, made once and readable by its owner only."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, path)  # whole or not at all, and the first one wins
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+def _secret_key() -> str:
+    if IN_PRODUCTION:
+        return _env.str("SYNCKAIROS_SECRET_KEY", validate=_long_enough)
+    given: str | None = _env.str("SYNCKAIROS_SECRET_KEY", None, validate=_long_enough)
+    return given or kept_secret(DATA_DIR / "secret_key")
+
+
+ENVIRONMENT: str = _env.str("SYNCKAIROS_ENV", "development", validate=_one_of("development", "test", "production"))
+IN_PRODUCTION = ENVIRONMENT == "production"
+DATA_DIR = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
+
+# In production nothing that binds to a machine or protects a secret has a default.
+REDIS_URL: str = (
+    _env.store_url("REDIS_URL") if IN_PRODUCTION else _env.store_url("REDIS_URL", f"unix://{embedded_socket(DATA_DIR)}")
+)
+DATABASE_URL: str = (
+    _env.database_url("DATABASE_URL")
+    if IN_PRODUCTION
+    else _env.database_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'synckairos.sqlite3'}")
+)
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS: list[str] = (
+    _env.list("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.list("SYNCKAIROS_ALLOWED_HOSTS", ["*"])
+)
+TRUSTED_ORIGINS: list[str] = _env.list("SYNCKAIROS_TRUSTED_ORIGINS", [])
+LOG_LEVEL: str = _env.str("SYNCKAIROS_LOG_LEVEL", "INFO", validate=_one_of("DEBUG", "INFO", "WARNING", "ERROR"))
+SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=_positive)
+IDLE_TTL_S: int = _env.int("SYNCKAIROS_IDLE_TTL_S", 86_400, validate=_positive)
+FINISHED_TTL_S: int = _env.int("SYNCKAIROS_FINISHED_TTL_S", 3_600, validate=_positive)
+RECENT_TRANSITIONS: int = _env.int("SYNCKAIROS_RECENT_TRANSITIONS", 12, validate=_positive)
+RATE_GENERAL: Rate | None = _env.rate("RATE_LIMIT_GENERAL", "600/m")
+RATE_SWITCH: Rate | None = _env.rate("RATE_LIMIT_SWITCH", "10/s")
+
+try:
+    _env.seal()
+except EnvError as wrong:
+    lines = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(wrong.error_messages.items())]
+    sys.exit("\n".join(["SyncKairos cannot start; these environment variables are wrong or missing:", *lines]))

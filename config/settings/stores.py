@@ -1,0 +1,51 @@
+"""Databases, cache, channel layer."""
+
+import dj_database_url
+
+from config import environment
+from synckairos.redis import layer_hosts
+
+_ENGINES = {
+    "django.db.backends.sqlite3": "django_prometheus.db.backends.sqlite3",
+    "django.db.backends.postgresql": "django_prometheus.db.backends.postgresql",
+}
+
+_default = dj_database_url.parse(environment.DATABASE_URL)
+_default["ENGINE"] = _ENGINES.get(_default["ENGINE"], _default["ENGINE"])
+if _default["ENGINE"].endswith("sqlite3"):
+    _default["OPTIONS"] = {
+        "timeout": 10,
+        # Writers queue at BEGIN, where waiting is possible, and readers never wait (WAL).
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    _default["CONN_HEALTH_CHECKS"] = True
+    _default["OPTIONS"] = {
+        **_default.get("OPTIONS", {}),
+        "connect_timeout": 3,
+        "options": "-c statement_timeout=15000 -c lock_timeout=10000",
+    }
+    _default["CONN_MAX_AGE"] = 60
+
+DATABASES = {"default": _default}
+
+_embedded = environment.REDIS_URL.startswith(("redis://", "rediss://", "unix://"))
+CACHES = {
+    "default": {
+        "BACKEND": "django_prometheus.cache.backends.redis.RedisCache",
+        "LOCATION": environment.REDIS_URL,
+        "KEY_PREFIX": "sk-cache",
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 2},
+    }
+    if _embedded
+    # The cache holds nothing that must be shared; Sentinel and Cluster need no client of their own for it.
+    else {"BACKEND": "django_prometheus.cache.backends.locmem.LocMemCache"}
+}
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": layer_hosts(environment.REDIS_URL), "prefix": "sk"},
+    }
+}

@@ -1,0 +1,24 @@
+"""All addresses."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from sessions.rest import operations
+from timesync.views import TimeView
+
+handler400 = "synckairos.http.drf.bad_request"
+handler403 = "synckairos.http.drf.permission_denied"
+handler404 = "synckairos.http.drf.not_found"
+handler500 = "synckairos.http.drf.server_error"
+
+urlpatterns = [
+    path("health", operations.health),
+    path("ready", operations.ready),
+    path("metrics", operations.prometheus),
+    path("v1/time", TimeView.as_view()),
+    path("v1/", include("sessions.rest.urls")),
+    path("api-docs.json", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api-docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,1 @@
+"""The product: sync sessions, their store, service, fan-out and doors."""

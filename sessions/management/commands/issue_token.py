@@ -1,0 +1,25 @@
+"""`manage.py issue_token SUBJECT [--staff]`: one bearer token on standard output, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from synckairos.principal import mint
+
+
+class Command(BaseCommand):
+    help = "Print one bearer token for a subject."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("subject", help="who the token speaks for; written to the audit")
+        parser.add_argument("--staff", action="store_true", help="may moderate")
+        parser.add_argument("--hours", type=float, default=12.0, help="validity (default 12)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["subject"].strip() or options["hours"] <= 0:
+            raise CommandError("SUBJECT must not be empty and --hours must be positive.")
+        lifetime = timedelta(hours=options["hours"])
+        self.stdout.write(mint(options["subject"], is_staff=options["staff"], lifetime=lifetime))

@@ -1,0 +1,237 @@
+"""Every WebSocket frame, by direction (docs/protocol.md), and the message that carries frames from a commit to all hubs.
+
+One text frame is one JSON object. Every frame about a state carries `version` and is whole in itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgpack
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from sessions.presentation import present, present_event, to_json
+from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
+from synckairos.engine.state import State
+from synckairos.engine.units import Instant
+
+# ── server to client ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def connected(session_id: UUID, state: State | None, now: Instant) -> bytes:
+    """`CONNECTED`: the first frame of a socket; `state` is null for a session that does not exist yet."""
+    return to_json(
+        {
+            "type": "CONNECTED",
+            "sessionId": session_id,
+            "timestamp": now,
+            "epoch": None if state is None else state.epoch,
+            "version": None if state is None else state.version,
+            "state": None if state is None else present(state, now),
+        }
+    )
+
+
+def state_update(state: State, now: Instant, since_version: int, events: Sequence[Event]) -> bytes:
+    """`STATE_UPDATE`: the state, and what has happened after `since_version`."""
+    return to_json(
+        {
+            "type": "STATE_UPDATE",
+            "sessionId": state.session_id,
+            "timestamp": now,
+            "epoch": state.epoch,
+            "version": state.version,
+            "since_version": since_version,
+            "events": [present_event(event) for event in events],
+            "state": present(state, now),
+        }
+    )
+
+
+def state_sync(
+    state: State, now: Instant, *, recovered: bool, since_version: int | None, missed: Sequence[Event]
+) -> bytes:
+    """`STATE_SYNC`: the answer to `RECONNECT`. `missed` is complete when `recovered`, else empty."""
+    return to_json(
+        {
+            "type": "STATE_SYNC",
+            "sessionId": state.session_id,
+            "timestamp": now,
+            "epoch": state.epoch,
+            "version": state.version,
+            "since_version": since_version,
+            "recovered": recovered,
+            "missed": [present_event(event) for event in missed],
+            "state": present(state, now),
+        }
+    )
+
+
+def time_warning(session_id: UUID, epoch: str, event: ParticipantWarned) -> bytes:
+    """`TIME_WARNING`: time left has reached a threshold."""
+    return to_json(
+        {
+            "type": "TIME_WARNING",
+            "sessionId": session_id,
+            "timestamp": event.at_ms,
+            "epoch": epoch,
+            "version": event.version,
+            "participant_id": event.participant_id,
+            "threshold_ms": event.threshold_ms,
+            "time_remaining_ms": event.time_remaining_ms,
+        }
+    )
+
+
+def time_expired(session_id: UUID, epoch: str, event: ParticipantExpired, now: Instant) -> bytes:
+    """`TIME_EXPIRED`: a clock has run out, at `expired_at`, and this was done about it."""
+    return to_json(
+        {
+            "type": "TIME_EXPIRED",
+            "sessionId": session_id,
+            "timestamp": now,
+            "epoch": epoch,
+            "version": event.version,
+            "expired_participant_id": event.participant_id,
+            "expired_at": present_event(event)["at"],
+            "action_applied": event.action_applied,
+        }
+    )
+
+
+def session_deleted(session_id: UUID, now: Instant) -> bytes:
+    """`SESSION_DELETED`: followed by close 1000."""
+    return to_json({"type": "SESSION_DELETED", "sessionId": session_id, "timestamp": now})
+
+
+def pong(received_ms: Instant, sent_ms: Instant, client_timestamp: Any) -> bytes:
+    """`PONG`: the two server instants and the client's own let it work out its offset."""
+    frame = {
+        "type": "PONG",
+        "timestamp": sent_ms,
+        "server_received_ms": received_ms,
+        "server_sent_ms": sent_ms,
+    }
+    if client_timestamp is not UNSET:
+        frame["client_timestamp"] = client_timestamp
+    return to_json(frame)
+
+
+def ack(command_id: Any, version: int, data: Any) -> bytes:
+    """`ACK`: a command with this id succeeded."""
+    return to_json({"type": "ACK", "id": command_id, "version": version, "data": data})
+
+
+def error(code: str, message: str, command_id: Any = None, details: Any = None) -> bytes:
+    """`ERROR`: the last frame, or the command with this id, failed."""
+    frame = {"type": "ERROR", "code": code, "message": message}
+    if command_id is not None:
+        frame["id"] = command_id
+    if details is not None:
+        frame["details"] = details
+    return to_json(frame)
+
+
+# ── client to server ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Ping(Struct, frozen=True, tag="PING"):
+    timestamp: float | str | UnsetType = UNSET
+
+
+class Reconnect(Struct, frozen=True, tag="RECONNECT"):
+    last_version: int | None = None
+    epoch: str | None = None
+
+
+class Start(Struct, frozen=True, tag="START"):
+    id: str | int | None = None
+    expected_version: int | None = None
+
+
+class Pause(Struct, frozen=True, tag="PAUSE"):
+    id: str | int | None = None
+    expected_version: int | None = None
+
+
+class Resume(Struct, frozen=True, tag="RESUME"):
+    id: str | int | None = None
+    expected_version: int | None = None
+
+
+class Complete(Struct, frozen=True, tag="COMPLETE"):
+    id: str | int | None = None
+    expected_version: int | None = None
+
+
+class Cancel(Struct, frozen=True, tag="CANCEL"):
+    id: str | int | None = None
+    expected_version: int | None = None
+
+
+class Switch(Struct, frozen=True, tag="SWITCH"):
+    id: str | int | None = None
+    next_participant_id: UUID | None = None
+    current_participant_id: UUID | None = None
+    expected_version: int | None = None
+
+
+ClientMessage = Ping | Reconnect | Start | Pause | Resume | Complete | Cancel | Switch
+ClientCommand = Start | Pause | Resume | Complete | Cancel | Switch
+
+_client_messages = msgspec.json.Decoder(ClientMessage)
+
+
+def parse(text: str) -> ClientMessage:
+    """A client's frame. Raises msgspec.DecodeError, or its subclass ValidationError for JSON of another shape."""
+    return _client_messages.decode(text)
+
+
+# ── commit to hubs ────────────────────────────────────────────────────────────────────────────────────────────────
+
+HUB_HANDLER = "session.frames"
+
+
+class HubMessage(Struct, frozen=True):
+    """Frames of one commit, encoded once. `state_frame` replaces older ones; `notices` are sent besides it."""
+
+    session_id: UUID
+    epoch: str
+    version: int
+    since_version: int
+    state_frame: str
+    notices: tuple[str, ...] = ()
+    is_deletion: bool = False
+
+
+def pack_for_layer(message: HubMessage) -> bytes:
+    """The bytes that the pub/sub layer expects on a group's channel: a msgpack map with `type`."""
+    packed: bytes = msgpack.packb(
+        {
+            "type": HUB_HANDLER,
+            "session_id": message.session_id.bytes,
+            "epoch": message.epoch,
+            "version": message.version,
+            "since_version": message.since_version,
+            "state_frame": message.state_frame,
+            "notices": list(message.notices),
+            "is_deletion": message.is_deletion,
+        }
+    )
+    return packed
+
+
+def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
+    """The inverse, on what the layer hands to a consumer."""
+    return HubMessage(
+        session_id=UUID(bytes=data["session_id"]),
+        epoch=data["epoch"],
+        version=data["version"],
+        since_version=data["since_version"],
+        state_frame=data["state_frame"],
+        notices=tuple(data["notices"]),
+        is_deletion=data["is_deletion"],
+    )

@@ -1,0 +1,121 @@
+"""The one base of all consumers: no frame can kill it, and what it has joined it always leaves.
+
+It runs its own loop instead of Channels' dispatch, which would hop to a thread for every message to close database
+connections that no consumer of ours opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from channels.consumer import AsyncConsumer
+
+from sessions import messages
+from synckairos import context, ids, logs, metrics
+from synckairos.close_codes import CloseCode
+from synckairos.errors import ApiError, InternalError
+
+log = logs.get(__name__)
+
+
+class FramesConsumer(AsyncConsumer):
+    """Text frames in, text frames out. Subclasses write `connect`, `frame` and `disconnect`."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope = scope
+        self.base_send = send
+        self.is_open = False
+        context.begin(request_id=ids.new_request_id())
+        try:
+            while True:
+                event = await receive()
+                if event["type"] == "websocket.disconnect":
+                    break
+                await self._guarded(event)
+        finally:
+            self.is_open = False
+            # Shielded: a cancelled socket must leave its group like any other.
+            await asyncio.shield(self._left())
+
+    async def connect(self) -> None:
+        """The handshake: accept, or close."""
+        raise NotImplementedError
+
+    async def frame(self, text: str) -> None:
+        """One text frame. ApiErrors become `ERROR` frames."""
+        raise NotImplementedError
+
+    async def disconnect(self) -> None:
+        """The socket is gone; called once, whatever happened."""
+
+    async def send_text(self, text: str) -> None:
+        """Send one frame, waiting until the socket takes it."""
+        await self.base_send({"type": "websocket.send", "text": text})
+
+    async def accept(self, subprotocol: str | None = None) -> None:
+        """Take the connection."""
+        await self.base_send({"type": "websocket.accept", "subprotocol": subprotocol})
+        self.is_open = True
+
+    async def close(self, code: int, reason: str) -> None:
+        """End the connection, once."""
+        if self.is_open:
+            self.is_open = False
+            await self.base_send({"type": "websocket.close", "code": int(code), "reason": reason})
+
+    async def refuse(self, code: CloseCode, reason: str) -> None:
+        """Accept and close: only so does a client see a code and a reason."""
+        if not self.is_open:
+            await self.accept()
+        await self.close(code, reason)
+
+    async def answer(self, text: str) -> None:
+        """Where answers to frames go; a subclass may queue them."""
+        await self.send_text(text)
+
+    async def _guarded(self, event: dict[str, Any]) -> None:
+        is_frame = event["type"] == "websocket.receive"
+        try:
+            if not is_frame:
+                await self.connect()
+            elif self.is_open:
+                await self.frame(_text_of(event))
+        except ApiError as error:
+            await self._failed(error, is_frame=is_frame)
+        except (OSError, RuntimeError) as gone:
+            # The server's way to say that the peer has left while we were sending; disconnect follows.
+            log.debug("socket gone", error=type(gone).__name__)
+        except Exception:
+            metrics.SOCKET_FAULTS.inc()
+            log.exception("socket handler failed")
+            await self._failed(InternalError(), is_frame=is_frame)
+
+    async def _failed(self, error: ApiError, *, is_frame: bool) -> None:
+        if is_frame:
+            frame = messages.error(error.code, error.text, getattr(error, "command_id", None), error.details)
+            await self.answer(frame.decode())
+        else:
+            await self.refuse(error.close_code, error.code)
+
+    async def _left(self) -> None:
+        try:
+            await self.disconnect()
+        except Exception:
+            metrics.SOCKET_FAULTS.inc()
+            log.exception("socket clean-up failed")
+
+
+def _text_of(event: dict[str, Any]) -> str:
+    text = event.get("text")
+    if not isinstance(text, str):
+        raise NotText
+    return text
+
+
+class NotText(ApiError):
+    """A binary frame."""
+
+    code = "VALIDATION_ERROR"
+    http_status = 400
+    message = "Frames must be text"

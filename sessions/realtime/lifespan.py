@@ -1,0 +1,29 @@
+"""The ASGI lifespan: on shutdown sockets are told to come back, then connections are closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessions.realtime.hub import hub, stop_hub
+from synckairos import logs
+from synckairos.close_codes import CloseCode
+from synckairos.redis import close_async_client
+from timesync.clock import store_clock
+
+log = logs.get(__name__)
+
+
+async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """One process's life, as the server tells it."""
+    while True:
+        event = await receive()
+        if event["type"] == "lifespan.startup":
+            await store_clock.aprobe()
+            await send({"type": "lifespan.startup.complete"})
+        elif event["type"] == "lifespan.shutdown":
+            hub().close_all(CloseCode.SERVICE_RESTART, "Server restarting")
+            await stop_hub()
+            await close_async_client()
+            log.info("stopped")
+            await send({"type": "lifespan.shutdown.complete"})
+            return

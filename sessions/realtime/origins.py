@@ -1,0 +1,20 @@
+"""The Origin check of sockets: a browser's page must come from a host of ours; a native app sends no Origin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels.security.websocket import OriginValidator
+from django.conf import settings
+
+
+class SocketOrigins(OriginValidator):
+    """A missing Origin passes: our credentials are tokens, which a foreign page does not have."""
+
+    def __init__(self, application: Any) -> None:
+        hosts = settings.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
+        super().__init__(application, [*hosts, *settings.CSRF_TRUSTED_ORIGINS])
+
+    def valid_origin(self, parsed_origin: Any) -> bool:
+        """Whether this page may connect."""
+        return parsed_origin is None or bool(super().valid_origin(parsed_origin))

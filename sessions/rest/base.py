@@ -1,0 +1,112 @@
+"""What every session endpoint does before and after its one verb: authenticate, limit, parse, say who asks."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from sessions import limits
+from sessions.presentation import present
+from sessions.rest.fields import Body
+from sessions.services.outcome import Caller, Idempotency, Outcome
+from sessions.store.calls import run
+from synckairos import context, ids
+from synckairos.errors import Forbidden, ValidationFailed
+from synckairos.principal import Principal
+
+MAX_KEY_LENGTH = 255
+
+
+class SessionEndpoint(APIView):
+    """Base of the session endpoints. `staff_only` methods answer 403 to everybody else."""
+
+    staff_only: ClassVar[frozenset[str]] = frozenset()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """After authentication: rights, limits, and what the logs should know."""
+        super().initial(request, *args, **kwargs)
+        principal = principal_of(request)
+        match = request.resolver_match
+        context.note(route="other" if match is None else f"/{match.route}")
+        if "session_id" in kwargs:
+            context.note(session_id=str(kwargs["session_id"]))
+        if request.method in self.staff_only and not principal.is_staff:
+            raise Forbidden
+        run(limits.check_general(principal.subject))
+
+
+def principal_of(request: Request) -> Principal:
+    """The authenticated principal."""
+    principal: Principal = request.user  # type: ignore[assignment]
+    return principal
+
+
+def values_of(request: Request, body: type[Body]) -> dict[str, Any]:
+    """The validated body. Raises DRF's ValidationError naming every wrong field."""
+    serializer = body(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    return values
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks, with the Idempotency-Key when there is one. Raises ValidationFailed for a malformed key."""
+    principal = principal_of(request)
+    request_id = context.current().get("request_id", "")
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return Caller(principal.subject, request_id)
+    if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
+        raise ValidationFailed([("Idempotency-Key", f"1 to {MAX_KEY_LENGTH} printable ASCII characters.")])
+    route = f"{request.method} {request.path}"
+    body = msgspec.json.encode(request.data, order="deterministic")
+    fingerprint = blake2b(body, digest_size=16).digest()
+    return Caller(principal.subject, request_id, Idempotency(key, route, fingerprint))
+
+
+def session_id_of(text: str) -> UUID:
+    """The id in an address. Raises ValidationFailed for anything but a UUID."""
+    parsed = ids.parse_uuid(text)
+    if parsed is None:
+        raise ValidationFailed([("session_id", "Must be a valid UUID.")])
+    return parsed
+
+
+def participant_id_of(text: str) -> UUID:
+    """The participant's id in an address. Raises ValidationFailed for anything but a UUID."""
+    parsed = ids.parse_uuid(text)
+    if parsed is None:
+        raise ValidationFailed([("participant_id", "Must be a valid UUID.")])
+    return parsed
+
+
+def answer(outcome: Outcome, data: Any = None, status: int = 200) -> Response:
+    """The answer to a command: the state at the command's own instant, unless told otherwise."""
+    response = Response({"data": present(outcome.state, outcome.at_ms) if data is None else data}, status=status)
+    response["ETag"] = etag(outcome)
+    if outcome.replayed:
+        response["Idempotency-Replayed"] = "true"
+    return response
+
+
+def etag(outcome: Outcome) -> str:
+    """The strong validator of a state."""
+    return f'"v{outcome.state.version}"'
+
+
+__all__ = [
+    "SessionEndpoint",
+    "answer",
+    "caller_of",
+    "etag",
+    "participant_id_of",
+    "principal_of",
+    "session_id_of",
+    "values_of",
+]

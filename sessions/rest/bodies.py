@@ -1,0 +1,198 @@
+"""The request bodies of the REST doors, and the engine's commands that they become."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+
+from sessions.rest.fields import (
+    Body,
+    BooleanField,
+    InstantField,
+    IntegerField,
+    ObjectField,
+    TextField,
+    UUIDField,
+)
+from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
+
+MIN_TIME_MS = 1_000
+MAX_INCREMENT_MS = 60_000
+MAX_WARNINGS = 8
+MAX_BATCH = 50
+MAX_INDEX = 1_000_000
+MAX_VERSION = 2**53
+
+
+def _duration(**options: Any) -> IntegerField:
+    return IntegerField(min_value=MIN_TIME_MS, max_value=MAX_TIME_MS, **options)
+
+
+def _version() -> IntegerField:
+    return IntegerField(
+        min_value=0,
+        max_value=MAX_VERSION,
+        required=False,
+        allow_null=True,
+        help_text="Refused with 409 when the session is at another version.",
+    )
+
+
+class ParticipantBody(Body):
+    """One participant."""
+
+    participant_id = UUIDField()
+    participant_index = IntegerField(min_value=0, max_value=MAX_INDEX, required=False, allow_null=True)
+    total_time_ms = _duration()
+    group_id = UUIDField(required=False, allow_null=True)
+    user_id = TextField(required=False, allow_null=True, max_length=128)
+
+
+class GroupBody(Body):
+    """One group's bank."""
+
+    group_id = UUIDField()
+    total_time_ms = _duration()
+
+
+class TimeoutActionBody(ObjectField):
+    """`{"type": …}` and whatever else the client wants to see again."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        value = super().to_internal_value(data)
+        if value.get("type") not in set(TimeoutAction):
+            allowed = ", ".join(TimeoutAction)
+            raise serializers.ValidationError({"type": [f"Must be one of: {allowed}."]})
+        return value
+
+
+class CreateBody(Body):
+    """A new session."""
+
+    session_id = UUIDField(required=False, allow_null=True)
+    sync_mode = serializers.ChoiceField(choices=[mode.value for mode in SyncMode])
+    participants = ParticipantBody(many=True, required=False, max_length=MAX_PARTICIPANTS)
+    groups = GroupBody(many=True, required=False, max_length=MAX_PARTICIPANTS)
+    total_time_ms = _duration(required=False, allow_null=True)
+    time_per_cycle_ms = _duration(required=False, allow_null=True)
+    increment_ms = IntegerField(min_value=0, max_value=MAX_INCREMENT_MS, required=False, allow_null=True)
+    max_time_ms = _duration(required=False, allow_null=True)
+    metadata = ObjectField(required=False, allow_null=True)
+    active_participant_id = UUIDField(required=False, allow_null=True)
+    auto_advance = BooleanField(required=False)
+    action_on_timeout = TimeoutActionBody(required=False, allow_null=True)
+    warning_thresholds_ms = serializers.ListField(
+        child=IntegerField(min_value=1, max_value=MAX_TIME_MS), required=False, max_length=MAX_WARNINGS
+    )
+    start_at = InstantField(required=False, allow_null=True)
+
+    def cross_check(self, values: dict[str, Any]) -> list[tuple[str, str]]:
+        wrong = set(self.fields) - set(values)
+        if "sync_mode" in wrong:
+            return []
+        given = set(self.initial_data) if isinstance(self.initial_data, dict) else set()
+        return [
+            (field, message)
+            for field, message in problems(create_command(values))
+            if field.partition(".")[0] not in given & wrong
+        ]
+
+
+class VersionBody(Body):
+    """The optional body of a command without arguments."""
+
+    expected_version = _version()
+
+
+class SwitchBody(Body):
+    """The optional body of a switch."""
+
+    next_participant_id = UUIDField(required=False, allow_null=True)
+    current_participant_id = UUIDField(required=False, allow_null=True)
+    expected_version = _version()
+
+
+class AddParticipantBody(ParticipantBody):
+    """One participant to add."""
+
+    expected_version = _version()
+
+
+class AdjustBody(Body):
+    """Exactly one of `total_time_ms` (set) and `adjust_ms` (move, either sign)."""
+
+    total_time_ms = IntegerField(min_value=0, max_value=MAX_TIME_MS, required=False, allow_null=True)
+    adjust_ms = IntegerField(min_value=-MAX_TIME_MS, max_value=MAX_TIME_MS, required=False, allow_null=True)
+    reason = TextField(required=False, allow_null=True, max_length=500)
+    expected_version = _version()
+
+    def cross_check(self, values: dict[str, Any]) -> list[tuple[str, str]]:
+        given = [name for name in ("total_time_ms", "adjust_ms") if values.get(name) is not None]
+        if len(given) == 1:
+            return []
+        present = set(self.initial_data) if isinstance(self.initial_data, dict) else set()
+        if present & ({"total_time_ms", "adjust_ms"} - set(values)):
+            return []  # that one is wrong by itself
+        return [("total_time_ms", "Give exactly one of total_time_ms and adjust_ms.")]
+
+
+class BatchBody(Body):
+    """Which sessions to read."""
+
+    session_ids = serializers.ListField(child=UUIDField(), min_length=1, max_length=MAX_BATCH)
+
+
+def _seat(values: dict[str, Any]) -> commands.Seat:
+    return commands.Seat(
+        participant_id=values["participant_id"],
+        total_time_ms=values["total_time_ms"],
+        participant_index=values.get("participant_index"),
+        group_id=values.get("group_id"),
+        user_id=values.get("user_id"),
+    )
+
+
+def create_command(values: dict[str, Any]) -> commands.Create:
+    """The creation that validated values ask for."""
+    return commands.Create(
+        sync_mode=SyncMode(values["sync_mode"]),
+        participants=tuple(_seat(item) for item in values.get("participants", ())),
+        groups=tuple(commands.GroupBank(**item) for item in values.get("groups", ())),
+        total_time_ms=values.get("total_time_ms"),
+        time_per_cycle_ms=values.get("time_per_cycle_ms"),
+        increment_ms=values.get("increment_ms") or 0,
+        max_time_ms=values.get("max_time_ms"),
+        auto_advance=values.get("auto_advance", False),
+        action_on_timeout=values.get("action_on_timeout"),
+        warning_thresholds_ms=tuple(values.get("warning_thresholds_ms", ())),
+        start_at_ms=values.get("start_at"),
+        active_participant_id=values.get("active_participant_id"),
+        metadata=values.get("metadata"),
+    )
+
+
+def switch_command(values: dict[str, Any]) -> commands.Switch:
+    """The switch that validated values ask for."""
+    return commands.Switch(
+        next_participant_id=values.get("next_participant_id"),
+        current_participant_id=values.get("current_participant_id"),
+        expected_version=values.get("expected_version"),
+    )
+
+
+def add_command(values: dict[str, Any]) -> commands.AddParticipant:
+    """The addition that validated values ask for."""
+    return commands.AddParticipant(_seat(values), values.get("expected_version"))
+
+
+def adjust_command(participant_id: UUID, values: dict[str, Any]) -> commands.AdjustTime:
+    """The adjustment that validated values ask for."""
+    return commands.AdjustTime(
+        participant_id=participant_id,
+        total_time_ms=values.get("total_time_ms"),
+        adjust_ms=values.get("adjust_ms"),
+        reason=values.get("reason"),
+        expected_version=values.get("expected_version"),
+    )

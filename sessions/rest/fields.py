@@ -1,0 +1,126 @@
+"""Strict fields: what a JSON value is decides, nothing is converted; and bodies that name every wrong field at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from synckairos.ids import parse_uuid
+from synckairos.instants import from_datetime
+
+MAX_OBJECT_BYTES = 4096
+_LAST_YEAR = 9999
+
+
+class IntegerField(serializers.IntegerField):
+    """A JSON integer (`1000` or `1000.0`, as JavaScript may write it); no text, no boolean."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, float) and data.is_integer():
+            data = int(data)
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
+class BooleanField(serializers.BooleanField):
+    """A JSON boolean."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class TextField(serializers.CharField):
+    """A JSON string."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class UUIDField(serializers.UUIDField):
+    """A UUID in its canonical form."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        parsed = parse_uuid(data) if isinstance(data, str) else None
+        if parsed is None:
+            self.fail("invalid", value=data)
+        return parsed
+
+
+class InstantField(serializers.DateTimeField):
+    """An ISO 8601 instant with its offset from UTC; milliseconds since the epoch inside."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            self.fail("invalid", format="ISO 8601")
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail("invalid", format="ISO 8601")
+        if moment.tzinfo is None or not 1970 < moment.year < _LAST_YEAR:
+            raise ValidationError("An instant must carry its offset from UTC, as in 2026-01-01T00:00:00.000Z.")
+        return from_datetime(moment)
+
+
+class ObjectField(serializers.DictField):
+    """A JSON object that is carried untouched, up to 4 KiB encoded."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self.fail("not_a_dict", input_type=type(data).__name__)
+        try:
+            encoded = msgspec.json.encode(data)
+            msgspec.msgpack.encode(data)
+        except (OverflowError, RecursionError):
+            raise ValidationError("Numbers beyond 64 bits and deeper nesting than 500 are not supported.") from None
+        if len(encoded) > MAX_OBJECT_BYTES:
+            raise ValidationError(f"At most {MAX_OBJECT_BYTES} bytes when encoded.")
+        return data
+
+
+class Body(serializers.Serializer[Any]):
+    """A request body: an object without unknown fields. Rules between fields run on whatever fields are right."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """The validated values. Raises ValidationError naming every wrong field."""
+        if not isinstance(data, Mapping):
+            raise ValidationError("Expected a JSON object.")
+        errors: dict[str, Any] = {
+            name: ["Unknown field."] for name in data if not isinstance(name, str) or name not in self.fields
+        }
+        values: dict[str, Any] = {}
+        for field in self._writable_fields:
+            try:
+                values[field.field_name] = field.run_validation(field.get_value(data))
+            except ValidationError as error:
+                errors[field.field_name] = error.detail
+            except serializers.SkipField:
+                pass
+        for name, message in self.cross_check(values):
+            _add(errors, name, message)
+        if errors:
+            raise ValidationError(errors)
+        return values
+
+    def cross_check(self, values: dict[str, Any]) -> list[tuple[str, str]]:
+        """Rules between fields, as (field, message); fields that are wrong by themselves are absent."""
+        return []
+
+
+def _add(errors: dict[str, Any], name: str, message: str) -> None:
+    """A message beside those that the field may have already; names are paths, kept flat."""
+    known = errors.get(name)
+    if known is None:
+        errors[name] = [message]
+    elif isinstance(known, list) and message not in known and all(not isinstance(k, dict) for k in known):
+        errors[name] = [*known, message]

@@ -1,0 +1,167 @@
+"""The OpenAPI side of the REST doors: what each answers, from the same views that are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+
+from sessions.presentation import StateView, SummaryView, SwitchView
+from sessions.rest import bodies
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_schemas, _components = msgspec.json.schema_components(
+    [StateView, SwitchView, SummaryView], ref_template="#/components/schemas/{name}"
+)
+COMPONENTS: dict[str, Any] = _components
+"""JSON schemas of all views, for the document's components."""
+
+
+def _envelope(name: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["data"],
+        "properties": {"data": {"$ref": f"#/components/schemas/{name}"}},
+    }
+
+
+_ERRORS = {
+    400: "VALIDATION_ERROR, INVALID_STATE_TRANSITION",
+    401: "UNAUTHENTICATED",
+    403: "FORBIDDEN",
+    404: "SESSION_NOT_FOUND, PARTICIPANT_NOT_FOUND",
+    409: "CONFLICT, SESSION_ALREADY_EXISTS",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    422: "IDEMPOTENCY_KEY_REUSED",
+    429: "RATE_LIMIT_EXCEEDED",
+    500: "INTERNAL_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+}
+
+ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {},
+                "retry_after_seconds": {"type": "integer"},
+            },
+        }
+    },
+}
+
+_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="A repeat within 24 h returns the first answer and changes nothing.",
+)
+
+
+def _responses(good: dict[int, Any], *errors: int) -> dict[int, Any]:
+    common = (401, 429, 500, 503)
+    return {
+        **good,
+        **{status: OpenApiResponse(ERROR_SCHEMA, _ERRORS[status]) for status in sorted({*errors, *common})},
+    }
+
+
+def _door(summary: str, good: dict[int, Any], *errors: int, **more: Any) -> Callable[[F], F]:
+    return extend_schema(tags=["sessions"], summary=summary, responses=_responses(good, *errors), **more)
+
+
+_BODY_ERRORS = (400, 404, 409, 413, 415, 422)
+
+create = _door(
+    "Create a session",
+    {201: _envelope("StateView")},
+    400,
+    409,
+    413,
+    415,
+    422,
+    request=bodies.CreateBody,
+    parameters=[_KEY],
+)
+get = _door(
+    "Read a session",
+    {200: _envelope("StateView"), 304: None},
+    400,
+    404,
+    parameters=[
+        OpenApiParameter("fields", str, description="Top-level fields to answer with, separated by commas."),
+        OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the version is this."),
+    ],
+)
+delete = _door("Delete a session", {204: None}, 400)
+switch = _door(
+    "End the running cycle and begin the next",
+    {200: _envelope("SwitchView")},
+    *_BODY_ERRORS,
+    request=bodies.SwitchBody,
+    parameters=[_KEY],
+)
+add_participant = _door(
+    "Add a participant",
+    {200: _envelope("StateView")},
+    *_BODY_ERRORS,
+    request=bodies.AddParticipantBody,
+    parameters=[_KEY],
+)
+adjust = _door(
+    "Set or move a participant's time (staff)",
+    {200: _envelope("StateView")},
+    403,
+    *_BODY_ERRORS,
+    request=bodies.AdjustBody,
+)
+summary = _door("Read a session in short", {200: _envelope("SummaryView")}, 400, 404)
+batch = _door(
+    "Read many sessions",
+    {
+        200: {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "object",
+                    "properties": {
+                        "sessions": {"type": "array", "items": {"$ref": "#/components/schemas/StateView"}},
+                        "missing": {"type": "array", "items": {"type": "string", "format": "uuid"}},
+                    },
+                }
+            },
+        }
+    },
+    400,
+    413,
+    415,
+    request=bodies.BatchBody,
+)
+
+
+def command(verb: str, statuses: str) -> Callable[[type], type]:
+    """The document of a command without arguments."""
+    post = _door(
+        f"{verb.capitalize()} a session that is {statuses}",
+        {200: _envelope("StateView")},
+        *_BODY_ERRORS,
+        request=bodies.VersionBody,
+        parameters=[_KEY],
+    )
+    decorate: Callable[[type], type] = extend_schema_view(post=post)
+    return decorate
+
+
+def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook: the views' schemas join the document."""
+    result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS)
+    return result

@@ -1,0 +1,26 @@
+"""Addresses of the session endpoints, under `/v1/`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from sessions.rest import tokens, views
+
+_ID = "sessions/<str:session_id>"
+
+urlpatterns = [
+    path("token", tokens.TokenView.as_view()),
+    path("token/refresh", tokens.RefreshView.as_view()),
+    path("sessions", views.SessionsView.as_view()),
+    path("sessions/batch", views.BatchView.as_view()),
+    path(_ID, views.SessionView.as_view()),
+    path(f"{_ID}/start", views.StartView.as_view()),
+    path(f"{_ID}/pause", views.PauseView.as_view()),
+    path(f"{_ID}/resume", views.ResumeView.as_view()),
+    path(f"{_ID}/switch", views.SwitchView.as_view()),
+    path(f"{_ID}/complete", views.CompleteView.as_view()),
+    path(f"{_ID}/cancel", views.CancelView.as_view()),
+    path(f"{_ID}/summary", views.SummaryView.as_view()),
+    path(f"{_ID}/participants", views.ParticipantsView.as_view()),
+    path(f"{_ID}/participants/<str:participant_id>", views.ParticipantView.as_view()),
+]

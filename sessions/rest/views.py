@@ -1,0 +1,167 @@
+"""The REST doors of a session (docs/protocol.md): parse, call the service, answer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sessions import limits
+from sessions.presentation import StateView, present, present_summary, present_switch
+from sessions.rest import bodies, schema
+from sessions.rest.base import (
+    SessionEndpoint,
+    answer,
+    caller_of,
+    etag,
+    participant_id_of,
+    session_id_of,
+    values_of,
+)
+from sessions.services import sessions as service
+from sessions.store.calls import run
+from synckairos.engine import commands
+from synckairos.errors import ValidationFailed
+
+
+class SessionsView(SessionEndpoint):
+    """All sessions."""
+
+    @schema.create
+    def post(self, request: Request) -> Response:
+        values = values_of(request, bodies.CreateBody)
+        command = bodies.create_command(values)
+        outcome = run(service.create(command, values.get("session_id"), caller_of(request)))
+        return answer(outcome, status=201)
+
+
+class SessionView(SessionEndpoint):
+    """One session."""
+
+    @schema.get
+    def get(self, request: Request, session_id: str) -> Response:
+        fields = _selected(request.query_params.get("fields"))
+        outcome = run(service.get(session_id_of(session_id)))
+        tag = etag(outcome)
+        if _matches(request.headers.get("If-None-Match"), tag):
+            return Response(status=304, headers={"ETag": tag})
+        if fields is None:
+            return answer(outcome)
+        view = msgspec.to_builtins(present(outcome.state, outcome.at_ms))
+        return answer(outcome, {name: view[name] for name in fields if name in view})
+
+    @schema.delete
+    def delete(self, request: Request, session_id: str) -> Response:
+        run(service.delete(session_id_of(session_id), caller_of(request)))
+        return Response(status=204)
+
+
+class CommandView(SessionEndpoint):
+    """A command without arguments of its own."""
+
+    command: ClassVar[type[commands.Start | commands.Pause | commands.Resume | commands.Complete | commands.Cancel]]
+
+    def post(self, request: Request, session_id: str) -> Response:
+        values = values_of(request, bodies.VersionBody)
+        command = self.command(values.get("expected_version"))
+        return answer(run(service.execute(session_id_of(session_id), command, caller_of(request))))
+
+
+@schema.command("start", "pending")
+class StartView(CommandView):
+    command = commands.Start
+
+
+@schema.command("pause", "running")
+class PauseView(CommandView):
+    command = commands.Pause
+
+
+@schema.command("resume", "paused")
+class ResumeView(CommandView):
+    command = commands.Resume
+
+
+@schema.command("complete", "pending, running or paused")
+class CompleteView(CommandView):
+    command = commands.Complete
+
+
+@schema.command("cancel", "pending, running or paused")
+class CancelView(CommandView):
+    command = commands.Cancel
+
+
+class SwitchView(SessionEndpoint):
+    """The hot one."""
+
+    @schema.switch
+    def post(self, request: Request, session_id: str) -> Response:
+        parsed = session_id_of(session_id)
+        command = bodies.switch_command(values_of(request, bodies.SwitchBody))
+        run(limits.check_switch(parsed))
+        outcome = run(service.switch(parsed, command, caller_of(request)))
+        view = present_switch(outcome.state, outcome.at_ms, outcome.expired_participant_id, outcome.action_applied)
+        return answer(outcome, view)
+
+
+class ParticipantsView(SessionEndpoint):
+    """The participants of a session."""
+
+    @schema.add_participant
+    def post(self, request: Request, session_id: str) -> Response:
+        command = bodies.add_command(values_of(request, bodies.AddParticipantBody))
+        return answer(run(service.execute(session_id_of(session_id), command, caller_of(request))))
+
+
+class ParticipantView(SessionEndpoint):
+    """One participant; for moderators."""
+
+    staff_only = frozenset({"PATCH"})
+
+    @schema.adjust
+    def patch(self, request: Request, session_id: str, participant_id: str) -> Response:
+        values = values_of(request, bodies.AdjustBody)
+        command = bodies.adjust_command(participant_id_of(participant_id), values)
+        return answer(run(service.execute(session_id_of(session_id), command, caller_of(request))))
+
+
+class SummaryView(SessionEndpoint):
+    """One session in short."""
+
+    @schema.summary
+    def get(self, request: Request, session_id: str) -> Response:
+        outcome = run(service.get(session_id_of(session_id)))
+        return answer(outcome, present_summary(outcome.state, outcome.at_ms))
+
+
+class BatchView(SessionEndpoint):
+    """Many sessions in one read."""
+
+    @schema.batch
+    def post(self, request: Request) -> Response:
+        values = values_of(request, bodies.BatchBody)
+        outcomes, missing = run(service.get_many(values["session_ids"]))
+        views = [present(outcome.state, outcome.at_ms) for outcome in outcomes]
+        return Response({"data": {"sessions": views, "missing": missing}})
+
+
+def _selected(fields: str | None) -> list[str] | None:
+    """The wanted top-level fields. Raises ValidationFailed naming each unknown one."""
+    if fields is None:
+        return None
+    names = [name.strip() for name in fields.split(",") if name.strip()]
+    unknown = [name for name in names if name not in StateView.__struct_fields__]
+    if unknown or not names:
+        raise ValidationFailed([("fields", f"Unknown field: {name}") for name in unknown or ["(none)"]])
+    return names
+
+
+def _matches(if_none_match: str | None, tag: str) -> bool:
+    """RFC 9110, 13.1.2: weak comparison with a list of tags, or `*`."""
+    if if_none_match is None:
+        return False
+    offered: list[Any] = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
+    return "*" in offered or tag in offered

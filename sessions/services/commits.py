@@ -1,0 +1,114 @@
+"""What one decision writes: the commit and everything that goes with it (docs/consistency.md)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sessions import messages
+from sessions.services.outcome import Caller
+from sessions.store.codec import Answer, StoredCommit
+from sessions.store.store import Write
+from synckairos import keys, outbox
+from synckairos.conf import conf
+from synckairos.engine import Decision, next_deadline
+from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned, SessionDeleted
+from synckairos.engine.state import Participant, State
+from synckairos.engine.units import Instant
+from synckairos.ids import new_command_id
+
+
+def write_of(decision: Decision, now: Instant, caller: Caller, *, is_creation: bool = False) -> Write:
+    """The write of a decision that has events."""
+    before = None if is_creation else decision.before
+    after = decision.state
+    is_deletion = isinstance(decision.events[-1], SessionDeleted)
+    since_version = 0 if before is None else before.version
+    deadline = None if is_deletion else next_deadline(after)
+    deadline_ms = None if deadline is None else deadline.at_ms
+    command_id = new_command_id()
+    return Write(
+        before=before,
+        after=None if is_deletion else after,
+        session_id=after.session_id,
+        forget_at_ms=_forget_at(after, now, deadline_ms),
+        deadline_ms=deadline_ms,
+        command_id=command_id,
+        commit=StoredCommit(since_version, after.version, after.epoch, decision.events),
+        outbox_entry=outbox.encode(
+            outbox.Entry(
+                session_id=after.session_id,
+                epoch=after.epoch,
+                since_version=since_version,
+                version=after.version,
+                committed_ms=now,
+                principal=caller.principal,
+                request_id=caller.request_id,
+                command_id=command_id,
+                events=decision.events,
+                summary=outbox.summarise(after),
+                participants=_changed(before, after),
+            )
+        ),
+        message=messages.pack_for_layer(_hub_message(decision, now, since_version, is_deletion=is_deletion)),
+        idempotency=_idempotency(decision, now, caller),
+    )
+
+
+def _forget_at(state: State, now: Instant, deadline_ms: Instant | None) -> Instant:
+    if state.status.is_final:
+        return now + conf().finished_ttl_ms
+    return max(now, deadline_ms or 0) + conf().idle_ttl_ms
+
+
+def _changed(before: State | None, after: State) -> tuple[Participant, ...]:
+    known = set() if before is None else set(map(id, before.participants))
+    return tuple(p for p in after.participants if id(p) not in known)
+
+
+def _hub_message(decision: Decision, now: Instant, since_version: int, *, is_deletion: bool) -> messages.HubMessage:
+    state = decision.state
+    if is_deletion:
+        frame = messages.session_deleted(state.session_id, now)
+    else:
+        frame = messages.state_update(state, now, since_version, decision.events)
+    return messages.HubMessage(
+        session_id=state.session_id,
+        epoch=state.epoch,
+        version=state.version,
+        since_version=since_version,
+        state_frame=frame.decode(),
+        notices=tuple(notice for event in decision.events for notice in _notices(state, event, now)),
+        is_deletion=is_deletion,
+    )
+
+
+def _notices(state: State, event: Event, now: Instant) -> list[str]:
+    match event:
+        case ParticipantWarned():
+            return [messages.time_warning(state.session_id, state.epoch, event).decode()]
+        case ParticipantExpired():
+            return [messages.time_expired(state.session_id, state.epoch, event, now).decode()]
+        case _:
+            return []
+
+
+def _idempotency(decision: Decision, now: Instant, caller: Caller) -> tuple[str, Answer] | None:
+    key = idempotency_key(decision.state.session_id, caller)
+    if key is None or caller.idempotency is None:
+        return None
+    record = Answer(
+        fingerprint=caller.idempotency.fingerprint,
+        state=decision.state,
+        at_ms=now,
+        expired_participant_id=decision.expired_on_switch,
+        action_applied=None if decision.expired is None else decision.expired.action_applied,
+    )
+    return key, record
+
+
+def idempotency_key(session_id: UUID, caller: Caller) -> str | None:
+    """The store's key of the caller's Idempotency-Key; None without one."""
+    given = caller.idempotency
+    if given is None:
+        return None
+    return keys.idempotency(session_id, caller.principal, given.route, given.key)

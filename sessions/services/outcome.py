@@ -1,0 +1,48 @@
+"""Who asks, and what they get."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from synckairos.engine.events import Event
+from synckairos.engine.state import State
+from synckairos.engine.units import Instant, Json
+
+
+class Idempotency(Struct, frozen=True):
+    """A caller's Idempotency-Key with what it was used for."""
+
+    key: str
+    route: str
+    fingerprint: bytes
+    """Digest of the request, so that the key with another body is noticed."""
+
+
+class Caller(Struct, frozen=True):
+    """Where a command comes from; written to the audit."""
+
+    principal: str
+    request_id: str
+    idempotency: Idempotency | None = None
+
+
+class Outcome(Struct, frozen=True):
+    """A session after a command, at the command's own instant."""
+
+    state: State
+    at_ms: Instant
+    expired_participant_id: UUID | None = None
+    action_applied: Json | None = None
+    replayed: bool = False
+    """This is the first answer to the same Idempotency-Key; nothing was changed now."""
+
+
+class Recovery(Struct, frozen=True):
+    """A session for a client that comes back; `missed` is complete when `recovered`, else empty."""
+
+    state: State
+    now: Instant
+    recovered: bool
+    missed: tuple[Event, ...]

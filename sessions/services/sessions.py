@@ -1,0 +1,230 @@
+"""The session service: load → decide → commit → answer. Every door goes through here.
+
+Procedures are generators of store calls; `calls.run` drives them for sync callers, `calls.arun` for async ones.
+All raise ServiceUnavailable when the store cannot serve.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from sessions.services.commits import idempotency_key, write_of
+from sessions.services.outcome import Caller, Outcome, Recovery
+from sessions.store import store
+from sessions.store.calls import Steps, ask
+from sessions.store.codec import Answer
+from sessions.store.store import Answered, Done, Gone, Loaded, LostRace
+from synckairos import ids, keys, metrics
+from synckairos.engine import Decision, commands, create_session, decide, observe
+from synckairos.engine.deadlines import is_due
+from synckairos.engine.events import Event
+from synckairos.engine.refusals import Refusal
+from synckairos.engine.state import State
+from synckairos.engine.units import Instant
+from synckairos.errors import (
+    Conflict,
+    IdempotencyKeyReused,
+    SessionAlreadyExists,
+    SessionNotFound,
+    from_refusal,
+)
+
+MAX_ATTEMPTS = 100
+"""How often one command is decided again after losing a race. Each lost race is somebody else's progress."""
+
+TIMEKEEPER = Caller(principal="timekeeper", request_id="")
+"""Who applies deadlines, from whatever door."""
+
+
+def create(command: commands.Create, session_id: UUID | None, caller: Caller) -> Steps[Outcome]:
+    """A new session. Raises ValidationFailed, SessionAlreadyExists, IdempotencyKeyReused."""
+    given = caller.idempotency
+    new_id = session_id or ids.new_session_id(caller.principal, None if given is None else given.key)
+    loaded = yield from ask(store.load(new_id, idempotency_key(new_id, caller)))
+    if loaded.answer is not None:
+        return _replay(loaded.answer, caller)
+    if loaded.state is not None:
+        raise SessionAlreadyExists(new_id)
+    try:
+        decision = create_session(command, session_id=new_id, epoch=ids.new_epoch(), now=loaded.now)
+    except Refusal as refusal:
+        raise from_refusal(refusal) from None
+    reply = yield from ask(store.commit(write_of(decision, loaded.now, caller, is_creation=True)))
+    match reply:
+        case Done():
+            return _done(decision, loaded.now)
+        case Answered(answer=answer):
+            return _replay(answer, caller)
+        case _:
+            raise SessionAlreadyExists(new_id)
+
+
+def execute(session_id: UUID, command: commands.Command, caller: Caller) -> Steps[Outcome]:
+    """Apply a command. Raises SessionNotFound, Conflict, IdempotencyKeyReused, and what the engine refuses."""
+    loaded = yield from ask(store.load(session_id, idempotency_key(session_id, caller)))
+    for _ in range(MAX_ATTEMPTS):
+        if loaded.answer is not None:
+            return _replay(loaded.answer, caller)
+        if _owes_too_much(loaded):
+            loaded = yield from _caught_up(session_id, loaded)
+        state = _existing(session_id, loaded)
+        try:
+            decision = decide(state, command, loaded.now)
+        except Refusal as refusal:
+            yield from _caught_up(session_id, loaded)
+            raise from_refusal(refusal) from None
+        reply = yield from ask(store.commit(write_of(decision, loaded.now, caller)))
+        match reply:
+            case Done():
+                return _done(decision, loaded.now)
+            case Answered(answer=answer):
+                return _replay(answer, caller)
+            case LostRace(loaded=again):
+                metrics.LOST_RACES.inc()
+                loaded = again
+            case Gone():
+                raise SessionNotFound(session_id)
+    raise Conflict
+
+
+def switch(session_id: UUID, command: commands.Switch, caller: Caller) -> Steps[Outcome]:
+    """Apply a switch, and measure it: the product's most frequent command."""
+    began = time.perf_counter()
+    outcome = yield from execute(session_id, command, caller)
+    metrics.SWITCH_SECONDS.observe(time.perf_counter() - began)
+    return outcome
+
+
+def delete(session_id: UUID, caller: Caller) -> Steps[None]:
+    """Delete a session; a session that does not exist is deleted already."""
+    try:
+        yield from execute(session_id, commands.Delete(), caller)
+    except SessionNotFound:
+        return
+
+
+def get(session_id: UUID) -> Steps[Outcome]:
+    """A session as it stands. Raises SessionNotFound."""
+    loaded = yield from ask(store.load(session_id))
+    loaded = yield from _caught_up(session_id, loaded)
+    return Outcome(_existing(session_id, loaded), loaded.now)
+
+
+def get_many(session_ids: Sequence[UUID]) -> Steps[tuple[list[Outcome], list[UUID]]]:
+    """Sessions as they stand, in the order asked for, and the ids of those that do not exist."""
+    found: dict[UUID, Outcome] = {}
+    by_shard: dict[int, list[UUID]] = {}
+    for session_id in dict.fromkeys(session_ids):
+        by_shard.setdefault(keys.shard_of(session_id), []).append(session_id)
+    for together in by_shard.values():
+        many = yield from ask(store.load_many(together))
+        for session_id, state in zip(together, many.states, strict=True):
+            loaded = yield from _caught_up(session_id, Loaded(many.now, state))
+            if loaded.state is not None:
+                found[session_id] = Outcome(loaded.state, loaded.now)
+    wanted = list(dict.fromkeys(session_ids))
+    return [found[i] for i in wanted if i in found], [i for i in wanted if i not in found]
+
+
+def apply_due(session_id: UUID) -> Steps[Outcome | None]:
+    """Apply the deadlines that are due; None when the session does not exist."""
+    loaded = yield from ask(store.load(session_id))
+    loaded = yield from _caught_up(session_id, loaded)
+    return None if loaded.state is None else Outcome(loaded.state, loaded.now)
+
+
+def recover(session_id: UUID, last_version: int | None, epoch: str | None) -> Steps[Recovery]:
+    """What a client at `last_version` has missed, when that can be proved complete. Raises SessionNotFound."""
+    while True:
+        history = yield from ask(store.history(session_id))
+        loaded = Loaded(history.now, history.state)
+        state = _existing(session_id, loaded)
+        if not is_due(state, history.now):
+            break
+        yield from _caught_up(session_id, loaded)
+    missed = _missed(history, state, last_version, epoch)
+    if missed is None:
+        return Recovery(state, history.now, recovered=False, missed=())
+    return Recovery(state, history.now, recovered=True, missed=tuple(missed))
+
+
+def _missed(history: store.History, state: State, last_version: int | None, epoch: str | None) -> list[Event] | None:
+    """The events after a version, oldest first; None when some may be lacking."""
+    if last_version is None or epoch != state.epoch or last_version > state.version:
+        return None
+    missed: list[Event] = []
+    reached = state.version
+    for commit in history.commits:
+        if reached <= last_version:
+            break
+        if commit.epoch != state.epoch or commit.version != reached:
+            return None
+        missed = [*commit.events, *missed]
+        reached = commit.since_version
+    if reached > last_version:
+        return None
+    return [event for event in missed if event.version > last_version]
+
+
+def _existing(session_id: UUID, loaded: Loaded) -> State:
+    if loaded.state is None:
+        raise SessionNotFound(session_id)
+    return loaded.state
+
+
+def _owes_too_much(loaded: Loaded) -> bool:
+    """Whether one decision cannot apply all that is due: then portions are committed first."""
+    if loaded.state is None or not is_due(loaded.state, loaded.now):
+        return False
+    return is_due(observe(loaded.state, loaded.now).state, loaded.now)
+
+
+def _caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
+    """The session with every due deadline applied *and committed*: a version once shown stays true.
+
+    Each turn commits a portion or meets somebody else's commit, so it ends.
+    """
+    while loaded.state is not None and is_due(loaded.state, loaded.now):
+        decision = observe(loaded.state, loaded.now)
+        reply = yield from ask(store.commit(write_of(decision, loaded.now, TIMEKEEPER)))
+        match reply:
+            case LostRace(loaded=again):
+                metrics.LOST_RACES.inc()
+                loaded = again
+            case Gone():
+                loaded = Loaded(loaded.now, None)
+            case _:
+                _count(decision)
+                loaded = Loaded(loaded.now, decision.state)
+    return loaded
+
+
+def _done(decision: Decision, now: Instant) -> Outcome:
+    _count(decision)
+    return Outcome(
+        state=decision.state,
+        at_ms=now,
+        expired_participant_id=decision.expired_on_switch,
+        action_applied=None if decision.expired is None else decision.expired.action_applied,
+    )
+
+
+def _replay(answer: Answer, caller: Caller) -> Outcome:
+    given = caller.idempotency
+    if given is None or given.fingerprint != answer.fingerprint:
+        raise IdempotencyKeyReused
+    metrics.REPLAYED.inc()
+    return Outcome(
+        state=answer.state,
+        at_ms=answer.at_ms,
+        expired_participant_id=answer.expired_participant_id,
+        action_applied=answer.action_applied,
+        replayed=True,
+    )
+
+
+def _count(decision: Decision) -> None:
+    for event in decision.events:
+        metrics.TRANSITIONS.labels(event.name).inc()

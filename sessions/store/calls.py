@@ -1,0 +1,106 @@
+"""A call to the store as a value: what to send and how to read the reply. Drivers for both kinds of caller send it.
+
+So the store and the service are written once, without I/O, and used from sync views and from async consumers alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from redis.exceptions import NoScriptError
+
+from synckairos import metrics
+from synckairos import redis as stores
+from synckairos.errors import ServiceUnavailable
+
+T = TypeVar("T")
+
+_LUA = Path(__file__).parent / "lua"
+
+
+class Script:
+    """One Lua file of this folder."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.source = (_LUA / f"{name}.lua").read_text()
+        self.sha = sha1(self.source.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
+
+
+class Call(Generic[T]):
+    """One round trip: run a script, then `parse` its reply."""
+
+    __slots__ = ("args", "keys", "parse", "script")
+
+    def __init__(self, script: Script, keys: list[str], args: list[Any], parse: Callable[[Any], T]) -> None:
+        self.script = script
+        self.keys = keys
+        self.args = args
+        self.parse = parse
+
+
+Steps: TypeAlias = Generator[Call[Any], Any, T]
+"""A procedure that asks for calls and ends with a T."""
+
+
+def ask(call: Call[T]) -> Steps[T]:
+    """One step: `reply = yield from ask(call)`."""
+    reply: T = yield call
+    return reply
+
+
+def run(steps: Steps[T]) -> T:
+    """Drive a procedure with the blocking client. Raises ServiceUnavailable when the store cannot serve."""
+    client = stores.client()
+    reply = None
+    while True:
+        try:
+            call = steps.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        try:
+            with _observed(call):
+                reply = call.parse(_send(client, call))
+        except stores.AWAY as away:
+            raise ServiceUnavailable from away
+
+
+async def arun(steps: Steps[T]) -> T:
+    """Drive a procedure on the running loop. Raises ServiceUnavailable when the store cannot serve."""
+    client = stores.async_client()
+    reply = None
+    while True:
+        try:
+            call = steps.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        try:
+            with _observed(call):
+                reply = call.parse(await _asend(client, call))
+        except stores.AWAY as away:
+            raise ServiceUnavailable from away
+
+
+def _send(client: Any, call: Call[Any]) -> Any:
+    script = call.script
+    try:
+        return client.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+    except NoScriptError:  # a new or restarted server: hand it the source once
+        return client.eval(script.source, len(call.keys), *call.keys, *call.args)
+
+
+async def _asend(client: Any, call: Call[Any]) -> Any:
+    script = call.script
+    try:
+        return await client.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+    except NoScriptError:
+        return await client.eval(script.source, len(call.keys), *call.keys, *call.args)
+
+
+def _observed(call: Call[Any]) -> Any:
+    return metrics.STORE_SECONDS.labels(call.script.name).time()

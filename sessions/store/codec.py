@@ -1,0 +1,97 @@
+"""The stored forms: a state with its header, a recent commit, an idempotency record.
+
+A header is the epoch (8 ASCII characters) and the version (8 bytes, big-endian): what the commit script compares,
+without decoding anything.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from synckairos.engine.events import Event
+from synckairos.engine.state import State
+from synckairos.engine.units import Instant, Json
+from synckairos.ids import COMMAND_ID_BYTES, EPOCH_CHARS
+
+HEADER_BYTES = EPOCH_CHARS + 8
+
+
+class StoredCommit(Struct, frozen=True, array_like=True):
+    """One of the latest commits of a session, as kept beside it."""
+
+    since_version: int
+    version: int
+    epoch: str
+    events: tuple[Event, ...]
+
+
+class Answer(Struct, frozen=True, array_like=True):
+    """The first answer to a command with an Idempotency-Key, in the least that it can be rendered from again."""
+
+    fingerprint: bytes
+    state: State
+    at_ms: Instant
+    expired_participant_id: UUID | None = None
+    action_applied: Json | None = None
+
+
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
+_states = msgspec.msgpack.Decoder(State)
+_commits = msgspec.msgpack.Decoder(StoredCommit)
+_answers = msgspec.msgpack.Decoder(Answer)
+
+
+class Unreadable(Exception):
+    """A stored value that is not what we write."""
+
+
+def header(epoch: str, version: int) -> bytes:
+    """Epoch and version as the store compares them."""
+    return epoch.encode() + version.to_bytes(8, "big")
+
+
+def read_header(data: bytes) -> tuple[str, int]:
+    """Epoch and version of a stored state or of its first bytes."""
+    return data[:EPOCH_CHARS].decode(), int.from_bytes(data[EPOCH_CHARS:HEADER_BYTES], "big")
+
+
+def encode_state(state: State) -> bytes:
+    """A state as it is stored."""
+    return header(state.epoch, state.version) + _encoder.encode(state)
+
+
+def decode_state(data: bytes) -> State:
+    """The inverse. Raises Unreadable."""
+    try:
+        return _states.decode(data[HEADER_BYTES:])
+    except (msgspec.DecodeError, ValueError) as cause:
+        raise Unreadable("state") from cause
+
+
+def encode_commit(command_id: bytes, commit: StoredCommit) -> bytes:
+    """A recent commit; the script finds a repetition by its first bytes."""
+    return command_id + _encoder.encode(commit)
+
+
+def decode_commit(data: bytes) -> StoredCommit:
+    """The inverse. Raises Unreadable."""
+    try:
+        return _commits.decode(data[COMMAND_ID_BYTES:])
+    except (msgspec.DecodeError, ValueError) as cause:
+        raise Unreadable("commit") from cause
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """An idempotency record."""
+    return _encoder.encode(answer)
+
+
+def decode_answer(data: bytes) -> Answer:
+    """The inverse. Raises Unreadable."""
+    try:
+        return _answers.decode(data)
+    except (msgspec.DecodeError, ValueError) as cause:
+        raise Unreadable("idempotency record") from cause

@@ -1,0 +1,210 @@
+"""The state store: loads in one round trip with the store's clock, commits through one script. No I/O happens here.
+
+See docs/consistency.md for what is atomic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from sessions.store import codec
+from sessions.store.calls import Call, Script
+from sessions.store.codec import Answer, StoredCommit
+from synckairos import keys
+from synckairos.conf import conf
+from synckairos.engine.state import State
+from synckairos.engine.units import Instant
+from synckairos.ids import COMMAND_ID_BYTES
+
+_LOAD = Script("load")
+_HISTORY = Script("history")
+_HEADERS = Script("headers")
+_COMMIT = Script("commit")
+_DUE = Script("due")
+_FORGET = Script("forget")
+
+
+class Loaded(Struct, frozen=True):
+    """A session as read, with the store's clock at that moment. `answer` belongs to the Idempotency-Key, if any."""
+
+    now: Instant
+    state: State | None
+    answer: Answer | None = None
+
+
+class LoadedMany(Struct, frozen=True):
+    """Several sessions of one shard as of one moment."""
+
+    now: Instant
+    states: list[State | None]
+
+
+class History(Struct, frozen=True):
+    """A session with its latest commits, newest first."""
+
+    now: Instant
+    state: State | None
+    commits: list[StoredCommit]
+
+
+class Due(Struct, frozen=True):
+    """What a shard's deadlines say: who is overdue, and when the earliest deadline is."""
+
+    now: Instant
+    session_ids: list[str]
+    earliest_ms: Instant | None
+
+
+class Write(Struct, frozen=True):
+    """Everything that one commit writes."""
+
+    before: State | None
+    """The state it was decided on; None for a creation."""
+    after: State | None
+    """The new state; None to delete."""
+    session_id: UUID
+    forget_at_ms: Instant
+    deadline_ms: Instant | None
+    command_id: bytes
+    commit: StoredCommit
+    outbox_entry: bytes
+    message: bytes
+    """For the group layer, in its format."""
+    idempotency: tuple[str, Answer] | None = None
+    """Key of the record, and the record."""
+
+
+class Done(Struct, frozen=True):
+    """The write is in, by this call or by an earlier one whose reply was lost."""
+
+
+class Answered(Struct, frozen=True):
+    """The Idempotency-Key has been used before: nothing was written."""
+
+    answer: Answer
+
+
+class LostRace(Struct, frozen=True):
+    """The session has moved on: nothing was written, and this is how it stands."""
+
+    loaded: Loaded
+
+
+class Gone(Struct, frozen=True):
+    """The session does not exist (any more): nothing was written."""
+
+
+CommitReply = Done | Answered | LostRace | Gone
+
+
+def load(session_id: UUID, idempotency_key: str | None = None) -> Call[Loaded]:
+    """Read a session and, with a key of `keys.idempotency`, the answer that was given under it."""
+    names = [keys.state(session_id)]
+    if idempotency_key is not None:
+        names.append(idempotency_key)
+    return Call(_LOAD, names, [], _parse_loaded)
+
+
+def load_many(session_ids: Sequence[UUID]) -> Call[LoadedMany]:
+    """Read sessions that all live in one shard."""
+    return Call(_LOAD, [keys.state(session_id) for session_id in session_ids], [], _parse_many)
+
+
+def history(session_id: UUID) -> Call[History]:
+    """Read a session together with its latest commits."""
+    return Call(_HISTORY, [keys.state(session_id), keys.recent(session_id)], [], _parse_history)
+
+
+def headers(session_ids: Sequence[UUID]) -> Call[list[tuple[str, int] | None]]:
+    """Epoch and version of sessions that all live in one shard; None for one that does not exist."""
+    names = [keys.state(session_id) for session_id in session_ids]
+    return Call(_HEADERS, names, [codec.HEADER_BYTES], _parse_headers)
+
+
+def due(shard: int, limit: int) -> Call[Due]:
+    """The sessions of a shard whose deadline has come, longest overdue first."""
+    return Call(_DUE, [keys.deadlines(shard)], [limit], _parse_due)
+
+
+def forget(session_id: UUID, *, set_aside: bool) -> Call[bool]:
+    """Take away the deadline of a session that is gone, or with `set_aside` of one that cannot be read."""
+    shard = keys.shard_of(session_id)
+    names = [keys.state(session_id), keys.deadlines(shard), keys.set_aside(shard)]
+    return Call(_FORGET, names, [str(session_id), "1" if set_aside else "0"], bool)
+
+
+def commit(write: Write) -> Call[CommitReply]:
+    """Write one transition, all or nothing."""
+    shard = keys.shard_of(write.session_id)
+    names = [
+        keys.state(write.session_id),
+        keys.recent(write.session_id),
+        keys.deadlines(shard),
+        keys.outbox(shard),
+    ]
+    record: bytes = b""
+    if write.idempotency is not None:
+        names.append(write.idempotency[0])
+        record = codec.encode_answer(write.idempotency[1])
+    args: list[Any] = [
+        b"" if write.before is None else codec.header(write.before.epoch, write.before.version),
+        b"" if write.after is None else codec.encode_state(write.after),
+        write.forget_at_ms,
+        "" if write.deadline_ms is None else write.deadline_ms,
+        str(write.session_id),
+        codec.encode_commit(write.command_id, write.commit),
+        COMMAND_ID_BYTES,
+        conf().recent_transitions,
+        write.outbox_entry,
+        keys.group_channel(write.session_id),
+        write.message,
+        record,
+        conf().idempotency_ttl_ms,
+    ]
+    return Call(_COMMIT, names, args, _parse_commit)
+
+
+def _instant(reply: Sequence[Any]) -> Instant:
+    return int(reply[0]) * 1000 + int(reply[1]) // 1000
+
+
+def _state(data: bytes | None) -> State | None:
+    return None if data is None else codec.decode_state(data)
+
+
+def _parse_loaded(reply: list[Any]) -> Loaded:
+    answer = codec.decode_answer(reply[3]) if len(reply) > 3 and reply[3] is not None else None  # noqa: PLR2004
+    return Loaded(_instant(reply), _state(reply[2]), answer)
+
+
+def _parse_many(reply: list[Any]) -> LoadedMany:
+    return LoadedMany(_instant(reply), [_state(data) for data in reply[2:]])
+
+
+def _parse_history(reply: list[Any]) -> History:
+    return History(_instant(reply), _state(reply[2]), [codec.decode_commit(data) for data in reply[3]])
+
+
+def _parse_headers(reply: list[bytes]) -> list[tuple[str, int] | None]:
+    return [codec.read_header(data) if data else None for data in reply]
+
+
+def _parse_due(reply: list[Any]) -> Due:
+    earliest_ms = None if reply[3] is None else int(float(reply[3]))
+    return Due(_instant(reply), [member.decode() for member in reply[2]], earliest_ms)
+
+
+def _parse_commit(reply: list[Any]) -> CommitReply:
+    match reply[0]:
+        case b"done" | b"repeat":
+            return Done()
+        case b"answered":
+            return Answered(codec.decode_answer(reply[1]))
+        case b"race":
+            return LostRace(Loaded(_instant(reply[1:]), _state(reply[3])))
+        case _:
+            return Gone()

@@ -1,0 +1,46 @@
+"""What the rooms may know of the settings: one typed object, built in config/ and read through `conf()`."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.conf import settings
+from msgspec import Struct
+
+
+class Rate(Struct, frozen=True):
+    """`limit` requests in each `period_ms`, as a burst or spread out."""
+
+    limit: int
+    period_ms: int
+
+
+class Conf(Struct, frozen=True, kw_only=True):
+    """Settings of the product. Each default works on a laptop; docs/operations.md lists the variables."""
+
+    environment: str
+    """`development`, `test` or `production`."""
+    redis_url: str
+    shards: int
+    """Number of hash tags that the keys are spread over; fixed for the life of a store."""
+    layer_prefix: str
+    """First part of the channel names that the group layer subscribes to."""
+    idle_ttl_ms: int
+    """How long a session outlives its last transition or its next deadline, whichever is later."""
+    finished_ttl_ms: int
+    """How long a finished session can still be read."""
+    idempotency_ttl_ms: int
+    """How long a command with an Idempotency-Key is answered with its first answer."""
+    recent_transitions: int
+    """How many commits are kept beside a session, for recovery and for proof of a lost reply."""
+    rate_general: Rate | None
+    """Per person; None switches the limit off."""
+    rate_switch: Rate | None
+    """Switches per session."""
+    max_body_bytes: int
+    """Largest request body."""
+
+
+def conf() -> Conf:
+    """The settings in force."""
+    return cast("Conf", settings.SYNCKAIROS)

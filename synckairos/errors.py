@@ -1,0 +1,183 @@
+"""Every error a client can get: one small class each. One handler for each kind of door turns them into answers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from synckairos.close_codes import CloseCode
+from synckairos.engine import refusals
+from synckairos.engine.refusals import Refusal
+
+
+class ApiError(Exception):
+    """An error with a documented answer. `temporary` means the same request may succeed later."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    http_status: ClassVar[int] = 500
+    close_code: ClassVar[CloseCode] = CloseCode.INTERNAL
+    temporary: ClassVar[bool] = False
+    message: ClassVar[str] = "Internal server error"
+
+    def __init__(self, message: str | None = None, *, details: Any = None) -> None:
+        super().__init__(message or self.message)
+        self.text = message or self.message
+        self.details = details
+        self.retry_after_seconds: int | None = None
+
+    def body(self) -> dict[str, Any]:
+        """The `error` object of the answer."""
+        error: dict[str, Any] = {"code": self.code, "message": self.text}
+        if self.details is not None:
+            error["details"] = self.details
+        if self.retry_after_seconds is not None:
+            error["retry_after_seconds"] = self.retry_after_seconds
+        return error
+
+
+class InternalError(ApiError):
+    """A fault of ours; what it was is in the log only."""
+
+
+class ValidationFailed(ApiError):
+    """Values that break rules, every one of them named."""
+
+    code = "VALIDATION_ERROR"
+    http_status = 400
+    close_code = CloseCode.BAD_REQUEST
+    message = "Request validation failed"
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(details=[{"field": field, "message": text} for field, text in problems])
+
+
+class InvalidStateTransition(ApiError):
+    code = "INVALID_STATE_TRANSITION"
+    http_status = 400
+    close_code = CloseCode.BAD_REQUEST
+
+
+class Unauthenticated(ApiError):
+    code = "UNAUTHENTICATED"
+    http_status = 401
+    close_code = CloseCode.NOT_AUTHENTICATED
+    message = "Valid credentials are required"
+
+
+class Forbidden(ApiError):
+    code = "FORBIDDEN"
+    http_status = 403
+    close_code = CloseCode.FORBIDDEN
+    message = "You may not do this"
+
+
+class NotFound(ApiError):
+    """No such address (a session that does not exist has an error of its own)."""
+
+    code = "NOT_FOUND"
+    http_status = 404
+    message = "No such resource"
+
+
+class SessionNotFound(ApiError):
+    code = "SESSION_NOT_FOUND"
+    http_status = 404
+    close_code = CloseCode.NO_SUCH_SESSION
+
+    def __init__(self, session_id: UUID) -> None:
+        super().__init__(f"Session {session_id} not found")
+
+
+class ParticipantNotFound(ApiError):
+    code = "PARTICIPANT_NOT_FOUND"
+    http_status = 404
+
+    def __init__(self, participant_id: UUID) -> None:
+        super().__init__(f"Participant {participant_id} is not in this session")
+
+
+class MethodNotAllowed(ApiError):
+    code = "METHOD_NOT_ALLOWED"
+    http_status = 405
+    message = "Method not allowed here"
+
+
+class Conflict(ApiError):
+    """Somebody else changed the session first, or it is not as the caller believed."""
+
+    code = "CONFLICT"
+    http_status = 409
+    temporary = True
+    message = "Concurrent modification detected, please retry"
+
+
+class SessionAlreadyExists(ApiError):
+    code = "SESSION_ALREADY_EXISTS"
+    http_status = 409
+
+    def __init__(self, session_id: UUID) -> None:
+        super().__init__(f"Session {session_id} already exists")
+
+
+class PayloadTooLarge(ApiError):
+    code = "PAYLOAD_TOO_LARGE"
+    http_status = 413
+    message = "The request body is too large"
+
+
+class UnsupportedMediaType(ApiError):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    http_status = 415
+    message = "The request body must be application/json"
+
+
+class IdempotencyKeyReused(ApiError):
+    code = "IDEMPOTENCY_KEY_REUSED"
+    http_status = 422
+    message = "This Idempotency-Key was used with another request"
+
+
+class RateLimitExceeded(ApiError):
+    code = "RATE_LIMIT_EXCEEDED"
+    http_status = 429
+    close_code = CloseCode.TOO_MANY_MESSAGES
+    temporary = True
+    message = "Too many requests"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ServiceUnavailable(ApiError):
+    """The state store cannot be reached. A command may or may not have been applied: retry with its Idempotency-Key."""
+
+    code = "SERVICE_UNAVAILABLE"
+    http_status = 503
+    close_code = CloseCode.STORE_AWAY
+    temporary = True
+    message = "The state store cannot be reached, please retry"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.retry_after_seconds = 1
+
+
+def from_refusal(refusal: Refusal) -> ApiError:
+    """The answer to what the engine refused."""
+    match refusal:
+        case refusals.WrongStatus(verb=verb, status=status):
+            return InvalidStateTransition(f"Cannot {verb} this session (current status: {status})")
+        case refusals.NoSuchParticipant(participant_id=participant_id):
+            return ParticipantNotFound(participant_id)
+        case refusals.NotActive(claimed=claimed, active=active):
+            return Conflict(
+                f"Participant {claimed} is not the active one",
+                details={"active_participant_id": None if active is None else str(active)},
+            )
+        case refusals.VersionMismatch(expected=expected, actual=actual):
+            return Conflict(details={"expected_version": expected, "actual_version": actual})
+        case refusals.Problems(problems=problems):
+            return ValidationFailed(problems)
+        case _:
+            return InternalError()

@@ -1,0 +1,190 @@
+"""What every REST door shares: JSON in, JSON out, bearer authentication, and one handler that answers every error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions as drf
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from synckairos import context, logs
+from synckairos.errors import (
+    ApiError,
+    Forbidden,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    RateLimitExceeded,
+    Unauthenticated,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from synckairos.principal import Principal, authenticate, bearer_token
+
+log = logs.get(__name__)
+
+WHOLE_BODY = "body"
+"""The field named when the body as a whole is wrong."""
+
+
+class JSONParser(BaseParser):
+    """Strict JSON: UTF-8, no NaN, no NUL characters (the audit database has no place for them)."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """The decoded body; ValidationFailed for anything that is not JSON."""
+        raw = stream.read()
+        if not raw.strip():
+            return {}
+        try:
+            data = msgspec.json.decode(raw)
+            msgspec.json.encode(data)  # lone surrogates decode but can be written nowhere
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            raise ValidationFailed([(WHOLE_BODY, "Malformed JSON.")]) from None
+        if b"\\u0000" in raw and any("\0" in text for text in _texts(data)):
+            raise ValidationFailed([(WHOLE_BODY, "NUL characters are not allowed.")])
+        return data
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield key
+            yield from _texts(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _texts(value)
+
+
+class JSONRenderer(BaseRenderer):
+    """JSON by msgspec: views (structs) are encoded as they are."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
+        """The body; nothing for an answer without one."""
+        return b"" if data is None else msgspec.json.encode(data, enc_hook=str)
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """Every answer is JSON, whatever `Accept` says; the document's pages bring their own renderer."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """The parser for the body's media type; None answers 415."""
+        return DefaultContentNegotiation().select_parser(request, parsers)
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        """The view's first renderer."""
+        return renderers[0], renderers[0].media_type
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <token>`; no database is asked."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, str] | None:
+        """The principal and its token; None without credentials. Raises Unauthenticated for bad ones."""
+        header = request.META.get("HTTP_AUTHORIZATION")
+        if header is None:
+            return None
+        token = bearer_token(header)
+        if token is None:
+            raise Unauthenticated
+        principal = authenticate(token)
+        context.note(principal=principal.subject)
+        return principal, token
+
+    def authenticate_header(self, request: Request) -> str:
+        """The challenge of a 401."""
+        return "Bearer"
+
+
+def exception_handler(exc: Exception, handler_context: Any) -> Response:
+    """The documented answer to any exception; what is not foreseen is logged and becomes INTERNAL_ERROR."""
+    error = as_api_error(exc)
+    response = Response({"error": error.body()}, status=error.http_status)
+    if isinstance(error, Unauthenticated):
+        response["WWW-Authenticate"] = "Bearer"
+    if error.retry_after_seconds is not None:
+        response["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+def as_api_error(exc: Exception) -> ApiError:  # noqa: PLR0911 - one arm for each kind
+    """Our error for an exception of ours, of DRF or of Django."""
+    match exc:
+        case ApiError():
+            return exc
+        case drf.ValidationError():
+            return ValidationFailed(flatten(exc.detail))
+        case drf.ParseError():
+            return ValidationFailed([(WHOLE_BODY, "Malformed JSON.")])
+        case drf.NotAuthenticated() | drf.AuthenticationFailed():
+            return Unauthenticated()
+        case drf.PermissionDenied() | PermissionDenied():
+            return Forbidden()
+        case drf.NotFound() | Http404():
+            return NotFound()
+        case drf.MethodNotAllowed():
+            return MethodNotAllowed()
+        case drf.UnsupportedMediaType():
+            return UnsupportedMediaType()
+        case drf.Throttled():
+            return RateLimitExceeded(int(exc.wait or 1))
+        case _:
+            log.error("unforeseen error", exc_info=exc)
+            return InternalError()
+
+
+def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
+    """DRF's nested errors as (field, message), with fields such as `participants.0.total_time_ms`."""
+    if isinstance(detail, dict):
+        pairs = [(str(key), value) for key, value in detail.items()]
+    elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        pairs = [(str(position), value) for position, value in enumerate(detail)]
+    else:
+        texts = detail if isinstance(detail, list) else [detail]
+        return [(path or WHOLE_BODY, str(text)) for text in texts]
+    return [
+        problem
+        for key, value in pairs
+        for problem in flatten(value, path if key == "non_field_errors" else f"{path}.{key}".lstrip("."))
+    ]
+
+
+def _plain(error: ApiError) -> JsonResponse:
+    return JsonResponse({"error": error.body()}, status=error.http_status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Django's handler400."""
+    return _plain(ValidationFailed([(WHOLE_BODY, "Bad request.")]))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Django's handler403."""
+    return _plain(Forbidden())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Django's handler404."""
+    return _plain(NotFound())
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """Django's handler500."""
+    log.error("unforeseen error", exc_info=True)
+    return _plain(InternalError())

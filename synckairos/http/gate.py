@@ -1,0 +1,124 @@
+"""The first thing a request meets: an id, a limit to its body, an access-log line and a metric. Plain ASGI, no thread."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from asgiref.typing import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+)
+
+from synckairos import context, ids, logs, metrics
+from synckairos.conf import conf
+from synckairos.errors import ApiError, InternalError, PayloadTooLarge
+
+log = logs.get(__name__)
+
+REQUEST_ID_HEADER = b"x-request-id"
+_QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
+
+
+class Gate:
+    """Wraps the HTTP application."""
+
+    def __init__(self, inner: ASGI3Application) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        began = time.perf_counter()
+        request_id = ids.accepted_request_id(_header(scope, REQUEST_ID_HEADER))
+        info = context.begin(request_id=request_id)
+        status = 0
+
+        async def answer(event: ASGISendEvent) -> None:
+            nonlocal status
+            if event["type"] == "http.response.start":
+                status = event["status"]
+                event["headers"] = [*event["headers"], (REQUEST_ID_HEADER, request_id.encode())]
+            await send(event)
+
+        try:
+            body = await _read_body(scope, receive)
+            await self.inner(scope, _replay(body, receive), answer)
+        except ApiError as error:
+            await _send_error(error, answer)
+        except ConnectionError:
+            status = 499  # the client left before its body was complete
+        except Exception:
+            log.exception("request failed")
+            if not status:
+                await _send_error(InternalError(), answer)
+        finally:
+            _record(scope, info, status, time.perf_counter() - began)
+
+
+def _header(scope: HTTPScope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key.lower() == name:
+            return value.decode("latin-1")
+    return None
+
+
+async def _read_body(scope: HTTPScope, receive: ASGIReceiveCallable) -> bytes:
+    """The whole body, which is small by contract. Raises PayloadTooLarge as soon as that is known."""
+    declared = _header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > conf().max_body_bytes:
+        raise PayloadTooLarge
+    body = bytearray()
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise ConnectionError
+        body += event.get("body", b"")  # type: ignore[call-overload]
+        if len(body) > conf().max_body_bytes:
+            raise PayloadTooLarge
+        if not event.get("more_body", False):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+    sent = False
+
+    async def replay() -> ASGIReceiveEvent:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _send_error(error: ApiError, send: Any) -> None:
+    body = msgspec.json.encode({"error": error.body()})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": error.http_status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def _record(scope: HTTPScope, info: dict[str, Any], status: int, seconds: float) -> None:
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    route = info.pop("route", "other")
+    metrics.HTTP_REQUESTS.labels(method, route, str(status)).inc()
+    metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
+    level = log.debug if scope["path"] in _QUIET_PATHS else log.info
+    # The path only: a query string may hold credentials.
+    level("request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

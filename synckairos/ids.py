@@ -1,0 +1,47 @@
+"""Identifiers: where each kind comes from and what it looks like."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from hashlib import blake2b
+from uuid import UUID, uuid4
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+COMMAND_ID_BYTES = 8
+EPOCH_CHARS = 8
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """A UUID in its canonical form with hyphens, either case; None for anything else."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def new_session_id(principal: str, idempotency_key: str | None) -> UUID:
+    """A session's id: random, or derived from the caller's key, so that a repeated creation finds the first one."""
+    if idempotency_key is None:
+        return uuid4()
+    digest = blake2b(f"{principal}\0{idempotency_key}".encode(), digest_size=16).digest()
+    return UUID(bytes=digest, version=4)
+
+
+def new_epoch() -> str:
+    """Tells this session from any other that has or had the same id."""
+    return secrets.token_hex(EPOCH_CHARS // 2)
+
+
+def new_command_id() -> bytes:
+    """Marks one attempt to commit, so that its repetition is recognised."""
+    return secrets.token_bytes(COMMAND_ID_BYTES)
+
+
+def new_request_id() -> str:
+    """Follows one request through the logs and the audit."""
+    return secrets.token_hex(8)
+
+
+def accepted_request_id(given: str | None) -> str:
+    """The caller's own request id when it is harmless, else a new one."""
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()

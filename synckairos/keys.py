@@ -1,0 +1,86 @@
+"""Every Redis key and channel there is.
+
+A session's keys carry the hash tag of its shard, `sk:{7}:…`, so that they live in one slot and a script may touch them
+together. See docs/consistency.md.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from uuid import UUID
+from zlib import crc32
+
+from synckairos.conf import conf
+
+PREFIX = "sk"
+
+
+def shard_of(session_id: UUID) -> int:
+    """The shard a session lives in."""
+    return crc32(session_id.bytes) % conf().shards
+
+
+def all_shards() -> range:
+    """Every shard of the store."""
+    return range(conf().shards)
+
+
+def _in(shard: int, name: str) -> str:
+    return f"{PREFIX}:{{{shard}}}:{name}"
+
+
+def state(session_id: UUID) -> str:
+    """String: header and encoded state."""
+    return _in(shard_of(session_id), f"s:{session_id}")
+
+
+def recent(session_id: UUID) -> str:
+    """List: the latest commits, newest first."""
+    return _in(shard_of(session_id), f"r:{session_id}")
+
+
+def idempotency(session_id: UUID, principal: str, route: str, key: str) -> str:
+    """String: the first answer to a command with an Idempotency-Key."""
+    digest = blake2b(f"{principal}\0{route}\0{key}".encode(), digest_size=16).hexdigest()
+    return _in(shard_of(session_id), f"i:{session_id}:{digest}")
+
+
+def deadlines(shard: int) -> str:
+    """Sorted set: session ids by the instant of their next deadline."""
+    return _in(shard, "deadlines")
+
+
+def set_aside(shard: int) -> str:
+    """Sorted set: sessions the timekeeper could not handle."""
+    return _in(shard, "deadlines:aside")
+
+
+def outbox(shard: int) -> str:
+    """Stream: commits on their way to the audit."""
+    return _in(shard, "outbox")
+
+
+def outbox_dead(shard: int) -> str:
+    """Stream: outbox entries that the audit could not take."""
+    return _in(shard, "outbox:dead")
+
+
+def drain_lock(shard: int) -> str:
+    """Lock of the one drain that is at work."""
+    return _in(shard, "drain")
+
+
+def rate(scope: str, who: str) -> str:
+    """String: theoretical arrival time of a rate limit."""
+    digest = blake2b(who.encode(), digest_size=12).hexdigest()
+    return f"{PREFIX}:rate:{scope}:{digest}"
+
+
+def group(session_id: UUID) -> str:
+    """Name of the Channels group of a session's sockets."""
+    return f"session.{session_id}"
+
+
+def group_channel(session_id: UUID) -> str:
+    """The Redis channel on which the pub/sub layer listens for that group (a private format of channels_redis)."""
+    return f"{conf().layer_prefix}__group__{group(session_id)}"

@@ -1,0 +1,41 @@
+"""Every metric we export, with its unit in its name. django-prometheus adds those of the database and the cache."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_FAST = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+HTTP_REQUESTS = Counter("synckairos_http_requests_total", "HTTP requests answered.", ("method", "route", "status"))
+HTTP_SECONDS = Histogram(
+    "synckairos_http_request_seconds", "Time from request to answer.", ("method", "route"), buckets=_FAST
+)
+STORE_SECONDS = Histogram(
+    "synckairos_store_seconds", "Round trip of one script to the state store.", ("script",), buckets=_FAST
+)
+TRANSITIONS = Counter("synckairos_events_total", "Events committed, by type.", ("event",))
+SWITCH_SECONDS = Histogram(
+    "synckairos_switch_seconds", "A switch from load to commit, lost races included.", buckets=_FAST
+)
+LOST_RACES = Counter("synckairos_lost_races_total", "Commits that met another one first and were decided again.")
+REPLAYED = Counter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
+RATE_LIMITED = Counter("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
+SOCKETS = Gauge("synckairos_sockets", "Open WebSockets.", multiprocess_mode="livesum")
+SOCKETS_OPENED = Counter("synckairos_sockets_opened_total", "WebSockets accepted.")
+SOCKET_FRAMES_IN = Counter("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
+SOCKET_FRAMES_OUT = Counter("synckairos_socket_frames_out_total", "Frames to clients.")
+SOCKET_FRAMES_CONFLATED = Counter(
+    "synckairos_socket_frames_conflated_total", "State frames that a newer one replaced before they were sent."
+)
+SOCKET_RESYNCS = Counter("synckairos_socket_resyncs_total", "Sessions brought up to date by the position check.")
+SOCKET_FAULTS = Counter("synckairos_socket_faults_total", "Handlers that failed (a fault of ours).")
+OUTBOX_LENGTH = Gauge("synckairos_outbox_entries", "Commits waiting for the audit.", multiprocess_mode="mostrecent")
+AUDIT_ROWS = Counter("synckairos_audit_events_total", "Event rows written by the drain.")
+AUDIT_DEAD = Counter("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
+AUDIT_SECONDS = Histogram("synckairos_audit_batch_seconds", "One batch of the drain.")
+DEADLINE_LATENESS_SECONDS = Histogram(
+    "synckairos_deadline_lateness_seconds",
+    "From a deadline to its commit by the timekeeper.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+DEADLINES_SET_ASIDE = Counter("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")

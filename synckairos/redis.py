@@ -1,0 +1,165 @@
+"""The one factory of Redis clients: every timeout and retry is set here.
+
+URLs: `redis://`, `rediss://`, `unix://`; `redis+sentinel://host:port,host:port/service/db`;
+`redis+cluster://host:port,host:port`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from synckairos.conf import conf
+
+SyncClient: TypeAlias = Any
+"""redis.Redis or redis.RedisCluster: the same commands, no common type."""
+AsyncClient: TypeAlias = Any
+
+AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError)
+"""The store cannot serve just now."""
+
+CONNECT_TIMEOUT_S = 1.0
+SOCKET_TIMEOUT_S = 2.0
+POOL_WAIT_S = 2.0
+POOL_SIZE = 64
+RETRIES = 2
+_HEALTH_CHECK_S = 15
+
+
+class Address:
+    """A parsed store URL."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self.scheme = parts.scheme
+        self.password = unquote(parts.password) if parts.password else None
+        self.username = unquote(parts.username) if parts.username else None
+        path = [piece for piece in parts.path.split("/") if piece]
+        if self.scheme in {"redis+sentinel", "redis+cluster"}:
+            self.nodes = [_host_port(node) for node in parts.netloc.rpartition("@")[2].split(",")]
+        if self.scheme == "redis+sentinel":
+            self.service = path[0] if path else "mymaster"
+            self.db = int(path[1]) if len(path) > 1 else 0
+
+
+def _host_port(node: str) -> tuple[str, int]:
+    host, _, port = node.rpartition(":")
+    return host, int(port)
+
+
+def _options(retry: Any) -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "health_check_interval": _HEALTH_CHECK_S,
+        "retry": retry,
+        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
+        "protocol": 2,
+    }
+
+
+def _backoff() -> ExponentialWithJitterBackoff:
+    return ExponentialWithJitterBackoff(base=0.05, cap=0.4)
+
+
+def make_client(url: str) -> SyncClient:
+    """A new blocking client, with a pool of its own."""
+    address = Address(url)
+    options = _options(Retry(_backoff(), RETRIES))
+    if address.scheme == "redis+cluster":
+        options.pop("retry_on_error")
+        nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
+        return redis.RedisCluster(startup_nodes=nodes, username=address.username, password=address.password, **options)
+    if address.scheme == "redis+sentinel":
+        sentinel = redis.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+        return sentinel.master_for(
+            address.service, db=address.db, username=address.username, password=address.password, **options
+        )
+    pool = redis.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
+    return redis.Redis.from_pool(pool)
+
+
+def make_async_client(url: str) -> AsyncClient:
+    """A new client for the running event loop, with a pool of its own."""
+    address = Address(url)
+    options = _options(AsyncRetry(_backoff(), RETRIES))
+    if address.scheme == "redis+cluster":
+        options.pop("retry_on_error")
+        nodes = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in address.nodes]
+        return redis.asyncio.RedisCluster(
+            startup_nodes=nodes, username=address.username, password=address.password, **options
+        )
+    if address.scheme == "redis+sentinel":
+        sentinel = redis.asyncio.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+        return sentinel.master_for(
+            address.service, db=address.db, username=address.username, password=address.password, **options
+        )
+    pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def layer_hosts(url: str) -> list[Any]:
+    """The same server as the channel layer wants it. Any node of a cluster carries its pub/sub messages."""
+    address = Address(url)
+    if address.scheme == "redis+sentinel":
+        return [{"sentinels": address.nodes, "master_name": address.service, "db": address.db}]
+    if address.scheme == "redis+cluster":
+        host, port = address.nodes[0]
+        return [{"host": host, "port": port, "username": address.username, "password": address.password}]
+    return [{"address": url, "socket_connect_timeout": CONNECT_TIMEOUT_S, "protocol": 2}]
+
+
+_sync_client: dict[str, SyncClient] = {}
+_sync_lock = threading.Lock()
+_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
+
+
+def client() -> SyncClient:
+    """This process's blocking client."""
+    url = conf().redis_url
+    with _sync_lock:
+        if url not in _sync_client:
+            _sync_client[url] = make_client(url)
+        return _sync_client[url]
+
+
+def async_client() -> AsyncClient:
+    """The running loop's client: connections belong to the loop they were made in."""
+    loop = asyncio.get_running_loop()
+    found = _async_clients.get(loop)
+    if found is None:
+        found = _async_clients[loop] = make_async_client(conf().redis_url)
+    return found
+
+
+async def close_async_client() -> None:
+    """Close the running loop's connections, at the end of a process or a test."""
+    found = _async_clients.pop(asyncio.get_running_loop(), None)
+    if found is not None:
+        await found.aclose()
+
+
+__all__ = [
+    "AWAY",
+    "Address",
+    "RedisError",
+    "async_client",
+    "client",
+    "close_async_client",
+    "layer_hosts",
+    "make_async_client",
+    "make_client",
+]
