@@ -19,6 +19,8 @@ if _default["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+    # A file, so that processes which a test starts see the same database.
+    _default["TEST"] = {"NAME": environment.DATA_DIR / "test.sqlite3"}
 else:
     _default["CONN_HEALTH_CHECKS"] = True
     _default["OPTIONS"] = {

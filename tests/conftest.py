@@ -1,0 +1,100 @@
+"""Fixtures that any test may use. The servers themselves are in tests/servers.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.db import connection
+from msgspec.structs import replace
+
+from synckairos import redis as stores
+from synckairos.principal import mint
+from tests import servers
+
+
+@pytest.fixture(autouse=True)
+def _empty_store(request: pytest.FixtureRequest) -> None:
+    """Every test begins with an empty store."""
+    if "tests/synckairos/engine" not in str(request.path):
+        stores.client().flushall()
+
+
+@pytest.fixture
+def configure(settings: Any) -> Callable[..., None]:
+    """Change product settings of this process for one test: `configure(rate_switch=Rate(…))`."""
+
+    def change(**values: Any) -> None:
+        settings.SYNCKAIROS = replace(settings.SYNCKAIROS, **values)
+
+    return change
+
+
+@pytest.fixture
+def token() -> str:
+    """A person's bearer token."""
+    return mint("alice", is_staff=False)
+
+
+@pytest.fixture
+def staff_token() -> str:
+    """A moderator's bearer token."""
+    return mint("moderator", is_staff=True)
+
+
+def bearer(value: str) -> dict[str, str]:
+    """Headers that carry a token."""
+    return {"Authorization": f"Bearer {value}"}
+
+
+@pytest.fixture(scope="session")
+def webs() -> Iterator[list[servers.Web]]:
+    """Two web processes on different ports with one store. They serve many tests, so nobody stops them."""
+    both = [servers.web(), servers.web()]
+    yield [server.wait_ready() for server in both]
+    for server in both:
+        server.stop()
+
+
+@pytest.fixture
+def api(webs: list[servers.Web], token: str) -> Iterator[httpx.Client]:
+    """An authenticated client of the first web process."""
+    with httpx.Client(base_url=webs[0].url, headers=bearer(token), timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def other_api(webs: list[servers.Web], token: str) -> Iterator[httpx.Client]:
+    """An authenticated client of the second web process."""
+    with httpx.Client(base_url=webs[1].url, headers=bearer(token), timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def staff_api(webs: list[servers.Web], staff_token: str) -> Iterator[httpx.Client]:
+    """A moderator's client of the first web process."""
+    with httpx.Client(base_url=webs[0].url, headers=bearer(staff_token), timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def game() -> dict[str, Any]:
+    """A creation body: two players with a minute each."""
+    return {
+        "sync_mode": "per_participant",
+        "participants": [{"participant_id": str(uuid4()), "total_time_ms": 60_000} for _ in range(2)],
+    }
+
+
+@pytest.fixture
+def audit_url(transactional_db: None) -> str:
+    """The address of the test database, for processes that a test starts."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    base, _, _ = os.environ["DATABASE_URL"].rpartition("/")
+    return f"{base}/{name}"

