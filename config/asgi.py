@@ -1,6 +1,7 @@
 """The application that servers load: `uvicorn config.asgi:application`."""
 
 import os
+from typing import cast
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
@@ -11,11 +12,11 @@ django_application = get_asgi_application()  # before anything that needs the ap
 from config.routing import websocket_urlpatterns  # noqa: E402
 from sessions.realtime.lifespan import lifespan  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
-from synckairos.http.gate import Gate  # noqa: E402
+from synckairos.http.gate import Application, Gate  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": Gate(django_application),
+        "http": Gate(cast("Application", django_application)),
         "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
         "lifespan": lifespan,
     }

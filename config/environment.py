@@ -13,9 +13,10 @@ import tempfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import dj_database_url
-from environs import Env, EnvError
+from environs import Env, EnvValidationError
 from marshmallow.exceptions import ValidationError as Unacceptable
 
 from synckairos.conf import Rate
@@ -106,7 +107,7 @@ def _secret_key() -> str:
 
 
 ENVIRONMENT: str = _env.str("SYNCKAIROS_ENV", "development", validate=_one_of("development", "test", "production"))
-IN_PRODUCTION = ENVIRONMENT == "production"
+IN_PRODUCTION: bool = ENVIRONMENT == "production"
 DATA_DIR = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
 
 # In production nothing that binds to a machine or protects a secret has a default.
@@ -118,7 +119,7 @@ DATABASE_URL: str = (
     if IN_PRODUCTION
     else _env.database_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'synckairos.sqlite3'}")
 )
-SECRET_KEY = _secret_key()
+SECRET_KEY: str = _secret_key()
 ALLOWED_HOSTS: list[str] = (
     _env.list("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.list("SYNCKAIROS_ALLOWED_HOSTS", ["*"])
 )
@@ -133,6 +134,7 @@ RATE_SWITCH: Rate | None = _env.rate("RATE_LIMIT_SWITCH", "10/s")
 
 try:
     _env.seal()
-except EnvError as wrong:
-    lines = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(wrong.error_messages.items())]
+except EnvValidationError as wrong:
+    problems = cast("dict[str, list[str]]", wrong.error_messages)
+    lines = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(problems.items())]
     sys.exit("\n".join(["SyncKairos cannot start; these environment variables are wrong or missing:", *lines]))

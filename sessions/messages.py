@@ -1,4 +1,4 @@
-"""Every WebSocket frame, by direction (docs/protocol.md), and the message that carries frames from a commit to all hubs.
+"""Every WebSocket frame, by direction (docs/protocol.md), and what carries frames from a commit to all hubs.
 
 One text frame is one JSON object. Every frame about a state carries `version` and is whole in itself.
 """
@@ -187,7 +187,8 @@ _client_messages = msgspec.json.Decoder(ClientMessage)
 
 def parse(text: str) -> ClientMessage:
     """A client's frame. Raises msgspec.DecodeError, or its subclass ValidationError for JSON of another shape."""
-    return _client_messages.decode(text)
+    message: ClientMessage = _client_messages.decode(text)
+    return message
 
 
 # ── commit to hubs ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from django.conf import settings
 from msgspec import Struct
 
@@ -43,4 +41,5 @@ class Conf(Struct, frozen=True, kw_only=True):
 
 def conf() -> Conf:
     """The settings in force."""
-    return cast("Conf", settings.SYNCKAIROS)
+    configured: Conf = settings.SYNCKAIROS
+    return configured

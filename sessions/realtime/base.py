@@ -19,7 +19,7 @@ from synckairos.errors import ApiError, InternalError
 log = logs.get(__name__)
 
 
-class FramesConsumer(AsyncConsumer):
+class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
     """Text frames in, text frames out. Subclasses write `connect`, `frame` and `disconnect`."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

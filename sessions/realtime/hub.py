@@ -25,7 +25,6 @@ from sessions.store.calls import arun, ask
 from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine.state import State
-from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable, SessionNotFound
 from timesync.clock import store_clock
 
@@ -192,11 +191,8 @@ class Hub:
         metrics.SOCKET_RESYNCS.inc()
         since_version = known.version if recovery.recovered else recovery.state.version
         frame = messages.state_update(recovery.state, recovery.now, since_version, recovery.missed)
-        self._deliver(_resync_message(recovery.state, recovery.now, since_version, frame.decode()))
-
-
-def _resync_message(state: State, now: Instant, since_version: int, frame: str) -> HubMessage:
-    return HubMessage(state.session_id, state.epoch, state.version, since_version, frame)
+        state = recovery.state
+        self._deliver(HubMessage(state.session_id, state.epoch, state.version, since_version, frame.decode()))
 
 
 def _by_shard(session_ids: Iterable[UUID]) -> list[tuple[int, list[UUID]]]:

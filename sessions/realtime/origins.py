@@ -8,7 +8,7 @@ from channels.security.websocket import OriginValidator
 from django.conf import settings
 
 
-class SocketOrigins(OriginValidator):
+class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no types
     """A missing Origin passes: our credentials are tokens, which a foreign page does not have."""
 
     def __init__(self, application: Any) -> None:

@@ -73,8 +73,8 @@ class CreateBody(Body):
 
     session_id = UUIDField(required=False, allow_null=True)
     sync_mode = serializers.ChoiceField(choices=[mode.value for mode in SyncMode])
-    participants = ParticipantBody(many=True, required=False, max_length=MAX_PARTICIPANTS)
-    groups = GroupBody(many=True, required=False, max_length=MAX_PARTICIPANTS)
+    participants = serializers.ListField(child=ParticipantBody(), required=False, max_length=MAX_PARTICIPANTS)
+    groups = serializers.ListField(child=GroupBody(), required=False, max_length=MAX_PARTICIPANTS)
     total_time_ms = _duration(required=False, allow_null=True)
     time_per_cycle_ms = _duration(required=False, allow_null=True)
     increment_ms = IntegerField(min_value=0, max_value=MAX_INCREMENT_MS, required=False, allow_null=True)

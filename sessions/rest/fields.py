@@ -15,7 +15,7 @@ from synckairos.ids import parse_uuid
 from synckairos.instants import from_datetime
 
 MAX_OBJECT_BYTES = 4096
-_LAST_YEAR = 9999
+_YEARS = range(1971, 9999)
 
 
 class IntegerField(serializers.IntegerField):
@@ -67,7 +67,7 @@ class InstantField(serializers.DateTimeField):
             moment = datetime.fromisoformat(value)
         except ValueError:
             self.fail("invalid", format="ISO 8601")
-        if moment.tzinfo is None or not 1970 < moment.year < _LAST_YEAR:
+        if moment.tzinfo is None or moment.year not in _YEARS:
             raise ValidationError("An instant must carry its offset from UTC, as in 2026-01-01T00:00:00.000Z.")
         return from_datetime(moment)
 
@@ -100,10 +100,11 @@ class Body(serializers.Serializer[Any]):
         }
         values: dict[str, Any] = {}
         for field in self._writable_fields:
+            name = str(field.field_name)
             try:
-                values[field.field_name] = field.run_validation(field.get_value(data))
+                values[name] = field.run_validation(field.get_value(data))
             except ValidationError as error:
-                errors[field.field_name] = error.detail
+                errors[name] = error.detail
             except serializers.SkipField:
                 pass
         for name, message in self.cross_check(values):

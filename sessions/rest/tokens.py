@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework_simplejwt.serializers import TokenObtainPairSerializer
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from synckairos.principal import STAFF_CLAIM
@@ -16,8 +16,8 @@ class TokenPair(TokenObtainPairSerializer):
     """Says in the token whether the user is staff, so that no door has to ask the database."""
 
     @classmethod
-    def get_token(cls, user: Any) -> RefreshToken:
-        token: RefreshToken = super().get_token(user)
+    def get_token(cls, user: Any) -> Token:
+        token = super().get_token(user)
         if user.is_staff:
             token[STAFF_CLAIM] = True
         return token

@@ -55,7 +55,8 @@ class Due(Struct, frozen=True):
     """What a shard's deadlines say: who is overdue, and when the earliest deadline is."""
 
     now: Instant
-    session_ids: list[str]
+    overdue: list[tuple[str, Instant]]
+    """Session id (as text) and its deadline."""
     earliest_ms: Instant | None
 
 
@@ -195,7 +196,9 @@ def _parse_headers(reply: list[bytes]) -> list[tuple[str, int] | None]:
 
 def _parse_due(reply: list[Any]) -> Due:
     earliest_ms = None if reply[3] is None else int(float(reply[3]))
-    return Due(_instant(reply), [member.decode() for member in reply[2]], earliest_ms)
+    members, deadlines = reply[2][::2], reply[2][1::2]
+    overdue = [(m.decode(), int(float(at_ms))) for m, at_ms in zip(members, deadlines, strict=True)]
+    return Due(_instant(reply), overdue, earliest_ms)
 
 
 def _parse_commit(reply: list[Any]) -> CommitReply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -143,7 +144,7 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: PLR0911 - one arm for eac
         case drf.UnsupportedMediaType():
             return UnsupportedMediaType()
         case drf.Throttled():
-            return RateLimitExceeded(int(exc.wait or 1))
+            return RateLimitExceeded(1)
         case _:
             log.error("unforeseen error", exc_info=exc)
             return InternalError()
@@ -186,5 +187,5 @@ def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Django's handler500."""
-    log.error("unforeseen error", exc_info=True)
+    log.error("unforeseen error", exc_info=sys.exc_info())
     return _plain(InternalError())

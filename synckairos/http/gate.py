@@ -1,25 +1,24 @@
-"""The first thing a request meets: an id, a limit to its body, an access-log line and a metric. Plain ASGI, no thread."""
+"""The first thing a request meets: an id, a limit to its body, an access-log line, a metric. Plain ASGI, no thread."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import msgspec
-from asgiref.typing import (
-    ASGI3Application,
-    ASGIReceiveCallable,
-    ASGIReceiveEvent,
-    ASGISendCallable,
-    ASGISendEvent,
-    HTTPScope,
-)
 
 from synckairos import context, ids, logs, metrics
 from synckairos.conf import conf
 from synckairos.errors import ApiError, InternalError, PayloadTooLarge
 
 log = logs.get(__name__)
+
+Scope: TypeAlias = dict[str, Any]
+Event: TypeAlias = Any
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID_HEADER = b"x-request-id"
 _QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
@@ -28,16 +27,16 @@ _QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
 class Gate:
     """Wraps the HTTP application."""
 
-    def __init__(self, inner: ASGI3Application) -> None:
+    def __init__(self, inner: Application) -> None:
         self.inner = inner
 
-    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         request_id = ids.accepted_request_id(_header(scope, REQUEST_ID_HEADER))
         info = context.begin(request_id=request_id)
         status = 0
 
-        async def answer(event: ASGISendEvent) -> None:
+        async def answer(event: Event) -> None:
             nonlocal status
             if event["type"] == "http.response.start":
                 status = event["status"]
@@ -59,14 +58,15 @@ class Gate:
             _record(scope, info, status, time.perf_counter() - began)
 
 
-def _header(scope: HTTPScope, name: bytes) -> str | None:
+def _header(scope: Scope, name: bytes) -> str | None:
     for key, value in scope["headers"]:
         if key.lower() == name:
-            return value.decode("latin-1")
+            text: str = value.decode("latin-1")
+            return text
     return None
 
 
-async def _read_body(scope: HTTPScope, receive: ASGIReceiveCallable) -> bytes:
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
     """The whole body, which is small by contract. Raises PayloadTooLarge as soon as that is known."""
     declared = _header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > conf().max_body_bytes:
@@ -76,17 +76,17 @@ async def _read_body(scope: HTTPScope, receive: ASGIReceiveCallable) -> bytes:
         event = await receive()
         if event["type"] == "http.disconnect":
             raise ConnectionError
-        body += event.get("body", b"")  # type: ignore[call-overload]
+        body += event.get("body", b"")
         if len(body) > conf().max_body_bytes:
             raise PayloadTooLarge
         if not event.get("more_body", False):
             return bytes(body)
 
 
-def _replay(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+def _replay(body: bytes, receive: Receive) -> Receive:
     sent = False
 
-    async def replay() -> ASGIReceiveEvent:
+    async def replay() -> Event:
         nonlocal sent
         if sent:
             return await receive()
@@ -111,7 +111,7 @@ async def _send_error(error: ApiError, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _record(scope: HTTPScope, info: dict[str, Any], status: int, seconds: float) -> None:
+def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:
     method = scope["method"] if scope["method"] in _METHODS else "other"
     route = info.pop("route", "other")
     metrics.HTTP_REQUESTS.labels(method, route, str(status)).inc()

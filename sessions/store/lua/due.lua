@@ -2,9 +2,10 @@
 -- Changes nothing.
 -- KEYS: 1 deadlines (sorted set)
 -- ARGV: 1 most sessions to name
--- Result: {seconds, microseconds, {session id, …}, score of the earliest deadline or false}
+-- Result: {seconds, microseconds, {session id, deadline, session id, deadline, …}, earliest deadline or false}
 local now = redis.call('TIME')
 local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, ARGV[1])
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'WITHSCORES',
+  'LIMIT', 0, ARGV[1])
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {now[1], now[2], due, first[2] or false}
