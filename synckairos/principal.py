@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from django.conf import settings
 from msgspec import Struct
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken
@@ -75,5 +74,6 @@ def mint(subject: str, *, is_staff: bool, lifetime: timedelta | None = None) -> 
     token[SUBJECT_CLAIM] = subject
     if is_staff:
         token[STAFF_CLAIM] = True
-    token.set_exp(lifetime=lifetime or settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"])
+    if lifetime is not None:
+        token.set_exp(lifetime=lifetime)
     return str(token)

@@ -182,6 +182,14 @@ def web(**env: str) -> Web:
     return server
 
 
+def mutated_web(lua: Path) -> Web:
+    """A web process that commits with another script."""
+    port = free_port()
+    server = Web([sys.executable, "-m", "tests.mutated_web", str(port), str(lua)], port=port)
+    server.start()
+    return server
+
+
 def managed(command: str, *arguments: str, **env: str) -> Child:
     """A management command as a process."""
     child = Child([sys.executable, "manage.py", command, *arguments], env=env)

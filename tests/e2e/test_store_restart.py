@@ -1,0 +1,91 @@
+"""The store goes away and comes back with its data, under connected clients."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from uuid import UUID
+
+import httpx
+import pytest
+
+from sessions.store import codec
+from synckairos import keys
+from synckairos import redis as stores
+from synckairos.engine import decide
+from synckairos.engine.commands import Start
+from tests import servers
+from tests.conftest import bearer
+from tests.sockets import screen
+
+WITHIN_S = 3.0
+
+
+@pytest.fixture
+def own_store(tmp_path):
+    server = servers.StoreServer(tmp_path, port=servers.free_port()).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def two_webs(own_store):
+    both = [servers.web(REDIS_URL=own_store.url) for _ in range(2)]
+    yield [web.wait_ready() for web in both]
+    for web in both:
+        web.stop()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+async def test_503_while_it_is_away_then_the_same_socket_gets_the_next_update(own_store, two_webs, token, game, sig):
+    async with httpx.AsyncClient(base_url=two_webs[0].url, headers=bearer(token), timeout=10) as http:
+        session_id = (await http.post("/v1/sessions", json=game)).json()["data"]["session_id"]
+        address = f"/v1/sessions/{session_id}"
+        await http.post(f"{address}/start")
+        async with screen(two_webs[1], session_id, token) as viewer:
+            await viewer.until("CONNECTED")
+            own_store.stop(sig)
+            away = await http.post(f"{address}/switch")
+            assert away.status_code == 503
+            assert away.json()["error"]["code"] == "SERVICE_UNAVAILABLE"
+            assert int(away.headers["Retry-After"]) >= 1
+            assert (await http.get("/ready")).status_code == 503
+            assert (await http.get("/health")).status_code == 200
+
+            own_store.start()
+            back_s = time.monotonic()
+            while (await http.post(f"{address}/switch")).status_code != 200:
+                assert time.monotonic() - back_s < WITHIN_S
+                await asyncio.sleep(0.02)
+            update = await viewer.until_version(3, within_s=WITHIN_S)
+            assert update["type"] == "STATE_UPDATE"
+            assert time.monotonic() - back_s < WITHIN_S
+
+            answer = await http.post(f"{address}/switch")
+            assert (await viewer.until_version(4))["version"] == answer.json()["data"]["version"] == 4
+        versions = [frame["version"] for frame in viewer.frames if "version" in frame]
+        assert versions == sorted(versions)
+
+
+async def test_a_message_the_layer_loses_is_made_good_by_the_position_check(webs, api, token, game):
+    """The commit is written behind the layer's back: nothing is published, and the screen is right all the same."""
+    created = api.post("/v1/sessions", json=game).json()["data"]
+    session_id = UUID(created["session_id"])
+    async with screen(webs[0], str(session_id), token) as viewer:
+        await viewer.until("CONNECTED")
+        client = stores.client()
+        state = codec.decode_state(client.get(keys.state(session_id)))
+        started = decide(state, Start(), state.updated_ms).state
+        client.set(keys.state(session_id), codec.encode_state(started))
+        frame = await viewer.until("STATE_UPDATE", within_s=WITHIN_S)
+        assert frame["state"]["status"] == "running"
+
+
+async def test_a_session_that_vanished_from_the_store_is_told_as_deleted(webs, api, token, game):
+    session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
+    async with screen(webs[0], session_id, token) as viewer:
+        await viewer.until("CONNECTED")
+        stores.client().flushall()
+        await viewer.until("SESSION_DELETED", within_s=WITHIN_S)
+        assert (await viewer.closed())[0] == 1000

@@ -1,0 +1,302 @@
+"""The commit script and what it writes, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from uuid import uuid4
+
+import msgpack
+import pytest
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.conf import settings
+
+from sessions import messages
+from sessions.services import sessions as service
+from sessions.services.commits import write_of
+from sessions.services.outcome import Caller, Idempotency
+from sessions.store import codec, store
+from sessions.store.calls import arun, ask, run
+from synckairos import keys, outbox
+from synckairos import redis as stores
+from synckairos.conf import conf
+from synckairos.engine import SyncMode, create_session, decide, next_deadline
+from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, Seat, Start, Switch
+from synckairos.errors import Conflict, IdempotencyKeyReused, SessionAlreadyExists, SessionNotFound
+from tests.clocked import ALICE, Clock
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def loaded(session_id):
+    return run(ask(store.load(session_id)))
+
+
+def everything(session_id):
+    """All that the store holds of one session, without the outbox."""
+    client = stores.client()
+    shard = keys.shard_of(session_id)
+    return {
+        "state": client.get(keys.state(session_id)),
+        "recent": client.lrange(keys.recent(session_id), 0, -1),
+        "deadline": client.zscore(keys.deadlines(shard), str(session_id)),
+        "outbox": client.xlen(keys.outbox(shard)),
+    }
+
+
+def test_a_commit_writes_state_deadline_history_and_audit_together(clock):
+    session_id = clock.start()
+    found = everything(session_id)
+    state = codec.decode_state(found["state"])
+    assert codec.read_header(found["state"]) == (state.epoch, 2)
+    assert found["deadline"] == next_deadline(state).at_ms == clock.now_ms + 60_000
+    assert [codec.decode_commit(entry).version for entry in found["recent"]] == [2, 1]
+    assert found["outbox"] == 2
+
+
+def test_a_commit_on_an_older_version_changes_nothing_and_tells_how_things_stand(clock):
+    session_id = clock.start()
+    state = loaded(session_id).state
+    stale = write_of(decide(state, Pause(), clock.now_ms), clock.now_ms, ALICE)
+    clock.do(session_id, Switch())
+    before = everything(session_id)
+    reply = run(ask(store.commit(stale)))
+    assert isinstance(reply, store.LostRace)
+    assert reply.loaded.state == loaded(session_id).state
+    assert everything(session_id) == before
+
+
+def test_the_same_commit_sent_twice_is_in_once(clock):
+    session_id = clock.start()
+    write = write_of(decide(loaded(session_id).state, Switch(), clock.now_ms), clock.now_ms, ALICE)
+    assert isinstance(run(ask(store.commit(write))), store.Done)
+    before = everything(session_id)
+    assert isinstance(run(ask(store.commit(write))), store.Done)
+    assert everything(session_id) == before
+
+
+def test_the_same_creation_sent_twice_is_in_once(clock):
+    create = Create(SyncMode.PER_PARTICIPANT, (Seat(uuid4(), 60_000),))
+    decision = create_session(create, session_id=uuid4(), epoch="0123abcd", now=clock.now_ms)
+    write = write_of(decision, clock.now_ms, ALICE, is_creation=True)
+    for _ in range(2):
+        assert isinstance(run(ask(store.commit(write))), store.Done)
+    assert everything(write.session_id)["outbox"] == 1
+
+
+def test_a_commit_on_a_deleted_session_says_gone(clock):
+    session_id = clock.start()
+    state = loaded(session_id).state
+    clock.do(session_id, Delete())
+    write = write_of(decide(state, Switch(), clock.now_ms), clock.now_ms, ALICE)
+    assert isinstance(run(ask(store.commit(write))), store.Gone)
+    assert everything(session_id)["state"] is None
+
+
+def test_a_session_recreated_under_its_id_is_another_one(clock):
+    session_id = clock.start()
+    old = loaded(session_id).state
+    clock.do(session_id, Delete())
+    clock.run(service.create(Create(SyncMode.GLOBAL, total_time_ms=60_000), session_id, ALICE))
+    clock.do(session_id, Start())
+    assert loaded(session_id).state.version == old.version
+    write = write_of(decide(old, Switch(), clock.now_ms), clock.now_ms, ALICE)
+    assert isinstance(run(ask(store.commit(write))), store.LostRace)
+
+
+def test_an_id_in_use_is_refused(clock):
+    session_id = clock.create()
+    with pytest.raises(SessionAlreadyExists):
+        clock.run(service.create(Create(SyncMode.GLOBAL, total_time_ms=60_000), session_id, ALICE))
+
+
+def test_deleting_takes_everything_away_and_is_told_to_the_audit(clock):
+    session_id = clock.start()
+    clock.do(session_id, Delete())
+    found = everything(session_id)
+    assert (found["state"], found["recent"], found["deadline"]) == (None, [], None)
+    _, fields = stores.client().xrevrange(keys.outbox(keys.shard_of(session_id)), count=1)[0]
+    entry = outbox.decode(fields[outbox.FIELD])
+    assert [event.name for event in entry.events] == ["session.deleted"]
+    clock.run(service.delete(session_id, ALICE))
+
+
+def test_commands_on_a_session_that_does_not_exist_are_refused(clock):
+    with pytest.raises(SessionNotFound):
+        clock.do(uuid4(), Start())
+
+
+@pytest.mark.parametrize("finish", [Pause, Complete])
+def test_a_session_whose_clock_stands_has_no_deadline(clock, finish):
+    session_id = clock.start()
+    clock.do(session_id, finish())
+    assert everything(session_id)["deadline"] is None
+
+
+def test_a_session_outlives_its_last_transition_and_its_next_deadline(clock):
+    """24 h of bank: it is still there a day after the clock ran out, and a paused one a day after the pause."""
+    clock.now_ms = int(time.time() * 1000)
+    session_id = clock.start(bank_ms=86_400_000)
+    client = stores.client()
+    deadline_ms = clock.now_ms + 86_400_000
+    assert client.pexpiretime(keys.state(session_id)) == deadline_ms + conf().idle_ttl_ms
+    assert client.pexpiretime(keys.recent(session_id)) == deadline_ms + conf().idle_ttl_ms
+    clock.now_ms += 3_600_000
+    clock.do(session_id, Pause())
+    assert client.pexpiretime(keys.state(session_id)) == clock.now_ms + conf().idle_ttl_ms
+    clock.do(session_id, Complete())
+    assert client.pexpiretime(keys.state(session_id)) == clock.now_ms + conf().finished_ttl_ms
+
+
+def test_a_running_two_player_session_costs_at_most_2_kib(clock, capsys):
+    client = stores.client()
+
+    def used() -> int:
+        return sum(client.memory_usage(key, samples=0) for key in client.scan_iter("*"))
+
+    sessions = 50
+    ids = []
+    for _ in range(sessions):
+        session_id = clock.start(increment_ms=2_000, bank_ms=600_000, warning_thresholds_ms=(30_000, 10_000))
+        for _ in range(30):
+            clock.now_ms += 1_234
+            clock.do(session_id, Switch())
+        ids.append(session_id)
+    client.delete(keys.outbox(0))  # what the drain takes away
+    each = used() / sessions
+    with capsys.disabled():
+        print(f"\none running two-player session after 30 switches: {each:.0f} bytes in the store")
+    assert each <= 2048
+
+
+def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
+    """The layer's format is private to channels_redis: this fails when it changes."""
+
+    async def receive() -> dict:
+        layer = RedisPubSubChannelLayer(**settings.CHANNEL_LAYERS["default"]["CONFIG"])
+        channel = await layer.new_channel()
+        await layer.group_add(keys.group(session_id), channel)
+        await arun(service.execute(session_id, Start(), ALICE))
+        try:
+            return await asyncio.wait_for(layer.receive(channel), 5)
+        finally:
+            await layer.flush()
+            await stores.close_async_client()
+
+    session_id = clock.create()
+    message = messages.unpack_from_layer(asyncio.run(receive()))
+    assert (message.session_id, message.since_version, message.version) == (session_id, 1, 2)
+    assert '"type":"STATE_UPDATE"' in message.state_frame
+
+
+def test_the_layer_reads_plain_msgpack():
+    sample = messages.HubMessage(uuid4(), "0123abcd", 2, 1, "{}", ("a",))
+    assert messages.unpack_from_layer(msgpack.unpackb(messages.pack_for_layer(sample))) == sample
+
+
+def keyed(key: str, fingerprint: bytes = b"same body") -> Caller:
+    return Caller("alice", "test", Idempotency(key, "POST /switch", fingerprint))
+
+
+def test_a_key_used_again_gets_the_first_answer(clock):
+    session_id = clock.start()
+    clock.now_ms += 5_000
+    first = clock.run(service.switch(session_id, Switch(), keyed("k")))
+    clock.now_ms += 5_000
+    again = clock.run(service.switch(session_id, Switch(), keyed("k")))
+    assert again.replayed
+    assert (again.state, again.at_ms) == (first.state, first.at_ms)
+    assert loaded(session_id).state.version == 3
+    with pytest.raises(IdempotencyKeyReused):
+        clock.run(service.switch(session_id, Switch(), keyed("k", b"another body")))
+    assert clock.run(service.switch(session_id, Switch(), keyed("l"))).state.version == 4
+
+
+def test_a_creation_repeated_with_its_key_makes_one_session(clock):
+    create = Create(SyncMode.GLOBAL, total_time_ms=60_000)
+    first = clock.run(service.create(create, None, keyed("k")))
+    again = clock.run(service.create(create, None, keyed("k")))
+    assert again.replayed
+    assert again.state == first.state
+    with pytest.raises(IdempotencyKeyReused):
+        clock.run(service.create(create, None, keyed("k", b"another body")))
+
+
+def test_a_refused_command_leaves_no_answer_under_its_key(clock):
+    session_id = clock.create()
+    with pytest.raises(Exception, match="pending"):
+        clock.run(service.switch(session_id, Switch(), keyed("k")))
+    clock.do(session_id, Start())
+    assert not clock.run(service.switch(session_id, Switch(), keyed("k"))).replayed
+
+
+def test_a_reading_commits_the_deadlines_that_it_shows(clock):
+    session_id = clock.start(
+        sync_mode=SyncMode.PER_CYCLE, time_per_cycle_ms=30_000, action_on_timeout={"type": "skip_cycle"}
+    )
+    clock.now_ms += 95_000
+    shown = clock.run(service.get(session_id))
+    assert shown.state.version == 5
+    assert everything(session_id)["outbox"] == 3
+    assert loaded(session_id).state == shown.state
+
+
+def test_a_refused_command_still_commits_what_was_due(clock):
+    session_id = clock.start(
+        sync_mode=SyncMode.PER_CYCLE, time_per_cycle_ms=30_000, action_on_timeout={"type": "skip_cycle"}
+    )
+    clock.now_ms += 30_000
+    with pytest.raises(Conflict):
+        clock.do(session_id, Switch(expected_version=2))
+    assert loaded(session_id).state.version == 3
+
+
+def test_an_hour_of_unattended_seconds_is_caught_up_in_portions(clock):
+    session_id = clock.start(
+        sync_mode=SyncMode.PER_CYCLE, time_per_cycle_ms=1_000, action_on_timeout={"type": "skip_cycle"}
+    )
+    clock.now_ms += 3_600_000 - 500
+    outcome = clock.do(session_id, Pause())
+    assert outcome.state.cycle.number == 3_599
+    assert outcome.state.version == 2 + 3_599 + 1
+    assert sum(seat.time_used_ms for seat in outcome.state.participants) == 3_600_000 - 500
+    assert everything(session_id)["outbox"] > 10
+
+
+def test_a_warning_an_expiry_and_the_end_each_come_with_their_frames(clock):
+    session_id = clock.start(
+        bank_ms=20_000, warning_thresholds_ms=(5_000,), action_on_timeout={"type": "end_session", "by": "flag"}
+    )
+    clock.now_ms += 30_000
+    decision_state = clock.run(service.get(session_id)).state
+    assert decision_state.status == "expired"
+    entries = [codec.decode_commit(raw) for raw in everything(session_id)["recent"]]
+    assert [event.name for event in entries[0].events] == [
+        "participant.warned",
+        "participant.expired",
+        "session.expired",
+    ]
+
+
+def test_sync_and_async_callers_get_the_same(clock):
+    session_id = clock.start()
+
+    async def read() -> object:
+        try:
+            return (await arun(service.get(session_id))).state
+        finally:
+            await stores.close_async_client()
+
+    assert asyncio.run(read()) == run(service.get(session_id)).state
+
+
+def test_resuming_and_pausing_keep_the_deadline_true(clock):
+    session_id = clock.start()
+    clock.now_ms += 10_000
+    clock.do(session_id, Pause())
+    clock.now_ms += 3_600_000
+    clock.do(session_id, Resume())
+    assert everything(session_id)["deadline"] == clock.now_ms + 50_000
