@@ -1,0 +1,113 @@
+"""What happened, for good: an event store, and what its newest events say, kept ready for queries.
+
+A row of SyncEvent never changes. SyncSession and SyncParticipant only go forward: each carries the version that it
+shows. See docs/consistency.md.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from synckairos.engine.events import EVENT_TYPES
+from synckairos.engine.units import Status, SyncMode
+
+LONGEST_NAME = 255
+"""Characters kept of a principal or a user id; an index entry has to fit into a page."""
+
+
+def mode_choices() -> list[tuple[str, str]]:
+    """Sync modes, for filters."""
+    return [(mode.value, mode.value) for mode in SyncMode]
+
+
+def status_choices() -> list[tuple[str, str]]:
+    """Statuses, for filters."""
+    return [(status.value, status.value) for status in Status]
+
+
+def type_choices() -> list[tuple[str, str]]:
+    """Event types, for filters."""
+    return [(name, name) for name in EVENT_TYPES]
+
+
+class SyncSession(models.Model):
+    """One life of a session id, as of `version`."""
+
+    session_id = models.UUIDField()
+    epoch = models.CharField(max_length=32)
+    sync_mode = models.CharField(max_length=32, choices=mode_choices)
+    status = models.CharField(max_length=32, choices=status_choices)
+    version = models.BigIntegerField()
+    cycle_number = models.BigIntegerField()
+    total_time_ms = models.BigIntegerField()
+    running_ms = models.BigIntegerField()
+    active_participant_id = models.UUIDField(null=True)
+    created_by = models.CharField(max_length=LONGEST_NAME, blank=True)
+    """Principal of the creation; empty until that event has arrived."""
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "sync session"
+        constraints = (models.UniqueConstraint(fields=["session_id", "epoch"], name="audit_session_once"),)
+        indexes = (
+            models.Index(fields=["-created_at", "-id"], name="audit_session_latest"),
+            models.Index(fields=["status", "-created_at"], name="audit_session_status"),
+            models.Index(fields=["created_by", "-created_at"], name="audit_session_creator"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.session_id} ({self.epoch})"
+
+
+class SyncEvent(models.Model):
+    """One event; `data` is what its type carries besides the common fields (`synckairos.engine.events.details`)."""
+
+    session = models.ForeignKey(SyncSession, models.CASCADE, related_name="events", db_index=False)
+    sequence = models.BigIntegerField()
+    version = models.BigIntegerField()
+    type = models.CharField(max_length=32, choices=type_choices)
+    at = models.DateTimeField()
+    """When it took effect."""
+    committed_at = models.DateTimeField()
+    """When it was written: later than `at` for a deadline that nobody applied in time."""
+    data = models.JSONField()
+    principal = models.CharField(max_length=LONGEST_NAME)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        verbose_name = "sync event"
+        constraints = (models.UniqueConstraint(fields=["session", "sequence"], name="audit_event_once"),)
+        indexes = (
+            models.Index(fields=["-at", "-id"], name="audit_event_latest"),
+            models.Index(fields=["type", "-at"], name="audit_event_type"),
+            models.Index(fields=["principal", "-at"], name="audit_event_principal"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.type}"
+
+
+class SyncParticipant(models.Model):
+    """A participant as of `version`, the last commit that changed it."""
+
+    session = models.ForeignKey(SyncSession, models.CASCADE, related_name="participants", db_index=False)
+    participant_id = models.UUIDField()
+    participant_index = models.BigIntegerField()
+    group_id = models.UUIDField(null=True)
+    user_id = models.CharField(max_length=LONGEST_NAME, null=True)  # noqa: DJ001 - absent and empty differ
+    total_time_ms = models.BigIntegerField()
+    time_used_ms = models.BigIntegerField()
+    cycle_count = models.BigIntegerField()
+    has_expired = models.BooleanField()
+    version = models.BigIntegerField()
+
+    class Meta:
+        verbose_name = "sync participant"
+        constraints = (models.UniqueConstraint(fields=["session", "participant_id"], name="audit_participant_once"),)
+
+    def __str__(self) -> str:
+        return str(self.participant_id)

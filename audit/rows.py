@@ -1,0 +1,156 @@
+"""From an outbox entry to the values of rows, checked: whatever passes here, every database takes.
+
+The check comes first because an insert that ignores conflicts hides other violations too (SQLite), and because one bad
+value would fail a whole batch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import msgspec
+from django.db.models import CharField, Model
+from msgspec import Struct
+
+from audit.models import LONGEST_NAME, SyncEvent, SyncParticipant, SyncSession
+from synckairos import outbox
+from synckairos.engine.events import Event, SessionCreated, SessionDeleted, details
+from synckairos.engine.state import Participant
+from synckairos.engine.units import Instant
+from synckairos.instants import as_datetime
+
+Key: TypeAlias = tuple[UUID, str]
+"""Session id and epoch."""
+Values: TypeAlias = dict[str, Any]
+"""Fields of one row."""
+
+_BIGINT = range(-(2**63), 2**63)
+_LONGEST: dict[tuple[type[Model], str], int] = {
+    (model, field.name): field.max_length or 0
+    for model in (SyncSession, SyncEvent, SyncParticipant)
+    for field in model._meta.fields  # noqa: SLF001 - public in spite of its name
+    if isinstance(field, CharField)
+}
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Unfit(ValueError):
+    """An entry with a value that no row can hold."""
+
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What `read` raises: the entry is bad and always will be."""
+
+
+class Commit(Struct, frozen=True):
+    """One entry as values of rows; the foreign keys are still open."""
+
+    entry_id: str
+    key: Key
+    version: int
+    session: Values
+    created_by: str
+    """Empty unless the entry holds the creation."""
+    deleted_at: Any
+    events: list[Values]
+    participants: list[Values]
+
+    @property
+    def weight(self) -> int:
+        """How many rows it touches."""
+        return 1 + len(self.events) + len(self.participants)
+
+
+def read(entry_id: str, data: bytes) -> Commit:
+    """The rows of a stream entry. Raises one of UNREADABLE."""
+    entry = outbox.decode(data)
+    deleted = [event.at_ms for event in entry.events if isinstance(event, SessionDeleted)]
+    commit = Commit(
+        entry_id=entry_id,
+        key=(entry.session_id, entry.epoch),
+        version=entry.version,
+        session=_session(entry),
+        created_by=_cut(entry.principal) if any(isinstance(e, SessionCreated) for e in entry.events) else "",
+        deleted_at=_moment(deleted[0] if deleted else None),
+        events=[_event(entry, event) for event in entry.events],
+        participants=[_participant(entry, participant) for participant in entry.participants],
+    )
+    _check(SyncSession, commit.session)
+    for values in commit.events:
+        _check(SyncEvent, values)
+    for values in commit.participants:
+        _check(SyncParticipant, values)
+    return commit
+
+
+def _session(entry: outbox.Entry) -> Values:
+    summary = entry.summary
+    return {
+        "session_id": entry.session_id,
+        "epoch": entry.epoch,
+        "version": entry.version,
+        "sync_mode": summary.sync_mode.value,
+        "status": summary.status.value,
+        "cycle_number": summary.cycle_number,
+        "total_time_ms": summary.total_time_ms,
+        "running_ms": summary.running_ms,
+        "active_participant_id": summary.active_participant_id,
+        "created_at": as_datetime(summary.created_ms),
+        "updated_at": as_datetime(summary.updated_ms),
+        "started_at": _moment(summary.started_ms),
+        "completed_at": _moment(summary.completed_ms),
+    }
+
+
+def _event(entry: outbox.Entry, event: Event) -> Values:
+    return {
+        "sequence": event.sequence,
+        "version": event.version,
+        "type": event.name,
+        "at": as_datetime(event.at_ms),
+        "committed_at": as_datetime(entry.committed_ms),
+        "data": details(event),
+        "principal": _cut(entry.principal),
+        "request_id": entry.request_id,
+    }
+
+
+def _participant(entry: outbox.Entry, participant: Participant) -> Values:
+    user_id = participant.user_id
+    return {
+        "participant_id": participant.participant_id,
+        "participant_index": participant.participant_index,
+        "group_id": participant.group_id,
+        "user_id": None if user_id is None else _cut(user_id),
+        "total_time_ms": participant.total_time_ms,
+        "time_used_ms": participant.time_used_ms,
+        "cycle_count": participant.cycle_count,
+        "has_expired": participant.has_expired,
+        "version": entry.version,
+    }
+
+
+def _cut(name: str) -> str:
+    """A name that its column can hold; the events keep a user id whole."""
+    return name[:LONGEST_NAME]
+
+
+def _moment(at_ms: Instant | None) -> Any:
+    return None if at_ms is None else as_datetime(at_ms)
+
+
+def _check(model: type[Model], values: Values) -> None:
+    """Raises Unfit for a number beyond 64 bits, a text that is too long, NUL (PostgreSQL stores none), NaN."""
+    for name, value in values.items():
+        match value:
+            case int() if value not in _BIGINT:
+                raise Unfit(f"{name} is beyond 64 bits")
+            case str() if "\0" in value or len(value) > _LONGEST[model, name]:
+                raise Unfit(f"{name} is too long or holds NUL")
+            case dict() if _NUL_IN_JSON.search(json.dumps(value, allow_nan=False)):
+                raise Unfit(f"{name} holds NUL")
+            case _:
+                pass
