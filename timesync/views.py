@@ -20,6 +20,7 @@ class TimeView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    metadata_class = None
 
     @extend_schema(
         tags=["time"],

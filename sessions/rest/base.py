@@ -27,6 +27,7 @@ class SessionEndpoint(APIView):
     """Base of the session endpoints. `staff_only` methods answer 403 to everybody else."""
 
     staff_only: ClassVar[frozenset[str]] = frozenset()
+    metadata_class = None  # OPTIONS is no method of ours; DRF's answer would show the code's own words
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After authentication: rights, limits, and what the logs should know."""
@@ -56,11 +57,14 @@ def values_of(request: Request, body: type[Body]) -> dict[str, Any]:
 
 
 def caller_of(request: Request) -> Caller:
-    """Who asks, with the Idempotency-Key when there is one. Raises ValidationFailed for a malformed key."""
+    """Who asks, with the Idempotency-Key when there is one. Raises ValidationFailed for a malformed key.
+
+    A DELETE is harmless to repeat by nature: its key is not looked at.
+    """
     principal = principal_of(request)
     request_id = context.current().get("request_id", "")
     key = request.headers.get("Idempotency-Key")
-    if key is None:
+    if key is None or request.method == "DELETE":
         return Caller(principal.subject, request_id)
     if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise ValidationFailed([("Idempotency-Key", f"1 to {MAX_KEY_LENGTH} printable ASCII characters.")])

@@ -62,7 +62,7 @@ class TimeoutActionBody(ObjectField):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         value = super().to_internal_value(data)
-        if value.get("type") not in set(TimeoutAction):
+        if value.get("type") not in list(TimeoutAction):  # a list compares what a set cannot hash
             allowed = ", ".join(TimeoutAction)
             raise serializers.ValidationError({"type": [f"Must be one of: {allowed}."]})
         return value

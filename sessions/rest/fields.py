@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,11 +10,14 @@ from uuid import UUID
 import msgspec
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.settings import api_settings
 
 from synckairos.ids import parse_uuid
 from synckairos.instants import from_datetime
 
 MAX_OBJECT_BYTES = 4096
+MAX_OBJECT_DEPTH = 100
+"""Levels of nesting; far below what any reader of the stored form can follow."""
 _YEARS = range(1971, 9999)
 
 
@@ -73,19 +76,37 @@ class InstantField(serializers.DateTimeField):
 
 
 class ObjectField(serializers.DictField):
-    """A JSON object that is carried untouched, up to 4 KiB encoded."""
+    """A JSON object that is carried untouched, up to 4 KiB encoded and 100 levels deep."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("not_a_dict", input_type=type(data).__name__)
+        if _is_deeper(data, MAX_OBJECT_DEPTH):
+            raise ValidationError(f"At most {MAX_OBJECT_DEPTH} levels of nesting.")
+        encoded = msgspec.json.encode(data)
         try:
-            encoded = msgspec.json.encode(data)
             msgspec.msgpack.encode(data)
-        except (OverflowError, RecursionError):
-            raise ValidationError("Numbers beyond 64 bits and deeper nesting than 500 are not supported.") from None
+        except OverflowError:
+            raise ValidationError("Integers beyond 64 bits are not supported.") from None
         if len(encoded) > MAX_OBJECT_BYTES:
             raise ValidationError(f"At most {MAX_OBJECT_BYTES} bytes when encoded.")
         return data
+
+
+def _is_deeper(data: Any, levels: int) -> bool:
+    """Whether there is anything below so many levels of objects and arrays. No recursion: that is the danger here."""
+    layer = [data]
+    for _ in range(levels):
+        layer = [child for item in layer for child in _children(item)]
+        if not layer:
+            return False
+    return True
+
+
+def _children(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
 
 
 class Body(serializers.Serializer[Any]):
@@ -94,7 +115,7 @@ class Body(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """The validated values. Raises ValidationError naming every wrong field."""
         if not isinstance(data, Mapping):
-            raise ValidationError("Expected a JSON object.")
+            raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: ["Expected a JSON object."]})
         errors: dict[str, Any] = {
             name: ["Unknown field."] for name in data if not isinstance(name, str) or name not in self.fields
         }

@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import wraps
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from redis.exceptions import RedisError
 
 from synckairos import context, keys, logs, metrics
 from synckairos import redis as stores
+from synckairos.errors import MethodNotAllowed
+from synckairos.http.drf import plain_answer
 
 log = logs.get(__name__)
 
+View = Callable[[HttpRequest], HttpResponse]
 
-@require_safe
+
+def _read_only(view: View) -> View:
+    """GET and HEAD; another method is answered like everywhere else (Django's own decorators answer in HTML)."""
+
+    @csrf_exempt
+    @wraps(view)
+    def checked(request: HttpRequest) -> HttpResponse:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
+        refused = plain_answer(MethodNotAllowed())
+        refused["Allow"] = "GET, HEAD"
+        return refused
+
+    return checked
+
+
+@_read_only
 def health(request: HttpRequest) -> HttpResponse:
     """The process runs. Touches nothing."""
     context.note(route="/health")
     return JsonResponse({"status": "ok"})
 
 
-@require_safe
+@_read_only
 def ready(request: HttpRequest) -> HttpResponse:
     """Both stores can be reached. Names the one that cannot, and nothing about it."""
     context.note(route="/ready")
@@ -37,7 +58,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ready", **states})
 
 
-@require_safe
+@_read_only
 def prometheus(request: HttpRequest) -> HttpResponse:
     """All metrics: of every process of this stack when they share a directory, else of this one."""
     context.note(route="/metrics")

@@ -6,12 +6,28 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
 from sessions.presentation import StateView, SummaryView, SwitchView
 from sessions.rest import bodies
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the document names our authentication."""
+
+    target_class = "synckairos.http.drf.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, Any]]:
+        """Nothing beside `SECURITY` of the settings, which every operation gets."""
+        return []
+
 
 _schemas, _components = msgspec.json.schema_components(
     [StateView, SwitchView, SummaryView], ref_template="#/components/schemas/{name}"
@@ -68,17 +84,15 @@ _KEY = OpenApiParameter(
 
 
 def _responses(good: dict[int, Any], *errors: int) -> dict[int, Any]:
-    common = (401, 429, 500, 503)
-    return {
-        **good,
-        **{status: OpenApiResponse(ERROR_SCHEMA, _ERRORS[status]) for status in sorted({*errors, *common})},
-    }
+    return {**good, **{status: OpenApiResponse(ERROR_SCHEMA, _ERRORS[status]) for status in sorted(set(errors))}}
 
 
 def _door(summary: str, good: dict[int, Any], *errors: int, **more: Any) -> Callable[[F], F]:
-    return extend_schema(tags=["sessions"], summary=summary, responses=_responses(good, *errors), **more)
+    responses = _responses(good, *errors, *_COMMON_ERRORS)
+    return extend_schema(tags=["sessions"], summary=summary, responses=responses, **more)
 
 
+_COMMON_ERRORS = (401, 429, 500, 503)
 _BODY_ERRORS = (400, 404, 409, 413, 415, 422)
 
 create = _door(
@@ -123,6 +137,7 @@ adjust = _door(
     403,
     *_BODY_ERRORS,
     request=bodies.AdjustBody,
+    parameters=[_KEY],
 )
 summary = _door("Read a session in short", {200: _envelope("SummaryView")}, 400, 404)
 batch = _door(
@@ -148,6 +163,17 @@ batch = _door(
 )
 
 
+def token(summary: str, *fields: str) -> Callable[[F], F]:
+    """The document of a door that gives tokens for credentials."""
+    pair = {
+        "type": "object",
+        "required": list(fields),
+        "properties": {field: {"type": "string"} for field in fields},
+    }
+    responses = _responses({200: pair}, 400, 401, 413, 415, 500)
+    return extend_schema(tags=["tokens"], summary=summary, description="", auth=[], responses=responses)
+
+
 def command(verb: str, statuses: str) -> Callable[[type], type]:
     """The document of a command without arguments."""
     post = _door(
@@ -161,7 +187,37 @@ def command(verb: str, statuses: str) -> Callable[[type], type]:
     return decorate
 
 
+def _operation(name: str, summary: str, responses: dict[str, Any]) -> dict[str, Any]:
+    operation = {"operationId": name, "tags": ["operations"], "summary": summary, "responses": responses}
+    return {"get": operation}
+
+
+def _status(description: str, *statuses: str) -> dict[str, Any]:
+    properties = {"status": {"type": "string", "enum": list(statuses)}, "error": {"type": "string"}}
+    body = {"type": "object", "required": ["status"], "properties": properties}
+    return {"description": description, "content": {"application/json": {"schema": body}}}
+
+
+_OPERATIONS: dict[str, Any] = {
+    "/health": _operation("health", "The process runs", {"200": _status("It does.", "ok")}),
+    "/ready": _operation(
+        "ready",
+        "Both stores can be reached",
+        {"200": _status("They can.", "ready"), "503": _status("One cannot; `error` names it.", "not_ready")},
+    ),
+    "/metrics": _operation(
+        "metrics",
+        "All metrics",
+        {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    ),
+}
+
+
 def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-    """A drf-spectacular postprocessing hook: the views' schemas join the document."""
+    """A drf-spectacular postprocessing hook: the views' schemas and the plain Django doors join the document."""
     result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS)
+    result["paths"].update(_OPERATIONS)
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation.setdefault("security", [])  # or the document's own, which asks for a token, holds
     return result

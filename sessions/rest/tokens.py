@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
-from rest_framework_simplejwt.serializers import TokenObtainPairSerializer
-from rest_framework_simplejwt.tokens import Token
+from django.contrib.auth import get_user_model
+from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
+from rest_framework_simplejwt.tokens import AccessToken, Token
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
-from synckairos.principal import STAFF_CLAIM
+from sessions.rest import schema
+from synckairos.errors import Unauthenticated
+from synckairos.principal import STAFF_CLAIM, SUBJECT_CLAIM
 
 
 class TokenPair(TokenObtainPairSerializer):
@@ -23,11 +25,35 @@ class TokenPair(TokenObtainPairSerializer):
         return token
 
 
-@extend_schema(tags=["tokens"], summary="Username and password for an access and a refresh token", auth=[])
+class TokenRenewal(TokenRefreshSerializer):
+    """Looks the user up again: who has left gets no token, and who is staff is decided now."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        """`{"access": …}`. Raises TokenError for a bad refresh token, Unauthenticated for a user who is gone."""
+        claims = self.token_class(attrs["refresh"])
+        users = get_user_model().objects.filter(username=claims.get(SUBJECT_CLAIM), is_active=True)
+        user = users.first()
+        if user is None:
+            raise Unauthenticated
+        access = AccessToken.for_user(user)
+        if user.is_staff:
+            access[STAFF_CLAIM] = True
+        return {"access": str(access)}
+
+
 class TokenView(TokenObtainPairView):
     serializer_class = TokenPair
+    metadata_class = None
+
+    @schema.token("Username and password for an access and a refresh token", "access", "refresh")
+    def post(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().post(request, *args, **kwargs)
 
 
-@extend_schema(tags=["tokens"], summary="A refresh token for a new access token", auth=[])
 class RefreshView(TokenRefreshView):
-    """Answers with a new access token."""
+    serializer_class = TokenRenewal
+    metadata_class = None
+
+    @schema.token("A refresh token for a new access token", "access")
+    def post(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().post(request, *args, **kwargs)

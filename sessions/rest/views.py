@@ -95,7 +95,7 @@ class CancelView(CommandView):
 
 
 class SwitchView(SessionEndpoint):
-    """The hot one."""
+    """The turn."""
 
     @schema.switch
     def post(self, request: Request, session_id: str) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions as drf
 from rest_framework.authentication import BaseAuthentication
@@ -35,6 +35,8 @@ log = logs.get(__name__)
 
 WHOLE_BODY = "body"
 """The field named when the body as a whole is wrong."""
+WHOLE_REQUEST = "request"
+"""The field named when it is not the body either."""
 
 
 class JSONParser(BaseParser):
@@ -58,15 +60,16 @@ class JSONParser(BaseParser):
 
 
 def _texts(data: Any) -> Iterator[str]:
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            yield key
-            yield from _texts(value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from _texts(value)
+    """Every string, keys too. Without recursion: a body nests deeper than Python may."""
+    waiting = [data]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list):
+            waiting += item
 
 
 class JSONRenderer(BaseRenderer):
@@ -124,7 +127,7 @@ def exception_handler(exc: Exception, handler_context: Any) -> Response:
     return response
 
 
-def as_api_error(exc: Exception) -> ApiError:  # noqa: PLR0911 - one arm for each kind
+def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm for each kind
     """Our error for an exception of ours, of DRF or of Django."""
     match exc:
         case ApiError():
@@ -133,6 +136,8 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: PLR0911 - one arm for eac
             return ValidationFailed(flatten(exc.detail))
         case drf.ParseError():
             return ValidationFailed([(WHOLE_BODY, "Malformed JSON.")])
+        case SuspiciousOperation():  # more query parameters than anybody needs, say
+            return ValidationFailed([(WHOLE_REQUEST, "Bad request.")])
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
             return Unauthenticated()
         case drf.PermissionDenied() | PermissionDenied():
@@ -166,26 +171,27 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
     ]
 
 
-def _plain(error: ApiError) -> JsonResponse:
+def plain_answer(error: ApiError) -> JsonResponse:
+    """The documented answer to an error where no DRF view is at work."""
     return JsonResponse({"error": error.body()}, status=error.http_status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Django's handler400."""
-    return _plain(ValidationFailed([(WHOLE_BODY, "Bad request.")]))
+    return plain_answer(ValidationFailed([(WHOLE_REQUEST, "Bad request.")]))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Django's handler403."""
-    return _plain(Forbidden())
+    return plain_answer(Forbidden())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Django's handler404."""
-    return _plain(NotFound())
+    return plain_answer(NotFound())
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Django's handler500."""
     log.error("unforeseen error", exc_info=sys.exc_info())
-    return _plain(InternalError())
+    return plain_answer(InternalError())

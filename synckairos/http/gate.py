@@ -45,7 +45,7 @@ class Gate:
 
         try:
             body = await _read_body(scope, receive)
-            await self.inner(scope, _replay(body, receive), answer)
+            await self.inner(_with_length(scope, body), _replay(body, receive), answer)
         except ApiError as error:
             await _send_error(error, answer)
         except ConnectionError:
@@ -81,6 +81,13 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes:
             raise PayloadTooLarge
         if not event.get("more_body", False):
             return bytes(body)
+
+
+def _with_length(scope: Scope, body: bytes) -> Scope:
+    """The scope with the body's length, which a chunked request leaves out and without which DRF reads no body."""
+    if not body or _header(scope, b"content-length") is not None:
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"content-length", str(len(body)).encode())]}
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
