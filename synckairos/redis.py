@@ -148,8 +148,13 @@ def async_client() -> AsyncClient:
 async def close_async_client() -> None:
     """Close the running loop's connections, at the end of a process or a test."""
     found = _async_clients.pop(asyncio.get_running_loop(), None)
-    if found is not None:
-        await found.aclose()
+    if found is None:
+        return
+    await found.aclose()
+    pool = getattr(found, "connection_pool", None)
+    if isinstance(pool, redis.asyncio.sentinel.SentinelConnectionPool):
+        for watcher in pool.sentinel_manager.sentinels:
+            await watcher.aclose()
 
 
 __all__ = [

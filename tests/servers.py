@@ -77,6 +77,15 @@ class StoreServer:
         wait_until(self.answers, READY_WITHIN_S, "the store answers")
         return self
 
+    def start_sentinel(self, config: Path) -> None:
+        """Start as a Sentinel instead, with a configuration of its own."""
+        self.process = subprocess.Popen(
+            [str(get_binary_path()), str(config), "--sentinel"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(self.answers, READY_WITHIN_S, "the sentinel answers")
+
     def answers(self) -> bool:
         """Whether it serves."""
         try:

@@ -11,7 +11,7 @@ from synckairos.engine.units import Duration, Instant, Json, SyncMode
 
 
 class Seat(Struct, frozen=True):
-    """A participant as asked for; without an index it takes the next free one."""
+    """A participant as asked for; without an index it takes its place in the list, or comes last when added."""
 
     participant_id: UUID
     total_time_ms: Duration

@@ -57,7 +57,9 @@ class Decision(Struct, frozen=True):
         found: UUID | None = None
         for event in self.events:
             if isinstance(event, ev.CycleSwitched) and not event.on_timeout:
-                found = event.from_participant_id if mode_of(state).clock_expired(state) else None
+                mode = mode_of(state)
+                ran_out = mode.clock_expired(state) and not mode.is_common
+                found = event.from_participant_id if ran_out else None
             state = evolve(state, event)
         return found
 

@@ -40,7 +40,7 @@ def replay(events: Iterable[ev.Event]) -> State | None:
     return state
 
 
-def _meaning(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911 - one arm for each event type
+def _meaning(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911, PLR0912 - one arm for each event type
     match event:
         case ev.CycleSwitched():
             return _switched(state, event)
@@ -62,6 +62,8 @@ def _meaning(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911 - o
             return _ended(state, Status.COMPLETED, event.at_ms)
         case ev.SessionExpired():
             return _ended(state, Status.EXPIRED, event.at_ms)
+        case ev.SessionDeleted() if state.status.is_final:
+            return state  # how it ended stays true
         case ev.SessionCancelled() | ev.SessionDeleted():
             return _ended(state, Status.CANCELLED, event.at_ms)
         case ev.ParticipantAdded():

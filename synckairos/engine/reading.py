@@ -31,11 +31,14 @@ def read(state: State, now: Instant) -> Reading:
     if state.status is Status.PENDING:
         state = replace(state, active=state.opening)  # the clock that will run first
     stretch_ms = state.stretch_ms(now)
-    left_ms = mode_of(state).left_ms(state)
-    if left_ms is None:
+    mode = mode_of(state)
+    left_ms = mode.left_ms(state)
+    if left_ms is None or (state.status.is_final and not mode.is_common):
         return Reading(now, None, 0, None, stretch_ms)
     overtime_ms = state.cycle.overtime_ms + max(0, stretch_ms - left_ms)
-    return Reading(now, max(0, left_ms - stretch_ms), overtime_ms, expiry_at(state), stretch_ms)
+    # A clock that ran out in an earlier stretch ended then; this stretch knows nothing of that instant.
+    deadline_ms = None if state.cycle.overtime_ms else expiry_at(state)
+    return Reading(now, max(0, left_ms - stretch_ms), overtime_ms, deadline_ms, stretch_ms)
 
 
 def seat_left_ms(state: State, position: int, stretch_ms: Duration) -> Duration | None:

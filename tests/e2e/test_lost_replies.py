@@ -9,7 +9,6 @@ from tests import servers
 from tests.conftest import bearer
 from tests.proxy import proxy_to
 
-
 COMMIT = b"session.frames"
 """Only a commit carries this to the store: it is part of what is published."""
 

@@ -53,7 +53,8 @@ class PerGroup(Mode):
         return all(self.is_out(state, position) for position in range(len(state.participants)))
 
     def standing(self, state: State) -> list[UUID]:
-        return [group.group_id for group in state.groups if not group.has_expired]
+        manned = {participant.group_id for participant in state.participants}
+        return [g.group_id for g in state.groups if not g.has_expired and g.group_id in manned]
 
     def problems(self, create: Create) -> list[Problem]:
         problems: list[Problem] = [

@@ -47,8 +47,8 @@ LEADS_TO = {
         "add a participant to": "paused",
         "adjust time in": "paused",
     },
-    "completed": {"delete": "cancelled"},
-    "expired": {"delete": "cancelled"},
+    "completed": {"delete": "completed"},
+    "expired": {"delete": "expired"},
     "cancelled": {"delete": "cancelled"},
 }
 EVERY_CASE = [(status, verb) for status in LEADS_TO for verb in (*COMMANDS, "adjust time in")]

@@ -1,0 +1,73 @@
+"""The laws of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from synckairos import close_codes, errors
+from synckairos.engine import events
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ENGINE = sorted((ROOT / "synckairos" / "engine").rglob("*.py"))
+ROOMS = ("config", "sessions", "timesync", "audit", "synckairos")
+CLOCKS = {"time", "random", "secrets", "asyncio", "threading", "socket", "os"}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.stem)
+def test_the_engine_imports_only_the_standard_library_and_msgspec_and_reads_no_clock(path):
+    for name in imported(path):
+        top = name.partition(".")[0]
+        if top == "synckairos":
+            assert name.startswith("synckairos.engine")
+        else:
+            assert top == "msgspec" or (top in sys.stdlib_module_names and top not in CLOCKS)
+    assert "datetime.now" not in path.read_text()
+
+
+def test_only_the_commit_writes_a_session_and_nobody_sends_to_a_group_by_hand():
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            text = path.read_text()
+            assert "group_send" not in text, path
+            assert "async_to_sync" not in text, path
+
+
+def test_every_error_has_a_code_of_its_own_and_a_status_that_fits():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ApiError)]
+    named = [kind for kind in kinds if kind not in {errors.ApiError, errors.InternalError}]
+    codes = [kind.code for kind in named]
+    assert len(set(codes)) == len(codes)
+    for kind in named:
+        assert 400 <= kind.http_status < 600
+        assert isinstance(kind.close_code, close_codes.CloseCode)
+
+
+def test_every_event_type_has_a_name_in_the_past_tense_and_a_tag_of_its_own():
+    kinds = events.EVENT_TYPES
+    tags = [kind.__struct_config__.tag for kind in kinds.values()]
+    assert len(set(tags)) == len(tags) == 13
+    assert all(name.partition(".")[2].endswith(("ed",)) for name in kinds)
+
+
+def test_files_stay_small():
+    long = {
+        str(path.relative_to(ROOT)): count
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        if "migrations" not in path.parts and (count := len(path.read_text().splitlines())) > 300
+    }
+    assert not long

@@ -1,0 +1,110 @@
+"""The same store on Sentinel and on Cluster: the factory takes their URLs, the scripts stay in one slot."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+import redis
+
+from sessions.services import sessions as service
+from sessions.store import store
+from sessions.store.calls import arun, ask, run
+from synckairos import keys
+from synckairos import redis as stores
+from synckairos.engine.commands import Start, Switch
+from synckairos.redis import Address, layer_hosts
+from tests.clocked import ALICE, Clock
+from tests.servers import READY_WITHIN_S, StoreServer, free_port, wait_until
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    server = StoreServer(tmp_path, port=free_port(), extra=("--cluster-enabled", "yes")).start()
+    with redis.Redis(port=server.port) as admin:
+        admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_until(
+            lambda: b"cluster_state:ok" in admin.execute_command("CLUSTER", "INFO"), READY_WITHIN_S, "cluster up"
+        )
+    yield f"redis+cluster://127.0.0.1:{server.port}"
+    server.stop()
+
+
+@pytest.fixture
+def sentinel(tmp_path):
+    main = StoreServer(tmp_path / "main", port=free_port()).start()
+    watcher = StoreServer(tmp_path / "sentinel", port=free_port())
+    watcher.directory.mkdir()
+    config = watcher.directory / "sentinel.conf"
+    config.write_text(
+        f"port {watcher.port}\ndir {watcher.directory}\nsentinel monitor clocks 127.0.0.1 {main.port} 1\n"
+    )
+    watcher.start_sentinel(config)
+    yield f"redis+sentinel://127.0.0.1:{watcher.port}/clocks/0"
+    watcher.stop()
+    main.stop()
+
+
+@pytest.fixture(params=["cluster", "sentinel"])
+def topology(request, configure):
+    url = request.getfixturevalue(request.param)
+    configure(redis_url=url, shards=8)
+    return url
+
+
+def test_sessions_run_spread_over_all_shards(topology):
+    clock = Clock()
+    ids = [clock.start() for _ in range(40)]
+    assert len({keys.shard_of(session_id) for session_id in ids}) == 8
+    for session_id in ids:
+        clock.now_ms += 1_000
+        assert clock.do(session_id, Switch()).state.version == 3
+    outcomes, missing = clock.run(service.get_many([*ids, uuid4()]))
+    assert [outcome.state.session_id for outcome in outcomes] == ids
+    assert len(missing) == 1
+    clock.now_ms += 60_000
+    due = [run(ask(store.due(shard, 100))) for shard in keys.all_shards()]
+    assert sum(len(shard.overdue) for shard in due) == 0  # their deadlines lie in the clock's future
+    assert clock.run(service.recover(ids[0], 2, None)).recovered is False
+
+
+def test_async_callers_are_served_too(topology):
+    session_id = Clock().create()
+
+    async def play() -> int:
+        try:
+            await arun(service.execute(session_id, Start(), ALICE))
+            return (await arun(service.switch(session_id, Switch(), ALICE))).state.version
+        finally:
+            await stores.close_async_client()
+
+    assert asyncio.run(play()) == 3
+
+
+def test_addresses_of_every_kind_are_understood():
+    sentinel = Address("redis+sentinel://:secret@a:26379,b:26380/clocks/2")
+    assert (sentinel.nodes, sentinel.service, sentinel.db) == ([("a", 26379), ("b", 26380)], "clocks", 2)
+    assert sentinel.password == "secret"
+    assert layer_hosts("redis+cluster://u:p%40@a:7000,b:7001")[0] == {
+        "host": "a",
+        "port": 7000,
+        "username": "u",
+        "password": "p@",
+    }
+    assert layer_hosts("unix:///run/valkey.sock")[0]["address"] == "unix:///run/valkey.sock"
+
+
+def test_every_key_of_a_session_lies_in_one_slot(configure):
+    configure(shards=16)
+    for session_id in (uuid4() for _ in range(50)):
+        shard = keys.shard_of(session_id)
+        names = [
+            keys.state(session_id),
+            keys.recent(session_id),
+            keys.idempotency(session_id, "alice", "POST /", "k"),
+            keys.deadlines(shard),
+            keys.set_aside(shard),
+            keys.outbox(shard),
+        ]
+        assert {name[name.index("{") : name.index("}") + 1] for name in names} == {f"{{{shard}}}"}
