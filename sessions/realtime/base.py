@@ -83,7 +83,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
                 await self.frame(_text_of(event))
         except ApiError as error:
             await self._failed(error, is_frame=is_frame)
-        except (OSError, RuntimeError) as gone:
+        except OSError as gone:
             # The server's way to say that the peer has left while we were sending; disconnect follows.
             log.debug("socket gone", error=type(gone).__name__)
         except Exception:

@@ -28,6 +28,9 @@ from timesync.clock import store_clock
 
 log = logs.get(__name__)
 
+COMMAND_IDS_KEPT_MS = 600_000
+"""A socket repeats a command after a reconnect, not after a day."""
+
 
 class SessionConsumer(FramesConsumer):
     """Shows the session on every change, and takes commands for it."""
@@ -148,8 +151,9 @@ class SessionConsumer(FramesConsumer):
         if message.id is None:
             return Caller(self.principal.subject, request_id)
         fingerprint = blake2b(msgspec.json.encode(message), digest_size=16).digest()
-        kind = type(message).__name__
-        return Caller(self.principal.subject, request_id, Idempotency(str(message.id), f"socket {kind}", fingerprint))
+        route = f"socket {type(message).__name__}"
+        key = Idempotency(str(message.id), route, fingerprint, COMMAND_IDS_KEPT_MS)
+        return Caller(self.principal.subject, request_id, key)
 
     def _shown(self) -> UUID:
         if self.session_id is None:

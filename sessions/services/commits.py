@@ -7,7 +7,7 @@ from uuid import UUID
 from sessions import messages
 from sessions.services.outcome import Caller
 from sessions.store.codec import Answer, StoredCommit
-from sessions.store.store import Write
+from sessions.store.store import Record, Write
 from synckairos import keys, outbox
 from synckairos.conf import conf
 from synckairos.engine import Decision, next_deadline
@@ -50,7 +50,7 @@ def write_of(decision: Decision, now: Instant, caller: Caller, *, is_creation: b
             )
         ),
         message=messages.pack_for_layer(_hub_message(decision, now, since_version, is_deletion=is_deletion)),
-        idempotency=_idempotency(decision, now, caller),
+        record=_record(decision, now, caller),
     )
 
 
@@ -92,18 +92,18 @@ def _notices(state: State, event: Event, now: Instant) -> list[str]:
             return []
 
 
-def _idempotency(decision: Decision, now: Instant, caller: Caller) -> tuple[str, Answer] | None:
-    key = idempotency_key(decision.state.session_id, caller)
-    if key is None or caller.idempotency is None:
+def _record(decision: Decision, now: Instant, caller: Caller) -> Record | None:
+    given, key = caller.idempotency, idempotency_key(decision.state.session_id, caller)
+    if key is None or given is None:
         return None
-    record = Answer(
-        fingerprint=caller.idempotency.fingerprint,
+    answer = Answer(
+        fingerprint=given.fingerprint,
         state=decision.state,
         at_ms=now,
         expired_participant_id=decision.expired_on_switch,
         action_applied=None if decision.expired is None else decision.expired.action_applied,
     )
-    return key, record
+    return Record(key, answer, given.kept_ms or conf().idempotency_ttl_ms)
 
 
 def idempotency_key(session_id: UUID, caller: Caller) -> str | None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
-from synckairos.engine.units import Instant, Json
+from synckairos.engine.units import Duration, Instant, Json
 
 
 class Idempotency(Struct, frozen=True):
@@ -18,6 +18,8 @@ class Idempotency(Struct, frozen=True):
     route: str
     fingerprint: bytes
     """Digest of the request, so that the key with another body is noticed."""
+    kept_ms: Duration | None = None
+    """How long the answer is kept; None for the setting of REST commands."""
 
 
 class Caller(Struct, frozen=True):

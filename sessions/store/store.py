@@ -17,7 +17,7 @@ from sessions.store.codec import Answer, StoredCommit
 from synckairos import keys
 from synckairos.conf import conf
 from synckairos.engine.state import State
-from synckairos.engine.units import Instant
+from synckairos.engine.units import Duration, Instant
 from synckairos.ids import COMMAND_ID_BYTES
 
 _LOAD = Script("load")
@@ -60,6 +60,14 @@ class Due(Struct, frozen=True):
     earliest_ms: Instant | None
 
 
+class Record(Struct, frozen=True):
+    """The answer to keep under an idempotency key of `keys.idempotency`, and for how long."""
+
+    key: str
+    answer: Answer
+    kept_ms: Duration
+
+
 class Write(Struct, frozen=True):
     """Everything that one commit writes."""
 
@@ -75,8 +83,8 @@ class Write(Struct, frozen=True):
     outbox_entry: bytes
     message: bytes
     """For the group layer, in its format."""
-    idempotency: tuple[str, Answer] | None = None
-    """Key of the record, and the record."""
+    record: Record | None = None
+    """Of the caller's Idempotency-Key."""
 
 
 class Done(Struct, frozen=True):
@@ -147,10 +155,8 @@ def commit(write: Write) -> Call[CommitReply]:
         keys.deadlines(shard),
         keys.outbox(shard),
     ]
-    record: bytes = b""
-    if write.idempotency is not None:
-        names.append(write.idempotency[0])
-        record = codec.encode_answer(write.idempotency[1])
+    if write.record is not None:
+        names.append(write.record.key)
     args: list[Any] = [
         b"" if write.before is None else codec.header(write.before.epoch, write.before.version),
         b"" if write.after is None else codec.encode_state(write.after),
@@ -163,8 +169,8 @@ def commit(write: Write) -> Call[CommitReply]:
         write.outbox_entry,
         keys.group_channel(write.session_id),
         write.message,
-        record,
-        conf().idempotency_ttl_ms,
+        b"" if write.record is None else codec.encode_answer(write.record.answer),
+        "" if write.record is None else write.record.kept_ms,
     ]
     return Call(_COMMIT, names, args, _parse_commit)
 

@@ -1,0 +1,78 @@
+"""Logs: one JSON object a line in production, the request's ids in them, and never a token or a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from tests import servers
+from tests.conftest import bearer
+from tests.sockets import Screen
+
+SECRET = secrets.token_urlsafe(48)
+
+
+PRODUCTION = {
+    "SYNCKAIROS_ENV": "production",
+    "SYNCKAIROS_SECRET_KEY": SECRET,
+    "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1",
+    "SYNCKAIROS_LOG_LEVEL": "DEBUG",
+}
+
+
+@pytest.fixture
+def production_web():
+    web = servers.web(**PRODUCTION)
+    yield web.wait_ready()
+    web.stop()
+
+
+def issued_token() -> str:
+    command = [sys.executable, "manage.py", "issue_token", "alice"]
+    env = {**os.environ, **PRODUCTION, "SYNCKAIROS_LOG_LEVEL": "WARNING"}
+    printed = subprocess.run(command, cwd=servers.ROOT, env=env, capture_output=True, text=True, check=True).stdout
+    assert len(printed.splitlines()) == 1
+    return printed.strip()
+
+
+async def test_every_line_is_json_with_the_requests_ids_and_no_credentials(production_web, game):
+    token = issued_token()
+    secure = {**bearer(token), "X-Forwarded-Proto": "https", "X-Request-Id": "trace-me"}
+    async with httpx.AsyncClient(base_url=production_web.url, headers=secure) as http:
+        created = await http.post("/v1/sessions", json=game)
+        assert created.status_code == 201, created.text
+        session_id = created.json()["data"]["session_id"]
+        await http.post(f"/v1/sessions/{session_id}/start?token={token}")
+        refused = await http.get("/v1/sessions/x", headers=bearer("wrong.token.here"))
+        assert refused.status_code == 401
+    address = f"{production_web.ws_url}/ws?sessionId={session_id}"
+    async with connect(f"{address}&token={token}") as connection:
+        assert (await Screen(connection).receive())["type"] == "CONNECTED"
+    async with connect(address, subprotocols=["synckairos.v2", f"bearer.{token}"]) as connection:
+        assert (await Screen(connection).receive())["type"] == "CONNECTED"
+        await connection.send('{"type": "SWITCH", "id": "x"}')
+        await Screen(connection).until("ACK")
+
+    output = production_web.output()
+    lines = [json.loads(line) for line in output.splitlines()]
+    started = next(line for line in lines if line.get("path", "").endswith("/start"))
+    assert started["request_id"] == "trace-me"
+    assert started["session_id"] == session_id
+    assert started["principal"] == "alice"
+    assert {"timestamp", "level", "event", "status", "ms"} <= started.keys()
+    assert any(line["event"] == "socket opened" and line["session_id"] == session_id for line in lines)
+    for secret in (token, token.rpartition(".")[2], SECRET, "wrong.token.here"):
+        assert secret not in output
+
+
+async def test_in_production_plain_http_is_sent_to_https(production_web):
+    async with httpx.AsyncClient(base_url=production_web.url) as http:
+        assert (await http.get("/v1/time")).status_code == 301
+        assert (await http.get("/health")).status_code == 200
