@@ -1,0 +1,127 @@
+"""A process of the stack: started, started again when it dies, stopped for good."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client.multiprocess import mark_process_dead
+
+FIRST_DELAY_S = 1.0
+LONGEST_DELAY_S = 30.0
+STEADY_AFTER_S = 10.0
+"""Who ran this long is not in a crash loop; its next restart comes after the first delay again."""
+_PR_SET_PDEATHSIG = 1
+
+
+def say(text: str) -> None:
+    """A line of the supervisor's own, among the logs of its children."""
+    sys.stderr.write(f"[stack] {text}\n")
+    sys.stderr.flush()
+
+
+def _death_pact() -> Callable[[], None] | None:
+    """Run in a new child: the kernel kills it when its supervisor dies, even by SIGKILL. Linux only."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    supervisor = os.getpid()
+
+    def sign() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:  # it died before the pact
+            os._exit(1)
+
+    return sign
+
+
+@dataclass
+class Surroundings:
+    """What all children of one stack share."""
+
+    env: dict[str, str]
+    cwd: Path
+    shared_fds: tuple[int, ...]
+    metrics: Path
+
+    async def spawn(self, command: list[str], stdout: int | None = None) -> asyncio.subprocess.Process:
+        """A new process in a session of its own: Ctrl-C in the terminal reaches only the supervisor."""
+        return await asyncio.create_subprocess_exec(
+            *command,
+            cwd=self.cwd,
+            env=self.env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sys.stderr if stdout is None else stdout,  # standard output is for the ready block
+            pass_fds=self.shared_fds,
+            start_new_session=True,
+            preexec_fn=_death_pact(),  # the supervisor has no threads
+        )
+
+
+@dataclass
+class Child:
+    """One process that ought to run for as long as the stack does."""
+
+    name: str
+    command: list[str]
+    around: Surroundings
+    process: asyncio.subprocess.Process | None = None
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> Child:
+        """Begin to keep it running."""
+        self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.name}")
+        return self
+
+    async def stop(self, within_s: float) -> None:
+        """Ask it to end, and kill what has not ended after `within_s`."""
+        if self._keeper is None:
+            return
+        self._stopping.set()
+        self._signal(signal.SIGTERM)
+        await asyncio.wait({self._keeper}, timeout=within_s)
+        if not self._keeper.done():
+            say(f"{self.name} did not end within {within_s:g} s and is killed")
+            self._signal(signal.SIGKILL)
+        await self._keeper
+
+    async def _keep(self) -> None:
+        delay_s = FIRST_DELAY_S
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            status = await self._run()
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - began >= STEADY_AFTER_S:
+                delay_s = FIRST_DELAY_S
+            say(f"{self.name} ended ({_explain(status)}); it starts again in {delay_s:g} s")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay_s)
+            delay_s = min(delay_s * 2, LONGEST_DELAY_S)
+
+    async def _run(self) -> int:
+        self.process = process = await self.around.spawn(self.command)
+        if self._stopping.is_set():  # asked to end while it began
+            self._signal(signal.SIGTERM)
+        status = await process.wait()
+        self.process = None
+        mark_process_dead(process.pid, str(self.around.metrics))  # type: ignore[no-untyped-call]
+        return status
+
+    def _signal(self, sig: signal.Signals) -> None:
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, sig)
+
+
+def _explain(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else signal.Signals(-status).name

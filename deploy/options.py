@@ -1,0 +1,76 @@
+"""What a stack is told from outside: the environment, all of it checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from environs import Env, EnvError
+from marshmallow.validate import Range
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+try:
+    from config import environment
+except OSError as error:
+    sys.exit(f"SyncKairos cannot start; SYNCKAIROS_DATA_DIR cannot be used: {error}")
+
+_MOST_WEB_WORKERS = 4
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # what to show for them
+
+
+@dataclass(frozen=True)
+class Options:
+    """One stack's place on the machine."""
+
+    host: str
+    port: int
+    """0 takes any free port."""
+    web_workers: int
+    data_dir: Path
+
+    def address(self, port: int) -> str:
+        """Host and port as they stand in a URL, for somebody on this machine."""
+        host = _WILDCARDS.get(self.host, self.host)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def read() -> Options:
+    """The options of this process's environment. Exits with a message that names what is wrong."""
+    env = Env(eager=False)
+    options = Options(
+        host=env.str("HOST", "") or "127.0.0.1",
+        port=env.int("PORT", 8000, validate=Range(0, 65_535)),
+        web_workers=env.int("WEB_WORKERS", min(_cores(), _MOST_WEB_WORKERS), validate=Range(1, 64)),
+        data_dir=environment.DATA_DIR,
+    )
+    try:
+        env.seal()
+    except EnvError as wrong:
+        lines = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(wrong.error_messages.items())]
+        sys.exit("\n".join(["SyncKairos cannot start; these environment variables are wrong:", *lines]))
+    return options
+
+
+def children_environment(options: Options) -> dict[str, str]:
+    """What every process of the stack finds in its environment."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "SYNCKAIROS_DATA_DIR": str(options.data_dir),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(options)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def metrics_dir(options: Options) -> Path:
+    """Where the processes of one run share their metrics."""
+    return options.data_dir / "metrics"
+
+
+def _cores() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,124 @@
+"""All processes of SyncKairos on one machine: in which order they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import commands
+import readiness
+from children import Child, Surroundings, say
+from options import ROOT, Options, children_environment, environment, metrics_dir
+
+# Together under ten seconds, which is what is promised.
+_WEB_STOPS_WITHIN_S = 6.0
+_OTHERS_STOP_WITHIN_S = 2.0
+_STORE_STOPS_WITHIN_S = 1.5
+_STORE_STARTS_WITHIN_S = 30.0
+_RECALL_EVERY_S = 15.0
+_PAUSE_S = 0.05
+
+
+class CannotStartError(Exception):
+    """The stack cannot come up; the text says why."""
+
+
+@dataclass
+class Stack:
+    """The processes, in the order in which they start; they stop in the other order."""
+
+    options: Options
+    listener: socket.socket
+    around: Surroundings = field(init=False)
+    store: Child | None = None
+    webs: list[Child] = field(default_factory=list)
+    others: list[Child] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        shared = self.listener.fileno()
+        directory = metrics_dir(self.options)
+        shutil.rmtree(directory, ignore_errors=True)  # numbers of processes that are no more
+        directory.mkdir(parents=True)
+        self.around = Surroundings(children_environment(self.options), ROOT, (shared,), directory)
+
+    async def start(self) -> dict[str, str | None]:
+        """Start everything, and return what is worth showing once `/ready` says yes. Raises CannotStartError."""
+        if self.socket_path is not None:
+            await self._start_store(self.socket_path)
+        told = await self._prepare()
+        web = commands.web(self.listener.fileno())
+        # What users would miss comes first: starting is work for the processor, and cores are few.
+        self.webs.append(self._child("web 1", web))
+        self.others.append(self._child("timekeeper", commands.timekeeper()))
+        await self._ready()
+        self.webs += [self._child(f"web {n}", web) for n in range(2, self.options.web_workers + 1)]
+        self.others.append(self._child("worker", commands.worker()))
+        self.others.append(self._child("beat", commands.beat(self.options.data_dir)))
+        return told
+
+    async def stop(self) -> None:
+        """Doors first, then those who finish the work, then the store they need for it."""
+        await _stop_all(self.webs, _WEB_STOPS_WITHIN_S)
+        await _stop_all(self.others, _OTHERS_STOP_WITHIN_S)
+        if self.store is not None and self.socket_path is not None:
+            await self.store.stop(_STORE_STOPS_WITHIN_S)
+            self.socket_path.unlink(missing_ok=True)
+
+    @property
+    def socket_path(self) -> Path | None:
+        """Where the embedded store listens; None when REDIS_URL names another."""
+        path = environment.embedded_socket(self.options.data_dir)
+        is_embedded = f"unix://{path}" == environment.REDIS_URL
+        return path if is_embedded else None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.listener.getsockname()[1])
+
+    def _child(self, name: str, command: list[str]) -> Child:
+        return Child(name, command, self.around).start()
+
+    async def _start_store(self, socket_path: Path) -> None:
+        self.store = self._child("store", commands.store(self.options.data_dir, socket_path))
+        try:
+            await asyncio.wait_for(readiness.store_answers(socket_path), _STORE_STARTS_WITHIN_S)
+        except TimeoutError:
+            raise CannotStartError("the embedded store does not answer; its messages are above") from None
+
+    async def _prepare(self) -> dict[str, str | None]:
+        """Nobody serves before this is done: no process meets a schema older than itself."""
+        process = await self.around.spawn(commands.prepare(), asyncio.subprocess.PIPE)
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            raise CannotStartError("the database could not be prepared; the reason is above")
+        told: dict[str, str | None] = json.loads(output)
+        return told
+
+    async def _ready(self) -> None:
+        """Wait for as long as it takes: a server of somebody else's may still come up."""
+        waited_s = 0.0
+        named = next((host for host in environment.ALLOWED_HOSTS if "*" not in host), "localhost").lstrip(".")
+        host = self.options.address(0).rpartition(":")[0].strip("[]")
+        while True:
+            ready, said = await readiness.web_answers(host, self.port, named)
+            if ready:
+                return
+            await asyncio.sleep(_PAUSE_S)
+            waited_s += _PAUSE_S
+            if waited_s >= _RECALL_EVERY_S:
+                waited_s = 0.0
+                say(f"not ready yet: {said}")
+
+
+async def _stop_all(children: list[Child], within_s: float) -> None:
+    await asyncio.gather(*(child.stop(within_s) for child in children))
