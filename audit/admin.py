@@ -18,6 +18,8 @@ from synckairos.ids import parse_uuid
 
 COUNTED = 10_000
 """Rows that a list counts and pages through; further back lead the dates and the filters."""
+ONE_SESSION = "session__id__exact"
+"""The query parameter that limits a list to one session."""
 SHOWN = 100
 """Events and participants shown on the page of their session."""
 
@@ -97,7 +99,7 @@ class History(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         session_id = parse_uuid(term)
         if session_id is not None:
             return queryset.filter(**{self.by_session_id: session_id}), False
-        return queryset.filter(**{self.by_principal: term.replace("\0", "")}), False
+        return queryset.filter(**{self.by_principal: term}), False
 
 
 @admin.register(SyncSession)
@@ -121,7 +123,7 @@ class SyncSessionAdmin(History):
     @admin.display(description="all events")
     def all_events(self, session: SyncSession) -> str:
         address = reverse("admin:audit_syncevent_changelist")
-        return format_html('<a href="{}?session__id__exact={}&amp;o=1">in order</a>', address, session.pk)
+        return format_html('<a href="{}?{}={}">in order</a>', address, ONE_SESSION, session.pk)
 
 
 @admin.register(SyncEvent)
@@ -130,9 +132,12 @@ class SyncEventAdmin(History):
     list_filter = ("type",)
     list_select_related = ("session",)
     date_hierarchy = "at"
-    ordering = ("-at", "-id")
     by_session_id = "session__session_id"
     by_principal = "principal"
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Latest first; one session's events as they happened."""
+        return ("sequence",) if ONE_SESSION in request.GET else ("-at", "-id")
 
 
 @admin.register(SyncParticipant)

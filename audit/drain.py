@@ -22,7 +22,7 @@ from audit.writing import write_apart
 from synckairos import keys, logs, metrics
 from synckairos import redis as stores
 
-LEASE_S = 10.0
+LEASE_S = 5.0
 """How long a drain that died keeps others away."""
 WITHIN_S = 10.0
 """How long one drain works at most; then the next one goes on."""

@@ -1,0 +1,192 @@
+"""What goes wrong: bad entries, a database that refuses or is away, a store that drops the reply."""
+
+import logging
+import threading
+
+import pytest
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, ProgrammingError, connection
+from msgspec.structs import replace
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from audit import drain, stream
+from audit.drain import drain_all
+from audit.models import SyncEvent
+from synckairos import keys, metrics
+from synckairos import redis as stores
+from synckairos.engine import commands as cmd
+from tests.outboxes import History, dead, post, tables, unfinished, waiting
+
+pytestmark = pytest.mark.django_db
+
+
+def deaths():
+    return metrics.AUDIT_DEAD._value.get()
+
+
+def test_a_poison_entry_is_set_aside_and_the_others_go_through(caplog):
+    history = History().played(4)
+    first, *rest = history.entries
+    before = deaths()
+    (_, poison_id, *_) = post(first, b"\xc1poison", *rest)
+    stores.client().xadd(keys.outbox(0), {"other": "field"})
+    drain_all()
+    assert SyncEvent.objects.count() == history.state.sequence
+    assert waiting() == unfinished() == 0
+    letter, fieldless = dead()
+    assert (letter[b"e"], letter[b"id"]) == (b"\xc1poison", poison_id)
+    assert letter[b"error"] in {b"DecodeError", b"ValidationError"}
+    assert fieldless[b"other"] == b"field"
+    assert deaths() - before == 2
+    assert caplog.text.count("outbox entry set aside") == 2
+
+
+def test_an_entry_with_nul_is_set_aside_whole():
+    bad = replace(History().entries[0], principal="a\0b")
+    post(bad)
+    drain_all()
+    assert [letter[b"error"] for letter in dead()] == [b"Unfit"]
+    assert tables() == ([], [], [])
+
+
+def test_an_entry_that_was_trimmed_after_it_was_read_is_let_go(failing):
+    post(*History().played(3).entries)
+    with failing("INSERT", OperationalError("away")):
+        drain_all()
+    stores.client().xtrim(keys.outbox(0), 0)
+    post(*(later := History()).entries)
+    drain_all()
+    assert unfinished() == 0
+    assert SyncEvent.objects.get().session.session_id == later.state.session_id
+
+
+@pytest.mark.parametrize("kind", [DataError, IntegrityError])
+def test_an_entry_that_the_database_refuses_holds_nobody_up_and_has_three_tries(failing, kind):
+    histories = [History().played(30) for _ in range(3)]
+    refused = histories[1].do(cmd.Pause(), 5, "mallory")
+    post(*(entry for history in histories for entry in history.entries))
+    expected = sum(history.state.sequence for history in histories) - 1
+    with failing("mallory", kind("no")):
+        for turn in range(3):
+            assert len(dead()) == 0, turn
+            drain_all()
+            assert SyncEvent.objects.count() == expected
+    (letter,) = dead()
+    assert letter[b"error"].decode() == kind.__name__
+    assert waiting() == unfinished() == 0
+    assert refused.state.version == 31
+
+
+def test_an_entry_that_was_refused_once_is_written_when_the_database_takes_it(failing):
+    post(*History().entries)
+    with failing("alice", DataError("no")):
+        drain_all()
+    assert waiting() == 1
+    drain_all()
+    assert SyncEvent.objects.count() == 1
+    assert (waiting(), dead()) == (0, [])
+
+
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError, ProgrammingError])
+def test_with_the_database_away_nothing_is_finished_and_nothing_is_lost(failing, kind, caplog):
+    history = History().played(10)
+    post(*history.entries)
+    with failing("audit_", kind("away")):
+        for _ in range(4):
+            drain_all()
+    assert waiting() == unfinished() == 10
+    assert dead() == []
+    assert "audit store" in caplog.text
+    drain_all()
+    assert SyncEvent.objects.count() == history.state.sequence
+    assert waiting() == 0
+
+
+def test_with_the_state_store_away_the_drain_says_so_and_returns(monkeypatch, caplog):
+    def away(*_, **__):
+        raise RedisConnectionError("away")
+
+    monkeypatch.setattr(stores.client(), "xreadgroup", away)
+    post(*History().entries)
+    drain_all()
+    assert "state store" in caplog.text
+    monkeypatch.undo()
+    drain_all()
+    assert SyncEvent.objects.count() == 1
+
+
+def elsewhere(query):
+    """What a query finds on a connection of its own: committed rows only."""
+    found = []
+
+    def ask():
+        found.append(query())
+        connection.close()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_are_committed_before_the_entry_is_let_go(monkeypatch):
+    history = History().played(10)
+    post(*history.entries)
+    seen = []
+
+    def lost(self, entries, dead):
+        if entries:
+            seen.append(elsewhere(SyncEvent.objects.count))
+            raise RedisConnectionError("reply lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream.Outbox, "finish", lost)
+        drain_all()
+        drain_all()
+    assert seen == [history.state.sequence] * 2
+    expected = tables()
+    assert unfinished() == 10
+    drain_all()
+    assert tables() == expected
+    assert waiting() == unfinished() == 0
+
+
+def test_a_stream_whose_group_was_lost_is_read_from_its_beginning():
+    history = History().played(5)
+    post(*history.entries[:2])
+    drain_all()
+    post(*history.entries[2:])
+    stores.client().xgroup_destroy(keys.outbox(0), "audit")
+    drain_all()
+    assert SyncEvent.objects.count() == history.state.sequence
+
+
+def test_a_drain_stops_when_its_time_is_over_and_the_next_goes_on(monkeypatch):
+    monkeypatch.setattr(stream, "BATCH", 3)
+    history = History().played(10)
+    post(*history.entries)
+    drain_all(within_s=0)
+    assert waiting() == 10
+    drain_all()
+    assert waiting() == 0
+
+
+def test_large_entries_go_in_several_transactions(monkeypatch):
+    monkeypatch.setattr(drain, "ROWS_IN_ONE_TRANSACTION", 10)
+    sizes = []
+    write = drain.write_apart
+    monkeypatch.setattr(drain, "write_apart", lambda commits: (sizes.append(len(commits)), write(commits))[1])
+    histories = [History().played(5) for _ in range(3)]
+    post(*(entry for history in histories for entry in history.entries))
+    drain_all()
+    assert sum(sizes) == 15
+    assert len(sizes) > 3
+    assert SyncEvent.objects.count() == sum(history.state.sequence for history in histories)
+
+
+def test_nothing_of_an_entry_is_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    post(b"secret-bytes", replace(History().entries[0], principal="secret\0"))
+    drain_all()
+    assert "set aside" in caplog.text
+    assert "secret" not in caplog.text

@@ -1,0 +1,107 @@
+"""One drain at a time; and when two meet all the same, the tables do not notice."""
+
+import threading
+
+import pytest
+from django.db import OperationalError, connection
+
+from audit import drain, rows, stream
+from audit.drain import drain_all
+from audit.models import SyncEvent
+from audit.writing import write
+from synckairos import keys, outbox
+from synckairos import redis as stores
+from tests.outboxes import History, full_history, post, tables, unfinished, waiting
+
+
+@pytest.mark.django_db
+def test_while_one_drains_another_leaves_everything_alone():
+    post(*History().entries)
+    lease = stores.client().lock(keys.drain_lock(0), timeout=5)
+    assert lease.acquire(blocking=False)
+    drain_all()
+    assert (waiting(), SyncEvent.objects.count()) == (1, 0)
+    assert lease.owned()
+    lease.release()
+    drain_all()
+    assert (waiting(), SyncEvent.objects.count()) == (0, 1)
+
+
+@pytest.mark.django_db
+def test_a_drain_gives_its_lease_back_whatever_happens(failing):
+    post(*History().entries)
+    with failing("audit_", OperationalError("away")):
+        drain_all()
+    assert not stores.client().exists(keys.drain_lock(0))
+
+
+@pytest.mark.django_db
+def test_a_drain_that_lost_its_lease_stops_after_what_it_has_in_hand(monkeypatch, caplog):
+    monkeypatch.setattr(stream, "BATCH", 2)
+    history = History().played(6)
+    post(*history.entries)
+    write_apart = drain.write_apart
+
+    def slowly(commits):
+        stores.client().set(keys.drain_lock(0), "somebody else")
+        return write_apart(commits)
+
+    monkeypatch.setattr(drain, "write_apart", slowly)
+    drain_all()
+    assert "lost its lease" in caplog.text
+    assert (waiting(), unfinished()) == (4, 0)
+    assert stores.client().get(keys.drain_lock(0)) == b"somebody else"
+
+
+@pytest.mark.django_db
+def test_every_shard_is_drained(configure):
+    configure(shards=3)
+    histories = [History().played(3) for _ in range(12)]
+    for history in histories:
+        shard = keys.shard_of(history.state.session_id)
+        for entry in history.entries:
+            stores.client().xadd(keys.outbox(shard), {"e": outbox.encode(entry)})
+    drain_all()
+    assert SyncEvent.objects.count() == sum(history.state.sequence for history in histories)
+    assert not any(stores.client().xlen(keys.outbox(shard)) for shard in range(3))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_write_the_same_at_the_same_time_write_it_once():
+    histories = [full_history() for _ in range(20)]
+    commits = [
+        rows.read("1-0", outbox.encode(entry))
+        for number in range(8)
+        for h in histories
+        for entry in [h.entries[number]]
+    ]
+    both = threading.Barrier(2)
+
+    def work(order):
+        try:
+            both.wait()
+            for start in range(0, len(order), 16):
+                _until_done(order[start : start + 16])
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(order,)) for order in (commits, commits[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    together = tables()
+    write(commits)
+    assert tables() == together
+    assert SyncEvent.objects.count() == sum(len(commit.events) for commit in commits)
+    assert all(session["version"] == histories[0].entries[7].version for session in together[0])
+
+
+def _until_done(commits):
+    for _ in range(20):
+        try:
+            write(commits)
+        except OperationalError:  # a deadlock: the next beat repeats
+            continue
+        return
+    raise AssertionError("never written")

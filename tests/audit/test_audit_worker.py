@@ -1,0 +1,93 @@
+"""Real Celery processes: rows come within two seconds, and a worker that is killed in mid-drain loses nothing."""
+
+import signal
+import sys
+import time
+
+import pytest
+
+from audit import selectors
+from audit.models import SyncEvent, SyncSession
+from synckairos.engine import commands as cmd
+from tests.outboxes import History, creation, dead, post, waiting
+from tests.servers import DATA_DIR, Child, wait_until
+
+EVENTS = 10_000
+SESSIONS = 20
+
+
+def celery(*arguments, **env):
+    return Child([sys.executable, "-m", "celery", "-A", "config.celery", *arguments, "--loglevel", "WARNING"], env=env)
+
+
+@pytest.fixture(scope="module")
+def beat():
+    """Beat, which sends the drain every second. It has no business with the database."""
+    child = celery("beat", "-s", str(DATA_DIR / "beat-schedule"), "--pidfile", "").start()
+    yield child
+    child.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def crew():
+    """Workers that have been started. They are killed in the end, which is quicker than asking."""
+    started = []
+    yield started
+    for child in started:
+        child.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def worker(crew, audit_url):
+    """`worker()` is one that runs, and one more when the last one was killed: starting takes seconds."""
+
+    def running():
+        if not crew or crew[-1].process is None:
+            child = celery("worker", "--pool", "solo", "--without-gossip", "--without-mingle", DATABASE_URL=audit_url)
+            crew.append(child.start())
+        return crew[-1]
+
+    return running
+
+
+def test_a_row_can_be_read_within_two_seconds_of_its_transition(beat, worker, real):
+    running = worker()
+    session_id = real(creation()).session_id
+    wait_until(SyncSession.objects.exists, 30, f"the worker is up\n{running.output()}")
+    took_s = []
+    for command in [cmd.Start(), cmd.Switch(), cmd.Pause()]:
+        version, began = real(session_id, command).version, time.monotonic()
+        wait_until(lambda v=version: SyncEvent.objects.filter(version=v).exists(), 2, "the row is there")
+        took_s.append(time.monotonic() - began)
+        time.sleep(0.13)  # meet beat at another phase
+    print("\nfrom a transition to its row, s:", *(f"{took:.2f}" for took in took_s))
+
+
+def test_a_worker_killed_in_mid_drain_loses_nothing_and_repeats_nothing(beat, worker):
+    histories = [History().played(EVENTS // SESSIONS) for _ in range(SESSIONS)]
+    total = sum(history.state.sequence for history in histories)
+    assert total >= EVENTS
+    post(*(entry for together in zip(*(history.entries for history in histories), strict=True) for entry in together))
+
+    victim = worker()
+    wait_until(SyncEvent.objects.exists, 30, f"the drain has begun\n{victim.output()}")
+    victim.stop(signal.SIGKILL)
+    at_kill, left = SyncEvent.objects.count(), waiting()
+    assert 0 < at_kill < total
+    assert at_kill + left >= total
+
+    began = time.monotonic()
+    heir = worker()
+    wait_until(lambda: SyncEvent.objects.count() >= total, 30, f"all rows are there\n{heir.output()}")
+    took_s = time.monotonic() - began
+    wait_until(lambda: waiting() == 0, 5, "the outbox is empty")
+    print(
+        f"\n{total} events; at the kill {at_kill} rows and {left} entries waiting; all of them {took_s:.1f} s after the next start"
+    )
+
+    assert SyncEvent.objects.count() == total
+    assert dead() == []
+    for history in histories:
+        row = selectors.session_get(history.state.session_id)
+        assert selectors.replayed_state(row) == history.state
+        assert row.version == history.state.version
