@@ -17,7 +17,7 @@ class Proxy:
         self.times = 0
         self.lost = 0
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._ends: set[asyncio.StreamWriter] = set()
 
     def lose_reply_to(self, marker: bytes, times: int = 1) -> None:
         """Lose the reply to the next requests that contain the marker: the connection is cut instead."""
@@ -32,15 +32,15 @@ class Proxy:
         """Close everything."""
         assert self._server is not None
         self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        for end in list(self._ends):
+            end.close()
+        await self._server.wait_closed()
+        while self._ends:
+            await asyncio.sleep(0.001)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
         upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self.upstream_port)
+        self._ends |= {writer, upstream_writer}
         doomed = asyncio.Event()
         ways = [
             asyncio.create_task(self._requests(reader, upstream_writer, doomed)),
@@ -56,7 +56,7 @@ class Proxy:
                 end.close()
                 with suppress(OSError):
                     await end.wait_closed()
-            self._connections.discard(task)
+            self._ends -= {writer, upstream_writer}
 
     async def _requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from sessions.realtime.hub import hub, stop_hub
@@ -15,12 +16,15 @@ log = logs.get(__name__)
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
     """One process's life, as the server tells it."""
+    probe: asyncio.Task[None] | None = None
     while True:
         event = await receive()
         if event["type"] == "lifespan.startup":
-            await store_clock.aprobe()
+            probe = asyncio.create_task(store_clock.aprobe())  # a store that hangs must not hold up the start
             await send({"type": "lifespan.startup.complete"})
         elif event["type"] == "lifespan.shutdown":
+            if probe is not None:
+                probe.cancel()
             hub().close_all(CloseCode.SERVICE_RESTART, "Server restarting")
             await stop_hub()
             await close_async_client()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -38,7 +40,7 @@ async def test_a_commit_whose_reply_the_store_connection_loses_is_applied_once(t
     async with proxy_to(store_server.port) as proxy:
         web = servers.web(REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0")
         try:
-            web.wait_ready()
+            await asyncio.to_thread(web.wait_ready)  # the proxy needs this loop meanwhile
             async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=20) as http:
                 session_id = (await http.post("/v1/sessions", json=game)).json()["data"]["session_id"]
                 await http.post(f"/v1/sessions/{session_id}/start")
