@@ -18,6 +18,7 @@ class Proxy:
         self.lost = 0
         self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     def lose_reply_to(self, marker: bytes, times: int = 1) -> None:
         """Lose the reply to the next requests that contain the marker: the connection is cut instead."""
@@ -34,11 +35,12 @@ class Proxy:
         self._server.close()
         for end in list(self._ends):
             end.close()
-        await self._server.wait_closed()
-        while self._ends:
-            await asyncio.sleep(0.001)
+        await asyncio.gather(*list(self._serving), return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self.upstream_port)
         self._ends |= {writer, upstream_writer}
         doomed = asyncio.Event()
@@ -57,6 +59,7 @@ class Proxy:
                 with suppress(OSError):
                     await end.wait_closed()
             self._ends -= {writer, upstream_writer}
+            self._serving.discard(task)
 
     async def _requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
