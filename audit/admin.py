@@ -14,13 +14,14 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 
 from audit.models import SyncEvent, SyncParticipant, SyncSession
+from audit.periods import Periods
 from synckairos.ids import parse_uuid
 
 COUNTED = 10_000
 """Rows that a list counts and pages through; further back lead the dates and the filters."""
 ONE_SESSION = "session__id__exact"
 """The query parameter that limits a list to one session."""
-SHOWN = 100
+SHOWN = 50
 """Events and participants shown on the page of their session."""
 
 
@@ -89,6 +90,9 @@ class History(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """Only switches the search box on; `get_search_results` does the work."""
     by_session_id = ""
     by_principal = ""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return Periods(self.model)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str

@@ -97,13 +97,13 @@ def project_participants(sessions: Sessions, shown: Versions, commits: Sequence[
 
 
 def _written_participants(places: set[tuple[int, UUID]]) -> Iterator[tuple[tuple[int, UUID], int]]:
-    for portion in portions(sorted(places)):
+    for portion in map(set, portions(sorted(places))):
         rows = SyncParticipant.objects.filter(
             session_id__in={pk for pk, _ in portion},
             participant_id__in={participant_id for _, participant_id in portion},
         )
         for pk, participant_id, version in rows.values_list("session_id", "participant_id", "version"):
-            if (pk, participant_id) in places:
+            if (pk, participant_id) in portion:
                 yield (pk, participant_id), version
 
 

@@ -74,12 +74,12 @@ def _append_events(sessions: Sessions, shown: Versions, commits: Sequence[Commit
 
 
 def _written_events(places: set[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], Values]]:
-    for portion in portions(sorted(places)):
+    for portion in map(set, portions(sorted(places))):
         rows = SyncEvent.objects.filter(
             session_id__in={pk for pk, _ in portion}, sequence__in={sequence for _, sequence in portion}
         )
         for row in rows.values("session_id", "sequence", *_TOLD_APART_BY):
-            if (place := (row["session_id"], row["sequence"])) in places:
+            if (place := (row["session_id"], row["sequence"])) in portion:
                 yield place, row
 
 

@@ -1,6 +1,7 @@
 """Staff browse the audit, change nothing, and never wait for a long history."""
 
 import re
+from datetime import datetime
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,7 +10,9 @@ from django.urls import reverse
 from audit import admin
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncParticipant, SyncSession
+from audit.periods import Periods
 from synckairos.engine import commands as cmd
+from synckairos.instants import from_datetime
 from tests.outboxes import History, creation, post
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +88,23 @@ def test_filters_and_dates_work(staff, history, model, query):
     response = staff.get(page("changelist", model), query)
     assert response.status_code == 200
     assert len(rows_listed(response)) > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "days", "expected"),
+    [
+        ("year", ["2025-12-31", "2028-02-01"], ["2025-01-01", "2026-01-01", "2027-01-01", "2028-01-01"]),
+        ("month", ["2026-10-31", "2026-12-31"], ["2026-10-01", "2026-11-01", "2026-12-01"]),
+        ("day", ["2028-02-28", "2028-03-01"], ["2028-02-28", "2028-02-29", "2028-03-01"]),
+        ("day", [], []),
+    ],
+)
+def test_dates_lead_through_every_period_between_the_first_row_and_the_last(kind, days, expected):
+    for day in days:
+        post(*History(at=from_datetime(datetime.fromisoformat(f"{day}T23:59:59.999Z"))).entries)
+    drain_all()
+    found = Periods(SyncSession).datetimes("created_at", kind)
+    assert [start.isoformat() for start in found] == [f"{day}T00:00:00+00:00" for day in expected]
 
 
 def test_the_page_of_a_session_shows_its_latest_events_and_participants(staff, history, django_assert_max_num_queries):

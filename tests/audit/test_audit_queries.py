@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.drain import drain_all
 from synckairos.engine import commands as cmd
-from tests.outboxes import History, post
+from tests.outboxes import History, post, tables, waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -43,9 +43,11 @@ def test_a_batch_with_new_sessions_takes_six():
 
 
 def test_a_batch_that_comes_again_is_only_looked_at():
-    entries = [entry for _ in range(50) for entry in History().played(4).entries]
+    entries = [entry for _ in range(50) for entry in History().played(10).entries]
     post(*entries)
     drain_all()
+    expected = tables()
     found = statements(entries)
+    assert (tables(), waiting()) == (expected, 0)
     assert len(found) == 3
     assert all(sql.startswith("SELECT") for sql in found)
