@@ -66,7 +66,8 @@ def _options(retry: Any) -> dict[str, Any]:
         "socket_timeout": SOCKET_TIMEOUT_S,
         "health_check_interval": _HEALTH_CHECK_S,
         "retry": retry,
-        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
+        # A cut connection is tried again at once; a store that hangs is not, or a caller would wait for each try.
+        "retry_on_error": [RedisConnectionError],
         "protocol": 2,
     }
 
@@ -78,7 +79,7 @@ def _backoff() -> ExponentialWithJitterBackoff:
 def make_client(url: str) -> SyncClient:
     """A new blocking client, with a pool of its own."""
     address = Address(url)
-    options = _options(Retry(_backoff(), RETRIES))
+    options = _options(Retry(_backoff(), RETRIES, (RedisConnectionError,)))
     if address.scheme == "redis+cluster":
         options.pop("retry_on_error")
         nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
@@ -95,7 +96,7 @@ def make_client(url: str) -> SyncClient:
 def make_async_client(url: str) -> AsyncClient:
     """A new client for the running event loop, with a pool of its own."""
     address = Address(url)
-    options = _options(AsyncRetry(_backoff(), RETRIES))
+    options = _options(AsyncRetry(_backoff(), RETRIES, (RedisConnectionError,)))
     if address.scheme == "redis+cluster":
         options.pop("retry_on_error")
         nodes = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in address.nodes]

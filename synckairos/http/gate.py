@@ -24,6 +24,10 @@ REQUEST_ID_HEADER = b"x-request-id"
 _QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
 
 
+class _ClientLeft(Exception):
+    """The client went away before its body was complete."""
+
+
 class Gate:
     """Wraps the HTTP application."""
 
@@ -48,8 +52,8 @@ class Gate:
             await self.inner(_with_length(scope, body), _replay(body, receive), answer)
         except ApiError as error:
             await _send_error(error, answer)
-        except ConnectionError:
-            status = 499  # the client left before its body was complete
+        except _ClientLeft:
+            status = 499  # nobody is there to answer; the log line says so
         except Exception:
             log.exception("request failed")
             if not status:
@@ -75,7 +79,7 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes:
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
-            raise ConnectionError
+            raise _ClientLeft
         body += event.get("body", b"")
         if len(body) > conf().max_body_bytes:
             raise PayloadTooLarge
