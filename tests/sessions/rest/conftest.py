@@ -8,13 +8,8 @@ import httpx
 import pytest
 
 from synckairos.principal import mint
-from tests.conftest import bearer
 from tests.servers import Web
-
-
-def client_of(server: Web, token: str) -> httpx.Client:
-    """A client with credentials; nothing here is encrypted, so it needs no certificates."""
-    return httpx.Client(base_url=server.url, headers=bearer(token), timeout=10, verify=False)  # noqa: S501
+from tests.sessions.rest.talk import client_of
 
 
 @pytest.fixture(scope="session")

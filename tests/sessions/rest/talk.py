@@ -9,12 +9,20 @@ from uuid import uuid4
 
 import httpx
 
+from tests.conftest import bearer
+from tests.servers import Web
+
 STATUSES = ("pending", "running", "paused", "completed", "cancelled", "expired")
 JSON = {"Content-Type": "application/json"}
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 LEAKS = re.compile(
     r"Traceback|File \"|\.py\b|rest_framework|django|redis|msgspec|synckairos|<html|<!doctype", re.IGNORECASE
 )
+
+
+def client_of(server: Web, token: str) -> httpx.Client:
+    """A client with credentials; nothing here is encrypted, so it needs no certificates."""
+    return httpx.Client(base_url=server.url, headers=bearer(token), timeout=10, verify=False)  # noqa: S501
 
 
 def seat(**changes: Any) -> dict[str, Any]:

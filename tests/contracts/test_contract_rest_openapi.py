@@ -1,0 +1,262 @@
+"""The OpenAPI document against the server: every route is in it, every answer in it can be had and fits its schema."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from uuid import uuid4
+
+import jsonschema
+import msgspec
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+from redis.exceptions import ConnectionError as StoreAway
+
+from sessions.rest import base, operations
+from sessions.store import calls
+from synckairos.conf import Rate
+from synckairos.principal import mint
+from tests.sessions.rest.talk import client_of
+
+DOCUMENT: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+OPERATIONS = {
+    (method, path): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()
+}
+ANSWERS = [(method, path, int(status)) for (method, path), o in OPERATIONS.items() for status in o["responses"]]
+OPEN = ("/health", "/ready", "/metrics", "/v1/time", "/v1/token", "/v1/token/refresh")
+NEEDS = {"pause": ["start"], "switch": ["start"], "resume": ["start", "pause"]}
+WHO = {"username": "carol", "password": "correct horse battery staple"}
+
+
+@pytest.fixture(scope="module")
+def api(webs):
+    with client_of(webs[0], mint("alice", is_staff=False)) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _cheap(settings):
+    """No slow hashes, and no pictures of the faults that are provoked here."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def seat():
+    return {"participant_id": str(uuid4()), "total_time_ms": 60_000}
+
+
+def routes(resolver, prefix=""):
+    """Every address of the URL configuration, in OpenAPI's notation."""
+    for item in resolver.url_patterns:
+        path = prefix + str(item.pattern)
+        if isinstance(item, URLResolver):
+            yield from routes(item, path)
+        elif isinstance(item, URLPattern):
+            yield "/" + path.replace("<str:", "{").replace(">", "}")
+
+
+def test_the_document_is_valid_openapi():
+    assert DOCUMENT["openapi"] == "3.1.0"
+    validate_schema(DOCUMENT)
+
+
+def test_every_route_is_in_the_document():
+    served = {path for path in routes(get_resolver()) if not path.startswith(("/admin/", "/api-docs"))}
+    assert served == set(DOCUMENT["paths"])
+
+
+def test_the_document_that_is_served_is_this_one(api):
+    answer = api.get("/api-docs.json")
+    assert "json" in answer.headers["content-type"]
+    assert answer.json()["paths"].keys() == DOCUMENT["paths"].keys()
+
+
+def test_the_document_says_which_doors_need_a_token():
+    assert DOCUMENT["components"]["securitySchemes"] == {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    for (_, path), operation in OPERATIONS.items():
+        assert operation["security"] == ([] if path in OPEN else [{"bearer": []}])
+
+
+def test_every_error_that_a_door_may_give_is_documented():
+    for (method, path), operation in OPERATIONS.items():
+        if path in OPEN:
+            continue
+        documented = {int(status) for status in operation["responses"]}
+        assert documented >= {400, 401, 429, 500, 503}
+        if "requestBody" in operation:
+            assert documented >= {413, 415}
+        if any(p["name"] == "Idempotency-Key" for p in operation.get("parameters", ())):
+            assert documented >= {409, 422}
+        if "{session_id}" in path and method != "delete":
+            assert 404 in documented
+
+
+class Scene:
+    """One operation with everything it needs to succeed."""
+
+    def __init__(self, client, method, path):
+        self.client, self.method, self.template = client, method, path
+        game = {"sync_mode": "per_participant", "participants": [seat(), seat()]}
+        state = self.json("POST", "/v1/sessions", game).json()["data"]
+        for step in NEEDS.get(path.rpartition("/")[2], ()):
+            self.json("POST", f"/v1/sessions/{state['session_id']}/{step}", {})
+        self.ids = {
+            "session_id": state["session_id"],
+            "participant_id": state["participants"][0]["participant_id"],
+        }
+        self.body: Any = {
+            ("post", "/v1/sessions"): game | {"session_id": str(uuid4())},
+            ("post", "/v1/sessions/batch"): {"session_ids": [state["session_id"]]},
+            ("post", "/v1/sessions/{session_id}/participants"): seat(),
+            ("patch", "/v1/sessions/{session_id}/participants/{participant_id}"): {"adjust_ms": 1},
+            ("post", "/v1/token"): WHO,
+        }.get((method, path), {} if method == "post" else None)
+
+    def json(self, method, path, body, **headers):
+        credentials = {"Authorization": f"Bearer {mint('moderator', is_staff=True)}"}
+        return self.client.request(method, path, json=body, headers=credentials | headers)
+
+    def send(self, *, raw=None, **headers):
+        path = self.template.format(**self.ids)
+        if raw is None:
+            return self.json(self.method, path, self.body, **headers)
+        credentials = {
+            "Authorization": f"Bearer {mint('moderator', is_staff=True)}",
+            "Content-Type": "application/json",
+        }
+        return self.client.request(self.method, path, content=raw, headers=credentials | headers)
+
+    def malformed(self):
+        """With a wrong id and a wrong body, whichever there is."""
+        self.ids["session_id"] = "x"
+        self.body = {"surprise": 1} if self.body is not None else None
+        return self.send()
+
+    def absent(self):
+        """For a session that does not exist."""
+        self.ids["session_id"] = str(uuid4())
+        return self.send()
+
+    def contested(self):
+        """For an id in use, or on a version that is not the session's."""
+        if self.template == "/v1/sessions":
+            self.send()
+        else:
+            self.body |= {"expected_version": 99}
+        return self.send()
+
+    def reused(self):
+        """With the key of another request."""
+        self.send(**KEY)
+        self.body |= {"metadata": {}} if "sync_mode" in self.body else {"expected_version": 0}
+        return self.send(**KEY)
+
+
+KEY = {"Idempotency-Key": "k"}
+PROVOKE = {
+    200: Scene.send,
+    201: Scene.send,
+    204: Scene.send,
+    304: lambda scene: scene.send(**{"If-None-Match": "*"}),
+    400: Scene.malformed,
+    401: lambda scene: scene.send(Authorization="Bearer garbage"),
+    403: lambda scene: scene.send(Authorization=f"Bearer {mint('alice', is_staff=False)}"),
+    404: Scene.absent,
+    409: Scene.contested,
+    413: lambda scene: scene.send(raw=b" " * 300_000),
+    415: lambda scene: scene.send(raw=b"x", **{"Content-Type": "text/plain"}),
+    422: Scene.reused,
+}
+"""The request that must be answered with each status."""
+
+
+class InProcess:
+    """Django's test client under the manner of httpx."""
+
+    def request(self, method, path, *, headers=None, content=None, **body):
+        client = Client(headers=headers, raise_request_exception=False)
+        kind = (headers or {}).get("Content-Type", "application/json")
+        return client.generic(method.upper(), path, content or _encoded(**body), content_type=kind)
+
+
+def _encoded(json=None):
+    return b"" if json is None else msgspec.json.encode(json)
+
+
+def fits(answer, method, path, status):
+    """The status, and a body of the documented shape."""
+    assert answer.status_code == status, answer.text
+    content = OPERATIONS[method, path]["responses"][str(status)].get("content", {})
+    if "application/json" not in content:
+        return
+    assert answer.headers["content-type"] == "application/json"
+    schema = content["application/json"]["schema"] | {"components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(schema).validate(answer.json())
+
+
+FAULTS = (429, 500, 503)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [a for a in ANSWERS if a[2] not in FAULTS and (a[1] not in OPEN or a[2] == 413 or "token" not in a[1])],
+)
+def test_a_documented_answer_can_be_had(api, method, path, status):
+    fits(PROVOKE[status](Scene(api, method, path)), method, path, status)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [a for a in ANSWERS if a[2] in FAULTS and "token" not in a[1]])
+def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, status):
+    scene = Scene(InProcess(), method, path)
+
+    def fail(*_args):
+        raise (StoreAway if status == 503 else RuntimeError)("secret")
+
+    if path == "/ready":
+        monkeypatch.setattr(operations, "_state_store_answers", lambda: False)
+        monkeypatch.setattr(operations, "_audit_store_answers", lambda: True)
+    elif status == 429:
+        configure(rate_general=Rate(1, 3_600_000))
+        scene.send()
+    else:
+        monkeypatch.setattr(*((calls, "_send") if status == 503 else (base, "run")), fail)
+        configure(rate_general=Rate(100, 60_000))
+    answer = scene.send()
+    fits(answer, method, path, status)
+    assert "secret" not in answer.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [a for a in ANSWERS if "token" in a[1] and a[2] not in {413, *FAULTS}]
+)
+def test_a_documented_answer_of_the_token_doors_can_be_had(method, path, status):
+    get_user_model().objects.create_user(**WHO)
+    scene = Scene(InProcess(), method, path)
+    if path.endswith("refresh"):
+        scene.body = {"refresh": scene.json("POST", "/v1/token", WHO).json()["refresh"]}
+    if status == 401:
+        scene.body = dict.fromkeys(scene.body, "wrong")
+        fits(scene.send(), method, path, status)
+    else:
+        fits(PROVOKE[status](scene), method, path, status)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/v1/token", "/v1/token/refresh"])
+def test_a_documented_fault_of_the_token_doors_can_be_had(monkeypatch, path):
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr("rest_framework_simplejwt.views.TokenViewBase.get_serializer", fail)
+    answer = InProcess().request("POST", path, json=WHO)
+    fits(answer, "post", path, 500)
+    assert "secret" not in answer.text
