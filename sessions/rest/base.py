@@ -68,7 +68,7 @@ def caller_of(request: Request) -> Caller:
         return Caller(principal.subject, request_id)
     if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise ValidationFailed([("Idempotency-Key", f"1 to {MAX_KEY_LENGTH} printable ASCII characters.")])
-    route = f"{request.method} {request.path}"
+    route = f"{request.method} {request.path.lower()}"  # an id in either case is the same session
     body = msgspec.json.encode(request.data, order="deterministic")
     fingerprint = blake2b(body, digest_size=16).digest()
     return Caller(principal.subject, request_id, Idempotency(key, route, fingerprint))

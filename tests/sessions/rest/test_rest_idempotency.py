@@ -125,6 +125,13 @@ def test_a_key_belongs_to_one_address(api):
     assert [done(api.get(at(state)))["version"] for state in (one, two)] == [5, 5]
 
 
+def test_the_same_address_in_capitals_is_the_same(api):
+    state = done(api.post(at(created(api), "start")))
+    first = api.post(at(state, "switch"), headers=KEY)
+    again = api.post(f"/v1/sessions/{state['session_id'].upper()}/switch", headers=KEY)
+    assert (again.content, was_replayed(again)) == (first.content, True)
+
+
 def test_other_keys_are_other_commands(api):
     state = done(api.post(at(created(api), "start")))
     for number in range(3):
