@@ -28,7 +28,7 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _death_pact() -> Callable[[], None] | None:
+def death_pact() -> Callable[[], None] | None:
     """Run in a new child: the kernel kills it when its supervisor dies, even by SIGKILL. Linux only."""
     if sys.platform != "linux":
         return None
@@ -62,7 +62,7 @@ class Surroundings:
             stdout=sys.stderr if stdout is None else stdout,  # standard output is for the ready block
             pass_fds=self.shared_fds,
             start_new_session=True,
-            preexec_fn=_death_pact(),  # the supervisor has no threads
+            preexec_fn=death_pact(),  # the supervisor has no threads
         )
 
 

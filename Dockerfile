@@ -1,0 +1,20 @@
+# One image for every process; deploy/README.md has the command of each.
+FROM python:3.12-slim
+
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    SYNCKAIROS_ENV=production
+
+WORKDIR /app
+COPY requirements/base.txt requirements/base.txt
+RUN pip install --no-deps --require-hashes -r requirements/base.txt && useradd --system --no-create-home synckairos
+
+COPY . .
+# Compiled once here: the user that runs it may not write.
+RUN python -m compileall -q .
+
+USER synckairos
+EXPOSE 8000
+# Exec form: signals must reach the server, which tells its sockets to come back.
+CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
+     "--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--ws-max-size", "16384", \
+     "--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "25", "--no-access-log"]
