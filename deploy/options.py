@@ -13,7 +13,7 @@ from marshmallow.validate import Range
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 try:
-    from config import environment
+    from config import environment as environment  # noqa: PLC0414  # the other scripts have it from here
 except OSError as error:
     sys.exit(f"SyncKairos cannot start; SYNCKAIROS_DATA_DIR cannot be used: {error}")
 

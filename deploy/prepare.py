@@ -58,7 +58,8 @@ def _admin_password() -> str | None:
 def _token() -> str:
     from synckairos.principal import mint  # noqa: PLC0415
 
-    return mint("demo", is_staff=True)
+    token: str = mint("demo", is_staff=True)
+    return token
 
 
 if __name__ == "__main__":

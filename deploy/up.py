@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from typing import Any
 
 import claims
 import options
@@ -27,7 +28,8 @@ async def _run(stack: Stack) -> int:
     asked = _asked_to_stop()
     starting = asyncio.create_task(stack.start())
     try:
-        await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {starting, asked}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             print(_ready_block(stack, await starting), flush=True)
             await asked
