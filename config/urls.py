@@ -5,6 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from sessions.rest import operations
+from sessions.rest.schema import DocumentRenderer
 from timesync.views import TimeView
 
 handler400 = "synckairos.http.drf.bad_request"
@@ -18,7 +19,7 @@ urlpatterns = [
     path("metrics", operations.prometheus),
     path("v1/time", TimeView.as_view()),
     path("v1/", include("sessions.rest.urls")),
-    path("api-docs.json", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api-docs.json", SpectacularJSONAPIView.as_view(renderer_classes=[DocumentRenderer]), name="schema"),
     path("api-docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     path("admin/", admin.site.urls),
 ]

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
 from sessions.presentation import StateView, SummaryView, SwitchView
@@ -27,6 +28,12 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, Any]]:
         """Nothing beside `SECURITY` of the settings, which every operation gets."""
         return []
+
+
+class DocumentRenderer(OpenApiJsonRenderer):
+    """The document as plain JSON, which is what existing clients ask for."""
+
+    media_type = "application/json"
 
 
 _schemas, _components = msgspec.json.schema_components(
