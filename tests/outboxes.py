@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from audit.drain import drain_all
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from sessions.services.commits import _changed
 from sessions.services.outcome import Caller
@@ -87,6 +88,15 @@ def post(*entries):
 def waiting():
     """How many entries the outbox holds."""
     return stores.client().xlen(keys.outbox(0))
+
+
+def drained():
+    """Drain as beat would, until the outbox is empty: a slow disk may interrupt one drain, as a lost reply does."""
+    for _ in range(5):
+        drain_all()
+        if not waiting():
+            return
+    raise AssertionError(f"{waiting()} entries are still in the outbox")
 
 
 def unfinished():

@@ -8,12 +8,11 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from audit import admin
-from audit.drain import drain_all
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from audit.periods import Periods
 from synckairos.engine import commands as cmd
 from synckairos.instants import from_datetime
-from tests.outboxes import History, creation, post
+from tests.outboxes import History, creation, drained, post
 
 pytestmark = pytest.mark.django_db
 MODELS = [SyncSession, SyncEvent, SyncParticipant]
@@ -30,7 +29,7 @@ def history():
     played = History(creation(3)).played(150)
     other = History().do(cmd.Start(), 10, "carol").do(cmd.Delete())
     post(*played.entries, *other.entries)
-    drain_all()
+    drained()
     return played
 
 
@@ -57,7 +56,7 @@ def test_lists_take_few_queries_and_no_more_for_more_rows(staff, history, model,
 def test_the_newest_session_stands_first(staff, history):
     later = History(at=history.now + 1)
     post(*later.entries)
-    drain_all()
+    drained()
     assert rows_listed(staff.get(page("changelist", SyncSession)))[0].session_id == later.state.session_id
 
 
@@ -102,7 +101,7 @@ def test_filters_and_dates_work(staff, history, model, query):
 def test_dates_lead_through_every_period_between_the_first_row_and_the_last(kind, days, expected):
     for day in days:
         post(*History(at=from_datetime(datetime.fromisoformat(f"{day}T23:59:59.999Z"))).entries)
-    drain_all()
+    drained()
     found = Periods(SyncSession).datetimes("created_at", kind)
     assert [start.isoformat() for start in found] == [f"{day}T00:00:00+00:00" for day in expected]
 

@@ -15,13 +15,14 @@ from tests.outboxes import History, full_history, post, tables, unfinished, wait
 
 
 @pytest.mark.django_db
-def test_while_one_drains_another_leaves_everything_alone():
+def test_while_one_drains_another_leaves_everything_alone(caplog):
     post(*History().entries)
     lease = stores.client().lock(keys.drain_lock(0), timeout=5)
     assert lease.acquire(blocking=False)
     drain_all()
     assert (waiting(), SyncEvent.objects.count()) == (1, 0)
     assert lease.owned()
+    assert caplog.text == ""
     lease.release()
     drain_all()
     assert (waiting(), SyncEvent.objects.count()) == (0, 1)

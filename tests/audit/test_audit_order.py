@@ -9,7 +9,7 @@ from audit.drain import drain_all
 from audit.models import SyncEvent, SyncSession
 from synckairos import metrics
 from synckairos.engine import commands as cmd
-from tests.outboxes import History, clear, dead, full_history, post, tables, waiting
+from tests.outboxes import History, clear, dead, drained, full_history, post, tables, waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -24,14 +24,14 @@ def test_twice_and_out_of_order_is_the_same_as_once_and_in_order(monkeypatch, se
     histories = [full_history(), History().played(9), full_history().do(cmd.Delete())]
     entries = [entry for history in histories for entry in history.entries]
     post(*entries)
-    drain_all()
+    drained()
     expected = tables()
     clear()
     again = [*entries, *shuffle.sample(entries, len(entries) // 2)]
     shuffle.shuffle(again)
     monkeypatch.setattr(stream, "BATCH", shuffle.choice([1, 2, 7, 500]))
     post(*again)
-    drain_all()
+    drained()
     assert tables() == expected
     assert (waiting(), dead()) == (0, [])
 
@@ -40,9 +40,9 @@ def test_a_late_entry_adds_its_events_and_takes_nothing_back():
     history = History().played(4)
     *_, third, last = history.entries
     post(*history.entries[:2], last)
-    drain_all()
+    drained()
     post(third)
-    drain_all()
+    drained()
     row = SyncSession.objects.get()
     assert (row.version, row.events.count()) == (last.version, last.version)
     active = history.state.participants[0]
@@ -53,7 +53,7 @@ def test_a_late_entry_adds_its_events_and_takes_nothing_back():
 def test_the_creator_is_known_even_when_the_creation_comes_last():
     history = History().do(cmd.Start())
     post(*reversed(history.entries))
-    drain_all()
+    drained()
     assert SyncSession.objects.get().created_by == "alice"
 
 
@@ -61,9 +61,9 @@ def test_only_new_rows_are_counted():
     history = History().played(20)
     before = rows_written()
     post(*history.entries, *history.entries)
-    drain_all()
+    drained()
     post(*history.entries)
-    drain_all()
+    drained()
     assert rows_written() - before == SyncEvent.objects.count() == history.state.sequence
 
 
@@ -72,7 +72,7 @@ def test_another_event_under_a_number_that_is_taken_is_set_aside_not_swallowed(c
     twin = History(session_id=history.state.session_id)
     twin.do(cmd.Start(), 77)
     post(*history.entries)
-    drain_all()
+    drained()
     expected = tables()
     post(twin.entries[1])
     for _ in range(3):

@@ -5,14 +5,13 @@ from uuid import uuid4
 import pytest
 
 from audit import selectors
-from audit.drain import drain_all
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from sessions.services import sessions
 from sessions.store.calls import run
 from synckairos.engine import commands as cmd
 from synckairos.engine.units import SyncMode
 from synckairos.instants import as_datetime, from_datetime
-from tests.outboxes import ALICE, History, creation, full_history, post, tables, waiting
+from tests.outboxes import ALICE, History, creation, drained, full_history, post, tables, waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +40,7 @@ def play(real, mode):
 def test_rows_equal_what_happened_in_the_store(real, mode):
     play(real, mode)
     state = play(real, mode)
-    drain_all()
+    drained()
     assert waiting() == 0
     row = selectors.session_get(state.session_id)
     assert (row.epoch, row.sync_mode, row.status, row.version) == (state.epoch, mode, "running", state.version)
@@ -66,7 +65,7 @@ def test_rows_equal_what_happened_in_the_store(real, mode):
 @pytest.mark.parametrize("mode", list(SyncMode))
 def test_a_replay_from_the_rows_equals_the_state_in_the_store(real, mode):
     state = play(real, mode)
-    drain_all()
+    drained()
     stored = run(sessions.get(state.session_id)).state
     assert selectors.replayed_state(selectors.session_get(state.session_id)) == stored == state
 
@@ -75,7 +74,7 @@ def test_a_deleted_session_keeps_its_history_and_its_id_may_live_again(real):
     state = real(creation())
     run(sessions.delete(state.session_id, ALICE))
     run(sessions.create(creation(), state.session_id, ALICE))
-    drain_all()
+    drained()
     first = selectors.session_get(state.session_id, state.epoch)
     assert first.deleted_at is not None
     assert selectors.session_events(first).last().type == "session.deleted"
@@ -87,7 +86,7 @@ def test_a_deleted_session_keeps_its_history_and_its_id_may_live_again(real):
 def test_who_asked_and_when_stands_beside_each_event():
     history = History().do(cmd.Start(), 1_000, "bob")
     post(*history.entries)
-    drain_all()
+    drained()
     created, started = SyncEvent.objects.order_by("sequence")
     assert (created.principal, started.principal, started.request_id) == ("alice", "bob", "r-1")
     assert started.at == as_datetime(history.now)
@@ -97,7 +96,7 @@ def test_who_asked_and_when_stands_beside_each_event():
 def test_every_kind_of_commit_survives_the_way_there_and_back():
     history = full_history()
     post(*history.entries)
-    drain_all()
+    drained()
     row = SyncSession.objects.get()
     assert selectors.replayed_state(row) == history.state
     assert list(selectors.rebuilt_events(row)) == [event for entry in history.entries for event in entry.events]
@@ -106,7 +105,7 @@ def test_every_kind_of_commit_survives_the_way_there_and_back():
 def test_events_after_a_sequence_number_come_in_order():
     history = History().played(6)
     post(*history.entries)
-    drain_all()
+    drained()
     found = selectors.session_events(SyncSession.objects.get(), after_sequence=3)
     assert [event.sequence for event in found] == list(range(4, history.state.sequence + 1))
 
@@ -114,7 +113,7 @@ def test_events_after_a_sequence_number_come_in_order():
 def test_a_history_with_a_hole_is_not_replayed():
     history = History().played(5)
     post(*history.entries)
-    drain_all()
+    drained()
     SyncEvent.objects.filter(sequence=3).delete()
     with pytest.raises(selectors.HistoryIncomplete):
         selectors.replayed_state(SyncSession.objects.get())

@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+from django.db import transaction
 
 from audit import selectors
 from audit.models import SyncEvent, SyncSession
@@ -71,7 +72,10 @@ def test_a_worker_killed_in_mid_drain_loses_nothing_and_repeats_nothing(beat, wo
 
     victim = worker()
     wait_until(SyncEvent.objects.exists, 30, f"the drain has begun\n{victim.output()}")
-    victim.stop(signal.SIGKILL)
+    with transaction.atomic():
+        list(SyncSession.objects.select_for_update())  # now the next batch gets as far as its own transaction
+        time.sleep(0.5)
+        victim.stop(signal.SIGKILL)
     at_kill, left = SyncEvent.objects.count(), waiting()
     assert 0 < at_kill < total
     assert at_kill + left >= total
