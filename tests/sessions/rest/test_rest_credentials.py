@@ -67,7 +67,7 @@ BAD = {
 @pytest.fixture(scope="session")
 def stranger(webs):
     """A client without credentials."""
-    with httpx.Client(base_url=webs[0].url, timeout=10, verify=False) as client:  # noqa: S501
+    with httpx.Client(base_url=webs[0].url, timeout=10, verify=False) as client:
         yield client
 
 
