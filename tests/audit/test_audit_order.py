@@ -20,7 +20,7 @@ def rows_written():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_twice_and_out_of_order_is_the_same_as_once_and_in_order(monkeypatch, seed):
-    shuffle = random.Random(seed)  # noqa: S311
+    shuffle = random.Random(seed)
     histories = [full_history(), History().played(9), full_history().do(cmd.Delete())]
     entries = [entry for history in histories for entry in history.entries]
     post(*entries)
