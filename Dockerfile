@@ -1,5 +1,5 @@
 # One image for every process; deploy/README.md has the command of each.
-FROM python:3.12-slim
+FROM python:3.11-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     SYNCKAIROS_ENV=production

@@ -114,6 +114,9 @@ DATA_DIR = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser(
 REDIS_URL: str = (
     _env.store_url("REDIS_URL") if IN_PRODUCTION else _env.store_url("REDIS_URL", f"unix://{embedded_socket(DATA_DIR)}")
 )
+BROKER_URL: str = _env.str("SYNCKAIROS_BROKER_URL", "")
+if REDIS_URL and REDIS_URL.startswith("redis+cluster://") and not BROKER_URL:
+    _env.str("SYNCKAIROS_BROKER_URL")  # required beside a Cluster: the message names it
 DATABASE_URL: str = (
     _env.database_url("DATABASE_URL")
     if IN_PRODUCTION

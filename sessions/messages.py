@@ -17,6 +17,7 @@ from sessions.presentation import present, present_event, to_json
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
+from synckairos.errors import ApiError
 
 # ── server to client ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -70,13 +71,13 @@ def state_sync(
     )
 
 
-def time_warning(session_id: UUID, epoch: str, event: ParticipantWarned) -> bytes:
+def time_warning(session_id: UUID, epoch: str, event: ParticipantWarned, now: Instant) -> bytes:
     """`TIME_WARNING`: time left has reached a threshold."""
     return to_json(
         {
             "type": "TIME_WARNING",
             "sessionId": session_id,
-            "timestamp": event.at_ms,
+            "timestamp": now,
             "epoch": epoch,
             "version": event.version,
             "participant_id": event.participant_id,
@@ -125,13 +126,11 @@ def ack(command_id: Any, version: int, data: Any) -> bytes:
     return to_json({"type": "ACK", "id": command_id, "version": version, "data": data})
 
 
-def error(code: str, message: str, command_id: Any = None, details: Any = None) -> bytes:
+def error(failure: ApiError, command_id: Any = None) -> bytes:
     """`ERROR`: the last frame, or the command with this id, failed."""
-    frame = {"type": "ERROR", "code": code, "message": message}
+    frame = {"type": "ERROR", **failure.body()}
     if command_id is not None:
         frame["id"] = command_id
-    if details is not None:
-        frame["details"] = details
     return to_json(frame)
 
 
@@ -139,7 +138,7 @@ def error(code: str, message: str, command_id: Any = None, details: Any = None) 
 
 
 class Ping(Struct, frozen=True, tag="PING"):
-    timestamp: float | str | UnsetType = UNSET
+    timestamp: int | float | str | UnsetType | None = UNSET
 
 
 class Reconnect(Struct, frozen=True, tag="RECONNECT"):
@@ -183,6 +182,21 @@ ClientMessage = Ping | Reconnect | Start | Pause | Resume | Complete | Cancel | 
 ClientCommand = Start | Pause | Resume | Complete | Cancel | Switch
 
 _client_messages = msgspec.json.Decoder(ClientMessage)
+
+
+class _Identified(Struct, frozen=True):
+    id: str | int | None = None
+
+
+_identified = msgspec.json.Decoder(_Identified)
+
+
+def command_id_of(text: str) -> str | int | None:
+    """The id of a frame that may be wrong in every other way; None without a proper one."""
+    try:
+        return _identified.decode(text).id
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
 
 
 def parse(text: str) -> ClientMessage:

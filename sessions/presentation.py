@@ -62,6 +62,7 @@ class StateView(Struct, kw_only=True):
     deadline_at: str | None
     time_remaining_ms: int | None
     overtime_ms: int
+    elapsed_ms: int
     has_expired: bool
     auto_advance: bool
     action_on_timeout: Json | None
@@ -135,6 +136,7 @@ def present(state: State, now: Instant) -> StateView:
         deadline_at=_iso(reading.deadline_ms),
         time_remaining_ms=reading.time_remaining_ms,
         overtime_ms=reading.overtime_ms,
+        elapsed_ms=state.running_ms + reading.stretch_ms,
         has_expired=state.has_expired,
         auto_advance=config.auto_advance,
         action_on_timeout=config.action_on_timeout,

@@ -32,6 +32,11 @@ class Principal(Struct, frozen=True):
     is_anonymous = False
 
     @property
+    def has_expired(self) -> bool:
+        """Whether the token's time is over."""
+        return self.expires_s <= time.time()
+
+    @property
     def pk(self) -> str:
         """What libraries that expect a user take as its identity."""
         return self.subject
@@ -42,7 +47,7 @@ def authenticate(token: str) -> Principal:
     if len(token) > _LONGEST_TOKEN:
         raise Unauthenticated
     principal = _verified(token)
-    if principal.expires_s <= time.time():
+    if principal.has_expired:
         raise Unauthenticated
     return principal
 

@@ -16,8 +16,8 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -27,8 +27,16 @@ SyncClient: TypeAlias = Any
 """redis.Redis or redis.RedisCluster: the same commands, no common type."""
 AsyncClient: TypeAlias = Any
 
-AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError)
+AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, ClusterDownError)
 """The store cannot serve just now."""
+_AWAY_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "TRYAGAIN", "UNKILLABLE", "BUSY"})
+"""Error codes (the first word of an error reply, by protocol) that mean the same and have no class in redis-py."""
+
+
+def is_away(error: RedisError) -> bool:
+    """Whether an error means that the store cannot serve just now, not that we asked for something wrong."""
+    return isinstance(error, AWAY) or str(error).partition(" ")[0] in _AWAY_CODES
+
 
 CONNECT_TIMEOUT_S = 1.0
 SOCKET_TIMEOUT_S = 2.0
@@ -116,7 +124,15 @@ def layer_hosts(url: str) -> list[Any]:
     """The same server as the channel layer wants it. Any node of a cluster carries its pub/sub messages."""
     address = Address(url)
     if address.scheme == "redis+sentinel":
-        return [{"sentinels": address.nodes, "master_name": address.service, "db": address.db}]
+        return [
+            {
+                "sentinels": address.nodes,
+                "master_name": address.service,
+                "db": address.db,
+                "username": address.username,
+                "password": address.password,
+            }
+        ]
     if address.scheme == "redis+cluster":
         host, port = address.nodes[0]
         return [{"host": host, "port": port, "username": address.username, "password": address.password}]
@@ -165,6 +181,7 @@ __all__ = [
     "async_client",
     "client",
     "close_async_client",
+    "is_away",
     "layer_hosts",
     "make_async_client",
     "make_client",

@@ -1,5 +1,7 @@
 """Celery, on the same server as the state."""
 
+from urllib.parse import quote
+
 from config import environment
 from synckairos.redis import Address
 
@@ -7,17 +9,15 @@ _address = Address(environment.REDIS_URL)
 
 
 def _broker_url() -> str:
-    match _address.scheme:
-        case "unix":
-            return environment.REDIS_URL.replace("unix://", "redis+socket://", 1)
-        case "redis+sentinel":
-            return ";".join(f"sentinel://{host}:{port}/{_address.db}" for host, port in _address.nodes)
-        case "redis+cluster":
-            # Celery's transport needs one plain server: name one, or it takes the first node.
-            host, port = _address.nodes[0]
-            return f"redis://{host}:{port}/0"
-        case _:
-            return environment.REDIS_URL
+    """Celery's transport knows plain servers and Sentinel; beside a Cluster it needs a server of its own."""
+    if environment.BROKER_URL:
+        return environment.BROKER_URL
+    if _address.scheme == "unix":
+        return environment.REDIS_URL.replace("unix://", "redis+socket://", 1)
+    if _address.scheme == "redis+sentinel":
+        secret = f":{quote(_address.password, safe='')}@" if _address.password else ""
+        return ";".join(f"sentinel://{secret}{host}:{port}/{_address.db}" for host, port in _address.nodes)
+    return environment.REDIS_URL
 
 
 CELERY_BROKER_URL = _broker_url()

@@ -93,8 +93,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
 
     async def _failed(self, error: ApiError, *, is_frame: bool) -> None:
         if is_frame:
-            frame = messages.error(error.code, error.text, getattr(error, "command_id", None), error.details)
-            await self.answer(frame.decode())
+            await self.answer(messages.error(error).decode())
         else:
             await self.refuse(error.close_code, error.code)
 

@@ -96,7 +96,14 @@ class SessionConsumer(FramesConsumer):
 
     async def frame(self, text: str) -> None:
         received_ms = store_clock.now_ms()
-        message = _parse(text)
+        if self.principal.has_expired:
+            self.outlet.finish(CloseCode.CREDENTIALS_EXPIRED, "Credentials expired")
+            return
+        try:
+            message = _parse(text)
+        except ValidationFailed as error:
+            await self.answer(messages.error(error, messages.command_id_of(text)).decode())
+            return
         metrics.SOCKET_FRAMES_IN.labels(type(message).__struct_config__.tag).inc()
         match message:
             case messages.Ping():
@@ -123,7 +130,7 @@ class SessionConsumer(FramesConsumer):
         try:
             outcome = await self._execute(message)
         except ApiError as error:
-            await self.answer(messages.error(error.code, error.text, message.id, error.details).decode())
+            await self.answer(messages.error(error, message.id).decode())
             return
         if isinstance(message, messages.Switch):
             view: Any = present_switch(

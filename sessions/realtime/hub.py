@@ -147,6 +147,14 @@ class Hub:
                 outlet.put(notice)
             outlet.offer_state(message.epoch, message.version, message.state_frame)
 
+    def _went_back(self, room: Room, state: State) -> None:
+        """The store has lost commits that we have shown. No screen goes back: the sockets come back for the truth."""
+        log.error("the store went back", session_id=str(room.session_id), version=state.version)
+        room.position = Position()
+        room.position.advance(state.epoch, state.version)
+        for outlet in room.outlets:
+            outlet.finish(CloseCode.SERVICE_RESTART, "State restored")
+
     def _delete(self, room: Room, frame: str) -> None:
         room.position = Position()
         for outlet in room.outlets:
@@ -178,16 +186,21 @@ class Hub:
                 if known.epoch is not None:
                     frame = messages.session_deleted(session_id, store_clock.now_ms()).decode()
                     self._delete(room, frame)
-            elif position[0] != known.epoch or position[1] > known.version:
+            elif position != (known.epoch, known.version):
                 await self._resync(room)
 
     async def _resync(self, room: Room) -> None:
         """Bring a room to the store's state: with the events since, when they are all still there."""
-        known = room.position
+        known = room.position.copy()
         try:
             recovery = await arun(service.recover(room.session_id, known.version, known.epoch))
         except SessionNotFound:
             return
+        if recovery.state.epoch == known.epoch and recovery.state.version < known.version:
+            self._went_back(room, recovery.state)
+            return
+        if (recovery.state.epoch, recovery.state.version) == (room.position.epoch, room.position.version):
+            return  # the message came while we were reading
         metrics.SOCKET_RESYNCS.inc()
         since_version = known.version if recovery.recovered else recovery.state.version
         frame = messages.state_update(recovery.state, recovery.now, since_version, recovery.missed)

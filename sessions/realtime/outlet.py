@@ -28,6 +28,12 @@ class Position:
         self.epoch: str | None = None
         self.version = 0
 
+    def copy(self) -> Position:
+        """The position as it is now."""
+        other = Position()
+        other.epoch, other.version = self.epoch, self.version
+        return other
+
     def advance(self, epoch: str, version: int) -> bool:
         """Take a newer state's place; False when it is not newer."""
         if epoch == self.epoch and version <= self.version:

@@ -85,7 +85,7 @@ def _hub_message(decision: Decision, now: Instant, since_version: int, *, is_del
 def _notices(state: State, event: Event, now: Instant) -> list[str]:
     match event:
         case ParticipantWarned():
-            return [messages.time_warning(state.session_id, state.epoch, event).decode()]
+            return [messages.time_warning(state.session_id, state.epoch, event, now).decode()]
         case ParticipantExpired():
             return [messages.time_expired(state.session_id, state.epoch, event, now).decode()]
         case _:

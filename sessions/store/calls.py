@@ -10,7 +10,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from synckairos import metrics
 from synckairos import redis as stores
@@ -65,8 +65,10 @@ def run(steps: Steps[T]) -> T:
         try:
             with _observed(call):
                 reply = call.parse(_send(client, call))
-        except stores.AWAY as away:
-            raise ServiceUnavailable from away
+        except RedisError as error:
+            if stores.is_away(error):
+                raise ServiceUnavailable from error
+            raise
 
 
 async def arun(steps: Steps[T]) -> T:
@@ -82,8 +84,10 @@ async def arun(steps: Steps[T]) -> T:
         try:
             with _observed(call):
                 reply = call.parse(await _asend(client, call))
-        except stores.AWAY as away:
-            raise ServiceUnavailable from away
+        except RedisError as error:
+            if stores.is_away(error):
+                raise ServiceUnavailable from error
+            raise
 
 
 def _send(client: Any, call: Call[Any]) -> Any:

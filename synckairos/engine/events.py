@@ -6,10 +6,12 @@ tag is the stored form and never changes; `name` is what clients and the audit s
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeAlias
+from functools import cache
+from typing import Any, ClassVar, TypeAlias, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
+import msgspec.structs
 from msgspec import Struct
 
 from synckairos.engine.state import Config, Group, Participant
@@ -124,16 +126,46 @@ _COMMON = frozenset({"sequence", "version", "at_ms"})
 
 
 def details(event: Event) -> dict[str, Any]:
-    """The fields of one event type besides the common ones, as plain JSON values."""
-    return {
-        field: msgspec.to_builtins(getattr(event, field)) for field in event.__struct_fields__ if field not in _COMMON
-    }
+    """The fields of one event type besides the common ones, as plain JSON values, structs as objects."""
+    return {field: _named(getattr(event, field)) for field in event.__struct_fields__ if field not in _COMMON}
 
 
 def rebuild(name: str, *, sequence: int, version: int, at_ms: Instant, data: dict[str, Any]) -> Event:
     """The inverse of `details`. Raises KeyError for an unknown name, msgspec.ValidationError for bad data."""
     kind = EVENT_TYPES[name]
     values = {"sequence": sequence, "version": version, "at_ms": at_ms, **data}
-    row = [kind.__struct_config__.tag, *(values[field] for field in kind.__struct_fields__)]
-    event: Event = msgspec.convert(row, Event)
+    event: Event = msgspec.convert([kind.__struct_config__.tag, *_row(kind, values)], Event)
     return event
+
+
+def _named(value: Any) -> Any:
+    """Structs are array-like in the store, and objects for people."""
+    if isinstance(value, Struct):
+        return {field: _named(getattr(value, field)) for field in value.__struct_fields__}
+    if isinstance(value, tuple):
+        return [_named(item) for item in value]
+    return msgspec.to_builtins(value)
+
+
+def _row(kind: type[Struct], values: dict[str, Any]) -> list[Any]:
+    """An object as the array that its struct is stored as. A field that came later has its default."""
+    hints = _hints(kind)
+    return [
+        _unnamed(hints[field.name], values[field.name]) if field.name in values else field.default
+        for field in msgspec.structs.fields(kind)
+        if field.name in values or not field.required
+    ]
+
+
+def _unnamed(hint: Any, value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, Struct):
+        return _row(hint, value)
+    item = next(iter(get_args(hint)), None)
+    if isinstance(value, list) and isinstance(item, type) and issubclass(item, Struct):
+        return [_unnamed(item, one) for one in value]
+    return value
+
+
+@cache
+def _hints(kind: type[Struct]) -> dict[str, Any]:
+    return get_type_hints(kind)

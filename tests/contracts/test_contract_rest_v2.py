@@ -86,6 +86,7 @@ STATE_OURS: dict[str, Check] = {
     "deadline_at": or_null(instant),
     "time_remaining_ms": or_null(whole),
     "overtime_ms": whole,
+    "elapsed_ms": whole,
     "server_time_ms": whole,
     "has_expired": flag,
 }

@@ -89,3 +89,24 @@ async def test_a_session_that_vanished_from_the_store_is_told_as_deleted(webs, a
         stores.client().flushall()
         await viewer.until("SESSION_DELETED", within_s=WITHIN_S)
         assert (await viewer.closed())[0] == 1000
+
+
+async def test_a_store_that_went_back_in_time_sends_the_screens_away_to_come_back_for_the_truth(webs, api, token, game):
+    """It lost commits that were shown (a power cut, a failover): no screen shows a version going back."""
+    session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
+    key = keys.state(UUID(session_id))
+    api.post(f"/v1/sessions/{session_id}/start")
+    early = stores.client().get(key)
+    async with screen(webs[0], session_id, token) as viewer:
+        await viewer.until("CONNECTED")
+        for _ in range(5):
+            api.post(f"/v1/sessions/{session_id}/switch")
+        await viewer.until_version(7)
+        stores.client().set(key, early)
+        assert (await viewer.closed())[0] == 1012
+    versions = [frame["version"] for frame in viewer.frames]
+    assert versions == sorted(versions)
+    async with screen(webs[0], session_id, token) as again:
+        assert (await again.until("CONNECTED"))["version"] == 2
+        api.post(f"/v1/sessions/{session_id}/switch")
+        assert (await again.until("STATE_UPDATE"))["version"] == 3

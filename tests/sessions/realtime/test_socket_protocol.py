@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from synckairos.principal import mint
 from tests.sockets import Screen, screen
 
 
@@ -254,3 +257,33 @@ async def test_a_frame_beyond_16_kib_closes_this_socket_only(webs, token, sessio
         assert (await big.closed())[0] == 1009
         await other.send(type="PING")
         await other.until("PONG")
+
+
+async def test_a_command_that_cannot_be_read_is_an_error_with_its_id(webs, token, session_id):
+    async with screen(webs[0], session_id, token) as viewer:
+        await viewer.send(type="SWITCH", id="bad", next_participant_id="nobody")
+        error = await viewer.until("ERROR")
+        assert (error["id"], error["code"]) == ("bad", "VALIDATION_ERROR")
+
+
+async def test_credentials_that_expire_on_an_open_socket_close_it_at_its_next_frame(webs, session_id):
+    short = mint("alice", is_staff=False, lifetime=timedelta(seconds=2))
+    async with screen(webs[0], session_id, short) as viewer:
+        await viewer.until("CONNECTED")
+        while True:
+            await viewer.send(type="PING")
+            try:
+                await viewer.until("PONG")
+            except ConnectionClosed:
+                break
+        assert viewer.connection.close_code == 4401
+
+
+async def test_elapsed_time_is_shown_for_a_clock_that_counts_up(webs, api, token):
+    body = {"sync_mode": "count_up"}
+    session_id = api.post("/v1/sessions", json=body).json()["data"]["session_id"]
+    started = act(api, session_id, "start")
+    paused = act(api, session_id, "pause")
+    assert started["elapsed_ms"] == 0
+    assert paused["elapsed_ms"] == paused["server_time_ms"] - started["server_time_ms"]
+    assert paused["time_remaining_ms"] is None

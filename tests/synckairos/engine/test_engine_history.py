@@ -134,3 +134,10 @@ def test_the_stored_tags_never_change():
 def test_the_winner_is_an_id_again_after_storage():
     event = ev.rebuild("session.expired", sequence=1, version=1, at_ms=0, data={"winner": str(UUID(int=5))})
     assert event.winner == UUID(int=5)
+
+
+def test_a_creation_is_told_in_names_not_in_places(create):
+    created = create("per_participant").events[0]
+    told = ev.details(created)
+    assert told["config"]["sync_mode"] == created.config.sync_mode
+    assert told["participants"][0]["participant_id"] == str(created.participants[0].participant_id)
