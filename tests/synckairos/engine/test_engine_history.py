@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from synckairos.engine import State, evolve, replay
+from synckairos.engine import State, create_session, evolve, replay
 from synckairos.engine import events as ev
 
 
@@ -137,7 +137,8 @@ def test_the_winner_is_an_id_again_after_storage():
 
 
 def test_a_creation_is_told_in_names_not_in_places(create):
-    created = create("per_participant").events[0]
+    asked = create("per_participant")
+    created = create_session(asked, session_id=UUID(int=1), epoch="e", now=0).events[0]
     told = ev.details(created)
     assert told["config"]["sync_mode"] == created.config.sync_mode
     assert told["participants"][0]["participant_id"] == str(created.participants[0].participant_id)
