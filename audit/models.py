@@ -57,6 +57,7 @@ class SyncSession(models.Model):
             models.Index(fields=["-created_at", "-id"], name="audit_session_latest"),
             models.Index(fields=["status", "-created_at"], name="audit_session_status"),
             models.Index(fields=["created_by", "-created_at"], name="audit_session_creator"),
+            models.Index(fields=["deleted_at"], name="audit_session_deleted"),
         )
 
     def __str__(self) -> str:
@@ -108,6 +109,7 @@ class SyncParticipant(models.Model):
     class Meta:
         verbose_name = "sync participant"
         constraints = (models.UniqueConstraint(fields=["session", "participant_id"], name="audit_participant_once"),)
+        indexes = (models.Index(fields=["user_id", "-id"], name="audit_participant_user"),)
 
     def __str__(self) -> str:
         return str(self.participant_id)

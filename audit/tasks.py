@@ -8,6 +8,8 @@ from celery import shared_task
 from celery.signals import worker_ready
 
 from audit.drain import drain_all
+from synckairos import metrics
+from synckairos.conf import conf
 
 _EXPIRES_S = 5.0
 
@@ -21,4 +23,5 @@ def drain_outbox() -> None:
 @worker_ready.connect
 def drain_at_start(**_: Any) -> None:
     """A worker that has just come up does not wait for beat."""
+    metrics.serve(conf().metrics_port)
     drain_outbox.apply_async(expires=_EXPIRES_S)

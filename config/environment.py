@@ -20,6 +20,7 @@ from environs import Env, EnvValidationError
 from marshmallow.exceptions import ValidationError as Unacceptable
 
 from synckairos.conf import Rate
+from synckairos.redis import Address
 
 _PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 _STORE_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
@@ -44,15 +45,21 @@ def _rate(text: str) -> Rate | None:
 def _store_url(text: str) -> str:
     if not text.startswith(_STORE_SCHEMES):
         raise Unacceptable(f"Expected a URL that begins with one of {', '.join(_STORE_SCHEMES)}.")
+    try:
+        Address(text)
+    except ValueError as error:
+        raise Unacceptable(f"Not the URL of a store: {error}.") from error
     return text
 
 
 @_env.parser_for("database_url")
 def _database_url(text: str) -> str:
     try:
-        dj_database_url.parse(text)
+        engine = dj_database_url.parse(text)["ENGINE"]
     except (ValueError, KeyError) as error:
         raise Unacceptable("Expected a URL such as postgres://user:password@host:5432/name.") from error
+    if not engine.endswith(("sqlite3", "postgresql")):
+        raise Unacceptable("Only PostgreSQL and SQLite are supported.")
     return text
 
 
@@ -108,7 +115,7 @@ def _secret_key() -> str:
 
 ENVIRONMENT: str = _env.str("SYNCKAIROS_ENV", "development", validate=_one_of("development", "test", "production"))
 IN_PRODUCTION: bool = ENVIRONMENT == "production"
-DATA_DIR = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
+DATA_DIR: Path = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
 
 # In production nothing that binds to a machine or protects a secret has a default.
 REDIS_URL: str = (
@@ -132,6 +139,7 @@ SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=_positive)
 IDLE_TTL_S: int = _env.int("SYNCKAIROS_IDLE_TTL_S", 86_400, validate=_positive)
 FINISHED_TTL_S: int = _env.int("SYNCKAIROS_FINISHED_TTL_S", 3_600, validate=_positive)
 RECENT_TRANSITIONS: int = _env.int("SYNCKAIROS_RECENT_TRANSITIONS", 12, validate=_positive)
+METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=_positive)
 RATE_GENERAL: Rate | None = _env.rate("RATE_LIMIT_GENERAL", "600/m")
 RATE_SWITCH: Rate | None = _env.rate("RATE_LIMIT_SWITCH", "10/s")
 

@@ -216,7 +216,6 @@ class HubMessage(Struct, frozen=True):
     session_id: UUID
     epoch: str
     version: int
-    since_version: int
     state_frame: str
     notices: tuple[str, ...] = ()
     is_deletion: bool = False
@@ -230,7 +229,6 @@ def pack_for_layer(message: HubMessage) -> bytes:
             "session_id": message.session_id.bytes,
             "epoch": message.epoch,
             "version": message.version,
-            "since_version": message.since_version,
             "state_frame": message.state_frame,
             "notices": list(message.notices),
             "is_deletion": message.is_deletion,
@@ -245,7 +243,6 @@ def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
         session_id=UUID(bytes=data["session_id"]),
         epoch=data["epoch"],
         version=data["version"],
-        since_version=data["since_version"],
         state_frame=data["state_frame"],
         notices=tuple(data["notices"]),
         is_deletion=data["is_deletion"],

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-from sessions.services import sessions as service
+from redis.exceptions import RedisError
+
+from sessions.services.deadlines import Applied, Fate, apply_due
 from sessions.store import store
 from sessions.store.calls import arun, ask
+from sessions.store.store import Due
 from synckairos import keys, logs, metrics
-from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
 
 log = logs.get(__name__)
@@ -46,36 +48,47 @@ class Timekeeper:
             except ServiceUnavailable:
                 log.warning("the state store is away")
                 pause_s = AFTER_FAULT_S
+            except RedisError:
+                log.exception("the state store refuses")
+                pause_s = AFTER_FAULT_S
             if pause_s:
                 await self._sleep(pause_s)
         log.info("timekeeper stopped")
 
     async def tick(self, shard: int) -> float:
-        """Apply what is due in a shard now; gives how long it may be left alone, in seconds."""
+        """Apply what is due in a shard now, one portion to each session, the longest overdue first.
+
+        Gives how long the shard may be left alone, in seconds.
+        """
         due = await arun(ask(store.due(shard, BATCH)))
-        await asyncio.gather(*(self._apply(session_id, at_ms) for session_id, at_ms in due.overdue))
         if due.overdue:
-            return 0.0
+            return await self._apply(due)
         if due.earliest_ms is None:
             return LONGEST_SLEEP_S
         return min(max((due.earliest_ms - due.now) / 1000, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
 
-    async def _apply(self, member: str, deadline_ms: Instant) -> None:
-        session_id = UUID(member)
-        try:
-            outcome = await arun(service.apply_due(session_id))
-        except ServiceUnavailable:
-            raise
-        except Exception:
-            # One broken session must not stop the others: its deadline is taken away, and that is said loudly.
-            log.exception("deadline set aside", session_id=member)
-            metrics.DEADLINES_SET_ASIDE.inc()
-            await arun(ask(store.forget(session_id, set_aside=True)))
-            return
-        if outcome is None:
-            await arun(ask(store.forget(session_id, set_aside=False)))
-            return
-        metrics.DEADLINE_LATENESS_SECONDS.observe(max(0, outcome.at_ms - deadline_ms) / 1000)
+    async def _apply(self, due: Due) -> float:
+        deadlines = {UUID(member): at_ms for member, at_ms in due.overdue}
+        pause_s = 0.0
+        for applied in await apply_due(list(deadlines)):
+            match applied.fate:
+                case Fate.APPLIED:
+                    late_ms = max(0, applied.at_ms - deadlines[applied.session_id])
+                    metrics.DEADLINE_LATENESS_SECONDS.observe(late_ms / 1000)
+                case Fate.GONE:
+                    await arun(ask(store.forget(applied.session_id, set_aside=False)))
+                case Fate.BROKEN:
+                    await self._set_aside(applied)
+                case Fate.LATER:
+                    log.error("deadline put off", session_id=str(applied.session_id), exc_info=applied.fault)
+                    pause_s = AFTER_FAULT_S
+        return pause_s
+
+    async def _set_aside(self, broken: Applied) -> None:
+        """One broken session must not stop the others: its deadline is taken away, and that is said loudly."""
+        log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.fault)
+        metrics.DEADLINES_SET_ASIDE.inc()
+        await arun(ask(store.forget(broken.session_id, set_aside=True)))
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -16,13 +16,11 @@ class Rate(Struct, frozen=True):
 class Conf(Struct, frozen=True, kw_only=True):
     """Settings of the product. Each default works on a laptop; docs/operations.md lists the variables."""
 
-    environment: str
-    """`development`, `test` or `production`."""
     redis_url: str
     shards: int
     """Number of hash tags that the keys are spread over; fixed for the life of a store."""
-    layer_prefix: str
-    """First part of the channel names that the group layer subscribes to."""
+    metrics_port: int | None
+    """Where the timekeeper and the worker, which serve nothing else, show their metrics; None for nowhere."""
     idle_ttl_ms: int
     """How long a session outlives its last transition or its next deadline, whichever is later."""
     finished_ttl_ms: int

@@ -158,8 +158,8 @@ class ServiceUnavailable(ApiError):
     temporary = True
     message = "The state store cannot be reached, please retry"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
         self.retry_after_seconds = 1
 
 

@@ -13,6 +13,8 @@ from zlib import crc32
 from synckairos.conf import conf
 
 PREFIX = "sk"
+LAYER_PREFIX = "sk"
+"""First part of the names of the group layer's channels."""
 
 
 def shard_of(session_id: UUID) -> int:
@@ -83,4 +85,4 @@ def group(session_id: UUID) -> str:
 
 def group_channel(session_id: UUID) -> str:
     """The Redis channel on which the pub/sub layer listens for that group (a private format of channels_redis)."""
-    return f"{conf().layer_prefix}__group__{group(session_id)}"
+    return f"{LAYER_PREFIX}__group__{group(session_id)}"

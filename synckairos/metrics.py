@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 _FAST = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -39,3 +39,9 @@ DEADLINE_LATENESS_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 DEADLINES_SET_ASIDE = Counter("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")
+
+
+def serve(port: int | None) -> None:
+    """Show this process's metrics on a port of their own; nothing without one."""
+    if port is not None:
+        start_http_server(port)

@@ -47,7 +47,7 @@ _HEALTH_CHECK_S = 15
 
 
 class Address:
-    """A parsed store URL."""
+    """A parsed store URL. Raises ValueError for one that cannot be understood."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -58,6 +58,8 @@ class Address:
         path = [piece for piece in parts.path.split("/") if piece]
         if self.scheme in {"redis+sentinel", "redis+cluster"}:
             self.nodes = [_host_port(node) for node in parts.netloc.rpartition("@")[2].split(",")]
+        else:
+            redis.connection.parse_url(url)  # raises ValueError for what no client would understand
         if self.scheme == "redis+sentinel":
             self.service = path[0] if path else "mymaster"
             self.db = int(path[1]) if len(path) > 1 else 0

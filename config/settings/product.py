@@ -4,10 +4,9 @@ from config import environment
 from synckairos.conf import Conf
 
 SYNCKAIROS = Conf(
-    environment=environment.ENVIRONMENT,
     redis_url=environment.REDIS_URL,
     shards=environment.SHARDS,
-    layer_prefix="sk",
+    metrics_port=environment.METRICS_PORT,
     idle_ttl_ms=environment.IDLE_TTL_S * 1000,
     finished_ttl_ms=environment.FINISHED_TTL_S * 1000,
     idempotency_ttl_ms=24 * 3600 * 1000,

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from config import environment
+from synckairos.http.gate import PROBE_HOST
 
 SECRET_KEY = environment.SECRET_KEY
-ALLOWED_HOSTS = environment.ALLOWED_HOSTS
+ALLOWED_HOSTS = [*environment.ALLOWED_HOSTS, PROBE_HOST]
 CSRF_TRUSTED_ORIGINS = environment.TRUSTED_ORIGINS
 
 AUTH_PASSWORD_VALIDATORS = [

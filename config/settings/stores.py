@@ -3,6 +3,7 @@
 import dj_database_url
 
 from config import environment
+from synckairos import keys
 from synckairos.redis import layer_hosts
 
 _ENGINES = {
@@ -22,13 +23,14 @@ if _default["ENGINE"].endswith("sqlite3"):
     # A file, so that processes which a test starts see the same database.
     _default["TEST"] = {"NAME": environment.DATA_DIR / "test.sqlite3"}
 else:
-    _default["CONN_HEALTH_CHECKS"] = True
     _default["OPTIONS"] = {
         **_default.get("OPTIONS", {}),
         "connect_timeout": 3,
+        # A server that vanished without a word is noticed by the client; the timeouts below are the server's.
+        "tcp_user_timeout": 20_000,
+        "keepalives_idle": 10,
         "options": "-c statement_timeout=15000 -c lock_timeout=10000",
     }
-    _default["CONN_MAX_AGE"] = 60
 
 DATABASES = {"default": _default}
 
@@ -48,6 +50,6 @@ CACHES = {
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": layer_hosts(environment.REDIS_URL), "prefix": "sk"},
+        "CONFIG": {"hosts": layer_hosts(environment.REDIS_URL), "prefix": keys.LAYER_PREFIX},
     }
 }

@@ -15,19 +15,21 @@ from sessions.presentation import present, present_switch
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL, token_of
 from sessions.realtime.hub import hub
-from sessions.realtime.outlet import Outlet
+from sessions.realtime.outlet import NOWHERE, Outlet, Position
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.store.calls import arun
 from synckairos import context, ids, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine import commands
-from synckairos.errors import ApiError, SessionNotFound, Unauthenticated, ValidationFailed
+from synckairos.errors import ApiError, Conflict, SessionNotFound, Unauthenticated, ValidationFailed
 from synckairos.principal import Principal, authenticate
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
 
+RECONNECT_TRIES = 20
+"""How often a newer state may pass by while the answer is being read."""
 COMMAND_IDS_KEPT_MS = 600_000
 """A socket repeats a command after a reconnect, not after a day."""
 
@@ -68,13 +70,12 @@ class SessionConsumer(FramesConsumer):
         try:
             outcome = await arun(service.get(session_id))
             state, now = outcome.state, outcome.at_ms
-            self.outlet.position.advance(state.epoch, state.version)
+            shown = Position(state.epoch, state.version)
             first = messages.connected(session_id, state, now)
         except SessionNotFound:
-            state = None
+            shown = NOWHERE
             first = messages.connected(session_id, None, store_clock.now_ms())
-        hub().delivered(session_id, state)
-        self.outlet.release(first.decode())
+        self.outlet.release(first.decode(), shown)
         self.writer = asyncio.create_task(self.outlet.run(), name=f"socket {session_id}")
         self.writer.add_done_callback(_report)
         log.info("socket opened")
@@ -115,16 +116,19 @@ class SessionConsumer(FramesConsumer):
                 await self._command(message)
 
     async def _reconnect(self, message: messages.Reconnect) -> None:
-        recovery = await arun(service.recover(self._shown(), message.last_version, message.epoch))
-        state = recovery.state
-        frame = messages.state_sync(
-            state,
-            recovery.now,
-            recovered=recovery.recovered,
-            since_version=message.last_version if recovery.recovered else None,
-            missed=recovery.missed,
-        )
-        self.outlet.put_sync(state.epoch, state.version, frame.decode())
+        for _ in range(RECONNECT_TRIES):
+            recovery = await arun(service.recover(self._shown(), message.last_version, message.epoch))
+            state = recovery.state
+            frame = messages.state_sync(
+                state,
+                recovery.now,
+                recovered=recovery.recovered,
+                since_version=message.last_version if recovery.recovered else None,
+                missed=recovery.missed,
+            )
+            if self.outlet.put_sync(Position(state.epoch, state.version), frame.decode()):
+                return
+        raise Conflict
 
     async def _command(self, message: messages.ClientCommand) -> None:
         try:
@@ -194,8 +198,11 @@ def _report(writer: asyncio.Task[None]) -> None:
     if writer.cancelled():
         return
     error = writer.exception()
-    if error is not None:
-        log.debug("socket writer ended", error=type(error).__name__)
+    if isinstance(error, OSError):
+        log.debug("socket gone", error=type(error).__name__)
+    elif error is not None:
+        metrics.SOCKET_FAULTS.inc()
+        log.error("socket writer failed", exc_info=error)
 
 
 class UnknownPath(FramesConsumer):

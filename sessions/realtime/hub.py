@@ -1,7 +1,7 @@
 """The hub: one channel of the group layer for this whole process, one subscription for each session it serves.
 
 The layer is a hint; it may lose messages. What makes the screens right is the version in every frame and the position
-check: every second the hub compares the version it last delivered with the store's, and sends what is missing.
+check: every second the hub compares what each socket has been given with the store, and sends what is missing.
 See docs/consistency.md.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextvars import Context
 from itertools import groupby, islice
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -18,13 +19,12 @@ from redis.exceptions import RedisError
 
 from sessions import messages
 from sessions.messages import HubMessage
-from sessions.realtime.outlet import Outlet, Position
+from sessions.realtime.outlet import NOWHERE, Outlet, Position
 from sessions.services import sessions as service
 from sessions.store import store
 from sessions.store.calls import arun, ask
 from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
-from synckairos.engine.state import State
 from synckairos.errors import ServiceUnavailable, SessionNotFound
 from timesync.clock import store_clock
 
@@ -41,7 +41,6 @@ class Room:
     def __init__(self, session_id: UUID) -> None:
         self.session_id = session_id
         self.outlets: set[Outlet] = set()
-        self.position = Position()
         self.lock = asyncio.Lock()
         self.is_subscribed = False
 
@@ -84,18 +83,6 @@ class Hub:
                 room.is_subscribed = False
                 await self._unsubscribe(session_id)
 
-    def delivered(self, session_id: UUID, state: State | None) -> None:
-        """A socket of ours has been given this state by other means."""
-        room = self._rooms.get(session_id)
-        if room is not None and state is not None:
-            room.position.advance(state.epoch, state.version)
-
-    def close_all(self, code: int, reason: str) -> None:
-        """Tell every socket to go."""
-        for room in self._rooms.values():
-            for outlet in room.outlets:
-                outlet.finish(code, reason)
-
     async def stop(self) -> None:
         """End the hub's tasks."""
         for task in self._tasks:
@@ -108,8 +95,9 @@ class Hub:
             if self._channel is None:
                 self._channel = await self._layer.new_channel()
                 self._tasks = [
-                    asyncio.create_task(self._receive(self._channel), name="hub receive"),
-                    asyncio.create_task(self._check_positions(), name="hub position check"),
+                    # A context of their own: their log lines are not those of the socket that came first.
+                    asyncio.create_task(self._receive(self._channel), context=Context()),
+                    asyncio.create_task(self._check_positions(), context=Context()),
                 ]
             return self._channel
 
@@ -135,38 +123,19 @@ class Hub:
         room = self._rooms.get(message.session_id)
         if room is None:
             return
-        if message.is_deletion:
-            self._delete(room, message.state_frame)
-            return
-        if not room.position.advance(message.epoch, message.version):
-            return
         for outlet in room.outlets:
-            if outlet.position.epoch == message.epoch and outlet.position.version >= message.version:
-                continue
-            for notice in message.notices:
-                outlet.put(notice)
-            outlet.offer_state(message.epoch, message.version, message.state_frame)
-
-    def _went_back(self, room: Room, state: State) -> None:
-        """The store has lost commits that we have shown. No screen goes back: the sockets come back for the truth."""
-        log.error("the store went back", session_id=str(room.session_id), version=state.version)
-        room.position = Position()
-        room.position.advance(state.epoch, state.version)
-        for outlet in room.outlets:
-            outlet.finish(CloseCode.SERVICE_RESTART, "State restored")
-
-    def _delete(self, room: Room, frame: str) -> None:
-        room.position = Position()
-        for outlet in room.outlets:
-            outlet.finish(CloseCode.NORMAL, "Session deleted", frame)
+            if not message.is_deletion:
+                outlet.offer_state(message.epoch, message.version, message.state_frame, message.notices)
+            elif outlet.position.epoch in {None, message.epoch}:
+                # A late word of an older session under this id is none of this socket's business.
+                outlet.finish(CloseCode.NORMAL, "Session deleted", message.state_frame)
 
     async def _check_positions(self) -> None:
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
             try:
                 await store_clock.aprobe()
-                for shard, session_ids in _by_shard(self._rooms):
-                    log.debug("position check", shard=shard, sessions=len(session_ids))
+                for session_ids in _by_shard(self._rooms):
                     for some in _portions(session_ids):
                         await self._check(some)
             except ServiceUnavailable:
@@ -176,41 +145,63 @@ class Hub:
                 log.exception("position check failed")
 
     async def _check(self, session_ids: list[UUID]) -> None:
+        """Compare what sockets were given before the read with what the store says after it."""
+        before = {session_id: self._positions(session_id) for session_id in session_ids}
         found = await arun(ask(store.headers(session_ids)))
-        for session_id, position in zip(session_ids, found, strict=True):
-            room = self._rooms.get(session_id)
-            if room is None:
-                continue
-            known = room.position
-            if position is None:
-                if known.epoch is not None:
-                    frame = messages.session_deleted(session_id, store_clock.now_ms()).decode()
-                    self._delete(room, frame)
-            elif position != (known.epoch, known.version):
-                await self._resync(room)
+        for session_id, stored in zip(session_ids, found, strict=True):
+            for position, outlets in before[session_id].items():
+                # Who has been given something since then will be looked at in the next round.
+                still = [outlet for outlet in outlets if outlet.position == position]
+                await self._compare(session_id, position, stored, still)
 
-    async def _resync(self, room: Room) -> None:
-        """Bring a room to the store's state: with the events since, when they are all still there."""
-        known = room.position.copy()
+    def _positions(self, session_id: UUID) -> dict[Position, list[Outlet]]:
+        """The sockets of a session, by what they have been given."""
+        found: dict[Position, list[Outlet]] = {}
+        room = self._rooms.get(session_id)
+        for outlet in () if room is None else room.outlets:
+            if not outlet.is_held:
+                found.setdefault(outlet.position, []).append(outlet)
+        return found
+
+    async def _compare(
+        self, session_id: UUID, position: Position, stored: tuple[str, int] | None, outlets: list[Outlet]
+    ) -> None:
+        if not outlets or position == stored:
+            return
+        if stored is None:
+            if position != NOWHERE:
+                frame = messages.session_deleted(session_id, store_clock.now_ms()).decode()
+                _finish(outlets, CloseCode.NORMAL, "Session deleted", frame)
+        elif position.is_before(*stored):
+            await self._resync(session_id, position, outlets)
+        else:
+            # It has lost commits that were shown. No screen goes back: the sockets come back for the truth.
+            log.error("the store went back", session_id=str(session_id), version=stored[1])
+            _finish(outlets, CloseCode.SERVICE_RESTART, "State restored")
+
+    async def _resync(self, session_id: UUID, position: Position, outlets: list[Outlet]) -> None:
+        """Bring sockets to the store's state: with the events since, when they are all still there."""
         try:
-            recovery = await arun(service.recover(room.session_id, known.version, known.epoch))
+            recovery = await arun(service.recover(session_id, position.version, position.epoch))
         except SessionNotFound:
             return
-        if recovery.state.epoch == known.epoch and recovery.state.version < known.version:
-            self._went_back(room, recovery.state)
-            return
-        if (recovery.state.epoch, recovery.state.version) == (room.position.epoch, room.position.version):
-            return  # the message came while we were reading
-        metrics.SOCKET_RESYNCS.inc()
-        since_version = known.version if recovery.recovered else recovery.state.version
-        frame = messages.state_update(recovery.state, recovery.now, since_version, recovery.missed)
         state = recovery.state
-        self._deliver(HubMessage(state.session_id, state.epoch, state.version, since_version, frame.decode()))
+        since_version = position.version if recovery.recovered else state.version
+        frame = messages.state_update(state, recovery.now, since_version, recovery.missed).decode()
+        metrics.SOCKET_RESYNCS.inc()
+        for outlet in outlets:
+            if outlet.position == position:
+                outlet.offer_state(state.epoch, state.version, frame)
 
 
-def _by_shard(session_ids: Iterable[UUID]) -> list[tuple[int, list[UUID]]]:
+def _finish(outlets: list[Outlet], code: CloseCode, reason: str, last: str | None = None) -> None:
+    for outlet in outlets:
+        outlet.finish(code, reason, last)
+
+
+def _by_shard(session_ids: Iterable[UUID]) -> list[list[UUID]]:
     ordered = sorted(session_ids, key=keys.shard_of)
-    return [(shard, list(some)) for shard, some in groupby(ordered, key=keys.shard_of)]
+    return [list(some) for _, some in groupby(ordered, key=keys.shard_of)]
 
 
 def _portions(session_ids: list[UUID]) -> Iterable[list[UUID]]:

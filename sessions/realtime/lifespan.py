@@ -1,13 +1,12 @@
-"""The ASGI lifespan: on shutdown sockets are told to come back, then connections are closed."""
+"""The ASGI lifespan: by its end the server has closed all sockets (1012), and we close what is ours."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from sessions.realtime.hub import hub, stop_hub
+from sessions.realtime.hub import stop_hub
 from synckairos import logs
-from synckairos.close_codes import CloseCode
 from synckairos.redis import close_async_client
 from timesync.clock import store_clock
 
@@ -25,7 +24,6 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
         elif event["type"] == "lifespan.shutdown":
             if probe is not None:
                 probe.cancel()
-            hub().close_all(CloseCode.SERVICE_RESTART, "Server restarting")
             await stop_hub()
             await close_async_client()
             log.info("stopped")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from channels.security.websocket import OriginValidator
+from channels.security.websocket import OriginValidator, WebsocketDenier
 from django.conf import settings
 
 
@@ -14,6 +15,15 @@ class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no t
     def __init__(self, application: Any) -> None:
         hosts = settings.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
         super().__init__(application, [*hosts, *settings.CSRF_TRUSTED_ORIGINS])
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        try:
+            for name, value in scope["headers"]:
+                if name == b"origin":
+                    urlsplit(value.decode("latin-1")).port  # noqa: B018 - raises for what is no address
+        except ValueError:
+            return await WebsocketDenier()(scope, receive, send)
+        return await super().__call__(scope, receive, send)
 
     def valid_origin(self, parsed_origin: Any) -> bool:
         """Whether this page may connect."""

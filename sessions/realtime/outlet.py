@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
 
 from synckairos import metrics
 
@@ -19,74 +20,71 @@ Send = Callable[[str], Awaitable[None]]
 Close = Callable[[int, str], Awaitable[None]]
 
 
-class Position:
-    """The state a socket has been given, or is about to be: never goes back within an epoch."""
+class Position(NamedTuple):
+    """The state that a socket has been given, or is about to be."""
 
-    __slots__ = ("epoch", "version")
+    epoch: str | None
+    version: int
 
-    def __init__(self) -> None:
-        self.epoch: str | None = None
-        self.version = 0
+    def is_before(self, epoch: str, version: int) -> bool:
+        """Whether that state is news: a newer version, or another session of the same id."""
+        return epoch != self.epoch or version > self.version
 
-    def copy(self) -> Position:
-        """The position as it is now."""
-        other = Position()
-        other.epoch, other.version = self.epoch, self.version
-        return other
 
-    def advance(self, epoch: str, version: int) -> bool:
-        """Take a newer state's place; False when it is not newer."""
-        if epoch == self.epoch and version <= self.version:
-            return False
-        self.epoch, self.version = epoch, version
-        return True
+NOWHERE = Position(None, 0)
 
 
 class Outlet:
     """One socket's outgoing side. `run` is its one task; everything else only leaves frames."""
 
     def __init__(self, send: Send, close: Close) -> None:
-        self.position = Position()
+        self.position = NOWHERE
+        self.is_held = True
+        """Until the first frame is there, the others wait."""
         self._send = send
         self._close = close
         self._queue: deque[str] = deque(maxlen=MAX_WAITING)
         self._state: str | None = None
+        self._last: str | None = None
         self._closing: tuple[int, str] | None = None
-        self._is_held = True
         self._wake = asyncio.Event()
 
-    def release(self, first: str) -> None:
-        """Send this frame before all others, and let the others follow."""
+    def release(self, first: str, shown: Position = NOWHERE) -> None:
+        """Send this frame, which shows this state, before all others; of those that wait, only news follow."""
         self._queue.appendleft(first)
-        self._is_held = False
+        if shown.epoch is not None and (self.position.epoch != shown.epoch or self.position.version <= shown.version):
+            self.position, self._state = shown, None
+        self.is_held = False
         self._wake.set()
 
-    def offer_state(self, epoch: str, version: int, frame: str) -> None:
-        """The newest state; dropped when the socket has been given this one or a newer."""
-        if not self.position.advance(epoch, version):
+    def offer_state(self, epoch: str, version: int, frame: str, notices: Iterable[str] = ()) -> None:
+        """A state with its notices; dropped when the socket has been given this or a newer one."""
+        if self._closing is not None or not self.position.is_before(epoch, version):
             return
+        self.position = Position(epoch, version)
         if self._state is not None:
             metrics.SOCKET_FRAMES_CONFLATED.inc()
         self._state = frame
+        self._queue.extend(notices)
         self._wake.set()
 
     def put(self, frame: str) -> None:
-        """A notice or an answer."""
+        """An answer."""
         self._queue.append(frame)
         self._wake.set()
 
-    def put_sync(self, epoch: str, version: int, frame: str) -> None:
-        """An answer with a state: waiting states that are older are not sent after it."""
-        if self.position.advance(epoch, version) or self.position.version == version:
-            self._state = None
+    def put_sync(self, shown: Position, frame: str) -> bool:
+        """An answer that shows a state. False, and nothing is sent, when the socket has been given a newer one."""
+        if self.position.epoch == shown.epoch and self.position.version > shown.version:
+            return False
+        self.position, self._state = shown, None
         self.put(frame)
+        return True
 
     def finish(self, code: int, reason: str, last: str | None = None) -> None:
         """Close after what is waiting, and after a last frame."""
         if self._closing is None:
-            self._closing = (code, reason)
-            if last is not None:
-                self._state = last
+            self._closing, self._last = (code, reason), last
             self._wake.set()
 
     async def run(self) -> None:
@@ -94,7 +92,7 @@ class Outlet:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._is_held:
+            if self.is_held:
                 continue
             while (frame := self._next()) is not None:
                 await self._send(frame)
@@ -107,4 +105,6 @@ class Outlet:
         if self._queue:
             return self._queue.popleft()
         frame, self._state = self._state, None
+        if frame is None:
+            frame, self._last = self._last, None
         return frame

@@ -17,6 +17,7 @@ from sessions.rest.fields import (
     UUIDField,
 )
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
+from timesync.clock import store_clock
 
 MIN_TIME_MS = 1_000
 MAX_INCREMENT_MS = 60_000
@@ -24,6 +25,8 @@ MAX_WARNINGS = 8
 MAX_BATCH = 50
 MAX_INDEX = 1_000_000
 MAX_VERSION = 2**53
+LONGEST_WAIT_MS = 3_653 * 86_400_000
+"""How far ahead a start may be scheduled."""
 
 
 def _duration(**options: Any) -> IntegerField:
@@ -90,10 +93,13 @@ class CreateBody(Body):
 
     def cross_check(self, values: dict[str, Any]) -> list[tuple[str, str]]:
         wrong = set(self.fields) - set(values)
+        start_at_ms = values.get("start_at")
+        late = start_at_ms is not None and start_at_ms > store_clock.now_ms() + LONGEST_WAIT_MS
+        found = [("start_at", "At most ten years ahead.")] if late else []
         if "sync_mode" in wrong:
-            return []
+            return found
         given = set(self.initial_data) if isinstance(self.initial_data, dict) else set()
-        return [
+        return found + [
             (field, message)
             for field, message in problems(create_command(values))
             if field.partition(".")[0] not in given & wrong

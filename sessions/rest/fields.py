@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -107,6 +107,22 @@ def _children(item: Any) -> Iterable[Any]:
     if isinstance(item, dict):
         return item.values()
     return item if isinstance(item, list) else ()
+
+
+class KnownFieldsOnly:
+    """A mixin for a library's serializers: unknown fields are named beside what else is wrong."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The validated values. Raises ValidationError naming every wrong field."""
+        known: Any = getattr(self, "fields")  # noqa: B009 - the serializer's, which the mixin cannot name
+        unknown = {name: ["Unknown field."] for name in data if name not in known} if isinstance(data, Mapping) else {}
+        try:
+            values = super().to_internal_value(data)  # type: ignore[misc]
+        except ValidationError as error:
+            raise ValidationError({**unknown, **cast("dict[str, Any]", error.detail)}) from None
+        if unknown:
+            raise ValidationError(unknown)
+        return values
 
 
 class Body(serializers.Serializer[Any]):

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from functools import wraps
 
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFault
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -82,7 +83,7 @@ def _audit_store_answers() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as error:
+    except DatabaseFault as error:
         log.warning("audit store unreachable", error=type(error).__name__)
         return False
     return True

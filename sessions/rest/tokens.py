@@ -10,11 +10,12 @@ from rest_framework_simplejwt.tokens import AccessToken, Token
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from sessions.rest import schema
+from sessions.rest.fields import KnownFieldsOnly
 from synckairos.errors import Unauthenticated
 from synckairos.principal import STAFF_CLAIM, SUBJECT_CLAIM
 
 
-class TokenPair(TokenObtainPairSerializer):
+class TokenPair(KnownFieldsOnly, TokenObtainPairSerializer):
     """Says in the token whether the user is staff, so that no door has to ask the database."""
 
     @classmethod
@@ -25,7 +26,7 @@ class TokenPair(TokenObtainPairSerializer):
         return token
 
 
-class TokenRenewal(TokenRefreshSerializer):
+class TokenRenewal(KnownFieldsOnly, TokenRefreshSerializer):
     """Looks the user up again: who has left gets no token, and who is staff is decided now."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:

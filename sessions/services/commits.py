@@ -75,7 +75,6 @@ def _hub_message(decision: Decision, now: Instant, since_version: int, *, is_del
         session_id=state.session_id,
         epoch=state.epoch,
         version=state.version,
-        since_version=since_version,
         state_frame=frame.decode(),
         notices=tuple(notice for event in decision.events for notice in _notices(state, event, now)),
         is_deletion=is_deletion,

@@ -26,6 +26,7 @@ from synckairos.engine.units import Instant
 from synckairos.errors import (
     Conflict,
     IdempotencyKeyReused,
+    ServiceUnavailable,
     SessionAlreadyExists,
     SessionNotFound,
     from_refusal,
@@ -33,6 +34,9 @@ from synckairos.errors import (
 
 MAX_ATTEMPTS = 100
 """How often one command is decided again after losing a race. Each lost race is somebody else's progress."""
+
+MAX_PORTIONS = 20
+"""Most portions of overdue deadlines that one caller applies (20 x 256 transitions, some tenths of a second)."""
 
 TIMEKEEPER = Caller(principal="timekeeper", request_id="")
 """Who applies deadlines, from whatever door."""
@@ -128,13 +132,6 @@ def get_many(session_ids: Sequence[UUID]) -> Steps[tuple[list[Outcome], list[UUI
     return [found[i] for i in wanted if i in found], [i for i in wanted if i not in found]
 
 
-def apply_due(session_id: UUID) -> Steps[Outcome | None]:
-    """Apply the deadlines that are due; None when the session does not exist."""
-    loaded = yield from ask(store.load(session_id))
-    loaded = yield from _caught_up(session_id, loaded)
-    return None if loaded.state is None else Outcome(loaded.state, loaded.now)
-
-
 def recover(session_id: UUID, last_version: int | None, epoch: str | None) -> Steps[Recovery]:
     """What a client at `last_version` has missed, when that can be proved complete. Raises SessionNotFound."""
     while True:
@@ -184,9 +181,12 @@ def _owes_too_much(loaded: Loaded) -> bool:
 def _caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
     """The session with every due deadline applied *and committed*: a version once shown stays true.
 
-    Each turn commits a portion or meets somebody else's commit, so it ends.
+    Each turn commits a portion or meets somebody else's commit. Raises ServiceUnavailable when a session owes so much
+    that one caller should not wait for all of it: what was done is done, and the next caller goes on from there.
     """
-    while loaded.state is not None and is_due(loaded.state, loaded.now):
+    for _ in range(MAX_PORTIONS):
+        if loaded.state is None or not is_due(loaded.state, loaded.now):
+            return loaded
         decision = observe(loaded.state, loaded.now)
         reply = yield from ask(store.commit(write_of(decision, loaded.now, TIMEKEEPER)))
         match reply:
@@ -196,13 +196,15 @@ def _caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
             case Gone():
                 loaded = Loaded(loaded.now, None)
             case _:
-                _count(decision)
+                count(decision)
                 loaded = Loaded(loaded.now, decision.state)
-    return loaded
+    if loaded.state is None or not is_due(loaded.state, loaded.now):
+        return loaded
+    raise ServiceUnavailable("The session is being brought up to date, please retry")
 
 
 def _done(decision: Decision, now: Instant) -> Outcome:
-    _count(decision)
+    count(decision)
     return Outcome(
         state=decision.state,
         at_ms=now,
@@ -225,6 +227,7 @@ def _replay(answer: Answer, caller: Caller) -> Outcome:
     )
 
 
-def _count(decision: Decision) -> None:
+def count(decision: Decision) -> None:
+    """Add the events of a decision that was committed to the metrics."""
     for event in decision.events:
         metrics.TRANSITIONS.labels(event.name).inc()

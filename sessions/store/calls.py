@@ -5,11 +5,13 @@ So the store and the service are written once, without I/O, and used from sync v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import asyncio
+from collections.abc import Callable, Generator, Sequence
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from redis.asyncio import RedisCluster
 from redis.exceptions import NoScriptError, RedisError
 
 from synckairos import metrics
@@ -88,6 +90,40 @@ async def arun(steps: Steps[T]) -> T:
             if stores.is_away(error):
                 raise ServiceUnavailable from error
             raise
+
+
+async def apipeline(calls: Sequence[Call[T]]) -> list[T | Exception]:
+    """Many calls in one round trip, each with its own result or fault. Raises ServiceUnavailable."""
+    client = stores.async_client()
+    try:
+        replies = await _asend_all(client, calls)
+    except RedisError as error:
+        if stores.is_away(error):
+            raise ServiceUnavailable from error
+        raise
+    return [_parsed(call, reply) for call, reply in zip(calls, replies, strict=True)]
+
+
+def _parsed(call: Call[Any], reply: Any) -> Any:
+    if isinstance(reply, RedisError):
+        return ServiceUnavailable() if stores.is_away(reply) else reply
+    try:
+        return call.parse(reply)
+    except Exception as fault:  # noqa: BLE001 - one value that cannot be read must not hide the others
+        return fault
+
+
+async def _asend_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
+    if isinstance(client, RedisCluster):  # its pipelines know no scripts
+        return await asyncio.gather(*(_asend(client, call) for call in calls), return_exceptions=True)
+    pipe = client.pipeline(transaction=False)
+    for call in calls:
+        pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+    replies: list[Any] = await pipe.execute(raise_on_error=False)
+    for place, reply in enumerate(replies):
+        if isinstance(reply, NoScriptError):
+            replies[place] = await _asend(client, calls[place])
+    return replies
 
 
 def _send(client: Any, call: Call[Any]) -> Any:

@@ -21,7 +21,9 @@ Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID_HEADER = b"x-request-id"
-_QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
+_PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
+PROBE_HOST = "localhost"
+"""The name by which Django knows a caller that asks by address; always one of ALLOWED_HOSTS."""
 
 
 class _ClientLeft(Exception):
@@ -49,7 +51,7 @@ class Gate:
 
         try:
             body = await _read_body(scope, receive)
-            await self.inner(_with_length(scope, body), _replay(body, receive), answer)
+            await self.inner(_known_host(_with_length(scope, body)), _replay(body, receive), answer)
         except ApiError as error:
             await _send_error(error, answer)
         except _ClientLeft:
@@ -94,6 +96,14 @@ def _with_length(scope: Scope, body: bytes) -> Scope:
     return {**scope, "headers": [*scope["headers"], (b"content-length", str(len(body)).encode())]}
 
 
+def _known_host(scope: Scope) -> Scope:
+    """Probes and Prometheus ask a process by its address, which is no host name of ours."""
+    if scope["path"] not in _PROBED_PATHS:
+        return scope
+    others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    return {**scope, "headers": [*others, (b"host", PROBE_HOST.encode())]}
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     sent = False
 
@@ -127,7 +137,7 @@ def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> 
     route = info.pop("route", "other")
     metrics.HTTP_REQUESTS.labels(method, route, str(status)).inc()
     metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
-    level = log.debug if scope["path"] in _QUIET_PATHS else log.info
+    level = log.debug if scope["path"] in _PROBED_PATHS else log.info
     # The path only: a query string may hold credentials.
     level("request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
 

@@ -9,6 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from sessions.timekeeper import Timekeeper
+from synckairos import metrics
+from synckairos.conf import conf
 from synckairos.redis import close_async_client
 
 
@@ -16,6 +18,7 @@ class Command(BaseCommand):
     help = "Apply deadlines on time. Run one, and more for standby."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        metrics.serve(conf().metrics_port)
         asyncio.run(_keep_time())
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from sessions.realtime.outlet import MAX_WAITING, Outlet
+import pytest
+
+from sessions.realtime.outlet import MAX_WAITING, Outlet, Position
 
 
 class SlowSocket:
@@ -51,8 +53,7 @@ async def test_only_the_newest_state_waits_and_it_always_arrives():
 
 async def test_a_state_that_is_not_newer_is_dropped():
     async def act(outlet, socket):
-        outlet.position.advance("e", 5)
-        outlet.release("hello")
+        outlet.release("hello", Position("e", 5))
         for version in (4, 5, 6, 5):
             outlet.offer_state("e", version, f"state {version}")
 
@@ -61,8 +62,7 @@ async def test_a_state_that_is_not_newer_is_dropped():
 
 async def test_a_session_made_anew_under_the_same_id_is_shown():
     async def act(outlet, socket):
-        outlet.position.advance("old", 50)
-        outlet.release("hello")
+        outlet.release("hello", Position("old", 50))
         outlet.offer_state("new", 1, "reborn")
 
     assert (await playing(act)).sent == ["hello", "reborn"]
@@ -82,7 +82,7 @@ async def test_an_answer_with_a_state_is_not_followed_by_an_older_one():
     async def act(outlet, socket):
         outlet.release("hello")
         outlet.offer_state("e", 2, "state 2")
-        outlet.put_sync("e", 3, "sync 3")
+        assert outlet.put_sync(Position("e", 3), "sync 3")
 
     assert (await playing(act)).sent == ["hello", "sync 3"]
 
@@ -106,5 +106,42 @@ async def test_the_last_frame_comes_before_the_close():
         outlet.finish(1012, "too late")
 
     socket = await playing(act)
-    assert socket.sent == ["hello", "deleted"]
+    assert socket.sent == ["hello", "state 2", "deleted"]
     assert socket.closed == (1000, "Session deleted")
+
+
+async def test_an_answer_with_an_older_state_than_was_sent_is_not_sent():
+    async def act(outlet, socket):
+        outlet.release("hello")
+        outlet.offer_state("e", 6, "state 6")
+        assert not outlet.put_sync(Position("e", 5), "sync 5")
+
+    assert (await playing(act)).sent == ["hello", "state 6"]
+
+
+@pytest.mark.parametrize(("waiting", "follows"), [(5, []), (6, []), (7, ["state 7"])])
+async def test_of_what_waits_for_the_first_frame_only_news_follow_it(waiting, follows):
+    async def act(outlet, socket):
+        outlet.offer_state("e", waiting, f"state {waiting}")
+        outlet.release("connected 6", Position("e", 6))
+
+    assert (await playing(act)).sent == ["connected 6", *follows]
+
+
+async def test_once_it_is_closing_nothing_takes_the_place_of_the_last_frame():
+    async def act(outlet, socket):
+        outlet.release("hello")
+        outlet.finish(1000, "Session deleted", "deleted")
+        outlet.offer_state("e", 9, "state 9")
+        outlet.put_sync(Position("e", 9), "sync 9")
+
+    assert (await playing(act)).sent[-1] == "deleted"
+
+
+async def test_notices_come_before_the_state_they_led_to_and_not_without_it():
+    async def act(outlet, socket):
+        outlet.release("hello", Position("e", 5))
+        outlet.offer_state("e", 5, "state 5", ["old notice"])
+        outlet.offer_state("e", 6, "state 6", ["notice"])
+
+    assert (await playing(act)).sent == ["hello", "notice", "state 6"]

@@ -1,0 +1,31 @@
+"""Beat's schedule: with no worker to take them, tasks are not piled up in the store that holds the live state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.beat import PersistentScheduler, ScheduleEntry
+
+from synckairos import logs
+
+log = logs.get(__name__)
+
+MOST_WAITING = 5
+"""Each task does the work of all that wait before it, so more are worth nothing."""
+
+
+class PatientScheduler(PersistentScheduler):
+    """Sends a task only while few wait."""
+
+    def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
+        """Send a due task, unless enough of them wait for a worker."""
+        if self._waiting() >= MOST_WAITING:
+            log.debug("task not sent: no worker takes them", task=entry.task)
+            return None
+        return super().apply_async(entry, *args, **kwargs)
+
+    def _waiting(self) -> int:
+        queue = self.app.conf.task_default_queue
+        with self.app.connection_for_write() as connection:
+            channel: Any = connection.default_channel
+            return int(channel.queue_declare(queue=queue).message_count)

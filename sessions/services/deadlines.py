@@ -1,0 +1,100 @@
+"""Applying deadlines to many sessions in two round trips: the timekeeper's door to the service.
+
+The rules are those of every other door (sessions/services/sessions.py): observe, then commit. Whoever loses the race
+has nothing left to do, because the winner applied the deadline first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from uuid import UUID
+
+from msgspec import Struct
+from redis.exceptions import RedisError
+
+from sessions.services.commits import write_of
+from sessions.services.sessions import TIMEKEEPER, count
+from sessions.store import store
+from sessions.store.calls import apipeline
+from sessions.store.store import Done, Gone, Loaded, Write
+from synckairos.engine import Decision, State, observe
+from synckairos.engine.units import Instant
+from synckairos.errors import ServiceUnavailable
+
+
+class Fate(Enum):
+    """What became of one session."""
+
+    APPLIED = "applied"
+    NOTHING_DUE = "nothing due"
+    """Somebody else was faster, or the deadline has moved."""
+    GONE = "gone"
+    LATER = "later"
+    """The store refused; the session is as it was."""
+    BROKEN = "broken"
+    """Its state cannot be read, or the engine fails on it."""
+
+
+class Applied(Struct, frozen=True):
+    """One session's fate; `fault` says what went wrong."""
+
+    session_id: UUID
+    fate: Fate
+    fault: Exception | None = None
+    at_ms: Instant = 0
+    """When it was applied."""
+
+
+class _Due(Struct, frozen=True):
+    session_id: UUID
+    decision: Decision
+    write: Write
+    at_ms: Instant
+
+
+async def apply_due(session_ids: Sequence[UUID]) -> list[Applied]:
+    """Apply what is due in each session, at most one portion each. Raises ServiceUnavailable."""
+    loads = await apipeline([store.load(session_id) for session_id in session_ids])
+    decided = [_decide(session_id, loaded) for session_id, loaded in zip(session_ids, loads, strict=True)]
+    due = [item for item in decided if isinstance(item, _Due)]
+    replies = await apipeline([store.commit(item.write) for item in due]) if due else []
+    settled = [item for item in decided if isinstance(item, Applied)]
+    return settled + [_fate(item, reply) for item, reply in zip(due, replies, strict=True)]
+
+
+def _decide(session_id: UUID, loaded: Loaded | Exception) -> _Due | Applied:
+    if isinstance(loaded, ServiceUnavailable):
+        raise loaded
+    if isinstance(loaded, RedisError):
+        return Applied(session_id, Fate.LATER, loaded)
+    if isinstance(loaded, Exception):
+        return Applied(session_id, Fate.BROKEN, loaded)
+    if loaded.state is None:
+        return Applied(session_id, Fate.GONE)
+    try:
+        return _due(session_id, loaded.state, loaded.now)
+    except Exception as fault:  # noqa: BLE001 - one broken session must not stop the others
+        return Applied(session_id, Fate.BROKEN, fault)
+
+
+def _due(session_id: UUID, state: State, now: Instant) -> _Due | Applied:
+    decision = observe(state, now)
+    if not decision.events:
+        return Applied(session_id, Fate.NOTHING_DUE)
+    return _Due(session_id, decision, write_of(decision, now, TIMEKEEPER), now)
+
+
+def _fate(item: _Due, reply: store.CommitReply | Exception) -> Applied:
+    match reply:
+        case ServiceUnavailable():
+            raise reply
+        case Exception():
+            return Applied(item.session_id, Fate.LATER, reply)
+        case Done():
+            count(item.decision)
+            return Applied(item.session_id, Fate.APPLIED, at_ms=item.at_ms)
+        case Gone():
+            return Applied(item.session_id, Fate.GONE)
+        case _:
+            return Applied(item.session_id, Fate.NOTHING_DUE)
