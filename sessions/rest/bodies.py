@@ -25,7 +25,7 @@ MAX_WARNINGS = 8
 MAX_BATCH = 50
 MAX_INDEX = 1_000_000
 MAX_VERSION = 2**53
-LONGEST_WAIT_MS = 3_653 * 86_400_000
+LONGEST_WAIT_MS = 36_525 * 86_400_000
 """How far ahead a start may be scheduled."""
 
 
@@ -95,7 +95,7 @@ class CreateBody(Body):
         wrong = set(self.fields) - set(values)
         start_at_ms = values.get("start_at")
         late = start_at_ms is not None and start_at_ms > store_clock.now_ms() + LONGEST_WAIT_MS
-        found = [("start_at", "At most ten years ahead.")] if late else []
+        found = [("start_at", "At most a hundred years ahead.")] if late else []
         if "sync_mode" in wrong:
             return found
         given = set(self.initial_data) if isinstance(self.initial_data, dict) else set()
