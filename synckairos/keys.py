@@ -57,6 +57,21 @@ def set_aside(shard: int) -> str:
     return _in(shard, "deadlines:aside")
 
 
+def lease(shard: int) -> str:
+    """String: the timekeeper that serves this shard, for as long as it lives."""
+    return _in(shard, "keeper")
+
+
+def keepers() -> str:
+    """Sorted set: timekeepers by when they were last seen, on the store's clock."""
+    return _in(0, "keepers")
+
+
+def wake_channel(shard: int) -> str:
+    """Channel on which commits tell the timekeeper of a new earliest deadline."""
+    return _in(shard, "wake")
+
+
 def outbox(shard: int) -> str:
     """Stream: commits on their way to the audit."""
     return _in(shard, "outbox")

@@ -38,6 +38,12 @@ DEADLINE_LATENESS_SECONDS = Histogram(
     "From a deadline to its commit by the timekeeper.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
+DEADLINES_OVERDUE = Gauge(
+    "synckairos_deadlines_overdue",
+    "Sessions whose deadline has come and is not applied yet.",
+    multiprocess_mode="mostrecent",
+)
+LEASES_HELD = Gauge("synckairos_leases_held", "Shards that this timekeeper serves.", multiprocess_mode="livesum")
 DEADLINES_SET_ASIDE = Counter("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")
 
 

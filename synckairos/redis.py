@@ -122,6 +122,27 @@ def make_async_client(url: str) -> AsyncClient:
     return redis.asyncio.Redis.from_pool(pool)
 
 
+def make_subscriber(url: str) -> AsyncClient:
+    """A client for one subscription: it waits for messages without end. Any node of a cluster hears them all."""
+    address = Address(url)
+    options: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "health_check_interval": _HEALTH_CHECK_S,
+        "protocol": 2,
+    }
+    if address.scheme == "redis+cluster":
+        host, port = address.nodes[0]
+        return redis.asyncio.Redis(
+            host=host, port=port, username=address.username, password=address.password, **options
+        )
+    if address.scheme == "redis+sentinel":
+        sentinel = redis.asyncio.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+        return sentinel.master_for(
+            address.service, db=address.db, username=address.username, password=address.password, **options
+        )
+    return redis.asyncio.Redis.from_url(url, **options)
+
+
 def layer_hosts(url: str) -> list[Any]:
     """The same server as the channel layer wants it. Any node of a cluster carries its pub/sub messages."""
     address = Address(url)
@@ -187,4 +208,5 @@ __all__ = [
     "layer_hosts",
     "make_async_client",
     "make_client",
+    "make_subscriber",
 ]

@@ -74,7 +74,11 @@ class StoreServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(self.answers, READY_WITHIN_S, "the store answers")
+        try:
+            wait_until(self.answers, READY_WITHIN_S, "the store answers")
+        except AssertionError:
+            self.stop(signal.SIGKILL)
+            raise
         return self
 
     def start_sentinel(self, config: Path) -> None:

@@ -14,9 +14,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 from redis.exceptions import RedisError
 
+from sessions.store.calls import run
+from sessions.timekeeping.status import alive
 from synckairos import context, keys, logs, metrics
 from synckairos import redis as stores
-from synckairos.errors import MethodNotAllowed
+from synckairos.errors import MethodNotAllowed, ServiceUnavailable
 from synckairos.http.drf import plain_answer
 
 log = logs.get(__name__)
@@ -56,7 +58,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     if away:
         body = {"status": "not_ready", "error": f"{' and '.join(away)} unreachable", **states}
         return JsonResponse(body, status=503)
-    return JsonResponse({"status": "ready", **states})
+    return JsonResponse({"status": "ready", **states, "timekeeper": _timekeeper()})
 
 
 @_read_only
@@ -77,6 +79,14 @@ def _state_store_answers() -> bool:
     except RedisError as error:
         log.warning("state store unreachable", error=type(error).__name__)
         return False
+
+
+def _timekeeper() -> str:
+    """Without one, pushes are late and states right all the same: worth an alarm, no reason to turn users away."""
+    try:
+        return "ok" if run(alive()) else "absent"
+    except ServiceUnavailable:
+        return "unknown"
 
 
 def _audit_store_answers() -> bool:

@@ -26,6 +26,10 @@ _HEADERS = Script("headers")
 _COMMIT = Script("commit")
 _DUE = Script("due")
 _FORGET = Script("forget")
+_LEASE = Script("lease")
+_RELEASE = Script("release")
+_SEEN = Script("seen")
+_STATUS = Script("status")
 
 
 class Loaded(Struct, frozen=True):
@@ -58,6 +62,19 @@ class Due(Struct, frozen=True):
     overdue: list[tuple[str, Instant]]
     """Session id (as text) and its deadline."""
     earliest_ms: Instant | None
+    backlog: int
+    """How many are overdue in all."""
+
+
+class ShardStatus(Struct, frozen=True):
+    """How one shard's deadlines stand."""
+
+    holder: str | None
+    """The timekeeper that serves it."""
+    deadlines: int
+    overdue: int
+    set_aside: int
+    longest_overdue_ms: Duration
 
 
 class Record(Struct, frozen=True):
@@ -139,6 +156,27 @@ def due(shard: int, limit: int) -> Call[Due]:
     return Call(_DUE, [keys.deadlines(shard)], [limit], _parse_due)
 
 
+def lease(shard: int, keeper: str, length_ms: Duration) -> Call[bool]:
+    """Take or keep a shard for a timekeeper; False when another one has it."""
+    return Call(_LEASE, [keys.lease(shard)], [keeper, length_ms], bool)
+
+
+def release(shard: int, keeper: str) -> Call[bool]:
+    """Give a shard back; False when it was not held."""
+    return Call(_RELEASE, [keys.lease(shard)], [keeper], bool)
+
+
+def seen(keeper: str, believed_ms: Duration, *, leaves: bool = False) -> Call[dict[str, Duration]]:
+    """Tell that a timekeeper is alive, or leaves; gives the living, with the time since each was seen."""
+    return Call(_SEEN, [keys.keepers()], [keeper, believed_ms, "1" if leaves else "0"], _parse_seen)
+
+
+def shard_status(shard: int) -> Call[ShardStatus]:
+    """How a shard's deadlines stand."""
+    names = [keys.lease(shard), keys.deadlines(shard), keys.set_aside(shard)]
+    return Call(_STATUS, names, [], _parse_status)
+
+
 def forget(session_id: UUID, *, set_aside: bool) -> Call[bool]:
     """Take away the deadline of a session that is gone, or with `set_aside` of one that cannot be read."""
     shard = keys.shard_of(session_id)
@@ -171,6 +209,7 @@ def commit(write: Write) -> Call[CommitReply]:
         write.message,
         b"" if write.record is None else codec.encode_answer(write.record.answer),
         "" if write.record is None else write.record.kept_ms,
+        keys.wake_channel(shard),
     ]
     return Call(_COMMIT, names, args, _parse_commit)
 
@@ -204,7 +243,16 @@ def _parse_due(reply: list[Any]) -> Due:
     earliest_ms = None if reply[3] is None else int(float(reply[3]))
     members, deadlines = reply[2][::2], reply[2][1::2]
     overdue = [(m.decode(), int(float(at_ms))) for m, at_ms in zip(members, deadlines, strict=True)]
-    return Due(_instant(reply), overdue, earliest_ms)
+    return Due(_instant(reply), overdue, earliest_ms, int(reply[4]))
+
+
+def _parse_seen(reply: list[Any]) -> dict[str, Duration]:
+    return {name.decode(): int(ago_ms) for name, ago_ms in zip(reply[::2], reply[1::2], strict=True)}
+
+
+def _parse_status(reply: list[Any]) -> ShardStatus:
+    holder = None if reply[0] is None else reply[0].decode()
+    return ShardStatus(holder, *map(int, reply[1:]))
 
 
 def _parse_commit(reply: list[Any]) -> CommitReply:

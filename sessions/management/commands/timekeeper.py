@@ -1,4 +1,4 @@
-"""`manage.py timekeeper`: applies deadlines on time, until SIGINT or SIGTERM."""
+"""`manage.py timekeeper`: applies deadlines on time, until SIGINT or SIGTERM. With `--status`: says how they stand."""
 
 from __future__ import annotations
 
@@ -6,20 +6,43 @@ import asyncio
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sessions.timekeeper import Timekeeper
+from sessions.store.calls import run
+from sessions.timekeeping.keeper import Timekeeper
+from sessions.timekeeping.status import status
 from synckairos import metrics
 from synckairos.conf import conf
+from synckairos.errors import ServiceUnavailable
 from synckairos.redis import close_async_client
 
 
 class Command(BaseCommand):
     help = "Apply deadlines on time. Run one, and more for standby."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--status", action="store_true", help="say how the timekeepers stand, and end")
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["status"]:
+            self._show()
+            return
         metrics.serve(conf().metrics_port)
         asyncio.run(_keep_time())
+
+    def _show(self) -> None:
+        try:
+            found = run(status())
+        except ServiceUnavailable as away:
+            raise CommandError(str(away)) from None
+        self.stdout.write(f"timekeepers alive: {len(found.keepers)}")
+        for keeper, ago_ms in found.keepers.items():
+            self.stdout.write(f"  {keeper}  seen {ago_ms} ms ago")
+        for number, shard in found.shards.items():
+            self.stdout.write(
+                f"shard {number}: served by {shard.holder or 'nobody'}, {shard.deadlines} deadlines, "
+                f"{shard.overdue} overdue (longest {shard.longest_overdue_ms} ms), {shard.set_aside} set aside"
+            )
 
 
 async def _keep_time() -> None:

@@ -13,6 +13,7 @@
 --       9 outbox entry
 --      10 channel of the group, 11 message for it
 --      12 idempotency record, 13 its time to live, ms
+--      14 channel of the timekeepers of this shard
 -- Result: {'done'}
 --         {'repeat'}                  this very commit is already in (its reply was lost)
 --         {'answered', record}        the Idempotency-Key has been used: its first answer
@@ -54,6 +55,10 @@ if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[5])
 else
   redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
+  if redis.call('ZRANK', KEYS[3], ARGV[5]) == 0 then
+    -- It is the earliest of all now: whoever sleeps until another one must hear of it.
+    redis.call('PUBLISH', ARGV[14], ARGV[4])
+  end
 end
 redis.call('XADD', KEYS[4], '*', 'e', ARGV[9])
 if KEYS[5] then

@@ -21,7 +21,9 @@ from tests.servers import READY_WITHIN_S, StoreServer, free_port, wait_until
 
 @pytest.fixture
 def cluster(tmp_path):
-    server = StoreServer(tmp_path, port=free_port(), extra=("--cluster-enabled", "yes")).start()
+    # Its second port would be 10 000 above the first, which not every free port leaves room for.
+    extra = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    server = StoreServer(tmp_path, port=free_port(), extra=extra).start()
     with redis.Redis(port=server.port) as admin:
         admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         wait_until(

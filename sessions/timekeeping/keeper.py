@@ -6,7 +6,7 @@ version check of the commit script makes a double application impossible. See do
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import suppress
 from uuid import UUID
 
 from redis.exceptions import RedisError
@@ -15,45 +15,60 @@ from sessions.services.deadlines import Applied, Fate, apply_due
 from sessions.store import store
 from sessions.store.calls import arun, ask
 from sessions.store.store import Due
-from synckairos import keys, logs, metrics
+from sessions.timekeeping.leases import Leases
+from sessions.timekeeping.wakeups import Wakeups
+from synckairos import logs, metrics
 from synckairos.errors import ServiceUnavailable
 
 log = logs.get(__name__)
 
-LONGEST_SLEEP_S = 0.05
-"""How late a deadline that was set during the sleep may be noticed."""
+LONGEST_SLEEP_S = 0.25
+"""How late a deadline may be noticed whose wake-up was lost."""
 SHORTEST_SLEEP_S = 0.001
-BATCH = 100
+BATCH = 128
 """Most sessions of a shard that are taken up together."""
-AFTER_FAULT_S = 0.5
+AFTER_FAULT_S = 0.25
 
 
 class Timekeeper:
-    """Watches every shard until told to stop."""
+    """Serves its share of the shards until told to stop."""
 
     def __init__(self) -> None:
-        self._stopping = asyncio.Event()
+        self.leases = Leases()
+        self._wakeups = Wakeups()
+        self._is_stopping = False
 
     def stop(self) -> None:
         """Finish what is in hand, then end."""
-        self._stopping.set()
+        self._is_stopping = True
+        self._wakeups.wake()
 
     async def run(self) -> None:
         """Apply deadlines until `stop`."""
-        log.info("timekeeper started", shards=len(keys.all_shards()))
-        while not self._stopping.is_set():
-            try:
-                pauses = [await self.tick(shard) for shard in keys.all_shards()]
-                pause_s = min(pauses)
-            except ServiceUnavailable:
-                log.warning("the state store is away")
-                pause_s = AFTER_FAULT_S
-            except RedisError:
-                log.exception("the state store refuses")
-                pause_s = AFTER_FAULT_S
+        log.info("timekeeper started", keeper=self.leases.keeper)
+        self._wakeups.start()
+        while not self._is_stopping:
+            pause_s = await self._round()
             if pause_s:
-                await self._sleep(pause_s)
-        log.info("timekeeper stopped")
+                await self._wakeups.sleep(pause_s)
+        await self._wakeups.close()
+        with suppress(ServiceUnavailable, RedisError):
+            await self.leases.close()
+        log.info("timekeeper stopped", keeper=self.leases.keeper)
+
+    async def _round(self) -> float:
+        """Every shard of ours once; gives how long all may be left alone, in seconds."""
+        try:
+            if not self.leases.renewal_in_s:
+                await self.leases.renew()
+            pauses = [await self.tick(shard) for shard in self.leases.held if self.leases.are_sure]
+        except ServiceUnavailable:
+            log.warning("the state store is away")
+            return AFTER_FAULT_S
+        except RedisError:
+            log.exception("the state store refuses")
+            return AFTER_FAULT_S
+        return min([*pauses, self.leases.renewal_in_s or SHORTEST_SLEEP_S])
 
     async def tick(self, shard: int) -> float:
         """Apply what is due in a shard now, one portion to each session, the longest overdue first.
@@ -61,6 +76,7 @@ class Timekeeper:
         Gives how long the shard may be left alone, in seconds.
         """
         due = await arun(ask(store.due(shard, BATCH)))
+        metrics.DEADLINES_OVERDUE.set(due.backlog)
         if due.overdue:
             return await self._apply(due)
         if due.earliest_ms is None:
@@ -89,9 +105,3 @@ class Timekeeper:
         log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.fault)
         metrics.DEADLINES_SET_ASIDE.inc()
         await arun(ask(store.forget(broken.session_id, set_aside=True)))
-
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from sessions.store import codec
-from sessions.timekeeper import Timekeeper
+from sessions.timekeeping.keeper import Timekeeper
 from synckairos import keys
 from synckairos import redis as stores
 from synckairos.engine.commands import Pause
@@ -61,7 +61,7 @@ def test_a_paused_session_and_one_whose_time_has_not_come_are_left_alone(a_minut
     a_minute_ago.do(paused, Pause())
     later = a_minute_ago.start(bank_ms=600_000)
     before = stored(paused), stored(later)
-    assert 0 < run()[0] <= 0.05
+    assert 0 < run()[0] <= 0.25
     assert (stored(paused), stored(later)) == before
 
 

@@ -1,0 +1,70 @@
+"""Which shards this timekeeper serves. Each shard is leased; a dead holder loses it within two seconds.
+
+Leases save work and keep order; correctness does not rest on them, for the commit script compares versions.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+from sessions.store import store
+from sessions.store.calls import arun, ask
+from synckairos import ids, keys, logs, metrics
+
+log = logs.get(__name__)
+
+LEASE_S = 1.5
+"""A holder that is gone for so long has lost its shards."""
+RENEW_EVERY_S = 0.5
+
+
+class Leases:
+    """The shards of one timekeeper: its fair share of them all."""
+
+    def __init__(self) -> None:
+        self.keeper = ids.new_request_id()
+        self.held: set[int] = set()
+        self._renewed_s = float("-inf")
+
+    @property
+    def renewal_in_s(self) -> float:
+        """When to renew next, from now."""
+        return max(0.0, self._renewed_s + RENEW_EVERY_S - time.monotonic())
+
+    @property
+    def are_sure(self) -> bool:
+        """Whether nobody else can have taken the shards yet: a process that was suspended must renew first."""
+        return time.monotonic() - self._renewed_s < LEASE_S
+
+    async def renew(self) -> None:
+        """Keep what is held, give back what is above the fair share, take what is free below it."""
+        began_s = time.monotonic()
+        alive = await arun(ask(store.seen(self.keeper, int(LEASE_S * 1000))))
+        share = -(-len(keys.all_shards()) // max(1, len(alive)))
+        held = {shard for shard in self.held if await self._take(shard)}
+        for shard in sorted(held)[share:]:
+            await arun(ask(store.release(shard, self.keeper)))
+            held.discard(shard)
+        free = [shard for shard in keys.all_shards() if shard not in held]
+        random.shuffle(free)  # so that two that start together do not want the same ones
+        for shard in free:
+            if len(held) >= share:
+                break
+            if await self._take(shard):
+                held.add(shard)
+        if held != self.held:
+            log.info("shards served", keeper=self.keeper, shards=sorted(held))
+        self.held, self._renewed_s = held, began_s
+        metrics.LEASES_HELD.set(len(held))
+
+    async def close(self) -> None:
+        """Give everything back, so that another one need not wait."""
+        for shard in self.held:
+            await arun(ask(store.release(shard, self.keeper)))
+        self.held = set()
+        metrics.LEASES_HELD.set(0)
+        await arun(ask(store.seen(self.keeper, 0, leaves=True)))
+
+    async def _take(self, shard: int) -> bool:
+        return await arun(ask(store.lease(shard, self.keeper, int(LEASE_S * 1000))))

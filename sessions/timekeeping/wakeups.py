@@ -1,0 +1,65 @@
+"""Hearing of a deadline that is earlier than the one slept for: the commit script says so on the shard's channel.
+
+A message may be lost; then the timekeeper looks again after its longest sleep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from synckairos import keys, logs
+from synckairos.conf import conf
+from synckairos.redis import make_subscriber
+
+log = logs.get(__name__)
+
+_AFTER_FAULT_S = 0.5
+
+
+class Wakeups:
+    """A subscription to all shards' wake channels."""
+
+    def __init__(self) -> None:
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._task = asyncio.create_task(self._listen())
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """End the sleep, as a message would."""
+        self._woken.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep until the time is over or something wakes us."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        self._woken.clear()
+
+    async def _listen(self) -> None:
+        while True:
+            client = make_subscriber(conf().redis_url)
+            subscription: Any = client.pubsub(ignore_subscribe_messages=True)
+            try:
+                await subscription.subscribe(*(keys.wake_channel(shard) for shard in keys.all_shards()))
+                self.wake()  # something may have been said while nobody listened
+                async for _ in subscription.listen():
+                    self.wake()
+            except (RedisError, OSError) as away:
+                log.warning("not listening for wake-ups", error=type(away).__name__)
+            finally:
+                with suppress(RedisError, OSError):
+                    await subscription.aclose()
+                    await client.aclose()
+            await asyncio.sleep(_AFTER_FAULT_S)

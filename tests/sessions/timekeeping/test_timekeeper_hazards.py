@@ -1,0 +1,151 @@
+"""Clock hazards, each with its stated result (docs/clock.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from uuid import UUID
+
+import pytest
+
+from sessions.services import deadlines
+from sessions.services.deadlines import Fate, apply_due
+from sessions.store import codec, store
+from sessions.store.calls import ask, run
+from sessions.timekeeping.keeper import Timekeeper
+from synckairos import keys
+from synckairos import redis as stores
+from synckairos.engine.commands import AdjustTime, Delete, Pause, Switch
+from tests import servers
+from tests.clocked import Clock
+
+MINUTES_MS = 5 * 60_000
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def stored(session_id: UUID):
+    data = stores.client().get(keys.state(session_id))
+    return None if data is None else codec.decode_state(data)
+
+
+def tick() -> None:
+    async def main():
+        try:
+            await Timekeeper().tick(0)
+        finally:
+            await stores.close_async_client()
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def keeper():
+    child = servers.managed("timekeeper")
+    servers.wait_until(lambda: run(ask(store.shard_status(0))).holder, 20, "it serves")
+    yield child
+    child.stop(signal.SIGKILL)
+
+
+def ends(clock: Clock, bank_ms: int) -> UUID:
+    return clock.start(bank_ms=bank_ms, action_on_timeout={"type": "end_session"})
+
+
+def test_when_the_stores_clock_steps_forward_what_was_skipped_is_due_at_once_and_as_of_its_instant():
+    before = Clock(now_ms() - MINUTES_MS)
+    session_id = ends(before, 60_000)
+    tick()
+    assert stored(session_id).completed_ms == before.now_ms + 60_000
+
+
+def test_when_the_stores_clock_steps_back_nothing_fires_early_and_no_time_is_taken_back():
+    ahead = Clock(now_ms() + MINUTES_MS)
+    session_id = ends(ahead, 60_000)
+    before = stored(session_id)
+    tick()
+    assert stored(session_id) == before
+    after = Clock(now_ms()).do(session_id, Switch()).state
+    assert after.updated_ms == before.updated_ms
+    assert [seat.time_used_ms for seat in after.participants] == [0, 0]
+
+
+def test_a_session_paused_deleted_or_given_time_while_its_deadline_is_applied_is_left_as_it_is(monkeypatch):
+    past = Clock(now_ms() - 60_000)
+    ids = [ends(past, 20_000) for _ in range(3)]
+    early = Clock(past.now_ms + 10_000)
+    first_pipeline = deadlines.apipeline
+    seats = stored(ids[2]).participants
+    meanwhile = [
+        (ids[0], Pause()),
+        (ids[1], Delete()),
+        (ids[2], AdjustTime(seats[0].participant_id, total_time_ms=600_000)),
+    ]
+
+    async def with_interference(calls):
+        loaded = await first_pipeline(calls)
+        while meanwhile:
+            session_id, command = meanwhile.pop()
+            await asyncio.to_thread(early.do, session_id, command)
+        return loaded
+
+    async def main():
+        try:
+            return await apply_due(ids)
+        finally:
+            await stores.close_async_client()
+
+    monkeypatch.setattr(deadlines, "apipeline", with_interference)
+    fates = {applied.session_id: applied.fate for applied in asyncio.run(main())}
+    assert fates == {ids[0]: Fate.NOTHING_DUE, ids[1]: Fate.GONE, ids[2]: Fate.NOTHING_DUE}
+    assert stored(ids[0]).status == "paused"
+    assert stored(ids[1]) is None
+    assert stored(ids[2]).participants[0].total_time_ms == 600_000
+
+
+def test_a_deadline_that_becomes_the_earliest_wakes_the_sleeper(keeper, capsys):
+    clock = Clock(now_ms())
+    session_id = ends(clock, 3_600_000)
+    seat = stored(session_id).participants[0].participant_id
+    late = []
+    for left_ms in (60, 110, 170):
+        other = ends(clock, 3_600_000)
+        seat = stored(other).participants[0].participant_id
+        clock.now_ms = now_ms()
+        clock.do(other, AdjustTime(seat, total_time_ms=left_ms))
+        servers.wait_until(lambda other=other: stored(other).status == "expired", 5, "it has expired")
+        late.append(now_ms() - (clock.now_ms + left_ms))
+    with capsys.disabled():
+        print(f"\nwoken: seen expired {late} ms after a deadline that was set 60, 110, 170 ms before")
+    assert max(late) < 100
+
+
+def test_a_suspended_timekeeper_catches_up_when_it_goes_on(keeper):
+    clock = Clock(now_ms())
+    ids = [ends(clock, 1_000 + 100 * number) for number in range(20)]
+    keeper.process.send_signal(signal.SIGSTOP)
+    servers.wait_until(lambda: now_ms() > clock.now_ms + 3_200, 10, "all deadlines have passed")
+    assert all(stored(session_id).status == "running" for session_id in ids)
+    keeper.process.send_signal(signal.SIGCONT)
+    servers.wait_until(lambda: all(stored(i).status == "expired" for i in ids), 5, "all are applied")
+    assert [stored(i).completed_ms for i in ids] == [clock.now_ms + 1_000 + 100 * n for n in range(20)]
+
+
+def test_after_a_restart_of_the_store_deadlines_fire_again(tmp_path, configure):
+    own = servers.StoreServer(tmp_path, port=servers.free_port()).start()
+    configure(redis_url=own.url)
+    child = servers.managed("timekeeper", REDIS_URL=own.url)
+    try:
+        servers.wait_until(lambda: run(ask(store.shard_status(0))).holder, 20, "it serves")
+        clock = Clock(now_ms())
+        session_id = ends(clock, 1_500)
+        own.stop(signal.SIGKILL)
+        servers.wait_until(lambda: now_ms() > clock.now_ms + 1_600, 5, "the deadline has passed")
+        own.start()
+        servers.wait_until(lambda: stored(session_id).status == "expired", 3, "it has expired")
+        assert stored(session_id).completed_ms == clock.now_ms + 1_500
+    finally:
+        child.stop(signal.SIGKILL)
+        own.stop()
