@@ -7,9 +7,10 @@ PYTHON ?= python3
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 BASE := $(VENV)/.base-installed
 DEV := $(VENV)/.dev-installed
-CODE := config sessions timesync audit synckairos tests deploy manage.py
+BENCH := $(VENV)/.bench-installed
+CODE := config sessions timesync audit synckairos tests deploy benchmarks manage.py
 
-.PHONY: help up test slow check format demo requirements clean
+.PHONY: help up test slow bench check format demo requirements clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -26,6 +27,10 @@ $(DEV): requirements/dev.txt $(BASE)
 	$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(BENCH): requirements/bench.txt $(BASE)
+	$(PIP) install --no-deps --require-hashes -r requirements/bench.txt
+	@touch $@
+
 up: $(BASE) ## start everything on this machine and print where it is
 	@exec $(PY) deploy/up.py
 
@@ -37,6 +42,9 @@ test: $(DEV) ## all tests (a few minutes at most); ARGS='-k name' narrows them
 
 slow: $(DEV) ## the long chaos and load runs
 	$(PY) -m pytest -m slow --timeout 600 $(ARGS)
+
+bench: $(BENCH) ## measure, on this machine; ARGS=--short to see that it works
+	$(PY) benchmarks/expiry.py $(ARGS)
 
 check: $(DEV) ## format, lint, types, imports, migrations, deployment settings
 	$(VENV)/bin/ruff format --check $(CODE)
@@ -51,7 +59,7 @@ format: $(DEV) ## rewrite the code in the house's format
 	$(VENV)/bin/ruff format $(CODE)
 
 requirements: $(DEV) ## compile the pinned lists from the ranges
-	cd requirements && for list in base dev; do \
+	cd requirements && for list in base dev bench; do \
 	  ../$(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	    --no-emit-index-url --no-emit-find-links -o $$list.txt $$list.in; done
 

@@ -71,7 +71,7 @@ class Game:
         while (left_s := ends_s - time.monotonic()) > 0:
             screen.changed.clear()
             if screen.state["status"] == "running" and screen.state["active_participant_id"] == me:
-                thinking_s = random.uniform(*_THINKING_S)  # noqa: S311  # nobody gains by guessing it
+                thinking_s = random.uniform(*_THINKING_S)  # nobody gains by guessing it
                 await asyncio.sleep(min(thinking_s, left_s))
                 if thinking_s < left_s:
                     await self._move(screen, me)

@@ -1,0 +1,98 @@
+"""A stack for one measurement: on a free port, in a temporary directory, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import django
+
+ROOT = Path(__file__).resolve().parent.parent
+_READY = "SyncKairos is ready: "
+_CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack."""
+
+    url: str
+    data_dir: Path
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to be part of it."""
+        return {
+            "SYNCKAIROS_ENV": "development",
+            "SYNCKAIROS_DATA_DIR": str(self.data_dir),
+            "SYNCKAIROS_LOG_LEVEL": "WARNING",
+        }
+
+    def attach(self) -> None:
+        """Make this process part of it, so that the rooms can be imported and used."""
+        os.environ.pop("REDIS_URL", None)
+        os.environ.pop("DATABASE_URL", None)
+        os.environ.update(self.environment(), DJANGO_SETTINGS_MODULE="config.settings")
+        sys.path.insert(0, str(ROOT))
+        django.setup()
+
+    def pid_of(self, word: str) -> int:
+        """The process of this stack whose command line has this word."""
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and _belongs(entry, self.data_dir) and word in _words(entry):
+                return int(entry.name)
+        raise LookupError(word)
+
+    def cpu_seconds_of(self, word: str) -> float:
+        """Processor time that a process has used so far."""
+        fields = Path(f"/proc/{self.pid_of(word)}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS_PER_S
+
+
+def _words(entry: Path) -> list[str]:
+    try:
+        return (entry / "cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+def _belongs(entry: Path, data_dir: Path) -> bool:
+    try:
+        return f"SYNCKAIROS_DATA_DIR={data_dir}" in (entry / "environ").read_text().split("\0")
+    except OSError:
+        return False
+
+
+@contextmanager
+def running_stack() -> Iterator[Stack]:
+    """A stack with one web process, quiet, without limits."""
+    data_dir = Path(tempfile.mkdtemp(prefix="synckairos-bench-"))
+    env = {
+        **{name: value for name, value in os.environ.items() if name not in {"REDIS_URL", "DATABASE_URL"}},
+        **Stack("", data_dir).environment(),
+        "PORT": "0",
+        "WEB_WORKERS": "1",
+        "RATE_LIMIT_GENERAL": "off",
+        "RATE_LIMIT_SWITCH": "off",
+    }
+    with (data_dir / "stack.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "deploy/up.py"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        assert process.stdout is not None
+        ready = next((line for line in process.stdout if line.startswith(_READY)), None)
+        if ready is None:
+            raise RuntimeError((data_dir / "stack.log").read_text())
+        yield Stack(ready.removeprefix(_READY).strip(), data_dir)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(15)
+        shutil.rmtree(data_dir, ignore_errors=True)
