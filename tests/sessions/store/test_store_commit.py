@@ -300,3 +300,24 @@ def test_resuming_and_pausing_keep_the_deadline_true(clock):
     clock.now_ms += 3_600_000
     clock.do(session_id, Resume())
     assert everything(session_id)["deadline"] == clock.now_ms + 50_000
+
+
+def test_a_day_long_session_with_pauses_over_an_hour_is_still_there_and_still_exact(clock):
+    clock.now_ms = began_ms = int(time.time() * 1000)
+    hour_ms = 3_600_000
+    session_id = clock.start(bank_ms=24 * hour_ms, action_on_timeout={"type": "end_session"})
+    kept_until_ms = []
+    for _ in range(4):
+        clock.now_ms += 5 * hour_ms + 1
+        clock.do(session_id, Pause())
+        clock.now_ms += hour_ms + 7
+        kept_until_ms.append((clock.now_ms, stores.client().pexpiretime(keys.state(session_id))))
+        clock.do(session_id, Resume())
+    deadline_ms = began_ms + 28 * hour_ms + 4 * 7
+    assert everything(session_id)["deadline"] == deadline_ms
+    assert stores.client().pexpiretime(keys.state(session_id)) > deadline_ms + hour_ms
+    assert all(until_ms > at_ms for at_ms, until_ms in kept_until_ms)
+    clock.now_ms = deadline_ms + 3
+    state = clock.run(service.get(session_id)).state
+    assert (state.status, state.completed_ms) == ("expired", deadline_ms)
+    assert state.running_ms == state.participants[0].time_used_ms == 24 * hour_ms

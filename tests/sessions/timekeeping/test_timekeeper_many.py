@@ -104,7 +104,9 @@ def test_the_standby_takes_over_within_two_seconds_and_nothing_is_applied_twice(
     two_keepers[holder].stop(signal.SIGTERM if fate is signal.SIGSTOP else signal.SIGKILL)
     late = expiries()
     assert all(len(times) == 1 for times in late.values())
-    assert {stored(session_id).version for session_id in ids} == {3}
+    states = [stored(session_id) for session_id in ids]
+    assert {state.version for state in states} == {3}
+    assert all(sum(seat.time_used_ms for seat in state.participants) == state.running_ms for state in states)
     worst = max(times[0] for times in late.values())
     with capsys.disabled():
         print(f"\ntakeover ({fate.name}): the latest of {len(ids)} deadlines was {worst} ms late")
