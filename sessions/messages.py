@@ -218,6 +218,7 @@ class HubMessage(Struct, frozen=True):
     version: int
     state_frame: str
     notices: tuple[str, ...] = ()
+    is_creation: bool = False
     is_deletion: bool = False
 
 
@@ -231,6 +232,7 @@ def pack_for_layer(message: HubMessage) -> bytes:
             "version": message.version,
             "state_frame": message.state_frame,
             "notices": list(message.notices),
+            "is_creation": message.is_creation,
             "is_deletion": message.is_deletion,
         }
     )
@@ -245,5 +247,6 @@ def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
         version=data["version"],
         state_frame=data["state_frame"],
         notices=tuple(data["notices"]),
+        is_creation=data["is_creation"],
         is_deletion=data["is_deletion"],
     )

@@ -16,7 +16,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
@@ -33,9 +33,13 @@ _AWAY_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "TRYAGAIN", "UNK
 """Error codes (the first word of an error reply, by protocol) that mean the same and have no class in redis-py."""
 
 
-def is_away(error: RedisError) -> bool:
+FAULTS = (RedisError, RedisClusterException)
+"""Everything that a client may raise: those of a Cluster have no common base with the others."""
+
+
+def is_away(error: Exception) -> bool:
     """Whether an error means that the store cannot serve just now, not that we asked for something wrong."""
-    return isinstance(error, AWAY) or str(error).partition(" ")[0] in _AWAY_CODES
+    return isinstance(error, (*AWAY, RedisClusterException)) or str(error).partition(" ")[0] in _AWAY_CODES
 
 
 CONNECT_TIMEOUT_S = 1.0

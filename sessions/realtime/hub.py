@@ -21,6 +21,7 @@ from sessions import messages
 from sessions.messages import HubMessage
 from sessions.realtime.outlet import NOWHERE, Outlet, Position
 from sessions.services import sessions as service
+from sessions.services.commits import notices_of
 from sessions.store import store
 from sessions.store.calls import arun, ask
 from synckairos import keys, logs, metrics
@@ -124,11 +125,13 @@ class Hub:
         if room is None:
             return
         for outlet in room.outlets:
-            if not message.is_deletion:
-                outlet.offer_state(message.epoch, message.version, message.state_frame, message.notices)
-            elif outlet.position.epoch in {None, message.epoch}:
-                # A late word of an older session under this id is none of this socket's business.
+            is_ours = outlet.position.epoch in {None, message.epoch}
+            if not is_ours and not message.is_creation:
+                continue  # a late word of an older session under this id
+            if message.is_deletion:
                 outlet.finish(CloseCode.NORMAL, "Session deleted", message.state_frame)
+            else:
+                outlet.offer_state(message.epoch, message.version, message.state_frame, message.notices)
 
     async def _check_positions(self) -> None:
         while True:
@@ -152,7 +155,11 @@ class Hub:
             for position, outlets in before[session_id].items():
                 # Who has been given something since then will be looked at in the next round.
                 still = [outlet for outlet in outlets if outlet.position == position]
-                await self._compare(session_id, position, stored, still)
+                try:
+                    await self._compare(session_id, position, stored, still)
+                except Exception:
+                    # One session that cannot be read must not leave the others unchecked.
+                    log.exception("position check failed", session_id=str(session_id))
 
     def _positions(self, session_id: UUID) -> dict[Position, list[Outlet]]:
         """The sockets of a session, by what they have been given."""
@@ -188,10 +195,11 @@ class Hub:
         state = recovery.state
         since_version = position.version if recovery.recovered else state.version
         frame = messages.state_update(state, recovery.now, since_version, recovery.missed).decode()
+        notices = [notice for event in recovery.missed for notice in notices_of(state, event, recovery.now)]
         metrics.SOCKET_RESYNCS.inc()
         for outlet in outlets:
             if outlet.position == position:
-                outlet.offer_state(state.epoch, state.version, frame)
+                outlet.offer_state(state.epoch, state.version, frame, notices)
 
 
 def _finish(outlets: list[Outlet], code: CloseCode, reason: str, last: str | None = None) -> None:

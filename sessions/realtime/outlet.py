@@ -45,6 +45,7 @@ class Outlet:
         self._close = close
         self._queue: deque[str] = deque(maxlen=MAX_WAITING)
         self._state: str | None = None
+        self._sync: str | None = None
         self._last: str | None = None
         self._closing: tuple[int, str] | None = None
         self._wake = asyncio.Event()
@@ -77,8 +78,8 @@ class Outlet:
         """An answer that shows a state. False, and nothing is sent, when the socket has been given a newer one."""
         if self.position.epoch == shown.epoch and self.position.version > shown.version:
             return False
-        self.position, self._state = shown, None
-        self.put(frame)
+        self.position, self._state, self._sync = shown, None, frame
+        self._wake.set()
         return True
 
     def finish(self, code: int, reason: str, last: str | None = None) -> None:
@@ -104,7 +105,9 @@ class Outlet:
     def _next(self) -> str | None:
         if self._queue:
             return self._queue.popleft()
-        frame, self._state = self._state, None
+        frame, self._sync = self._sync, None
+        if frame is None:
+            frame, self._state = self._state, None
         if frame is None:
             frame, self._last = self._last, None
         return frame

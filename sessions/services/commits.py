@@ -76,12 +76,14 @@ def _hub_message(decision: Decision, now: Instant, since_version: int, *, is_del
         epoch=state.epoch,
         version=state.version,
         state_frame=frame.decode(),
-        notices=tuple(notice for event in decision.events for notice in _notices(state, event, now)),
+        notices=tuple(notice for event in decision.events for notice in notices_of(state, event, now)),
+        is_creation=since_version == 0,
         is_deletion=is_deletion,
     )
 
 
-def _notices(state: State, event: Event, now: Instant) -> list[str]:
+def notices_of(state: State, event: Event, now: Instant) -> list[str]:
+    """The frames besides the state's that an event asks for."""
     match event:
         case ParticipantWarned():
             return [messages.time_warning(state.session_id, state.epoch, event, now).decode()]

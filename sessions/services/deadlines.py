@@ -11,16 +11,19 @@ from enum import Enum
 from uuid import UUID
 
 from msgspec import Struct
-from redis.exceptions import RedisError
 
 from sessions.services.commits import write_of
 from sessions.services.sessions import TIMEKEEPER, count
 from sessions.store import store
 from sessions.store.calls import apipeline
+from sessions.store.codec import Unreadable
 from sessions.store.store import Done, Gone, Loaded, Write
 from synckairos.engine import Decision, State, observe
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
+
+PORTION = 32
+"""Most transitions of one session that are applied at a time: others are waiting."""
 
 
 class Fate(Enum):
@@ -66,10 +69,10 @@ async def apply_due(session_ids: Sequence[UUID]) -> list[Applied]:
 def _decide(session_id: UUID, loaded: Loaded | Exception) -> _Due | Applied:
     if isinstance(loaded, ServiceUnavailable):
         raise loaded
-    if isinstance(loaded, RedisError):
-        return Applied(session_id, Fate.LATER, loaded)
-    if isinstance(loaded, Exception):
+    if isinstance(loaded, Unreadable):
         return Applied(session_id, Fate.BROKEN, loaded)
+    if isinstance(loaded, Exception):
+        return Applied(session_id, Fate.LATER, loaded)
     if loaded.state is None:
         return Applied(session_id, Fate.GONE)
     try:
@@ -79,7 +82,7 @@ def _decide(session_id: UUID, loaded: Loaded | Exception) -> _Due | Applied:
 
 
 def _due(session_id: UUID, state: State, now: Instant) -> _Due | Applied:
-    decision = observe(state, now)
+    decision = observe(state, now, limit=PORTION)
     if not decision.events:
         return Applied(session_id, Fate.NOTHING_DUE)
     return _Due(session_id, decision, write_of(decision, now, TIMEKEEPER), now)

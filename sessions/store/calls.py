@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from redis.asyncio import RedisCluster
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from synckairos import metrics
 from synckairos import redis as stores
@@ -67,7 +67,7 @@ def run(steps: Steps[T]) -> T:
         try:
             with _observed(call):
                 reply = call.parse(_send(client, call))
-        except RedisError as error:
+        except stores.FAULTS as error:
             if stores.is_away(error):
                 raise ServiceUnavailable from error
             raise
@@ -86,7 +86,7 @@ async def arun(steps: Steps[T]) -> T:
         try:
             with _observed(call):
                 reply = call.parse(await _asend(client, call))
-        except RedisError as error:
+        except stores.FAULTS as error:
             if stores.is_away(error):
                 raise ServiceUnavailable from error
             raise
@@ -97,7 +97,7 @@ async def apipeline(calls: Sequence[Call[T]]) -> list[T | Exception]:
     client = stores.async_client()
     try:
         replies = await _asend_all(client, calls)
-    except RedisError as error:
+    except stores.FAULTS as error:
         if stores.is_away(error):
             raise ServiceUnavailable from error
         raise
@@ -105,7 +105,7 @@ async def apipeline(calls: Sequence[Call[T]]) -> list[T | Exception]:
 
 
 def _parsed(call: Call[Any], reply: Any) -> Any:
-    if isinstance(reply, RedisError):
+    if isinstance(reply, Exception):
         return ServiceUnavailable() if stores.is_away(reply) else reply
     try:
         return call.parse(reply)

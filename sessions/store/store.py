@@ -163,7 +163,7 @@ def lease(shard: int, keeper: str, length_ms: Duration) -> Call[bool]:
 
 def release(shard: int, keeper: str) -> Call[bool]:
     """Give a shard back; False when it was not held."""
-    return Call(_RELEASE, [keys.lease(shard)], [keeper], bool)
+    return Call(_RELEASE, [keys.lease(shard)], [keeper, keys.wake_channel(shard)], bool)
 
 
 def seen(keeper: str, believed_ms: Duration, *, leaves: bool = False) -> Call[dict[str, Duration]]:
@@ -182,6 +182,12 @@ def forget(session_id: UUID, *, set_aside: bool) -> Call[bool]:
     shard = keys.shard_of(session_id)
     names = [keys.state(session_id), keys.deadlines(shard), keys.set_aside(shard)]
     return Call(_FORGET, names, [str(session_id), "1" if set_aside else "0"], bool)
+
+
+def forget_junk(shard: int, member: str) -> Call[bool]:
+    """Take away a deadline that belongs to no session."""
+    names = [keys.deadlines(shard) + ":none", keys.deadlines(shard), keys.set_aside(shard)]
+    return Call(_FORGET, names, [member, "0"], bool)
 
 
 def commit(write: Write) -> Call[CommitReply]:

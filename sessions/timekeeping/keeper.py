@@ -18,14 +18,17 @@ from sessions.store.store import Due
 from sessions.timekeeping.leases import Leases
 from sessions.timekeeping.wakeups import Wakeups
 from synckairos import logs, metrics
+from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
+from synckairos.ids import parse_uuid
 
 log = logs.get(__name__)
 
 LONGEST_SLEEP_S = 0.25
 """How late a deadline may be noticed whose wake-up was lost."""
 SHORTEST_SLEEP_S = 0.001
-BATCH = 128
+IDLE_PAUSE_S = 0.01
+BATCH = 32
 """Most sessions of a shard that are taken up together."""
 AFTER_FAULT_S = 0.25
 
@@ -58,15 +61,21 @@ class Timekeeper:
 
     async def _round(self) -> float:
         """Every shard of ours once; gives how long all may be left alone, in seconds."""
+        pauses: list[float] = []
         try:
-            if not self.leases.renewal_in_s:
+            if self._wakeups.told_of_a_lease() or not self.leases.renewal_in_s:
                 await self.leases.renew()
-            pauses = [await self.tick(shard) for shard in self.leases.held if self.leases.are_sure]
+            for shard in list(self.leases.held):
+                if not self.leases.renewal_in_s:  # a long round must not cost the leases
+                    await self.leases.renew()
+                if shard in self.leases.held:
+                    pauses.append(await self.tick(shard))
         except ServiceUnavailable:
             log.warning("the state store is away")
             return AFTER_FAULT_S
-        except RedisError:
-            log.exception("the state store refuses")
+        except Exception:
+            # Whatever it was, the next round may succeed; without this loop nothing expires by itself.
+            log.exception("round failed")
             return AFTER_FAULT_S
         return min([*pauses, self.leases.renewal_in_s or SHORTEST_SLEEP_S])
 
@@ -78,17 +87,26 @@ class Timekeeper:
         due = await arun(ask(store.due(shard, BATCH)))
         metrics.DEADLINES_OVERDUE.set(due.backlog)
         if due.overdue:
-            return await self._apply(due)
+            return await self._apply(shard, due)
         if due.earliest_ms is None:
             return LONGEST_SLEEP_S
         return min(max((due.earliest_ms - due.now) / 1000, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
 
-    async def _apply(self, due: Due) -> float:
-        deadlines = {UUID(member): at_ms for member, at_ms in due.overdue}
-        pause_s = 0.0
+    async def _apply(self, shard: int, due: Due) -> float:
+        deadlines: dict[UUID, Instant] = {}
+        for member, at_ms in due.overdue:
+            session_id = parse_uuid(member)
+            if session_id is None:
+                log.error("deadline of no session", member=member)
+                await arun(ask(store.forget_junk(shard, member)))
+            else:
+                deadlines[session_id] = at_ms
+        # When nothing was due after all, the set lags behind the states for a moment: no reason to spin.
+        pause_s = IDLE_PAUSE_S
         for applied in await apply_due(list(deadlines)):
             match applied.fate:
                 case Fate.APPLIED:
+                    pause_s = min(pause_s, 0.0)
                     late_ms = max(0, applied.at_ms - deadlines[applied.session_id])
                     metrics.DEADLINE_LATENESS_SECONDS.observe(late_ms / 1000)
                 case Fate.GONE:

@@ -14,7 +14,7 @@ from synckairos import ids, keys, logs, metrics
 
 log = logs.get(__name__)
 
-LEASE_S = 1.5
+LEASE_S = 1.25
 """A holder that is gone for so long has lost its shards."""
 RENEW_EVERY_S = 0.5
 
@@ -31,11 +31,6 @@ class Leases:
     def renewal_in_s(self) -> float:
         """When to renew next, from now."""
         return max(0.0, self._renewed_s + RENEW_EVERY_S - time.monotonic())
-
-    @property
-    def are_sure(self) -> bool:
-        """Whether nobody else can have taken the shards yet: a process that was suspended must renew first."""
-        return time.monotonic() - self._renewed_s < LEASE_S
 
     async def renew(self) -> None:
         """Keep what is held, give back what is above the fair share, take what is free below it."""
@@ -60,11 +55,11 @@ class Leases:
 
     async def close(self) -> None:
         """Give everything back, so that another one need not wait."""
+        await arun(ask(store.seen(self.keeper, 0, leaves=True)))  # first: the others' share grows by it
         for shard in self.held:
             await arun(ask(store.release(shard, self.keeper)))
         self.held = set()
         metrics.LEASES_HELD.set(0)
-        await arun(ask(store.seen(self.keeper, 0, leaves=True)))
 
     async def _take(self, shard: int) -> bool:
         return await arun(ask(store.lease(shard, self.keeper, int(LEASE_S * 1000))))

@@ -17,6 +17,8 @@ from synckairos.redis import make_subscriber
 
 log = logs.get(__name__)
 
+RELEASED = b"released"
+"""What release.lua says; every other message is a deadline."""
 _AFTER_FAULT_S = 0.5
 
 
@@ -25,6 +27,7 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
+        self._is_free = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -41,6 +44,11 @@ class Wakeups:
         """End the sleep, as a message would."""
         self._woken.set()
 
+    def told_of_a_lease(self) -> bool:
+        """Whether a shard was given back since the last time this was asked."""
+        told, self._is_free = self._is_free, False
+        return told
+
     async def sleep(self, seconds: float) -> None:
         """Sleep until the time is over or something wakes us."""
         with suppress(TimeoutError):
@@ -54,7 +62,8 @@ class Wakeups:
             try:
                 await subscription.subscribe(*(keys.wake_channel(shard) for shard in keys.all_shards()))
                 self.wake()  # something may have been said while nobody listened
-                async for _ in subscription.listen():
+                async for message in subscription.listen():
+                    self._is_free = self._is_free or message["data"] == RELEASED
                     self.wake()
             except (RedisError, OSError) as away:
                 log.warning("not listening for wake-ups", error=type(away).__name__)

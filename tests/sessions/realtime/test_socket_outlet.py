@@ -145,3 +145,13 @@ async def test_notices_come_before_the_state_they_led_to_and_not_without_it():
         outlet.offer_state("e", 6, "state 6", ["notice"])
 
     assert (await playing(act)).sent == ["hello", "notice", "state 6"]
+
+
+async def test_an_answer_with_a_state_survives_any_number_of_other_answers():
+    async def act(outlet, socket):
+        outlet.release("hello")
+        outlet.put_sync(Position("e", 7), "sync 7")
+        for number in range(3 * MAX_WAITING):
+            outlet.put(f"pong {number}")
+
+    assert (await playing(act)).sent[-1] == "sync 7"

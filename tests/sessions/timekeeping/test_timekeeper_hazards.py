@@ -8,6 +8,7 @@ import time
 from uuid import UUID
 
 import pytest
+from redis.exceptions import RedisClusterException
 
 from sessions.services import deadlines
 from sessions.services.deadlines import Fate, apply_due
@@ -17,6 +18,7 @@ from sessions.timekeeping.keeper import Timekeeper
 from synckairos import keys
 from synckairos import redis as stores
 from synckairos.engine.commands import AdjustTime, Delete, Pause, Switch
+from synckairos.engine.units import SyncMode
 from tests import servers
 from tests.clocked import Clock
 
@@ -150,3 +152,37 @@ def test_after_a_restart_of_the_store_deadlines_fire_again(tmp_path, configure):
     finally:
         child.stop(signal.SIGKILL)
         own.stop()
+
+
+def test_what_is_no_session_in_the_deadlines_is_taken_away_and_the_rest_goes_on():
+    past = Clock(now_ms() - 60_000)
+    session_id = ends(past, 20_000)
+    stores.client().zadd(keys.deadlines(0), {"junk": 1})
+    tick()
+    assert stored(session_id).status == "expired"
+    assert stores.client().zrange(keys.deadlines(0), 0, -1) == []
+
+
+def test_a_store_that_refuses_one_session_puts_it_off_and_sets_nothing_aside(monkeypatch):
+    past = Clock(now_ms() - 60_000)
+    session_id = ends(past, 20_000)
+
+    async def refused(calls):
+        return [RedisClusterException("slot not covered") for _ in calls]
+
+    monkeypatch.setattr(deadlines, "apipeline", refused)
+    tick()
+    assert stores.client().zrange(keys.deadlines(0), 0, -1) == [str(session_id).encode()]
+    assert stores.client().zcard(keys.set_aside(0)) == 0
+
+
+def test_sessions_with_long_arrears_do_not_hold_up_the_others():
+    long_ago = Clock(now_ms() - 600_000)
+    slow = [
+        long_ago.start(sync_mode=SyncMode.PER_CYCLE, time_per_cycle_ms=1_000, action_on_timeout={"type": "skip_cycle"})
+        for _ in range(20)
+    ]
+    prompt = ends(Clock(now_ms() - 60_000), 20_000)
+    tick()
+    assert stored(prompt).status == "expired"
+    assert all(stored(session_id).cycle.number == deadlines.PORTION for session_id in slow)
