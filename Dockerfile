@@ -14,7 +14,5 @@ RUN python -m compileall -q .
 
 USER synckairos
 EXPOSE 8000
-# Exec form: signals must reach the server, which tells its sockets to come back.
-CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
-     "--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--ws-max-size", "16384", \
-     "--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "25", "--no-access-log"]
+# Exec form: signals must reach the server, which sends its sockets away before it ends.
+CMD ["python", "manage.py", "web", "--host", "0.0.0.0", "--port", "8000"]

@@ -10,13 +10,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()  # before anything that needs the apps
 
 from config.routing import websocket_urlpatterns  # noqa: E402
+from sessions.realtime.fallbacks import Fallbacks  # noqa: E402
 from sessions.realtime.lifespan import lifespan  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from synckairos.http.gate import Application, Gate  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": Gate(cast("Application", django_application)),
+        "http": Gate(Fallbacks(cast("Application", django_application))),
         "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
         "lifespan": lifespan,
     }

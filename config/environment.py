@@ -18,8 +18,9 @@ from typing import cast
 import dj_database_url
 from environs import Env, EnvValidationError
 from marshmallow.exceptions import ValidationError as Unacceptable
+from marshmallow.validate import Range
 
-from synckairos.conf import Rate
+from synckairos.conf import HEARTBEAT_MAX_S, Rate
 from synckairos.redis import Address
 
 _PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -39,6 +40,15 @@ def _rate(text: str) -> Rate | None:
     if match is None:
         raise Unacceptable("Expected a rate such as 600/m or 10/s, or off.")
     return Rate(int(match[1]), _PERIODS_MS[match[2]])
+
+
+@_env.parser_for("limit")
+def _limit(text: str) -> int | None:
+    if text.strip().lower() == "off":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
+        raise Unacceptable("Expected a number greater than 0, or off.")
+    return int(text)
 
 
 @_env.parser_for("store_url")
@@ -76,7 +86,7 @@ def _long_enough(value: str) -> None:
         raise Unacceptable(f"Must have at least {_SHORTEST_SECRET} characters.")
 
 
-def _positive(value: int) -> None:
+def _positive(value: float) -> None:
     if value <= 0:
         raise Unacceptable("Must be greater than 0.")
 
@@ -139,9 +149,19 @@ SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=_positive)
 IDLE_TTL_S: int = _env.int("SYNCKAIROS_IDLE_TTL_S", 86_400, validate=_positive)
 FINISHED_TTL_S: int = _env.int("SYNCKAIROS_FINISHED_TTL_S", 3_600, validate=_positive)
 RECENT_TRANSITIONS: int = _env.int("SYNCKAIROS_RECENT_TRANSITIONS", 12, validate=_positive)
+RECOVERY_EVENTS: int = _env.int("SYNCKAIROS_RECOVERY_EVENTS", 200, validate=_positive)
+RECOVERY_AGE_S: int = _env.int("SYNCKAIROS_RECOVERY_AGE_S", 600, validate=_positive)
+HEARTBEAT_S: float = _env.float("SYNCKAIROS_HEARTBEAT_S", 20.0, validate=[_positive, Range(max=HEARTBEAT_MAX_S)])
+SEND_TIMEOUT_S: float = _env.float("SYNCKAIROS_SEND_TIMEOUT_S", 10.0, validate=_positive)
+AUTH_GRACE_S: float = _env.float("SYNCKAIROS_AUTH_GRACE_S", 30.0, validate=Range(min=0))
+DRAIN_S: float = _env.float("SYNCKAIROS_DRAIN_S", 10.0, validate=Range(min=0))
+MAX_FRAME_BYTES: int = _env.int("SYNCKAIROS_MAX_FRAME_BYTES", 16_384, validate=Range(min=1024))
+SOCKETS_PER_PRINCIPAL: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_PRINCIPAL", "1000")
+SOCKETS_PER_SESSION: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_SESSION", "20000")
 METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=_positive)
 RATE_GENERAL: Rate | None = _env.rate("RATE_LIMIT_GENERAL", "600/m")
 RATE_SWITCH: Rate | None = _env.rate("RATE_LIMIT_SWITCH", "10/s")
+RATE_FRAMES: Rate | None = _env.rate("RATE_LIMIT_FRAMES", "50/s")
 
 try:
     _env.seal()

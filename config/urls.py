@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from sessions.realtime import asyncapi
 from sessions.rest import operations
 from sessions.rest.schema import DocumentRenderer
 from timesync.views import TimeView
@@ -21,5 +22,6 @@ urlpatterns = [
     path("v1/", include("sessions.rest.urls")),
     path("api-docs.json", SpectacularJSONAPIView.as_view(renderer_classes=[DocumentRenderer]), name="schema"),
     path("api-docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("asyncapi.json", asyncapi.served),
     path("admin/", admin.site.urls),
 ]

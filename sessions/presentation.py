@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from synckairos.engine import read, seat_left_ms
 from synckairos.engine.events import Event, details
 from synckairos.engine.state import State
-from synckairos.engine.units import Instant, Json
+from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode
 from synckairos.instants import as_iso
+
+# Units as the engine has them, and what /api-docs.json and /asyncapi.json say of them.
+Milliseconds: TypeAlias = Annotated[Duration, Meta(ge=0)]
+InstantMs: TypeAlias = Annotated[Instant, Meta(ge=0, description="Milliseconds since the Unix epoch.")]
+InstantText: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Version: TypeAlias = Annotated[int, Meta(ge=1, description="Rises by 1 with every transition.")]
+StatusText: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [status.value for status in Status]})]
+ModeText: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [mode.value for mode in SyncMode]})]
 
 
 class ParticipantView(Struct, kw_only=True):
     """One participant; `total_time_ms` is what is left at `cycle_started_at` (or at rest)."""
 
     participant_id: UUID
-    participant_index: int
-    total_time_ms: int
-    time_used_ms: int
-    time_remaining_ms: int | None
-    cycle_count: int
+    participant_index: Count
+    total_time_ms: Milliseconds
+    time_used_ms: Milliseconds
+    time_remaining_ms: Milliseconds | None
+    cycle_count: Count
     is_active: bool
     has_expired: bool
     group_id: UUID | UnsetType = UNSET
@@ -34,7 +43,7 @@ class GroupView(Struct, kw_only=True):
     """One group's bank, as at `cycle_started_at` (or at rest)."""
 
     group_id: UUID
-    total_time_ms: int
+    total_time_ms: Milliseconds
     has_expired: bool
 
 
@@ -43,34 +52,34 @@ class StateView(Struct, kw_only=True):
 
     session_id: UUID
     epoch: str
-    sync_mode: str
-    status: str
-    version: int
+    sync_mode: ModeText
+    status: StatusText
+    version: Version
     participants: list[ParticipantView]
     groups: list[GroupView]
     active_participant_id: UUID | None
     active_group_id: UUID | None
-    total_time_ms: int
-    time_per_cycle_ms: int | None
-    increment_ms: int
-    max_time_ms: int | UnsetType = UNSET
-    cycle_number: int
-    cycle_started_at: str | None
-    session_started_at: str | None
-    session_completed_at: str | None
-    start_at: str | None
-    deadline_at: str | None
-    time_remaining_ms: int | None
-    overtime_ms: int
-    elapsed_ms: int
+    total_time_ms: Milliseconds
+    time_per_cycle_ms: Milliseconds | None
+    increment_ms: Milliseconds
+    max_time_ms: Milliseconds | UnsetType = UNSET
+    cycle_number: Count
+    cycle_started_at: InstantText | None
+    session_started_at: InstantText | None
+    session_completed_at: InstantText | None
+    start_at: InstantText | None
+    deadline_at: InstantText | None
+    time_remaining_ms: Milliseconds | None
+    overtime_ms: Milliseconds
+    elapsed_ms: Milliseconds
     has_expired: bool
     auto_advance: bool
     action_on_timeout: Json | None
-    warning_thresholds_ms: tuple[int, ...]
+    warning_thresholds_ms: tuple[Milliseconds, ...]
     metadata: Json | None
-    created_at: str
-    updated_at: str
-    server_time_ms: int
+    created_at: InstantText
+    updated_at: InstantText
+    server_time_ms: InstantMs
 
 
 class SwitchView(Struct, kw_only=True):
@@ -78,11 +87,11 @@ class SwitchView(Struct, kw_only=True):
 
     session_id: UUID
     active_participant_id: UUID | None
-    cycle_started_at: str | None
+    cycle_started_at: InstantText | None
     participants: list[ParticipantView]
-    status: str
-    version: int
-    server_time_ms: int
+    status: StatusText
+    version: Version
+    server_time_ms: InstantMs
     expired_participant_id: UUID | UnsetType = UNSET
     action_applied: Json | UnsetType = UNSET
 
@@ -91,11 +100,29 @@ class SummaryView(Struct, kw_only=True):
     """The least that a list of sessions needs."""
 
     session_id: UUID
-    status: str
+    status: StatusText
     active_participant_id: UUID | None
-    version: int
-    time_remaining_ms: int | None
-    server_time_ms: int
+    version: Version
+    time_remaining_ms: Milliseconds | None
+    server_time_ms: InstantMs
+
+
+class ConnectedView(Struct, kw_only=True):
+    """A participant that is connected."""
+
+    participant_id: UUID
+    sockets: int
+    """WebSockets and event streams."""
+
+
+class PresenceView(Struct, kw_only=True):
+    """Who is connected to a session."""
+
+    session_id: UUID
+    connected: tuple[UUID, ...]
+    participants: list[ConnectedView]
+    viewers: int
+    """WebSockets and event streams of people who are no participant."""
 
 
 _json = msgspec.json.Encoder()

@@ -18,8 +18,10 @@ class CloseCode(IntEnum):
     """Come back with a fresh token."""
     NO_PONG = 4408
     """No answer to a ping; come back."""
+    TOO_SLOW = 4410
+    """Took nothing of what waited for too long; come back."""
     TOO_MANY_MESSAGES = 4429
-    """Slow down; come back."""
+    """Too many frames, or too many sockets open; slow down and come back."""
     STORE_AWAY = 4430
     """The state store cannot be reached; come back."""
     INTERNAL = 4431

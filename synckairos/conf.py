@@ -35,6 +35,30 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Switches per session."""
     max_body_bytes: int
     """Largest request body."""
+    recovery_events: int
+    """Most events that a client which comes back is sent; one that has missed more gets the state alone."""
+    recovery_age_ms: int
+    """Events older than this are not sent to a client which comes back."""
+    max_frame_bytes: int
+    """Largest WebSocket message of a client."""
+    rate_frames: Rate | None
+    """WebSocket frames of each socket, protocol pings and fragments included."""
+    sockets_per_principal: int | None
+    """Open sockets, streams and polls of one person in one process; None for no limit."""
+    sockets_per_session: int | None
+    """The same of one session."""
+    heartbeat_s: float
+    """Between two pings to a socket; a client may ask for more, up to HEARTBEAT_MAX_S."""
+    send_timeout_s: float
+    """How long a socket may take nothing of what waits for it."""
+    auth_grace_s: float
+    """How long a socket whose credentials have expired may still send fresh ones."""
+    drain_s: float
+    """Over how long a web process that ends sends its sockets away."""
+
+
+HEARTBEAT_MAX_S = 300.0
+"""The longest interval between pings that a client may ask for."""
 
 
 def conf() -> Conf:

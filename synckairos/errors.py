@@ -64,6 +64,18 @@ class Unauthenticated(ApiError):
     message = "Valid credentials are required"
 
 
+class CredentialsExpired(ApiError):
+    """On an open socket only: it goes on showing for a grace, in which `AUTH` may bring fresh credentials."""
+
+    code = "CREDENTIALS_EXPIRED"
+    http_status = 401
+    close_code = CloseCode.CREDENTIALS_EXPIRED
+    message = "The credentials have expired: send fresh ones with AUTH"
+
+    def __init__(self, grace_ms: int) -> None:
+        super().__init__(details={"grace_ms": grace_ms})
+
+
 class Forbidden(ApiError):
     code = "FORBIDDEN"
     http_status = 403

@@ -67,6 +67,16 @@ def keepers() -> str:
     return _in(0, "keepers")
 
 
+def webs() -> str:
+    """Sorted set: web processes by when they were last seen, on the store's clock."""
+    return _in(0, "webs")
+
+
+def presence(session_id: UUID) -> str:
+    """Hash: what each web process has told of the clients it has for this session."""
+    return _in(shard_of(session_id), f"p:{session_id}")
+
+
 def wake_channel(shard: int) -> str:
     """Channel on which commits tell the timekeeper of a new earliest deadline."""
     return _in(shard, "wake")

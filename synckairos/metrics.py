@@ -21,7 +21,10 @@ LOST_RACES = Counter("synckairos_lost_races_total", "Commits that met another on
 REPLAYED = Counter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
 RATE_LIMITED = Counter("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
 SOCKETS = Gauge("synckairos_sockets", "Open WebSockets.", multiprocess_mode="livesum")
+STREAMS = Gauge("synckairos_streams", "Open event streams.", multiprocess_mode="livesum")
 SOCKETS_OPENED = Counter("synckairos_sockets_opened_total", "WebSockets accepted.")
+SOCKETS_CLOSED = Counter("synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",))
+SOCKETS_REFUSED = Counter("synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",))
 SOCKET_FRAMES_IN = Counter("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
 SOCKET_FRAMES_OUT = Counter("synckairos_socket_frames_out_total", "Frames to clients.")
 SOCKET_FRAMES_CONFLATED = Counter(

@@ -6,13 +6,16 @@ import sys
 from hashlib import sha1
 from pathlib import Path
 
-import uvicorn
+import django
 
-from config.asgi import application
+if __name__ == "__main__":
+    django.setup()
+
+from sessions.realtime.server import serve
 from sessions.store import store
 
 if __name__ == "__main__":
     port, lua = int(sys.argv[1]), Path(sys.argv[2])
     store._COMMIT.source = lua.read_text()
     store._COMMIT.sha = sha1(store._COMMIT.source.encode()).hexdigest()
-    uvicorn.run(application, port=port, ws="websockets-sansio", access_log=False)
+    serve(port=port)

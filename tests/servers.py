@@ -112,6 +112,7 @@ class Child:
 
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
+    fds: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(default_factory=lambda: DATA_DIR / f"child-{time.monotonic_ns()}.log")
 
@@ -125,6 +126,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=self.fds,
             )
         return self
 
@@ -172,6 +174,11 @@ class Web(Child):
             raise AssertionError(f"{late}\n{self.output()}") from None
         return self
 
+    def wait_serving(self) -> Web:
+        """The same by its own word, where others answer on the same port (SYNCKAIROS_LOG_LEVEL must be INFO)."""
+        wait_until(lambda: "serving" in self.output(), READY_WITHIN_S, "the web process says that it serves")
+        return self
+
     def _serves(self) -> bool:
         try:
             return httpx.get(f"{self.url}/health", timeout=1).status_code == httpx.codes.OK
@@ -179,17 +186,22 @@ class Web(Child):
             return False
 
 
-def web(**env: str) -> Web:
-    """A web process on a free port, started but perhaps not ready yet."""
-    port = free_port()
+def web(port: int = 0, **env: str) -> Web:
+    """A web process on a free port (or on this one), started but perhaps not ready yet."""
+    port = port or free_port()
+    server = Web([sys.executable, "manage.py", "web", "--port", str(port)], env=env, port=port)
+    server.start()
+    return server
+
+
+def shared_web(listener: socket.socket) -> Web:
+    """A web process on a socket that others may serve too, started but perhaps not ready yet."""
+    fd = listener.fileno()
     server = Web(
-        [
-            *(sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(port)),
-            *("--ws", "websockets-sansio", "--ws-max-size", "16384", "--ws-per-message-deflate", "false"),
-            *("--no-access-log", "--timeout-graceful-shutdown", "5"),
-        ],
-        env=env,
-        port=port,
+        [sys.executable, "manage.py", "web", "--fd", str(fd)],
+        env={"SYNCKAIROS_LOG_LEVEL": "INFO"},
+        fds=(fd,),
+        port=int(listener.getsockname()[1]),
     )
     server.start()
     return server
@@ -216,6 +228,9 @@ os.environ["SYNCKAIROS_ENV"] = "test"
 os.environ["SYNCKAIROS_DATA_DIR"] = str(DATA_DIR)
 os.environ["RATE_LIMIT_GENERAL"] = "off"
 os.environ["RATE_LIMIT_SWITCH"] = "off"
+os.environ["RATE_LIMIT_FRAMES"] = "off"
+os.environ["SYNCKAIROS_DRAIN_S"] = "1"
+os.environ["SYNCKAIROS_AUTH_GRACE_S"] = "1"
 os.environ["SYNCKAIROS_LOG_LEVEL"] = "WARNING"
 if "TEST_REDIS_URL" in os.environ:
     os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]

@@ -1,4 +1,4 @@
-"""A WebSocket client for the tests: frames as dicts, waiting by type."""
+"""A WebSocket client for the tests: frames as dicts, each as the AsyncAPI document has it, waiting by type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests import servers
+from tests import documented, servers
 
 WITHIN_S = 5.0
 
@@ -27,6 +27,7 @@ class Screen:
         """The next frame."""
         text = await asyncio.wait_for(self.connection.recv(), within_s)
         frame: dict[str, Any] = json.loads(text)
+        documented.check(frame)
         self.frames.append(frame)
         return frame
 

@@ -13,7 +13,10 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "SyncKairos",
-    "DESCRIPTION": "Timers and turn clocks that are the same on every screen.",
+    "DESCRIPTION": (
+        "Timers and turn clocks that are the same on every screen. "
+        "The WebSocket side is described in [AsyncAPI](/asyncapi.json)."
+    ),
     "VERSION": "2.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -12,6 +12,7 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 
 from sessions import messages
+from sessions.realtime.wire import WIRE_EXTENSION, Frame, TaskWire, Wire
 from synckairos import context, ids, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.errors import ApiError, InternalError
@@ -20,12 +21,14 @@ log = logs.get(__name__)
 
 
 class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
-    """Text frames in, text frames out. Subclasses write `connect`, `frame` and `disconnect`."""
+    """Text frames in, frames out through a wire. Subclasses write `connect`, `frame`, `answer` and `disconnect`."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope = scope
         self.base_send = send
         self.is_open = False
+        wire = (scope.get("extensions") or {}).get(WIRE_EXTENSION)
+        self.wire: Wire = wire or TaskWire(self._send_frame, self.close)
         context.begin(request_id=ids.new_request_id())
         try:
             while True:
@@ -49,10 +52,6 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
     async def disconnect(self) -> None:
         """The socket is gone; called once, whatever happened."""
 
-    async def send_text(self, text: str) -> None:
-        """Send one frame, waiting until the socket takes it."""
-        await self.base_send({"type": "websocket.send", "text": text})
-
     async def accept(self, subprotocol: str | None = None) -> None:
         """Take the connection."""
         await self.base_send({"type": "websocket.accept", "subprotocol": subprotocol})
@@ -70,16 +69,19 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
             await self.accept()
         await self.close(code, reason)
 
-    async def answer(self, text: str) -> None:
-        """Where answers to frames go; a subclass may queue them."""
-        await self.send_text(text)
+    def answer(self, payload: bytes) -> None:
+        """Where answers to frames go."""
+        raise NotImplementedError
+
+    async def _send_frame(self, frame: Frame) -> None:
+        await self.base_send({"type": "websocket.send", "text": frame.payload.decode()})
 
     async def _guarded(self, event: dict[str, Any]) -> None:
         is_frame = event["type"] == "websocket.receive"
         try:
             if not is_frame:
                 await self.connect()
-            elif self.is_open:
+            elif self.is_open and self.wire.is_open:
                 await self.frame(_text_of(event))
         except ApiError as error:
             await self._failed(error, is_frame=is_frame)
@@ -93,7 +95,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
 
     async def _failed(self, error: ApiError, *, is_frame: bool) -> None:
         if is_frame:
-            await self.answer(messages.error(error).decode())
+            self.answer(messages.error(error))
         else:
             await self.refuse(error.close_code, error.code)
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import parse_qs
 from uuid import UUID
 
 import msgspec
 
 from sessions import limits, messages
 from sessions.presentation import present, present_switch
+from sessions.realtime import address
 from sessions.realtime.base import FramesConsumer
-from sessions.realtime.credentials import PROTOCOL, token_of
+from sessions.realtime.credentials import PROTOCOL
 from sessions.realtime.hub import hub
 from sessions.realtime.outlet import NOWHERE, Outlet, Position
+from sessions.realtime.protocol import SocketProtocol
+from sessions.realtime.wire import Frame
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
+from sessions.services.presence import seats_of
 from sessions.store.calls import arun
-from synckairos import context, ids, logs, metrics
+from synckairos import context, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine import commands
-from synckairos.errors import ApiError, Conflict, SessionNotFound, Unauthenticated, ValidationFailed
+from synckairos.errors import ApiError, Conflict, Forbidden, SessionNotFound, Unauthenticated, ValidationFailed
 from synckairos.principal import Principal, authenticate
 from timesync.clock import store_clock
 
@@ -38,31 +40,28 @@ class SessionConsumer(FramesConsumer):
     """Shows the session on every change, and takes commands for it."""
 
     session_id: UUID | None = None
-    principal: Principal
     outlet: Outlet
-    writer: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        query = parse_qs(self.scope["query_string"].decode("latin-1"))
-        given = next(iter(query.get("sessionId", ())), None)
-        if given is None:
-            await self.refuse(CloseCode.BAD_REQUEST, "Missing sessionId parameter")
+        asked = address.read(self.scope)
+        if isinstance(asked, str):
+            await self.refuse(CloseCode.BAD_REQUEST, asked)
             return
-        session_id = ids.parse_uuid(given)
-        if session_id is None:
-            await self.refuse(CloseCode.BAD_REQUEST, "Invalid sessionId format")
-            return
-        token = token_of(self.scope, query)
-        if token is None:
+        if asked.token is None:
             raise Unauthenticated
-        self.principal = authenticate(token)
-        context.note(session_id=str(session_id), principal=self.principal.subject)
+        principal = authenticate(asked.token)
+        context.note(session_id=str(asked.session_id), principal=principal.subject)
+        if lifecycle.is_draining():
+            await self.refuse(CloseCode.SERVICE_RESTART, "Server restarting; retry_ms=0")
+            return
+        if isinstance(self.wire, SocketProtocol):
+            self.wire.heartbeat(asked.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
-        await self._show(session_id)
+        await self._show(asked.session_id, principal)
 
-    async def _show(self, session_id: UUID) -> None:
+    async def _show(self, session_id: UUID, principal: Principal) -> None:
         """Join first, read after: what happens in between waits in the outlet."""
-        self.outlet = Outlet(self.send_text, self.close)
+        self.outlet = Outlet(self.wire, principal)
         self.session_id = session_id
         metrics.SOCKETS_OPENED.inc()
         metrics.SOCKETS.inc()
@@ -70,50 +69,67 @@ class SessionConsumer(FramesConsumer):
         try:
             outcome = await arun(service.get(session_id))
             state, now = outcome.state, outcome.at_ms
+            self.outlet.participants = seats_of(state, principal.subject)
             shown = Position(state.epoch, state.version)
             first = messages.connected(session_id, state, now)
         except SessionNotFound:
             shown = NOWHERE
             first = messages.connected(session_id, None, store_clock.now_ms())
-        self.outlet.release(first.decode(), shown)
-        self.writer = asyncio.create_task(self.outlet.run(), name=f"socket {session_id}")
-        self.writer.add_done_callback(_report)
+        self.outlet.release(Frame(first), shown)
+        hub().welcome(session_id, self.outlet)
         log.info("socket opened")
 
     async def disconnect(self) -> None:
         if self.session_id is None:
             return
         metrics.SOCKETS.dec()
-        if self.writer is not None:
-            self.writer.cancel()
         await hub().leave(self.session_id, self.outlet)
         log.info("socket closed")
 
-    async def answer(self, text: str) -> None:
-        if self.writer is None:
-            await self.send_text(text)
-        else:
-            self.outlet.put(text)
+    def answer(self, payload: bytes) -> None:
+        self.outlet.put(Frame(payload))
 
     async def frame(self, text: str) -> None:
+        if self.outlet.is_closing:
+            return  # whoever sent it will ask again where it comes back
+        self.outlet.is_busy = True
+        try:
+            await self._handle(text)
+        finally:
+            self.outlet.is_busy = False
+            self.outlet.flush()
+
+    async def _handle(self, text: str) -> None:
         received_ms = store_clock.now_ms()
-        if self.principal.has_expired:
-            self.outlet.finish(CloseCode.CREDENTIALS_EXPIRED, "Credentials expired")
-            return
         try:
             message = _parse(text)
         except ValidationFailed as error:
-            await self.answer(messages.error(error, messages.command_id_of(text)).decode())
+            self.answer(messages.error(error, messages.command_id_of(text)))
             return
         metrics.SOCKET_FRAMES_IN.labels(type(message).__struct_config__.tag).inc()
         match message:
             case messages.Ping():
-                pong = messages.pong(received_ms, store_clock.now_ms(), message.timestamp)
-                await self.answer(pong.decode())
+                self.answer(messages.pong(received_ms, store_clock.now_ms(), message.timestamp))
             case messages.Reconnect():
                 await self._reconnect(message)
+            case messages.Auth():
+                self._renew(message)
             case _:
                 await self._command(message)
+
+    def _renew(self, message: messages.Auth) -> None:
+        """Fresh credentials of the same person."""
+        outlet = self.outlet
+        try:
+            principal = authenticate(message.token)
+            if principal.subject != outlet.principal.subject:
+                raise Forbidden
+        except ApiError as error:
+            self.answer(messages.error(error, message.id))
+            return
+        outlet.principal, outlet.is_told_of_expiry = principal, False
+        expires_ms = int(principal.expires_s * 1000)
+        self.answer(messages.authenticated(message.id, outlet.position.version, expires_ms))
 
     async def _reconnect(self, message: messages.Reconnect) -> None:
         for _ in range(RECONNECT_TRIES):
@@ -126,7 +142,7 @@ class SessionConsumer(FramesConsumer):
                 since_version=message.last_version if recovery.recovered else None,
                 missed=recovery.missed,
             )
-            if self.outlet.put_sync(Position(state.epoch, state.version), frame.decode()):
+            if self.outlet.put_sync(Position(state.epoch, state.version), Frame(frame)):
                 return
         raise Conflict
 
@@ -134,7 +150,7 @@ class SessionConsumer(FramesConsumer):
         try:
             outcome = await self._execute(message)
         except ApiError as error:
-            await self.answer(messages.error(error, message.id).decode())
+            self.answer(messages.error(error, message.id))
             return
         if isinstance(message, messages.Switch):
             view: Any = present_switch(
@@ -142,11 +158,14 @@ class SessionConsumer(FramesConsumer):
             )
         else:
             view = present(outcome.state, outcome.at_ms)
-        await self.answer(messages.ack(message.id, outcome.state.version, view).decode())
+        self.answer(messages.ack(message.id, outcome.state.version, view))
 
     async def _execute(self, message: messages.ClientCommand) -> Outcome:
         session_id = self._shown()
-        await arun(limits.check_general(self.principal.subject))
+        principal = self.outlet.principal
+        if principal.has_expired:
+            raise Unauthenticated  # it may look on for a while, and bring fresh credentials
+        await arun(limits.check_general(principal.subject))
         caller = self._caller(message)
         if isinstance(message, messages.Switch):
             await arun(limits.check_switch(session_id))
@@ -160,11 +179,11 @@ class SessionConsumer(FramesConsumer):
     def _caller(self, message: messages.ClientCommand) -> Caller:
         request_id = context.current().get("request_id", "")
         if message.id is None:
-            return Caller(self.principal.subject, request_id)
+            return Caller(self.outlet.principal.subject, request_id)
         fingerprint = blake2b(msgspec.json.encode(message), digest_size=16).digest()
         route = f"socket {type(message).__name__}"
         key = Idempotency(str(message.id), route, fingerprint, COMMAND_IDS_KEPT_MS)
-        return Caller(self.principal.subject, request_id, key)
+        return Caller(self.outlet.principal.subject, request_id, key)
 
     def _shown(self) -> UUID:
         if self.session_id is None:
@@ -191,18 +210,6 @@ def _parse(text: str) -> messages.ClientMessage:
         raise ValidationFailed([("frame", str(error))]) from None
     except (msgspec.DecodeError, RecursionError, ValueError):
         raise ValidationFailed([("frame", "Malformed JSON.")]) from None
-
-
-def _report(writer: asyncio.Task[None]) -> None:
-    """A writer ends with its socket; anything but the socket's end is ours to know."""
-    if writer.cancelled():
-        return
-    error = writer.exception()
-    if isinstance(error, OSError):
-        log.debug("socket gone", error=type(error).__name__)
-    elif error is not None:
-        metrics.SOCKET_FAULTS.inc()
-        log.error("socket writer failed", exc_info=error)
 
 
 class UnknownPath(FramesConsumer):

@@ -1,4 +1,4 @@
-"""The way out to one socket: frames wait here until the socket can take them.
+"""The outgoing side of one client: what its wire cannot take at once waits here, within bounds.
 
 State frames conflate: only the newest waits. Notices and answers queue up to a bound. So a slow client costs a fixed
 amount of memory, holds up nobody, and always ends with the last state.
@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
+from uuid import UUID
 
+from sessions.realtime.wire import Frame, Wire
 from synckairos import metrics
+from synckairos.close_codes import CloseCode
+from synckairos.principal import Principal
 
 MAX_WAITING = 64
 """Notices and answers that may wait; beyond it the oldest are dropped."""
 
-Send = Callable[[str], Awaitable[None]]
-Close = Callable[[int, str], Awaitable[None]]
-
 
 class Position(NamedTuple):
-    """The state that a socket has been given, or is about to be."""
+    """The state that a client has been given, or is about to be."""
 
     epoch: str | None
     version: int
@@ -35,31 +36,57 @@ NOWHERE = Position(None, 0)
 
 
 class Outlet:
-    """One socket's outgoing side. `run` is its one task; everything else only leaves frames."""
+    """One client of one session, as the hub sees it."""
 
-    def __init__(self, send: Send, close: Close) -> None:
+    __slots__ = (
+        "_closing", "_is_ended", "_last", "_presence", "_queue", "_state", "_sync", "_wire",
+        "counts_as_present", "is_busy", "is_held", "is_told_of_expiry", "participants", "position", "principal",
+        "waits_since_s",
+    )  # fmt: skip
+
+    def __init__(self, wire: Wire, principal: Principal, *, counts_as_present: bool = True) -> None:
         self.position = NOWHERE
+        self.principal = principal
+        """Whose credentials opened it; replaced when fresh ones come."""
+        self.is_told_of_expiry = False
+        self.counts_as_present = counts_as_present
+        self.participants: tuple[UUID, ...] = ()
+        """The participants that this client is."""
         self.is_held = True
         """Until the first frame is there, the others wait."""
-        self._send = send
-        self._close = close
-        self._queue: deque[str] = deque(maxlen=MAX_WAITING)
-        self._state: str | None = None
-        self._sync: str | None = None
-        self._last: str | None = None
+        self.is_busy = False
+        """A command is being carried out: its answer goes out before the end does."""
+        self.waits_since_s: float | None = None
+        """Since when the wire has taken nothing of what waits, on the loop's clock."""
+        self._queue: deque[Frame] = deque(maxlen=MAX_WAITING)
+        self._state: Frame | None = None
+        self._sync: Frame | None = None
+        self._presence: Frame | None = None
+        self._last: Frame | None = None
         self._closing: tuple[int, str] | None = None
-        self._wake = asyncio.Event()
+        self._is_ended = False
+        self._wire = wire
+        wire.on_writable = self.flush
 
-    def release(self, first: str, shown: Position = NOWHERE) -> None:
-        """Send this frame, which shows this state, before all others; of those that wait, only news follow."""
-        self._queue.appendleft(first)
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has been told to end."""
+        return self._closing is not None
+
+    def release(self, first: Frame | None, shown: Position = NOWHERE) -> None:
+        """Send this frame, which shows this state, before all others; of those that wait, only news follow.
+
+        Without a frame: the client has that state already.
+        """
+        if first is not None:
+            self._queue.appendleft(first)
         if shown.epoch is not None and (self.position.epoch != shown.epoch or self.position.version <= shown.version):
             self.position, self._state = shown, None
         self.is_held = False
-        self._wake.set()
+        self.flush()
 
-    def offer_state(self, epoch: str, version: int, frame: str, notices: Iterable[str] = ()) -> None:
-        """A state with its notices; dropped when the socket has been given this or a newer one."""
+    def offer_state(self, epoch: str, version: int, frame: Frame, notices: Iterable[Frame] = ()) -> None:
+        """A state with its notices; dropped when the client has been given this or a newer one."""
         if self._closing is not None or not self.position.is_before(epoch, version):
             return
         self.position = Position(epoch, version)
@@ -67,47 +94,76 @@ class Outlet:
             metrics.SOCKET_FRAMES_CONFLATED.inc()
         self._state = frame
         self._queue.extend(notices)
-        self._wake.set()
+        self.flush()
 
-    def put(self, frame: str) -> None:
+    def offer_presence(self, frame: Frame) -> None:
+        """Who is there; an older one that still waits is forgotten."""
+        if self._closing is None:
+            self._presence = frame
+            self.flush()
+
+    def put(self, frame: Frame) -> None:
         """An answer."""
         self._queue.append(frame)
-        self._wake.set()
+        self.flush()
 
-    def put_sync(self, shown: Position, frame: str) -> bool:
-        """An answer that shows a state. False, and nothing is sent, when the socket has been given a newer one."""
+    def put_sync(self, shown: Position, frame: Frame) -> bool:
+        """An answer that shows a state. False, and nothing is sent, when the client has been given a newer one."""
         if self.position.epoch == shown.epoch and self.position.version > shown.version:
             return False
         self.position, self._state, self._sync = shown, None, frame
-        self._wake.set()
+        self.flush()
         return True
 
-    def finish(self, code: int, reason: str, last: str | None = None) -> None:
-        """Close after what is waiting, and after a last frame."""
+    def finish(self, code: int, reason: str, last: Frame | None = None) -> None:
+        """End after what is waiting, and after a last frame."""
         if self._closing is None:
             self._closing, self._last = (code, reason), last
-            self._wake.set()
+            self.flush()
 
-    async def run(self) -> None:
-        """Send what there is, as fast as the socket takes it, until told to close."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            if self.is_held:
-                continue
-            while (frame := self._next()) is not None:
-                await self._send(frame)
-                metrics.SOCKET_FRAMES_OUT.inc()
-            if self._closing is not None:
-                await self._close(*self._closing)
+    def give_up(self) -> None:
+        """End a client that takes nothing."""
+        if not self._is_ended:
+            self._is_ended = True
+            code, reason = self._closing or (CloseCode.TOO_SLOW, "Too slow")
+            self._wire.expel(code, reason)
+
+    def detach(self) -> None:
+        """The client is gone."""
+        self._is_ended = True
+        self._wire.on_writable = None
+
+    def flush(self) -> None:
+        """Hand over what the wire has room for."""
+        if self.is_held or self._is_ended:
+            return
+        wire = self._wire
+        while wire.is_writable:
+            frame = self._next()
+            if frame is None:
+                self.waits_since_s = None
+                if self._closing is not None and not self.is_busy:
+                    self._is_ended = True
+                    wire.finish(*self._closing)
                 return
+            self.waits_since_s = None
+            metrics.SOCKET_FRAMES_OUT.inc()
+            wire.write(frame)
+        if self.waits_since_s is None and self._is_waiting:
+            self.waits_since_s = asyncio.get_running_loop().time()
 
-    def _next(self) -> str | None:
+    @property
+    def _is_waiting(self) -> bool:
+        return bool(self._queue or self._sync or self._state or self._presence or self._closing)
+
+    def _next(self) -> Frame | None:
         if self._queue:
             return self._queue.popleft()
         frame, self._sync = self._sync, None
         if frame is None:
             frame, self._state = self._state, None
         if frame is None:
+            frame, self._presence = self._presence, None
+        if frame is None and not self.is_busy:
             frame, self._last = self._last, None
         return frame

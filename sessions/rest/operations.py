@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from sessions.store.calls import run
 from sessions.timekeeping.status import alive
-from synckairos import context, keys, logs, metrics
+from synckairos import context, keys, lifecycle, logs, metrics
 from synckairos import redis as stores
 from synckairos.errors import MethodNotAllowed, ServiceUnavailable
 from synckairos.http.drf import plain_answer
@@ -26,7 +26,7 @@ log = logs.get(__name__)
 View = Callable[[HttpRequest], HttpResponse]
 
 
-def _read_only(view: View) -> View:
+def read_only(view: View) -> View:
     """GET and HEAD; another method is answered like everywhere else (Django's own decorators answer in HTML)."""
 
     @csrf_exempt
@@ -41,17 +41,19 @@ def _read_only(view: View) -> View:
     return checked
 
 
-@_read_only
+@read_only
 def health(request: HttpRequest) -> HttpResponse:
     """The process runs. Touches nothing."""
     context.note(route="/health")
     return JsonResponse({"status": "ok"})
 
 
-@_read_only
+@read_only
 def ready(request: HttpRequest) -> HttpResponse:
     """Both stores can be reached. Names the one that cannot, and nothing about it."""
     context.note(route="/ready")
+    if lifecycle.is_draining():
+        return JsonResponse({"status": "not_ready", "error": "draining"}, status=503)
     checks = {"state_store": _state_store_answers(), "audit_store": _audit_store_answers()}
     away = [name for name, answers in checks.items() if not answers]
     states = {name: "ok" if answers else "unreachable" for name, answers in checks.items()}
@@ -61,7 +63,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ready", **states, "timekeeper": _timekeeper()})
 
 
-@_read_only
+@read_only
 def prometheus(request: HttpRequest) -> HttpResponse:
     """All metrics: of every process of this stack when they share a directory, else of this one."""
     context.note(route="/metrics")

@@ -10,7 +10,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
-from sessions.presentation import StateView, SummaryView, SwitchView
+from sessions.presentation import PresenceView, StateView, SummaryView, SwitchView
 from sessions.rest import bodies
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,7 +37,7 @@ class DocumentRenderer(OpenApiJsonRenderer):
 
 
 _schemas, _components = msgspec.json.schema_components(
-    [StateView, SwitchView, SummaryView], ref_template="#/components/schemas/{name}"
+    [StateView, SwitchView, SummaryView, PresenceView], ref_template="#/components/schemas/{name}"
 )
 COMPONENTS: dict[str, Any] = _components
 """JSON schemas of all views, for the document's components."""
@@ -146,6 +146,7 @@ adjust = _door(
     request=bodies.AdjustBody,
     parameters=[_KEY],
 )
+presence = _door("Read who is connected to a session", {200: _envelope("PresenceView")}, 400, 404)
 summary = _door("Read a session in short", {200: _envelope("SummaryView")}, 400, 404)
 batch = _door(
     "Read many sessions",
@@ -220,10 +221,78 @@ _OPERATIONS: dict[str, Any] = {
 }
 
 
+def _waiting(
+    name: str, summary: str, parameters: list[dict[str, Any]], good: dict[str, Any], *errors_of_its_own: int
+) -> dict[str, Any]:
+    """A door in front of Django (sessions/realtime/fallbacks.py)."""
+    named = {"name": "session_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    errors = {
+        str(status): {
+            "description": _ERRORS[status],
+            "content": {"application/json": {"schema": ERROR_SCHEMA}},
+        }
+        for status in sorted((400, *errors_of_its_own, *_COMMON_ERRORS))
+    }
+    return {
+        "get": {
+            "operationId": name,
+            "tags": ["sessions"],
+            "summary": summary,
+            "parameters": [named, *parameters],
+            "security": [{"bearer": []}],
+            "responses": {**good, **errors},
+        }
+    }
+
+
+def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+_WAITING: dict[str, Any] = {
+    "/v1/sessions/{session_id}/poll": _waiting(
+        "v1_sessions_poll_retrieve",
+        "Wait for another version of a session",
+        [
+            _query("since_version", "The version that is known; without one the answer comes at once.", type="integer"),
+            _query("wait_ms", "How long to wait.", type="integer", minimum=0, maximum=30_000, default=30_000),
+            _query("epoch", "The epoch that is known: a session made anew under the same id is news.", type="string"),
+        ],
+        {
+            "200": {
+                "description": "A state of another version.",
+                "content": {"application/json": {"schema": _envelope("StateView")}},
+            },
+            "304": {"description": "None in that time; ask again."},
+        },
+        404,
+    ),
+    "/v1/sessions/{session_id}/stream": _waiting(
+        "v1_sessions_stream_retrieve",
+        "The frames of a WebSocket as server-sent events",
+        [
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "The id of the last event, as given: goes on from there when it can be proved complete.",
+                "schema": {"type": "string"},
+            },
+            _query("token", "The bearer token, for browsers, whose EventSource sends no headers.", type="string"),
+        ],
+        {
+            "200": {
+                "description": "Events without an end; each `data` is a frame as in `/asyncapi.json`.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            }
+        },
+    ),
+}
+
+
 def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     """A drf-spectacular postprocessing hook: the views' schemas and the plain Django doors join the document."""
     result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS)
-    result["paths"].update(_OPERATIONS)
+    result["paths"].update(_OPERATIONS | _WAITING)
     for operations in result["paths"].values():
         for operation in operations.values():
             operation.setdefault("security", [])  # or the document's own, which asks for a token, holds

@@ -21,6 +21,7 @@ urlpatterns = [
     path(f"{_ID}/complete", views.CompleteView.as_view()),
     path(f"{_ID}/cancel", views.CancelView.as_view()),
     path(f"{_ID}/summary", views.SummaryView.as_view()),
+    path(f"{_ID}/presence", views.PresenceView.as_view()),
     path(f"{_ID}/participants", views.ParticipantsView.as_view()),
     path(f"{_ID}/participants/<str:participant_id>", views.ParticipantView.as_view()),
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sessions import limits
+from sessions import limits, presentation
 from sessions.presentation import StateView, present, present_summary, present_switch
 from sessions.rest import bodies, schema
 from sessions.rest.base import (
@@ -20,6 +21,7 @@ from sessions.rest.base import (
     session_id_of,
     values_of,
 )
+from sessions.services import presence
 from sessions.services import sessions as service
 from sessions.store.calls import run
 from synckairos.engine import commands
@@ -135,6 +137,23 @@ class SummaryView(SessionEndpoint):
     def get(self, request: Request, session_id: str) -> Response:
         outcome = run(service.get(session_id_of(session_id)))
         return answer(outcome, present_summary(outcome.state, outcome.at_ms))
+
+
+class PresenceView(SessionEndpoint):
+    """Who is connected."""
+
+    @schema.presence
+    def get(self, request: Request, session_id: str) -> Response:
+        parsed = session_id_of(session_id)
+        present = run(presence.of(parsed))
+        clients = present.attendance.participants
+        view = presentation.PresenceView(
+            session_id=parsed,
+            connected=present.connected,
+            participants=[presentation.ConnectedView(participant_id=UUID(i), sockets=n) for i, n in clients.items()],
+            viewers=present.attendance.viewers,
+        )
+        return Response({"data": view})
 
 
 class BatchView(SessionEndpoint):

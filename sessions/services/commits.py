@@ -11,7 +11,14 @@ from sessions.store.store import Record, Write
 from synckairos import keys, outbox
 from synckairos.conf import conf
 from synckairos.engine import Decision, next_deadline
-from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned, SessionDeleted
+from synckairos.engine.events import (
+    Event,
+    ParticipantAdded,
+    ParticipantExpired,
+    ParticipantWarned,
+    SessionCreated,
+    SessionDeleted,
+)
 from synckairos.engine.state import Participant, State
 from synckairos.engine.units import Instant
 from synckairos.ids import new_command_id
@@ -75,20 +82,21 @@ def _hub_message(decision: Decision, now: Instant, since_version: int, *, is_del
         session_id=state.session_id,
         epoch=state.epoch,
         version=state.version,
-        state_frame=frame.decode(),
+        state_frame=frame,
         notices=tuple(notice for event in decision.events for notice in notices_of(state, event, now)),
         is_creation=since_version == 0,
         is_deletion=is_deletion,
+        has_new_participants=any(isinstance(event, SessionCreated | ParticipantAdded) for event in decision.events),
     )
 
 
-def notices_of(state: State, event: Event, now: Instant) -> list[str]:
+def notices_of(state: State, event: Event, now: Instant) -> list[bytes]:
     """The frames besides the state's that an event asks for."""
     match event:
         case ParticipantWarned():
-            return [messages.time_warning(state.session_id, state.epoch, event, now).decode()]
+            return [messages.time_warning(state.session_id, state.epoch, event, now)]
         case ParticipantExpired():
-            return [messages.time_expired(state.session_id, state.epoch, event, now).decode()]
+            return [messages.time_expired(state.session_id, state.epoch, event, now)]
         case _:
             return []
 

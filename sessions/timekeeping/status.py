@@ -24,7 +24,7 @@ class Status(Struct, frozen=True):
 
 def alive() -> Steps[dict[str, Duration]]:
     """The timekeepers that live. Raises ServiceUnavailable."""
-    keepers = yield from ask(store.seen("", BELIEVED_MS))
+    keepers = yield from ask(store.seen("", BELIEVED_MS, keys.keepers()))
     return keepers
 
 

@@ -6,11 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-import msgspec
-
 from synckairos import context, ids, logs, metrics
 from synckairos.conf import conf
 from synckairos.errors import ApiError, InternalError, PayloadTooLarge
+from synckairos.http import answers
 
 log = logs.get(__name__)
 
@@ -53,13 +52,13 @@ class Gate:
             body = await _read_body(scope, receive)
             await self.inner(_known_host(_with_length(scope, body)), _replay(body, receive), answer)
         except ApiError as error:
-            await _send_error(error, answer)
+            await answers.refuse(answer, error)
         except _ClientLeft:
             status = 499  # nobody is there to answer; the log line says so
         except Exception:
             log.exception("request failed")
             if not status:
-                await _send_error(InternalError(), answer)
+                await answers.refuse(answer, InternalError())
         finally:
             _record(scope, info, status, time.perf_counter() - began)
 
@@ -115,21 +114,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
-
-
-async def _send_error(error: ApiError, send: Any) -> None:
-    body = msgspec.json.encode({"error": error.body()})
-    await send(
-        {
-            "type": "http.response.start",
-            "status": error.http_status,
-            "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
 
 
 def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:

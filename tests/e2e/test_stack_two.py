@@ -55,11 +55,11 @@ def test_what_happened_reaches_the_audit_through_worker_and_beat(here, game: dic
 
 def test_a_killed_web_process_is_replaced_and_no_caller_is_refused(stacks, here, game: dict[str, Any]) -> None:
     session_id = here.post("/v1/sessions", json=game).json()["data"]["session_id"]
-    [web] = stacks[0].processes("uvicorn")
+    [web] = stacks[0].processes("--fd")
     os.kill(web, signal.SIGKILL)
     with stacks[0].client() as newcomer:  # waits in the queue of the socket that the stack holds
         assert newcomer.get(f"/v1/sessions/{session_id}").status_code == 200
-    [successor] = stacks[0].processes("uvicorn")
+    [successor] = stacks[0].processes("--fd")
     assert successor != web
     assert "web 1 ended (SIGKILL); it starts again in 1 s" in stacks[0].logs()
 

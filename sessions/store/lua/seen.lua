@@ -1,7 +1,7 @@
--- Seen: tell that a timekeeper is alive (or leaves), and name the living.
--- KEYS: 1 timekeepers by when they were last seen (sorted set)
--- ARGV: 1 this timekeeper ('' to ask only), 2 how long one is believed alive, ms, 3 '1' to leave
--- Result: {timekeeper, ms since it was seen, …}
+-- Seen: tell that a process (a timekeeper, a web process) is alive or leaves, and name the living of its kind.
+-- KEYS: 1 processes by when they were last seen (sorted set)
+-- ARGV: 1 this process ('' to ask only), 2 how long one is believed alive, ms, 3 '1' to leave
+-- Result: {process, ms since it was seen, …}
 local now = redis.call('TIME')
 local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
 if ARGV[3] == '1' then

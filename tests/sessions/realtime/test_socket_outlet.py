@@ -2,48 +2,63 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from sessions.realtime.outlet import MAX_WAITING, Outlet, Position
+from sessions.realtime.sweep import sweep
+from sessions.realtime.wire import Frame
+from synckairos.principal import Principal
 
 
-class SlowSocket:
-    """Takes a frame only when the test lets it."""
+class SlowWire:
+    """Has room only when the test makes some."""
 
     def __init__(self) -> None:
-        self.gate = asyncio.Semaphore(0)
+        self.room = 0
         self.sent: list[str] = []
-        self.closed: tuple[int, str] | None = None
+        self.ended: tuple[str, int, str] | None = None
+        self.on_writable = None
+        self.is_open = True
 
-    async def send(self, frame: str) -> None:
-        await self.gate.acquire()
-        self.sent.append(frame)
+    @property
+    def is_writable(self) -> bool:
+        return self.room > 0
 
-    async def close(self, code: int, reason: str) -> None:
-        self.closed = (code, reason)
+    def write(self, frame: Frame) -> None:
+        self.room -= 1
+        self.sent.append(frame.payload.decode())
+
+    def finish(self, code: int, reason: str) -> None:
+        self.ended = ("finished", code, reason)
+
+    def expel(self, code: int, reason: str) -> None:
+        self.ended = ("expelled", code, reason)
+
+    def drain(self) -> None:
+        self.room = 10_000
+        self.on_writable()
 
 
-async def playing(act) -> SlowSocket:
-    """Let `act` leave frames while the socket takes none, then let it take all."""
-    socket = SlowSocket()
-    outlet = Outlet(socket.send, socket.close)
-    writer = asyncio.create_task(outlet.run())
-    await act(outlet, socket)
-    for _ in range(1_000):
-        socket.gate.release()
-    await asyncio.sleep(0.01)
-    writer.cancel()
-    return socket
+ALICE = Principal("alice", is_staff=False, expires_s=2**40)
+
+
+def f(text: str) -> Frame:
+    return Frame(text.encode())
+
+
+async def playing(act) -> SlowWire:
+    """Let `act` leave frames while the wire takes none, then let it take all."""
+    wire = SlowWire()
+    await act(Outlet(wire, ALICE), wire)
+    wire.drain()
+    return wire
 
 
 async def test_only_the_newest_state_waits_and_it_always_arrives():
     async def act(outlet, socket):
-        outlet.release("hello")
+        outlet.release(f("hello"))
         for version in range(1, 500):
-            outlet.offer_state("e", version, f"state {version}")
-            await asyncio.sleep(0)
+            outlet.offer_state("e", version, f(f"state {version}"))
 
     socket = await playing(act)
     assert socket.sent[0] == "hello"
@@ -53,45 +68,44 @@ async def test_only_the_newest_state_waits_and_it_always_arrives():
 
 async def test_a_state_that_is_not_newer_is_dropped():
     async def act(outlet, socket):
-        outlet.release("hello", Position("e", 5))
+        outlet.release(f("hello"), Position("e", 5))
         for version in (4, 5, 6, 5):
-            outlet.offer_state("e", version, f"state {version}")
+            outlet.offer_state("e", version, f(f"state {version}"))
 
     assert (await playing(act)).sent == ["hello", "state 6"]
 
 
 async def test_a_session_made_anew_under_the_same_id_is_shown():
     async def act(outlet, socket):
-        outlet.release("hello", Position("old", 50))
-        outlet.offer_state("new", 1, "reborn")
+        outlet.release(f("hello"), Position("old", 50))
+        outlet.offer_state("new", 1, f("reborn"))
 
     assert (await playing(act)).sent == ["hello", "reborn"]
 
 
 async def test_nothing_is_sent_before_the_first_frame():
     async def act(outlet, socket):
-        outlet.offer_state("e", 2, "state 2")
-        outlet.put("notice")
-        await asyncio.sleep(0.01)
-        outlet.release("hello")
+        outlet.offer_state("e", 2, f("state 2"))
+        outlet.put(f("notice"))
+        outlet.release(f("hello"))
 
     assert (await playing(act)).sent == ["hello", "notice", "state 2"]
 
 
 async def test_an_answer_with_a_state_is_not_followed_by_an_older_one():
     async def act(outlet, socket):
-        outlet.release("hello")
-        outlet.offer_state("e", 2, "state 2")
-        assert outlet.put_sync(Position("e", 3), "sync 3")
+        outlet.release(f("hello"))
+        outlet.offer_state("e", 2, f("state 2"))
+        assert outlet.put_sync(Position("e", 3), f("sync 3"))
 
     assert (await playing(act)).sent == ["hello", "sync 3"]
 
 
 async def test_answers_that_nobody_reads_are_bounded():
     async def act(outlet, socket):
-        outlet.release("hello")
+        outlet.release(f("hello"))
         for number in range(10_000):
-            outlet.put(f"answer {number}")
+            outlet.put(f(f"answer {number}"))
 
     socket = await playing(act)
     assert len(socket.sent) <= MAX_WAITING
@@ -100,21 +114,21 @@ async def test_answers_that_nobody_reads_are_bounded():
 
 async def test_the_last_frame_comes_before_the_close():
     async def act(outlet, socket):
-        outlet.release("hello")
-        outlet.offer_state("e", 2, "state 2")
-        outlet.finish(1000, "Session deleted", "deleted")
+        outlet.release(f("hello"))
+        outlet.offer_state("e", 2, f("state 2"))
+        outlet.finish(1000, "Session deleted", f("deleted"))
         outlet.finish(1012, "too late")
 
     socket = await playing(act)
     assert socket.sent == ["hello", "state 2", "deleted"]
-    assert socket.closed == (1000, "Session deleted")
+    assert socket.ended == ("finished", 1000, "Session deleted")
 
 
 async def test_an_answer_with_an_older_state_than_was_sent_is_not_sent():
     async def act(outlet, socket):
-        outlet.release("hello")
-        outlet.offer_state("e", 6, "state 6")
-        assert not outlet.put_sync(Position("e", 5), "sync 5")
+        outlet.release(f("hello"))
+        outlet.offer_state("e", 6, f("state 6"))
+        assert not outlet.put_sync(Position("e", 5), f("sync 5"))
 
     assert (await playing(act)).sent == ["hello", "state 6"]
 
@@ -122,36 +136,103 @@ async def test_an_answer_with_an_older_state_than_was_sent_is_not_sent():
 @pytest.mark.parametrize(("waiting", "follows"), [(5, []), (6, []), (7, ["state 7"])])
 async def test_of_what_waits_for_the_first_frame_only_news_follow_it(waiting, follows):
     async def act(outlet, socket):
-        outlet.offer_state("e", waiting, f"state {waiting}")
-        outlet.release("connected 6", Position("e", 6))
+        outlet.offer_state("e", waiting, f(f"state {waiting}"))
+        outlet.release(f("connected 6"), Position("e", 6))
 
     assert (await playing(act)).sent == ["connected 6", *follows]
 
 
 async def test_once_it_is_closing_nothing_takes_the_place_of_the_last_frame():
     async def act(outlet, socket):
-        outlet.release("hello")
-        outlet.finish(1000, "Session deleted", "deleted")
-        outlet.offer_state("e", 9, "state 9")
-        outlet.put_sync(Position("e", 9), "sync 9")
+        outlet.release(f("hello"))
+        outlet.finish(1000, "Session deleted", f("deleted"))
+        outlet.offer_state("e", 9, f("state 9"))
+        outlet.put_sync(Position("e", 9), f("sync 9"))
 
     assert (await playing(act)).sent[-1] == "deleted"
 
 
 async def test_notices_come_before_the_state_they_led_to_and_not_without_it():
     async def act(outlet, socket):
-        outlet.release("hello", Position("e", 5))
-        outlet.offer_state("e", 5, "state 5", ["old notice"])
-        outlet.offer_state("e", 6, "state 6", ["notice"])
+        outlet.release(f("hello"), Position("e", 5))
+        outlet.offer_state("e", 5, f("state 5"), [f("old notice")])
+        outlet.offer_state("e", 6, f("state 6"), [f("notice")])
 
     assert (await playing(act)).sent == ["hello", "notice", "state 6"]
 
 
 async def test_an_answer_with_a_state_survives_any_number_of_other_answers():
     async def act(outlet, socket):
-        outlet.release("hello")
-        outlet.put_sync(Position("e", 7), "sync 7")
+        outlet.release(f("hello"))
+        outlet.put_sync(Position("e", 7), f("sync 7"))
         for number in range(3 * MAX_WAITING):
-            outlet.put(f"pong {number}")
+            outlet.put(f(f"pong {number}"))
 
     assert (await playing(act)).sent[-1] == "sync 7"
+
+
+async def test_a_command_that_is_being_carried_out_is_answered_before_the_end():
+    async def act(outlet, socket):
+        outlet.release(f("hello"))
+        outlet.is_busy = True
+        socket.drain()
+        outlet.finish(1012, "Server restarting")
+        assert socket.ended is None
+        outlet.put(f("ack"))
+        outlet.is_busy = False
+        outlet.flush()
+
+    socket = await playing(act)
+    assert socket.sent == ["hello", "ack"]
+    assert socket.ended == ("finished", 1012, "Server restarting")
+
+
+async def test_a_client_that_takes_nothing_is_let_go_and_one_that_takes_anything_is_not():
+    slow, hung = SlowWire(), SlowWire()
+    outlets = [Outlet(slow, ALICE), Outlet(hung, ALICE)]
+    for outlet in outlets:
+        outlet.release(f("hello"))
+        outlet.offer_state("e", 1, f("state 1"))
+    began_s = outlets[0].waits_since_s
+    for outlet in outlets:
+        sweep(outlet, 0, began_s + 9.9)
+        outlet.waits_since_s = began_s - 1  # the clock moves on
+    slow.room = 1
+    slow.on_writable()
+    for outlet in outlets:
+        sweep(outlet, 0, began_s + 9.1)
+    assert hung.ended == ("expelled", 4410, "Too slow")
+    assert slow.ended is None
+    assert slow.sent == ["hello"]
+
+
+async def test_nobody_waits_for_a_client_that_has_nothing_to_take():
+    idle = SlowWire()
+    idle.room = 1
+    outlet = Outlet(idle, ALICE)
+    outlet.release(f("hello"))
+    assert outlet.waits_since_s is None
+
+
+async def test_expired_credentials_are_told_once_and_end_after_the_grace():
+    wire = SlowWire()
+    wire.room = 10
+    outlet = Outlet(wire, Principal("alice", is_staff=False, expires_s=1_000))
+    outlet.release(f("hello"))
+    for wall_s in (999.9, 1_000.4, 1_000.6):
+        sweep(outlet, wall_s, 0)
+    (error,) = wire.sent[1:]
+    assert '"CREDENTIALS_EXPIRED"' in error
+    assert '"grace_ms":600' in error
+    sweep(outlet, 1_001, 0)
+    assert wire.ended == ("finished", 4401, "Credentials expired")
+
+
+async def test_presence_waits_for_nobody_and_only_the_newest_is_told():
+    async def act(outlet, socket):
+        outlet.release(f("hello"))
+        for number in range(5):
+            outlet.offer_presence(f(f"presence {number}"))
+        outlet.offer_state("e", 2, f("state 2"))
+
+    assert (await playing(act)).sent == ["hello", "state 2", "presence 4"]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
-from synckairos.principal import mint
 from tests.sockets import Screen, screen
 
 
@@ -264,19 +261,6 @@ async def test_a_command_that_cannot_be_read_is_an_error_with_its_id(webs, token
         await viewer.send(type="SWITCH", id="bad", next_participant_id="nobody")
         error = await viewer.until("ERROR")
         assert (error["id"], error["code"]) == ("bad", "VALIDATION_ERROR")
-
-
-async def test_credentials_that_expire_on_an_open_socket_close_it_at_its_next_frame(webs, session_id):
-    short = mint("alice", is_staff=False, lifetime=timedelta(seconds=2))
-    async with screen(webs[0], session_id, short) as viewer:
-        await viewer.until("CONNECTED")
-        while True:
-            await viewer.send(type="PING")
-            try:
-                await viewer.until("PONG")
-            except ConnectionClosed:
-                break
-        assert viewer.connection.close_code == 4401
 
 
 async def test_elapsed_time_is_shown_for_a_clock_that_counts_up(webs, api, token):

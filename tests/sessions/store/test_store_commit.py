@@ -189,7 +189,7 @@ def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
     session_id = clock.create()
     message = messages.unpack_from_layer(asyncio.run(receive()))
     assert (message.session_id, message.version) == (session_id, 2)
-    assert '"type":"STATE_UPDATE"' in message.state_frame
+    assert b'"type":"STATE_UPDATE"' in message.state_frame
 
 
 def test_the_layer_reads_plain_msgpack():

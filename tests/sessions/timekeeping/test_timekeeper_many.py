@@ -79,9 +79,10 @@ def test_a_suspended_holder_must_renew_before_it_goes_on(monkeypatch):
 def two_keepers():
     keepers = {}
     for _ in range(2):
-        known = set(run(ask(store.seen("", 5_000))))
+        known = set(run(ask(store.seen("", 5_000, keys.keepers()))))
         child = servers.managed("timekeeper")
-        new = servers.wait_until(lambda known=known: set(run(ask(store.seen("", 5_000)))) - known, 20, "it lives")
+        call = store.seen("", 5_000, keys.keepers())
+        new = servers.wait_until(lambda known=known, call=call: set(run(ask(call))) - known, 20, "it lives")
         keepers[new.pop()] = child
     yield keepers
     for child in keepers.values():

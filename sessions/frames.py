@@ -1,0 +1,236 @@
+"""Every WebSocket frame, by direction (docs/protocol.md): its shape, and in its docstring what it tells and when.
+
+`/asyncapi.json` is made from these. One text frame is one JSON object; `type` comes first, a state last. There may be
+more fields and types some day, and never fewer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from sessions.presentation import InstantMs, InstantText, Milliseconds, StateView, Version
+from synckairos.engine.units import Instant, Json
+from synckairos.errors import ApiError
+
+
+def _codes(kind: type[ApiError]) -> set[str]:
+    return {kind.code}.union(*map(_codes, kind.__subclasses__()))
+
+
+def _one_of(*names: str) -> list[dict[str, str]]:
+    return [{"$ref": f"#/components/schemas/{name}"} for name in names]
+
+
+Timestamp: TypeAlias = Annotated[
+    Instant, Meta(ge=0, description="Milliseconds on the store's clock, of the commit or the answer.")
+]
+Epoch: TypeAlias = Annotated[str, Meta(description="Tells apart two sessions that had the same id.")]
+SinceVersion: TypeAlias = Annotated[int, Meta(ge=0, description="Where this began; 0 for the creation.")]
+EventJson: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema=_one_of("Event")[0])]
+ErrorCode: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": sorted(_codes(ApiError))})]
+AckData: TypeAlias = Annotated[
+    Any, Meta(extra_json_schema={"anyOf": _one_of("StateView", "SwitchView", "AuthenticatedView")})
+]
+CommandId: TypeAlias = Annotated[
+    str | int | None,
+    Meta(description="Yours; comes back in the answer. A repeated one gets the first answer and changes nothing."),
+]
+ExpectedVersion: TypeAlias = Annotated[
+    int | None, Meta(description="Refuses the command unless the session is at this version.")
+]
+
+
+# ── server to client ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class OfSession(Struct, kw_only=True, rename={"session_id": "sessionId"}):
+    """Which session, and when."""
+
+    session_id: UUID
+    timestamp: Timestamp
+
+
+class OfVersion(OfSession, kw_only=True):
+    """Of which session it is, and at what point of its history."""
+
+    epoch: Epoch
+    version: Version
+
+
+class Connected(OfSession, kw_only=True, tag="CONNECTED"):
+    """The first frame of every socket: the session as it stands, or nulls when it does not exist yet."""
+
+    epoch: Epoch | None
+    version: Version | None
+    state: StateView | None
+
+
+class StateUpdate(OfVersion, kw_only=True, tag="STATE_UPDATE"):
+    """The whole session after a commit, and what has happened in it after `since_version`.
+
+    Draw `state`, keep nothing else. When `since_version` is above the last version you had, you have missed events.
+    """
+
+    since_version: SinceVersion
+    events: list[EventJson]
+    state: StateView
+
+
+class StateSync(OfVersion, kw_only=True, tag="STATE_SYNC"):
+    """The answer to `RECONNECT`: the whole session. `missed` is complete when `recovered`, else empty."""
+
+    since_version: SinceVersion | None
+    recovered: bool
+    missed: list[EventJson]
+    state: StateView
+
+
+class TimeWarning(OfVersion, kw_only=True, tag="TIME_WARNING"):
+    """The time left has come down to one of the session's thresholds. Comes before the state it led to."""
+
+    participant_id: UUID | None
+    threshold_ms: Milliseconds
+    time_remaining_ms: Milliseconds
+
+
+class TimeExpired(OfVersion, kw_only=True, tag="TIME_EXPIRED"):
+    """A clock has run out, and this was done about it. Comes before the state it led to."""
+
+    expired_participant_id: UUID | None
+    expired_at: InstantText
+    action_applied: Json
+
+
+class SessionDeleted(OfSession, kw_only=True, tag="SESSION_DELETED"):
+    """The session was deleted. The socket closes with 1000 after it."""
+
+
+class Presence(OfSession, kw_only=True, tag="PRESENCE"):
+    """The participants that have a client connected: all of them, after one has come or gone."""
+
+    connected: list[UUID]
+
+
+class Pong(Struct, kw_only=True, tag="PONG"):
+    """The answer to `PING`. The two instants of the server and your own tell how far your clock is off."""
+
+    timestamp: InstantMs
+    server_received_ms: InstantMs
+    server_sent_ms: InstantMs
+    client_timestamp: int | float | str | UnsetType | None = UNSET
+
+
+class AuthenticatedView(Struct, kw_only=True):
+    """What `AUTH` is answered with: until when the socket's credentials are good."""
+
+    expires_at: InstantText
+
+
+class Ack(Struct, kw_only=True, tag="ACK"):
+    """A command has succeeded. `data` is the session; after `SWITCH` its result; after `AUTH` the new end."""
+
+    id: str | int | None
+    version: Annotated[int, Meta(ge=0, description="Of the session afterwards; 0 when there is none.")]
+    data: AckData
+
+
+class Problem(Struct, kw_only=True):
+    """One wrong field."""
+
+    field: str
+    message: str
+
+
+class Error(Struct, kw_only=True, tag="ERROR"):
+    """A frame could not be read, or a command has failed; the socket stays open unless a close follows.
+
+    `id` is that of the command, when it had one that could be read.
+    """
+
+    code: ErrorCode
+    message: str
+    details: list[Problem] | Json | UnsetType = UNSET
+    retry_after_seconds: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    id: str | int | UnsetType = UNSET
+
+
+ServerMessage: TypeAlias = (
+    Connected | StateUpdate | StateSync | TimeWarning | TimeExpired | SessionDeleted | Presence | Pong | Ack | Error
+)
+
+
+# ── client to server ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Ping(Struct, frozen=True, tag="PING"):
+    """Asks for the server's time; answered by `PONG`. `timestamp` comes back as it is."""
+
+    timestamp: int | float | str | UnsetType | None = UNSET
+
+
+class Reconnect(Struct, frozen=True, tag="RECONNECT"):
+    """Asks for the session and for the events after the last version you saw; answered by `STATE_SYNC`."""
+
+    last_version: int | None = None
+    epoch: str | None = None
+
+
+class Start(Struct, frozen=True, tag="START"):
+    """Starts a session that is pending."""
+
+    id: CommandId = None
+    expected_version: ExpectedVersion = None
+
+
+class Pause(Struct, frozen=True, tag="PAUSE"):
+    """Pauses a session that is running."""
+
+    id: CommandId = None
+    expected_version: ExpectedVersion = None
+
+
+class Resume(Struct, frozen=True, tag="RESUME"):
+    """Resumes a session that is paused."""
+
+    id: CommandId = None
+    expected_version: ExpectedVersion = None
+
+
+class Complete(Struct, frozen=True, tag="COMPLETE"):
+    """Ends a session as completed."""
+
+    id: CommandId = None
+    expected_version: ExpectedVersion = None
+
+
+class Cancel(Struct, frozen=True, tag="CANCEL"):
+    """Ends a session as cancelled."""
+
+    id: CommandId = None
+    expected_version: ExpectedVersion = None
+
+
+class Switch(Struct, frozen=True, tag="SWITCH"):
+    """Ends the running cycle and begins the next.
+
+    `current_participant_id` refuses it unless that participant is the active one: a second press is then harmless.
+    """
+
+    id: CommandId = None
+    next_participant_id: UUID | None = None
+    current_participant_id: UUID | None = None
+    expected_version: ExpectedVersion = None
+
+
+class Auth(Struct, frozen=True, tag="AUTH"):
+    """Brings fresh credentials of the same person, before or shortly after the old ones end; the socket stays open."""
+
+    token: Annotated[str, Meta(max_length=4096, description="A bearer token, without `Bearer`.")]
+    id: Annotated[str | int | None, Meta(description="Yours; comes back in the answer.")] = None
+
+
+ClientCommand: TypeAlias = Start | Pause | Resume | Complete | Cancel | Switch
+ClientMessage: TypeAlias = Ping | Reconnect | Start | Pause | Resume | Complete | Cancel | Switch | Auth

@@ -1,0 +1,56 @@
+"""What the address of a socket asks for: `/ws?sessionId=<uuid>&heartbeat=30`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+from msgspec import Struct
+
+from sessions.realtime.credentials import token_of
+from synckairos import ids
+from synckairos.conf import HEARTBEAT_MAX_S, conf
+
+
+class Asked(Struct, frozen=True):
+    """A socket that names its session."""
+
+    session_id: UUID
+    token: str | None
+    heartbeat_s: float
+
+
+def read(scope: dict[str, Any]) -> Asked | str:
+    """What is asked for; or what is wrong with it, as the reason of the close frame."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    given = first(query, "sessionId")
+    if given is None:
+        return "Missing sessionId parameter"
+    session_id = ids.parse_uuid(given)
+    if session_id is None:
+        return "Invalid sessionId format"
+    heartbeat_s = _heartbeat(first(query, "heartbeat"))
+    if heartbeat_s is None:
+        return "Invalid heartbeat"
+    return Asked(session_id, token_of(scope, query), heartbeat_s)
+
+
+def first(query: dict[str, list[str]], name: str) -> str | None:
+    """The first value of a parameter."""
+    return next(iter(query.get(name, ())), None)
+
+
+def _heartbeat(text: str | None) -> float | None:
+    """Seconds between pings: what the client wants, as far as we let it; None for what is no number."""
+    shortest = conf().heartbeat_s
+    if text is None:
+        return shortest
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(seconds):
+        return None
+    return min(max(seconds, shortest), max(HEARTBEAT_MAX_S, shortest))

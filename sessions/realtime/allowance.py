@@ -1,0 +1,27 @@
+"""A rate limit of one socket, in its own process: a GCRA, like the limits in the store."""
+
+from __future__ import annotations
+
+import time
+
+from synckairos.conf import Rate
+
+
+class Allowance:
+    """How much may still come in. `limit` at once, then one for each `period / limit`."""
+
+    __slots__ = ("_arrival_s", "_burst_s", "_interval_s")
+
+    def __init__(self, rate: Rate) -> None:
+        self._interval_s = rate.period_ms / rate.limit / 1000
+        self._burst_s = self._interval_s * (rate.limit - 1)
+        self._arrival_s = 0.0
+
+    def take(self) -> bool:
+        """Count one; False when it is one too many."""
+        now_s = time.monotonic()
+        arrival_s = max(self._arrival_s, now_s)
+        if arrival_s - now_s > self._burst_s:
+            return False
+        self._arrival_s = arrival_s + self._interval_s
+        return True

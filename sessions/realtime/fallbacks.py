@@ -1,0 +1,286 @@
+"""For clients that cannot hold a WebSocket: long poll and Server-Sent Events, woken by the hub like any other client.
+
+Both stand in front of Django, which would hold a thread for each request that waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from sessions import limits, messages
+from sessions.presentation import present, to_json
+from sessions.realtime import tasks
+from sessions.realtime.hub import hub
+from sessions.realtime.outlet import NOWHERE, Outlet, Position
+from sessions.realtime.wire import Frame, TaskWire
+from sessions.services import sessions as service
+from sessions.services.presence import seats_of
+from sessions.store.calls import arun
+from synckairos import context, ids, lifecycle, logs, metrics
+from synckairos.close_codes import CloseCode
+from synckairos.errors import (
+    ApiError,
+    MethodNotAllowed,
+    ServiceUnavailable,
+    SessionNotFound,
+    Unauthenticated,
+    ValidationFailed,
+)
+from synckairos.http import answers
+from synckairos.http.doors import Asked
+from synckairos.principal import authenticate
+from timesync.clock import store_clock
+
+log = logs.get(__name__)
+
+LONGEST_WAIT_MS = 30_000
+_LARGEST_VERSION = 2**53
+_REMARK_EVERY_S = 15.0
+"""A stream says something at least so often, or proxies take it for dead."""
+_LAST_WORDS_S = 2.0
+_ROUTE = re.compile(r"/v1/sessions/([^/]+)/(poll|stream)")
+
+
+class Fallbacks:
+    """`GET /v1/sessions/{id}/poll` and `/stream`, in front of an application that has all other addresses."""
+
+    def __init__(self, inner: Callable[..., Any]) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        match = _ROUTE.fullmatch(scope["path"])
+        if match is None:
+            await self.inner(scope, receive, send)
+            return
+        context.note(route=f"/v1/sessions/<str:session_id>/{match[2]}")
+        try:
+            if scope["method"] != "GET":
+                raise MethodNotAllowed
+            session_id = ids.parse_uuid(match[1])
+            if session_id is None:
+                raise ValidationFailed([("session_id", "Must be a valid UUID.")])
+            context.note(session_id=str(session_id))
+            await DOORS[match[2]](session_id, Asked(scope), receive, send)
+        except ApiError as error:
+            more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
+            await answers.refuse(send, error, *more)
+
+
+# ── long poll ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
+    """The state as soon as its version is another than `since_version`; 304 after `wait_ms` without one."""
+    principal = asked.principal()
+    since = asked.whole("since_version", 0, _LARGEST_VERSION)
+    wait_ms = asked.whole("wait_ms", 0, LONGEST_WAIT_MS)
+    epoch = asked.text("epoch")
+    await arun(limits.check_general(principal.subject))
+    if lifecycle.is_draining():
+        raise ServiceUnavailable("The server is restarting, please retry")
+    wire = PollWire()
+    outlet = Outlet(wire, principal, counts_as_present=False)
+    await hub().join(session_id, outlet)
+    try:
+        outcome = await arun(service.get(session_id))
+        state = outcome.state
+        if state.version != since or epoch not in {None, state.epoch}:
+            body = to_json(present(state, outcome.at_ms))
+            await _answer_state(send, state.version, body)
+            return
+        outlet.release(None, Position(state.epoch, state.version))
+        woken = await _first(wire.woken, receive, (LONGEST_WAIT_MS if wait_ms is None else wait_ms) / 1000)
+    finally:
+        await hub().leave(session_id, outlet)
+    match woken:
+        case Stateful(version=int(version), state=Raw() as body):
+            await _answer_state(send, version, bytes(body))
+        case CloseCode.NORMAL:
+            raise SessionNotFound(session_id)
+        case CloseCode.CREDENTIALS_EXPIRED:
+            raise Unauthenticated
+        case _:  # in time, or sent away: asking again is right
+            await answers.answer(send, 304, b"", (b"etag", f'"v{since}"'.encode()))
+
+
+class Stateful(Struct, frozen=True):
+    """What any frame says of the state it shows."""
+
+    type: str
+    version: int | UnsetType | None = UNSET
+    epoch: str | UnsetType | None = UNSET
+    state: Raw | UnsetType = UNSET
+
+
+_stateful = msgspec.json.Decoder(Stateful)
+_NO_STATE = b"null"
+
+
+class PollWire:
+    """The wire of a client that takes one state."""
+
+    def __init__(self) -> None:
+        self.on_writable: Callable[[], None] | None = None
+        self.is_open = True
+        self.is_writable = True
+        self.woken: asyncio.Future[Stateful | int] = asyncio.get_running_loop().create_future()
+
+    def write(self, frame: Frame) -> None:
+        """Wake with a state; what goes with it is in the state too."""
+        shown = _stateful.decode(frame.payload)
+        if shown.state is not UNSET:
+            self._wake(shown)
+
+    def finish(self, code: int, reason: str) -> None:
+        """Wake with the reason of the end."""
+        metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
+        self._wake(code)
+
+    expel = finish
+
+    def _wake(self, news: Stateful | int) -> None:
+        if not self.woken.done():
+            self.woken.set_result(news)
+
+
+async def _answer_state(send: Any, version: int, state: bytes) -> None:
+    await answers.answer(send, 200, b'{"data":' + state + b"}", answers.JSON, (b"etag", f'"v{version}"'.encode()))
+
+
+async def _first(news: asyncio.Future[Any], receive: Any, within_s: float) -> Any:
+    """The news; None when the time is over or the client has gone."""
+    left = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({news, left}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        return news.result() if news.done() else None
+    finally:
+        left.cancel()
+
+
+async def _disconnected(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+# ── Server-Sent Events ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
+    """The frames of a WebSocket as events, from `Last-Event-ID` on."""
+    token = asked.text("token")  # a browser's EventSource has no headers of its own
+    principal = asked.principal() if token is None else authenticate(token)
+    context.note(principal=principal.subject)
+    await arun(limits.check_general(principal.subject))
+    if lifecycle.is_draining():
+        raise ServiceUnavailable("The server is restarting, please retry")
+    ended = asyncio.Event()
+
+    async def close(code: int, reason: str) -> None:
+        data = to_json({"code": int(code), "reason": reason})
+        try:
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await answers.part(send, b"event: close\ndata: " + data + b"\n\n")
+        except TimeoutError:
+            log.debug("client does not listen", code=int(code))
+        finally:
+            ended.set()
+
+    async def show(frame: Frame) -> None:
+        await answers.part(send, as_event(frame))
+
+    wire = TaskWire(show, close)
+    outlet = Outlet(wire, principal)
+    await hub().join(session_id, outlet)
+    metrics.STREAMS.inc()
+    try:
+        shown, first = await _first_frame(session_id, outlet, asked.header(b"last-event-id"))
+        await answers.begin(
+            send,
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+        )
+        outlet.release(Frame(first), shown)
+        hub().welcome(session_id, outlet)
+        is_over = await _until(ended, receive, wire, send)
+    finally:
+        metrics.STREAMS.dec()
+        await hub().leave(session_id, outlet)
+    if is_over:
+        await _part(asked, send)
+
+
+async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | None) -> tuple[Position, bytes]:
+    """How a stream begins: where the client left off, or with the whole."""
+    try:
+        if last_event_id is not None:
+            version, epoch = _read_id(last_event_id)
+            found = await arun(service.recover(session_id, version, epoch))
+            state, now = found.state, found.now
+            since = version if found.recovered else None
+            first = messages.state_sync(state, now, recovered=found.recovered, since_version=since, missed=found.missed)
+        else:
+            outcome = await arun(service.get(session_id))
+            state, now = outcome.state, outcome.at_ms
+            first = messages.connected(session_id, state, now)
+    except SessionNotFound:
+        return NOWHERE, messages.connected(session_id, None, store_clock.now_ms())
+    outlet.participants = seats_of(state, outlet.principal.subject)
+    return Position(state.epoch, state.version), first
+
+
+def _read_id(last_event_id: str) -> tuple[int | None, str | None]:
+    """`version:epoch` as we gave it out. A version alone proves nothing: it may be of an older session."""
+    version, _, epoch = last_event_id.partition(":")
+    is_version = version.isascii() and version.isdigit() and int(version[:20]) <= _LARGEST_VERSION
+    return (int(version) if is_version else None), epoch or None
+
+
+def as_event(frame: Frame) -> bytes:
+    """A frame as a server-sent event; one that shows a state has an id to go on from."""
+    if frame is _REMARK:
+        return b":\n\n"
+    shown = _stateful.decode(frame.payload)
+    has_state = isinstance(shown.state, Raw) and bytes(shown.state) != _NO_STATE
+    name = f"id: {shown.version}:{shown.epoch}\n".encode() if has_state else b""
+    return name + b"data: " + frame.payload + b"\n\n"
+
+
+async def _until(ended: asyncio.Event, receive: Any, wire: TaskWire, send: Any) -> bool:
+    """Wait for the end, with a remark now and then. True when the end is ours, False when the client has gone."""
+    left = tasks.start(_disconnected(receive), "stream disconnect")
+    over = asyncio.ensure_future(ended.wait())
+    try:
+        while not (left.done() or over.done()):
+            await asyncio.wait({left, over}, timeout=_REMARK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            if wire.is_open and wire.is_writable and not left.done():
+                wire.write(_REMARK)
+        return over.done()
+    finally:
+        left.cancel()
+        over.cancel()
+
+
+_REMARK = Frame(b"")
+"""Nothing but a sign of life."""
+
+
+async def _part(asked: Asked, send: Any) -> None:
+    """End the answer; a client that does not take the end is cut off."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_S):
+            await answers.end(send)
+            return
+    asked.abort()
+
+
+DOORS = {"poll": poll, "stream": stream}
+"""By the last part of their address."""

@@ -1,0 +1,109 @@
+"""The position check: what each client has been given, compared with the store, every second.
+
+The group layer may lose messages (across a restart of the store it does). This is what makes the screens right all the
+same: whoever missed something is sent it without asking. See docs/consistency.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby, islice
+from uuid import UUID
+
+from sessions import messages
+from sessions.realtime.outlet import NOWHERE, Outlet, Position
+from sessions.realtime.rooms import Rooms
+from sessions.realtime.wire import Frame
+from sessions.services import sessions as service
+from sessions.services.commits import notices_of
+from sessions.store import store
+from sessions.store.calls import arun, ask
+from synckairos import keys, logs, metrics
+from synckairos.close_codes import CloseCode
+from synckairos.errors import SessionNotFound
+from timesync.clock import store_clock
+
+log = logs.get(__name__)
+
+_CHECKED_TOGETHER = 500
+
+
+async def check_all(rooms: Rooms) -> None:
+    """One round over every session that is shown here. Raises ServiceUnavailable."""
+    for session_ids in by_shard(rooms):
+        for some in portions(session_ids, _CHECKED_TOGETHER):
+            await _check(rooms, some)
+
+
+async def _check(rooms: Rooms, session_ids: list[UUID]) -> None:
+    """Compare what clients were given before the read with what the store says after it."""
+    before = {session_id: _positions(rooms, session_id) for session_id in session_ids}
+    found = await arun(ask(store.headers(session_ids)))
+    for session_id, stored in zip(session_ids, found, strict=True):
+        for position, outlets in before[session_id].items():
+            # Who has been given something since then will be looked at in the next round.
+            still = [outlet for outlet in outlets if outlet.position == position]
+            try:
+                await _compare(session_id, position, stored, still)
+            except Exception:
+                # One session that cannot be read must not leave the others unchecked.
+                log.exception("position check failed", session_id=str(session_id))
+
+
+def _positions(rooms: Rooms, session_id: UUID) -> dict[Position, list[Outlet]]:
+    """The clients of a session, by what they have been given."""
+    found: dict[Position, list[Outlet]] = {}
+    room = rooms.get(session_id)
+    for outlet in () if room is None else room.outlets:
+        if not outlet.is_held:
+            found.setdefault(outlet.position, []).append(outlet)
+    return found
+
+
+async def _compare(session_id: UUID, position: Position, stored: tuple[str, int] | None, outlets: list[Outlet]) -> None:
+    if not outlets or position == stored:
+        return
+    if stored is None:
+        if position != NOWHERE:
+            frame = Frame(messages.session_deleted(session_id, store_clock.now_ms()))
+            _finish(outlets, CloseCode.NORMAL, "Session deleted", frame)
+    elif position.is_before(*stored):
+        await _resync(session_id, position, outlets)
+    else:
+        # It has lost commits that were shown. No screen goes back: the sockets come back for the truth.
+        log.error("the store went back", session_id=str(session_id), version=stored[1])
+        _finish(outlets, CloseCode.SERVICE_RESTART, "State restored")
+
+
+async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -> None:
+    """Bring clients to the store's state: with the events since, when they are all still there."""
+    try:
+        recovery = await arun(service.recover(session_id, position.version, position.epoch))
+    except SessionNotFound:
+        return
+    state = recovery.state
+    since_version = position.version if recovery.recovered else state.version
+    frame = Frame(messages.state_update(state, recovery.now, since_version, recovery.missed))
+    notices = [Frame(notice) for event in recovery.missed for notice in notices_of(state, event, recovery.now)]
+    metrics.SOCKET_RESYNCS.inc()
+    for outlet in outlets:
+        if outlet.position == position:
+            outlet.offer_state(state.epoch, state.version, frame, notices)
+
+
+def _finish(outlets: list[Outlet], code: CloseCode, reason: str, last: Frame | None = None) -> None:
+    for outlet in outlets:
+        outlet.finish(code, reason, last)
+
+
+def by_shard(session_ids: Iterable[UUID]) -> list[list[UUID]]:
+    """Sessions that may be read in one call together."""
+    ordered = sorted(session_ids, key=keys.shard_of)
+    return [list(some) for _, some in groupby(ordered, key=keys.shard_of)]
+
+
+def portions(session_ids: list[UUID], size: int) -> Iterable[list[UUID]]:
+    """The same, no more than `size` at a time."""
+    rest = iter(session_ids)
+    while some := list(islice(rest, size)):
+        yield some

@@ -1,0 +1,142 @@
+"""Uvicorn's protocols, with what ASGI has no message for.
+
+The one of WebSockets is a `Wire`: frames that are encoded once are written to the transport without a task or an await
+for each socket. It pings at an interval of the socket's own, counts frames before anybody decodes them, and can part
+from a peer that does not listen. They lean on names of Uvicorn's that are not public;
+tests/sessions/realtime/test_socket_server.py fails when these change.
+"""
+
+from __future__ import annotations
+
+import socket
+from asyncio.transports import BaseTransport, Transport
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame as PeerFrame
+from websockets.frames import Opcode
+from websockets.http11 import Request
+
+from sessions.realtime.allowance import Allowance
+from sessions.realtime.wire import WIRE_EXTENSION, Frame
+from synckairos import metrics
+from synckairos.close_codes import CloseCode
+from synckairos.conf import conf
+from synckairos.http.doors import ABORT_EXTENSION
+
+_UNSENT_BYTES = 16_384
+"""How much may wait in the kernel, and again here. What waits there is beyond conflation: it will be shown late."""
+_NOTSENT_LOWAT: int = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python 3.12 has it by name
+_PARTING_S = 5.0
+"""How long a peer that does not listen may take to read why we part."""
+_COUNTED = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG})
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One HTTP connection: Uvicorn's, with little in the kernel, and a way to cut off who takes nothing."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        with suppress(OSError, AttributeError):  # not TCP, or a system that does not know it
+            raw.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UNSENT_BYTES)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope["extensions"] = {ABORT_EXTENSION: self.transport.abort}
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket connection."""
+
+    on_writable: Callable[[], None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rate = conf().rate_frames
+        self._allowance = None if rate is None else Allowance(rate)
+
+    # ── the wire ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether there is room; always on a connection that is ending, which forgets what it is given."""
+        return self.writable.is_set()
+
+    def write(self, frame: Frame) -> None:
+        """Hand a frame to the transport."""
+        if self.is_open:
+            self.transport.write(frame.encoded)
+
+    def finish(self, code: int, reason: str) -> None:
+        """Close: the peer has `_PARTING_S` to answer."""
+        if not self.is_open:
+            return
+        self.stop_keepalive()
+        metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(_PARTING_S, self.transport.abort)
+
+    def expel(self, code: int, reason: str) -> None:
+        """The same: what it has not read by then is lost."""
+        self.finish(code, reason)
+
+    def heartbeat(self, seconds: float) -> None:
+        """Ping at this interval; who does not answer within another one is gone. Before the handshake ends."""
+        self.ping_interval = self.ping_timeout = seconds
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake is over and the end has not begun."""
+        return self.handshake_complete and not self.close_sent and not self.disconnected
+
+    # ── Uvicorn's side ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:  # noqa: PLR2004 - Switching Protocols
+            offered: dict[Any, Any] = self.scope["extensions"]
+            offered[WIRE_EXTENSION] = self
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.on_writable is not None:
+            self.on_writable()
+
+    def handle_events(self) -> None:
+        if self._is_too_much():
+            self.conn.events_received()  # and nobody looks at them
+            self.expel(CloseCode.TOO_MANY_MESSAGES, "Too many messages")
+            return
+        super().handle_events()
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # who reads no answers gets none: they would pile up here
+
+    def keepalive_timeout(self) -> None:
+        self.pong_timer = None
+        self.expel(CloseCode.NO_PONG, "No answer to a ping")
+
+    def _is_too_much(self) -> bool:
+        allowance = self._allowance
+        if allowance is None or not self.is_open:
+            return False
+        frames = (event for event in self.conn.events if isinstance(event, PeerFrame))
+        return not all(allowance.take() for frame in frames if frame.opcode in _COUNTED)

@@ -1,0 +1,92 @@
+"""Who is here: the clients of this process, by session and by person, within the limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from uuid import UUID
+
+from sessions.realtime.outlet import Outlet
+from sessions.realtime.wire import Frame
+from synckairos import metrics
+from synckairos.conf import conf
+from synckairos.errors import RateLimitExceeded
+
+_RETRY_S = 5
+
+
+class Room:
+    """The clients of one session in this process."""
+
+    def __init__(self, session_id: UUID) -> None:
+        self.session_id = session_id
+        self.outlets: set[Outlet] = set()
+        self.lock = asyncio.Lock()
+        self.is_subscribed = False
+        self.connected: tuple[UUID, ...] = ()
+        """The participants that its clients were last told of."""
+        self.presence: Frame | None = None
+        """How they were told."""
+
+
+class Rooms:
+    """All rooms of one process."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[UUID, Room] = {}
+        self._by_subject: Counter[str] = Counter()
+        self.are_empty = asyncio.Event()
+        """Nobody is here."""
+        self.are_empty.set()
+
+    def __iter__(self) -> Iterator[UUID]:
+        return iter(self._rooms)
+
+    def get(self, session_id: UUID) -> Room | None:
+        """The room of a session; None when nobody is here for it."""
+        return self._rooms.get(session_id)
+
+    def outlets(self) -> list[Outlet]:
+        """Every client."""
+        return [outlet for room in self._rooms.values() for outlet in room.outlets]
+
+    def admit(self, session_id: UUID, outlet: Outlet) -> Room:
+        """Take a client in. Raises RateLimitExceeded when there are too many."""
+        subject = outlet.principal.subject
+        room = self._rooms.get(session_id)
+        _check("session", 0 if room is None else len(room.outlets), conf().sockets_per_session)
+        _check("principal", self._by_subject[subject], conf().sockets_per_principal)
+        if room is None:
+            room = self._rooms[session_id] = Room(session_id)
+        room.outlets.add(outlet)
+        self._by_subject[subject] += 1
+        self.are_empty.clear()
+        return room
+
+    def part(self, session_id: UUID, outlet: Outlet) -> Room | None:
+        """Let a client go; gives its room. None for one that is not here (any more)."""
+        room = self._rooms.get(session_id)
+        if room is None or outlet not in room.outlets:
+            return None
+        room.outlets.discard(outlet)
+        subject = outlet.principal.subject
+        self._by_subject[subject] -= 1
+        if not self._by_subject[subject]:
+            del self._by_subject[subject]
+        return room
+
+    def close(self, room: Room) -> bool:
+        """Forget a room that nobody is in; False when somebody is, or when it has been forgotten."""
+        if room.outlets or self._rooms.get(room.session_id) is not room:
+            return False
+        del self._rooms[room.session_id]
+        if not self._rooms:
+            self.are_empty.set()
+        return True
+
+
+def _check(limit: str, here: int, most: int | None) -> None:
+    if most is not None and here >= most:
+        metrics.SOCKETS_REFUSED.labels(limit).inc()
+        raise RateLimitExceeded(_RETRY_S)

@@ -1,0 +1,70 @@
+"""The web process: Uvicorn with our WebSocket protocol, and an end that loses nobody.
+
+On SIGTERM or SIGINT it stops accepting, sends its sockets away in portions over the drain time (each with a code that
+says come back, and when), finishes what is in flight, and exits with 0.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+from sessions.realtime.hub import hub
+from sessions.realtime.protocol import HttpProtocol, SocketProtocol
+from synckairos import lifecycle, logs
+from synckairos.conf import conf
+
+log = logs.get(__name__)
+
+APPLICATION = "config.asgi:application"
+_IN_FLIGHT_S = 5
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, whose shutdown begins with a drain."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, and say so."""
+        await super().startup(sockets)
+        log.info("serving", host=self.config.host, port=self.config.port, fd=self.config.fd)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Send everybody away, then end as Uvicorn does."""
+        lifecycle.drain()
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        if not self.force_exit:
+            log.info("draining", clients=len(hub().rooms.outlets()))
+            for connection in list(self.server_state.connections):
+                if not isinstance(connection, SocketProtocol):
+                    connection.shutdown()  # an idle one closes, a busy one after its answer
+            await hub().send_away(conf().drain_s)
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, SocketProtocol) and not connection.is_writable:
+                    connection.transport.abort()  # it has taken nothing for a while, and would not take a farewell
+        await super().shutdown(sockets)
+        # Asked to end, it has ended: Uvicorn would raise the signal again and die of it.
+        self._captured_signals.clear()
+
+
+def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -> None:
+    """Serve until told to stop."""
+    config = uvicorn.Config(
+        APPLICATION,
+        host=host,
+        port=port,
+        fd=fd,
+        loop="uvloop",
+        http=HttpProtocol,
+        ws=SocketProtocol,
+        ws_max_size=conf().max_frame_bytes,
+        ws_per_message_deflate=False,  # a frame is compressed for each socket anew: no shared bytes, 300 KiB a socket
+        timeout_graceful_shutdown=_IN_FLIGHT_S,
+        access_log=False,  # it would write tokens that stand in an address
+        log_config=None,  # ours is configured with the settings
+        server_header=False,
+    )
+    Server(config).run()

@@ -1,0 +1,103 @@
+"""The way to one client, whatever carries it: take a frame at once, or say that there is no room just now.
+
+`SocketProtocol` (protocol.py) is the wire of our own server, without a task for each socket. `TaskWire` makes one of
+anything that can be awaited: Server-Sent Events, and WebSockets under another ASGI server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import Protocol
+
+from sessions.realtime import tasks
+from synckairos import metrics
+
+WIRE_EXTENSION = "synckairos.wire"
+"""Where a server of ours offers its wire, in the ASGI scope's `extensions`."""
+
+_TEXT_FRAME = 0x81
+_MAX_LENGTH_7_BITS, _MAX_LENGTH_16_BITS = 125, 65_535
+
+
+class Frame:
+    """One message on its way to any number of clients, encoded once for all of them."""
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        """JSON, UTF-8."""
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """As a WebSocket frame: final, text, not masked (RFC 6455, 5.2)."""
+        length = len(self.payload)
+        if length <= _MAX_LENGTH_7_BITS:
+            return bytes((_TEXT_FRAME, length)) + self.payload
+        if length <= _MAX_LENGTH_16_BITS:
+            return b"\x81\x7e" + length.to_bytes(2, "big") + self.payload
+        return b"\x81\x7f" + length.to_bytes(8, "big") + self.payload
+
+
+class Wire(Protocol):
+    """What an outlet needs of the other side."""
+
+    on_writable: Callable[[], None] | None
+    """Called when there is room again."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what the peer says still counts."""
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether `write` may be called."""
+
+    def write(self, frame: Frame) -> None:
+        """Take a frame; on a connection that is gone, forget it."""
+
+    def finish(self, code: int, reason: str) -> None:
+        """End the connection after what has been taken."""
+
+    def expel(self, code: int, reason: str) -> None:
+        """End it with a peer that does not listen: say so, and wait for nothing."""
+
+
+class TaskWire:
+    """A wire over coroutines: one frame at a time, each in a task of its own."""
+
+    def __init__(self, send: Callable[[Frame], Awaitable[None]], close: Callable[[int, str], Awaitable[None]]) -> None:
+        self.on_writable: Callable[[], None] | None = None
+        self.is_open = True
+        self._send = send
+        self._close = close
+        self._sending: asyncio.Task[None] | None = None
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the last frame has gone."""
+        return self._sending is None
+
+    def write(self, frame: Frame) -> None:
+        """Send in a task."""
+        self._sending = tasks.start(self._send(frame), "send")
+        self._sending.add_done_callback(self._sent)
+
+    def finish(self, code: int, reason: str) -> None:
+        """Close in a task."""
+        self.is_open = False
+        metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
+        self._sending = tasks.start(self._close(code, reason), "close")
+
+    def expel(self, code: int, reason: str) -> None:
+        """Give up what is being sent, and close."""
+        if self._sending is not None:
+            self._sending.cancel()
+        self.finish(code, reason)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            return  # the connection is gone, and its handler hears of that from the server
+        self._sending = None
+        if self.on_writable is not None:
+            self.on_writable()

@@ -1,0 +1,58 @@
+"""Who is connected to a session, over all web processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container
+from uuid import UUID
+
+from msgspec import Struct
+
+from sessions.services import sessions
+from sessions.store import presence, store
+from sessions.store.calls import Steps, ask
+from sessions.store.presence import Attendance, Roll
+from synckairos import keys
+from synckairos.engine.state import State
+from synckairos.engine.units import Duration
+
+BELIEVED_MS: Duration = 5_000
+"""How long a web process that is not heard of counts as alive."""
+
+
+class Present(Struct, frozen=True):
+    """Clients of one session, wherever they are connected."""
+
+    connected: tuple[UUID, ...]
+    """Participants with at least one client, in the order of their ids."""
+    attendance: Attendance
+    """Everybody."""
+
+
+def seats_of(state: State, subject: str) -> tuple[UUID, ...]:
+    """The participants that a person is: those with its name as `user_id`, or whose id it is."""
+    return tuple(
+        p.participant_id
+        for p in state.participants
+        if p.user_id == subject or (p.user_id is None and str(p.participant_id) == subject)
+    )
+
+
+def of(session_id: UUID) -> Steps[Present]:
+    """Who is connected. Raises SessionNotFound."""
+    yield from sessions.get(session_id)
+    alive = yield from ask(store.seen("", BELIEVED_MS, keys.webs()))
+    (roll,) = yield from ask(presence.rolls([session_id]))
+    return present(roll, alive)
+
+
+def present(roll: Roll, alive: Container[str]) -> Present:
+    """The living of a roll, added up."""
+    viewers = 0
+    clients: Counter[str] = Counter()
+    for process, attendance in roll.items():
+        if process in alive:
+            viewers += attendance.viewers
+            clients.update(attendance.participants)
+    connected = tuple(sorted(map(UUID, clients)))
+    return Present(connected, Attendance(viewers, dict(sorted(clients.items()))))

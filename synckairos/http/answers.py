@@ -1,0 +1,45 @@
+"""Answers of endpoints that speak plain ASGI: whole ones, ones in parts, and the documented errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from synckairos.errors import ApiError, Unauthenticated
+
+JSON = (b"content-type", b"application/json")
+_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin"))
+
+
+async def answer(send: Any, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """A whole answer."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*_ALWAYS, *headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def begin(send: Any, *headers: tuple[bytes, bytes]) -> None:
+    """The beginning of an answer without an end; parts follow."""
+    await send({"type": "http.response.start", "status": 200, "headers": [*_ALWAYS, *headers]})
+    await part(send, b"")
+
+
+async def part(send: Any, body: bytes) -> None:
+    """More of it, waiting until the connection takes it."""
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def end(send: Any) -> None:
+    """The end after all."""
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def refuse(send: Any, error: ApiError, *more: tuple[bytes, bytes]) -> None:
+    """The documented answer to an error."""
+    headers = [JSON, *more]
+    if error.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
+    if isinstance(error, Unauthenticated):
+        headers.append((b"www-authenticate", b"Bearer"))
+    await answer(send, error.http_status, msgspec.json.encode({"error": error.body()}), *headers)

@@ -1,0 +1,60 @@
+"""A request at an endpoint in front of Django: who asks, and for what.
+
+For requests that wait: Django's middleware would hold a thread for each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from synckairos import context
+from synckairos.errors import Unauthenticated, ValidationFailed
+from synckairos.principal import Principal, authenticate, bearer_token
+
+ABORT_EXTENSION = "synckairos.abort"
+"""Where a server of ours offers to cut a connection, in the ASGI scope's `extensions`."""
+
+
+class Asked:
+    """One request, read as far as it is asked for."""
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        self._scope = scope
+        self._query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value, by its lower-case name."""
+        for key, value in self._scope["headers"]:
+            if key.lower() == name:
+                text: str = value.decode("latin-1")
+                return text
+        return None
+
+    def text(self, name: str) -> str | None:
+        """A parameter of the address."""
+        return next(iter(self._query.get(name, ())), None)
+
+    def whole(self, name: str, lowest: int, highest: int) -> int | None:
+        """A parameter that is a whole number. Raises ValidationFailed."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit()) or not lowest <= int(text[:20]) <= highest:
+            raise ValidationFailed([(name, f"Must be a whole number from {lowest} to {highest}.")])
+        return int(text)
+
+    def abort(self) -> None:
+        """Cut the connection, when the server offers that."""
+        cut = (self._scope.get("extensions") or {}).get(ABORT_EXTENSION)
+        if cut is not None:
+            cut()
+
+    def principal(self) -> Principal:
+        """Who asks, by the `Authorization` header. Raises Unauthenticated."""
+        token = bearer_token(self.header(b"authorization"))
+        if token is None:
+            raise Unauthenticated
+        principal = authenticate(token)
+        context.note(principal=principal.subject)
+        return principal

@@ -1,0 +1,258 @@
+"""The AsyncAPI document: valid in itself, complete, and strict enough to notice what a frame tells beyond it.
+
+That every frame the tests receive fits it is seen in `tests/sockets.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+from uuid import UUID
+
+import jsonschema
+import msgspec
+import pytest
+from django.test import Client
+from jsonschema_rs import ValidationError
+from msgspec.structs import fields
+
+from sessions import messages
+from sessions.presentation import present_event
+from sessions.realtime import asyncapi
+from sessions.realtime.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, type_of
+from synckairos import errors
+from synckairos.close_codes import CloseCode
+from synckairos.engine import commands, create_session
+from synckairos.engine.events import EVENT_TYPES
+from synckairos.engine.units import Status, SyncMode
+from tests import documented
+
+DOCUMENT = asyncapi.document()
+COMPONENTS = DOCUMENT["components"]
+MESSAGES: dict[str, Any] = COMPONENTS["messages"]
+EXAMPLES = [(name, example["name"], example["payload"]) for name in MESSAGES for example in MESSAGES[name]["examples"]]
+SERVER_TYPES = {type_of(frame) for frame in FROM_SERVER}
+CLIENT_TYPES = {type_of(frame) for frame in FROM_CLIENT}
+FROM_SERVER_EXAMPLES = [example for example in EXAMPLES if example[0] in SERVER_TYPES]
+
+
+def parts(node, path=""):
+    """Every object of a document with its place."""
+    if isinstance(node, dict):
+        yield path, node
+        for key, value in node.items():
+            yield from parts(value, f"{path}/{key}")
+    elif isinstance(node, list):
+        for position, value in enumerate(node):
+            yield from parts(value, f"{path}/{position}")
+
+
+def at(reference):
+    node = DOCUMENT
+    for key in reference.removeprefix("#/").split("/"):
+        node = node[key]
+    return node
+
+
+def names_of(references):
+    return {reference["$ref"].rpartition("/")[2] for reference in references}
+
+
+def test_the_document_is_asyncapi_3_and_has_its_parts():
+    assert DOCUMENT["asyncapi"] == "3.0.0"
+    assert DOCUMENT["info"].keys() >= {"title", "version", "description"}
+    assert DOCUMENT.keys() == {"asyncapi", "info", "defaultContentType", "channels", "operations", "components"}
+    channel = DOCUMENT["channels"]["session"]
+    assert channel["address"] == "/ws"
+    query = channel["bindings"]["ws"]["query"]
+    assert query["required"] == ["sessionId"]
+    assert set(query["properties"]) == {"sessionId", "heartbeat", "token"}
+
+
+def test_every_reference_leads_somewhere():
+    references = [node["$ref"] for _, node in parts(DOCUMENT) if "$ref" in node]
+    assert len(references) > 100
+    for reference in references:
+        assert isinstance(at(reference), dict), reference
+
+
+def test_every_frame_of_the_catalogue_is_a_message_of_the_channel_and_nothing_else_is():
+    assert set(MESSAGES) == SERVER_TYPES | CLIENT_TYPES == set(DOCUMENT["channels"]["session"]["messages"])
+    for frame in (*FROM_SERVER, *FROM_CLIENT):
+        message = MESSAGES[type_of(frame)]
+        assert message["name"] == type_of(frame)
+        assert message["summary"]
+        schema = at(message["payload"]["$ref"])
+        assert set(schema["properties"]) == {"type", *(field.encode_name for field in fields(frame))}
+        assert schema["properties"]["type"] == {"const": type_of(frame)}
+
+
+def test_every_operation_stands_on_messages_of_the_channel_and_none_is_left_over():
+    mentioned = {"send": set(), "receive": set()}
+    for operation in DOCUMENT["operations"].values():
+        channel = operation["channel"]
+        assert channel == {"$ref": "#/channels/session"}
+        mentioned[operation["action"]] |= names_of(operation["messages"])
+        if "reply" in operation:
+            assert operation["reply"]["channel"] == channel
+            mentioned["send"] |= names_of(operation["reply"]["messages"])
+    assert mentioned == {"send": SERVER_TYPES, "receive": CLIENT_TYPES}
+
+
+def test_every_command_has_an_answer():
+    answers = {
+        asked: names_of(operation["reply"]["messages"])
+        for operation in DOCUMENT["operations"].values()
+        if operation["action"] == "receive"
+        for asked in names_of(operation["messages"])
+    }
+    asked = CLIENT_TYPES - {"PING", "RECONNECT"}
+    of_commands = {name: {"ACK", "ERROR"} for name in asked}
+    assert answers == of_commands | {"PING": {"PONG"}, "RECONNECT": {"STATE_SYNC", "ERROR"}}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_every_schema_is_one_by_the_metaschema(strict):
+    for schema in asyncapi.document(strict=strict)["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize(("name", "about", "payload"), EXAMPLES)
+def test_every_example_fits_its_message(name, about, payload):
+    documented.check(payload)
+    assert payload["type"] == name
+    jsonschema.Draft202012Validator(MESSAGES[name]["payload"] | {"components": COMPONENTS}).validate(payload)
+
+
+def test_every_example_of_a_clients_frame_can_be_read():
+    for name, _, payload in EXAMPLES:
+        if name in CLIENT_TYPES:
+            assert type_of(type(messages.parse(json.dumps(payload)))) == name
+
+
+MADE_UP = {"metadata", "action_on_timeout", "action_applied", "details"}
+"""Objects of clients, and the details of errors, which differ from code to code."""
+
+
+def objects(node):
+    """Every object in a frame whose fields are ours to name."""
+    if isinstance(node, dict):
+        yield node
+        for key, value in node.items():
+            if key not in MADE_UP:
+                yield from objects(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from objects(item)
+
+
+@pytest.mark.parametrize(("name", "about", "payload"), FROM_SERVER_EXAMPLES)
+def test_a_field_that_is_not_documented_is_noticed_wherever_it_stands_and_clients_are_told_to_ignore_it(
+    name, about, payload
+):
+    count = len(list(objects(payload)))
+    for position in range(count):
+        broken = deepcopy(payload)
+        list(objects(broken))[position]["surprise"] = 1
+        with pytest.raises(ValidationError):
+            documented.check(broken)
+        jsonschema.Draft202012Validator(MESSAGES[name]["payload"] | {"components": COMPONENTS}).validate(broken)
+
+
+@pytest.mark.parametrize(("name", "about", "payload"), FROM_SERVER_EXAMPLES)
+def test_a_documented_field_that_is_missing_or_of_another_type_is_noticed(name, about, payload):
+    (frame,) = (frame for frame in FROM_SERVER if type_of(frame) == name)
+    for field in fields(frame):
+        if field.required:
+            with pytest.raises(ValidationError):
+                documented.check({key: value for key, value in payload.items() if key != field.encode_name})
+        if field.encode_name in payload:
+            with pytest.raises(ValidationError):
+                documented.check(payload | {field.encode_name: [{"surprise": True}]})
+
+
+@pytest.mark.parametrize(
+    ("frame", "field", "value"),
+    [
+        ("STATE_UPDATE", "sessionId", "7c0ffee0"),
+        ("STATE_UPDATE", "version", 0),
+        ("TIME_EXPIRED", "expired_at", "yesterday"),
+        ("TIME_WARNING", "time_remaining_ms", -1),
+        ("ERROR", "code", "OUR_FAULT"),
+        ("PONG", "server_sent_ms", 0.5),
+    ],
+)
+def test_a_value_that_cannot_be_is_noticed(frame, field, value):
+    payload = next(payload for name, _, payload in EXAMPLES if name == frame)
+    with pytest.raises(ValidationError):
+        documented.check(payload | {field: value})
+
+
+def test_a_frame_that_the_document_does_not_know_is_noticed():
+    with pytest.raises(AssertionError, match="no such frame"):
+        documented.check({"type": "SURPRISE"})
+
+
+def event_of(name):
+    """An event with a value of the right type in every field."""
+    kind = EVENT_TYPES[name]
+    created = create_session(
+        commands.Create(SyncMode.PER_GROUP, (commands.Seat(UUID(int=1), 60_000, group_id=UUID(int=2)),), metadata={}),
+        session_id=UUID(int=9),
+        epoch="e",
+        now=0,
+    ).events[0]
+    if type(created) is kind:
+        return created
+    samples = {"on_timeout": True, "action_applied": {"type": "notify"}, "participant": created.participants[0]}
+    values = {
+        field.name: samples.get(field.name, 1 if field.type == "int" or "_ms" in field.name else UUID(int=1))
+        for field in fields(kind)
+    }
+    if "reason" in values:
+        values["reason"] = "late"
+    return kind(**values | {"sequence": 1, "version": 1, "at_ms": 1})
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_every_event_fits_and_one_with_a_field_of_another_kind_does_not(name):
+    update = next(payload for kind, _, payload in EXAMPLES if kind == "STATE_UPDATE")
+    event = json.loads(msgspec.json.encode(present_event(event_of(name))))
+    assert event["type"] == name
+    documented.check(update | {"events": [event]})
+    for wrong in (event | {"surprise": 1}, event | {"type": "session.surprised"}, event | {"at": "soon"}):
+        with pytest.raises(ValidationError):
+            documented.check(update | {"events": [wrong]})
+    for field in event:
+        with pytest.raises(ValidationError):
+            documented.check(update | {"events": [{key: value for key, value in event.items() if key != field}]})
+
+
+def test_the_codes_of_errors_and_of_closes_are_all_there():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ApiError)]
+    assert set(COMPONENTS["schemas"]["Error"]["properties"]["code"]["enum"]) == {kind.code for kind in kinds}
+    told = asyncapi.close_codes()
+    assert list(told) == list(CloseCode)
+    for code, text in told.items():
+        assert text
+        assert f"| {code.value} | {text} |" in DOCUMENT["channels"]["session"]["description"]
+
+
+def test_instants_and_names_are_told_precisely():
+    properties = COMPONENTS["schemas"]["StateView"]["properties"]
+    assert properties["created_at"] == {"type": "string", "format": "date-time"}
+    assert {"type": "string", "format": "date-time"} in properties["deadline_at"]["anyOf"]
+    assert properties["status"]["enum"] == list(Status)
+    assert properties["sync_mode"]["enum"] == list(SyncMode)
+    assert properties["session_id"] == {"type": "string", "format": "uuid"}
+
+
+def test_the_document_is_served_to_everybody_and_is_this_one():
+    answer = Client().get("/asyncapi.json")
+    assert (answer.status_code, answer["content-type"]) == (200, "application/json")
+    assert answer.json() == DOCUMENT
+    assert Client().head("/asyncapi.json").status_code == 200
+    refused = Client().post("/asyncapi.json")
+    assert (refused.status_code, refused["allow"]) == (405, "GET, HEAD")
+    assert refused.json()["error"]["code"] == "METHOD_NOT_ALLOWED"

@@ -1,0 +1,340 @@
+"""What a web process does with sockets that are slow, hostile, dead or past their time, and when it ends itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode, Frame, Opcode
+
+from synckairos.principal import mint
+from tests import servers
+from tests.conftest import bearer
+from tests.sockets import Screen, screen
+
+
+@pytest.fixture(scope="module")
+def strict():
+    """A web process with little patience."""
+    web = servers.web(
+        SYNCKAIROS_HEARTBEAT_S="0.4",
+        SYNCKAIROS_SEND_TIMEOUT_S="1",
+        SYNCKAIROS_AUTH_GRACE_S="1.5",
+        SYNCKAIROS_SOCKETS_PER_PRINCIPAL="3",
+        SYNCKAIROS_SOCKETS_PER_SESSION="4",
+        RATE_LIMIT_FRAMES="20/s",
+    )
+    yield web.wait_ready()
+    assert web.stop() == 0
+    assert "Traceback" not in web.output()
+
+
+@pytest.fixture
+def session_id(api, game):
+    return api.post("/v1/sessions", json=game).json()["data"]["session_id"]
+
+
+def big_session(api, game) -> str:
+    """A running session whose states are long."""
+    body = {**game, "metadata": {"filling": "x" * 3_500}}
+    session_id = api.post("/v1/sessions", json=body).json()["data"]["session_id"]
+    api.post(f"/v1/sessions/{session_id}/start")
+    return session_id
+
+
+class Mute(Screen):
+    """A peer that neither reads nor answers pings: its handshake is by hand."""
+
+    @staticmethod
+    async def open(web: servers.Web, session_id: str, token: str, query: str = "") -> socket.socket:
+        peer = socket.socket()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(peer, ("127.0.0.1", web.port))
+        head = (
+            f"GET /ws?sessionId={session_id}{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+            f"Authorization: Bearer {token}\r\n\r\n"
+        )
+        await loop.sock_sendall(peer, head.encode())
+        return peer
+
+
+async def until_bytes(peer: socket.socket, wanted: bytes, within_s: float = 5) -> None:
+    """Read until this comes."""
+    loop = asyncio.get_running_loop()
+    received = b""
+    async with asyncio.timeout(within_s):
+        while wanted not in received:
+            received += await loop.sock_recv(peer, 65536)
+
+
+def closing(code: int, reason: str) -> bytes:
+    payload = code.to_bytes(2, "big") + reason.encode()
+    return bytes((0x88, len(payload))) + payload
+
+
+# ── liveness ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_peer_that_answers_no_ping_is_gone_within_two_intervals(strict, token, session_id):
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    peer = await Mute.open(strict, session_id, token)
+    await until_bytes(peer, closing(4408, "No answer to a ping"))
+    peer.close()
+    assert 0.7 < loop.time() - began_s < 0.8 + 0.6
+
+
+async def test_a_peer_that_answers_pings_stays_and_a_longer_interval_is_granted(strict, token, session_id):
+    async with screen(strict, session_id, token) as answering:
+        patient = await Mute.open(strict, session_id, token, "&heartbeat=30")
+        await asyncio.sleep(1.5)
+        await answering.send(type="PING")
+        await answering.until("PONG")
+        with pytest.raises(TimeoutError):
+            await until_bytes(patient, closing(4408, "No answer to a ping"), 0.1)
+        patient.close()
+
+
+@pytest.mark.parametrize("given", ["0", "-5", "1e9", "0.001", "20"])
+async def test_any_number_is_taken_as_a_heartbeat(webs, token, session_id, given):
+    async with connect(f"{webs[0].ws_url}/ws?sessionId={session_id}&token={token}&heartbeat={given}") as connection:
+        assert (await Screen(connection).receive())["type"] == "CONNECTED"
+
+
+@pytest.mark.parametrize("given", ["often", "NaN", "inf", "1,5"])
+async def test_what_is_no_number_is_no_heartbeat(webs, token, session_id, given):
+    async with connect(f"{webs[0].ws_url}/ws?sessionId={session_id}&token={token}&heartbeat={given}") as connection:
+        assert await Screen(connection).closed() == (1008, "Invalid heartbeat")
+
+
+# ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_more_frames_than_allowed_close_the_socket_and_none_beyond_is_carried_out(strict, api, token, session_id):
+    api.post(f"/v1/sessions/{session_id}/start")
+    async with screen(strict, session_id, token) as flooding:
+        await flooding.until("CONNECTED")
+        for number in range(60):
+            await flooding.send(type="SWITCH", id=str(number))
+        assert await flooding.closed() == (4429, "Too many messages")
+    assert api.get(f"/v1/sessions/{session_id}").json()["data"]["version"] <= 2 + 21
+
+
+async def test_protocol_pings_and_fragments_count_as_frames(strict, token, session_id):
+    for opcode in (Opcode.PING, Opcode.PONG, Opcode.CONT):
+        async with screen(strict, session_id, token) as flooding:
+            await flooding.until("CONNECTED")
+            first = b"" if opcode is not Opcode.CONT else Frame(Opcode.TEXT, b"", fin=False).serialize(mask=True)
+            frame = Frame(opcode, b"", fin=opcode is not Opcode.CONT).serialize(mask=True)
+            flooding.connection.transport.write(first + frame * 500)
+            assert await flooding.closed() == (4429, "Too many messages")
+
+
+async def test_one_person_has_only_so_many_sockets_and_others_are_not_affected(strict, token, game, api):
+    sessions = [api.post("/v1/sessions", json=game).json()["data"]["session_id"] for _ in range(4)]
+    async with AsyncExitStack() as open_sockets:
+        for session_id in sessions[:3]:
+            viewer = await open_sockets.enter_async_context(screen(strict, session_id, token))
+            await viewer.until("CONNECTED")
+        async with screen(strict, sessions[3], token) as fourth:
+            assert await fourth.closed() == (4429, "RATE_LIMIT_EXCEEDED")
+        async with httpx.AsyncClient(base_url=strict.url, headers=bearer(token), verify=False) as http:
+            for door in ("poll?since_version=1", "stream"):
+                refused = await http.get(f"/v1/sessions/{sessions[3]}/{door}")
+                assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RATE_LIMIT_EXCEEDED")
+                assert int(refused.headers["retry-after"]) > 0
+        async with screen(strict, sessions[3], mint("bob", is_staff=False)) as other:
+            await other.until("CONNECTED")
+
+
+async def test_one_session_has_only_so_many_sockets_and_a_place_becomes_free(strict, session_id):
+    async with AsyncExitStack() as open_sockets:
+        for name in "abcd":
+            viewer = screen(strict, session_id, mint(name, is_staff=False))
+            await (await open_sockets.enter_async_context(viewer)).until("CONNECTED")
+        async with screen(strict, session_id, mint("e", is_staff=False)) as fifth:
+            assert (await fifth.closed())[0] == 4429
+    async with screen(strict, session_id, mint("e", is_staff=False)) as again:
+        await again.until("CONNECTED")
+
+
+async def test_a_socket_that_takes_nothing_is_sent_away_and_delays_nobody(strict, api, token, game):
+    session_id = big_session(api, game)
+
+    def is_sent_away() -> bool:
+        return 'synckairos_sockets_closed_total{code="4410"}' in httpx.get(f"{strict.url}/metrics").text
+
+    mute = await Mute.open(strict, session_id, mint("mute", is_staff=False), "&heartbeat=300")
+    async with screen(strict, session_id, token) as reading:
+        await reading.until("CONNECTED")
+        version = 2
+        async with asyncio.timeout(15):
+            while not await asyncio.to_thread(is_sent_away):
+                for _ in range(10):
+                    await asyncio.to_thread(api.post, f"/v1/sessions/{session_id}/switch")
+                    version += 1
+                await reading.until_version(version)
+    mute.close()
+
+
+# ── credentials ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_silent_socket_whose_credentials_expire_is_told_and_closed_after_the_grace(strict, session_id):
+    short = mint("alice", is_staff=False, lifetime=timedelta(seconds=1))
+    async with screen(strict, session_id, short) as viewer:
+        error = await viewer.until("ERROR")
+        assert error["code"] == "CREDENTIALS_EXPIRED"
+        assert 0 < error["details"]["grace_ms"] <= 1_500
+        await viewer.send(type="START", id="too late")
+        assert (await viewer.until("ERROR"))["code"] == "UNAUTHENTICATED"
+        assert await viewer.closed() == (4401, "Credentials expired")
+
+
+async def test_fresh_credentials_of_the_same_person_keep_the_socket_open(strict, session_id):
+    short = mint("alice", is_staff=False, lifetime=timedelta(seconds=1))
+    async with screen(strict, session_id, short) as viewer:
+        await viewer.until("ERROR", code="CREDENTIALS_EXPIRED")
+        await viewer.send(type="AUTH", id=1, token="a.b.c")
+        assert (await viewer.until("ERROR"))["code"] == "UNAUTHENTICATED"
+        await viewer.send(type="AUTH", id=2, token=mint("mallory", is_staff=False))
+        assert (await viewer.until("ERROR"))["code"] == "FORBIDDEN"
+        await viewer.send(type="AUTH", id=3, token=mint("alice", is_staff=False))
+        ack = await viewer.until("ACK")
+        assert ack["id"] == 3
+        assert ack["data"]["expires_at"].endswith("Z")
+        await asyncio.sleep(2)
+        await viewer.send(type="START", id=4)
+        assert (await viewer.until("ACK"))["version"] == 2
+
+
+# ── the end of a process ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_process_that_ends_sends_its_clients_away_and_finishes_what_is_in_flight(token, game):
+    web = servers.web().wait_ready()
+    async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=10, verify=False) as http:
+        session_id = (await http.post("/v1/sessions", json=game)).json()["data"]["session_id"]
+        async with AsyncExitStack() as open_sockets:
+            viewers = [await open_sockets.enter_async_context(screen(web, session_id, token)) for _ in range(120)]
+            for viewer in viewers:
+                await viewer.until("CONNECTED")
+            poll = asyncio.create_task(http.get(f"/v1/sessions/{session_id}/poll?since_version=1"))
+            await asyncio.sleep(0.2)
+            ended = asyncio.create_task(asyncio.to_thread(web.stop))
+            told = await asyncio.gather(*(viewer.closed() for viewer in viewers))
+            assert await ended == 0
+            assert (await poll).status_code == 304
+    waits_ms = []
+    for code, reason in told:
+        assert (code, reason.partition("=")[0]) == (1012, "Server restarting; retry_ms")
+        waits_ms.append(int(reason.partition("=")[2]))
+    assert len(set(waits_ms)) > 60  # they do not all come back at once
+    assert "Traceback" not in web.output()
+
+
+async def test_a_socket_that_takes_nothing_does_not_keep_a_process_from_ending(api, token, game):
+    web = servers.web(SYNCKAIROS_DRAIN_S="0.2").wait_ready()
+    session_id = big_session(api, game)
+    mute = await Mute.open(web, session_id, token)
+    async with screen(web, session_id, token) as reading:
+        for version in range(3, 60):
+            await asyncio.to_thread(api.post, f"/v1/sessions/{session_id}/switch")
+            await reading.until_version(version)
+    assert await asyncio.to_thread(web.stop, signal.SIGTERM, 4) == 0
+    mute.close()
+
+
+class Follower:
+    """A client that comes back as it is told, and keeps which versions it has heard the events of."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.heard: list[int] = []
+        self.last = 0
+        self.epoch: str | None = None
+
+    async def follow(self) -> None:
+        """For ever."""
+        while True:
+            async with connect(self.address) as connection:
+                try:
+                    await self._stay(connection)
+                except ConnectionClosed:
+                    code, reason = connection.close_code, connection.close_reason or ""
+            assert code == CloseCode.SERVICE_RESTART, (code, reason)
+            await asyncio.sleep(int(reason.partition("retry_ms=")[2]) / 10_000)
+
+    async def _stay(self, connection) -> None:
+        first = json.loads(await connection.recv())
+        if self.epoch is None:
+            self.last, self.epoch = first["version"], first["epoch"]
+        elif first["version"] > self.last:
+            ask = {"type": "RECONNECT", "last_version": self.last, "epoch": self.epoch}
+            await connection.send(json.dumps(ask))
+        async for text in connection:
+            frame = json.loads(text)
+            assert frame["version"] >= self.last
+            self.heard += [event["version"] for event in frame.get("events", []) + frame.get("missed", [])]
+            self.last = frame["version"]
+
+
+async def play_until(restarted: asyncio.Event, http: httpx.AsyncClient, session_id: str) -> int:
+    """Switch all the time; gives the last version."""
+    version = 2
+    while not restarted.is_set():
+        key = {"Idempotency-Key": str(uuid4())}
+        for _ in range(20):
+            try:
+                answer = await http.post(f"/v1/sessions/{session_id}/switch", headers=key)
+                break
+            except httpx.TransportError:  # a kept connection that was closed while idle
+                continue
+        version = answer.raise_for_status().json()["data"]["version"]
+        await asyncio.sleep(0.02)
+    return version
+
+
+async def test_through_a_rolling_restart_of_two_processes_no_client_misses_a_state(api, token, game):
+    """Both serve one listening socket, as under `make up`; clients come back as their close frame says."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    port = listener.getsockname()[1]
+    webs = [servers.shared_web(listener).wait_serving() for _ in range(2)]
+    session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
+    api.post(f"/v1/sessions/{session_id}/start")
+    followers = [Follower(f"ws://127.0.0.1:{port}/ws?sessionId={session_id}&token={token}") for _ in range(20)]
+    following = [asyncio.create_task(follower.follow()) for follower in followers]
+    restarted = asyncio.Event()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=bearer(token), verify=False) as http:
+        playing = asyncio.create_task(play_until(restarted, http, session_id))
+        for number in range(2):
+            new = await asyncio.to_thread(servers.shared_web(listener).wait_serving)
+            assert await asyncio.to_thread(webs[number].stop) == 0
+            webs[number] = new
+        restarted.set()
+        version = await playing
+    ends_s = asyncio.get_running_loop().time() + 5
+    while any(follower.last != version for follower in followers):
+        assert asyncio.get_running_loop().time() < ends_s, [follower.last for follower in followers]
+        await asyncio.sleep(0.01)
+    for task in following:
+        task.cancel()
+    assert {type(end) for end in await asyncio.gather(*following, return_exceptions=True)} == {asyncio.CancelledError}
+    listener.close()
+    for web in webs:
+        web.stop()
+    for follower in followers:
+        assert follower.heard == list(range(follower.heard[0], version + 1))
+        assert len(follower.heard) > 20
