@@ -8,7 +8,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 BASE := $(VENV)/.base-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
-CODE := config sessions timesync audit synckairos tests deploy benchmarks manage.py
+CODE := config sessions timesync audit synckairos clients tests deploy benchmarks manage.py
 
 .PHONY: help up test slow bench check format demo requirements clean
 help: ## this list

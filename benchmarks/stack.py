@@ -71,8 +71,8 @@ def _belongs(entry: Path, data_dir: Path) -> bool:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
-    """A stack with one web process, quiet, without limits."""
+def running_stack(**settings: str) -> Iterator[Stack]:
+    """A stack with one web process, quiet, without limits on requests; more settings as environment variables."""
     data_dir = Path(tempfile.mkdtemp(prefix="synckairos-bench-"))
     env = {
         **{name: value for name, value in os.environ.items() if name not in {"REDIS_URL", "DATABASE_URL"}},
@@ -81,6 +81,7 @@ def running_stack() -> Iterator[Stack]:
         "WEB_WORKERS": "1",
         "RATE_LIMIT_GENERAL": "off",
         "RATE_LIMIT_SWITCH": "off",
+        **settings,
     }
     with (data_dir / "stack.log").open("w") as log:
         process = subprocess.Popen(

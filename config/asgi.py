@@ -11,8 +11,8 @@ django_application = get_asgi_application()  # before anything that needs the ap
 
 from config.routing import websocket_urlpatterns  # noqa: E402
 from sessions.realtime.fallbacks import Fallbacks  # noqa: E402
-from sessions.realtime.lifespan import lifespan  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
+from sessions.serving.lifespan import lifespan  # noqa: E402
 from synckairos.http.gate import Application, Gate  # noqa: E402
 
 application = ProtocolTypeRouter(

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
-from sessions.realtime import asyncapi
+from sessions.asyncapi import document as asyncapi
 from sessions.rest import operations
 from sessions.rest.schema import DocumentRenderer
 from timesync.views import TimeView

@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-import httpx
-from demo_screen import Screen
-from websockets.asyncio.client import connect
+from demo_screen import Screen, client, new_screen
 
 BANK_MS, INCREMENT_MS = 20_000, 2_000
 _THINKING_S = (0.3, 1.5)
 _EVENTS_SHOWN = 6
-_FIRST_FRAME_S = 10.0
 _LAST_FRAME_S = 0.2
-_SETTLE_S = 2.0  # the first PINGs, and the stack's last processes still start
+_SETTLE_S = 1.5  # the stack's last processes still start
+_FIRST_PINGS_S = 0.5
 # The clocks of three devices; each screen has to find out for itself.
 _DEVICES = (("Ada", 3_217.0), ("Grace", -7_940.0), ("Spectator", 412.0))
 _PLAYERS = 2
@@ -31,7 +29,7 @@ _PLAYERS = 2
 class Game:
     """One session, its screens, and what has been measured."""
 
-    http: httpx.AsyncClient
+    api: client.Api
     session_id: str
     players: dict[str, str]
     """Names by participant id, in the order of play."""
@@ -43,19 +41,12 @@ class Game:
 
     async def play(self, seconds: float) -> None:
         """Start, move for so long, complete."""
-        await self.command("start")
+        await self.api.start(self.session_id)
         ends_s = time.monotonic() + seconds
         await asyncio.gather(*(self._move_when_due(screen, ends_s) for screen in self.screens[:_PLAYERS]))
         await asyncio.sleep(_LAST_FRAME_S)
-        await self.command("complete")
+        await self.api.complete(self.session_id)
         await asyncio.sleep(_LAST_FRAME_S)
-
-    async def command(self, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A command by REST."""
-        answer = await self.http.post(f"/v1/sessions/{self.session_id}/{name}", json=body or {})
-        answer.raise_for_status()
-        data: dict[str, Any] = answer.json()["data"]
-        return data
 
     def latencies_ms(self) -> list[float]:
         """From each switch to its frame on each screen, shortest first."""
@@ -82,11 +73,11 @@ class Game:
         expected = screen.state["version"] + 1
         self.moved_s[expected] = time.perf_counter()
         if len(self.moved_s) % 2:
-            await screen.send({"type": "SWITCH", "id": str(uuid4()), "current_participant_id": me})
+            await screen.live.switch(current_participant_id=me)
         else:
-            await self.command("switch", {"current_participant_id": me})
+            await self.api.switch(self.session_id, current_participant_id=me)
 
-    def heard(self, screen: Screen, events: list[dict[str, Any]]) -> None:
+    def heard(self, screen: Screen, events: tuple[dict[str, Any], ...]) -> None:
         """Remember what the spectator is told."""
         if screen is self.screens[-1]:
             who = self.players.get(str(screen.state["active_participant_id"]), "")
@@ -96,7 +87,6 @@ class Game:
 @asynccontextmanager
 async def new_game(url: str, token: str) -> AsyncIterator[Game]:
     """A session with its three screens connected and in time."""
-    headers = {"Authorization": f"Bearer {token}"}
     players = {str(uuid4()): name for name, _ in _DEVICES[:_PLAYERS]}
     body = {
         "sync_mode": "per_participant",
@@ -104,25 +94,11 @@ async def new_game(url: str, token: str) -> AsyncIterator[Game]:
         "participants": [{"participant_id": key, "total_time_ms": BANK_MS} for key in players],
     }
     async with AsyncExitStack() as open_things:
-        http = await open_things.enter_async_context(httpx.AsyncClient(base_url=url, headers=headers, timeout=10))
-        created = (await http.post("/v1/sessions", json=body)).raise_for_status().json()["data"]
-        game = Game(http, created["session_id"], players)
-        address = f"{url.replace('http', 'ws', 1)}/ws?sessionId={game.session_id}"
-        for name, wrong_by_ms in _DEVICES:
-            socket = await open_things.enter_async_context(connect(address, additional_headers=headers))
-            game.screens.append(Screen(name, wrong_by_ms, socket, game.heard))
-        await open_things.enter_async_context(_running(game.screens))
-        await asyncio.wait_for(asyncio.gather(*(screen.changed.wait() for screen in game.screens)), _FIRST_FRAME_S)
+        api = await open_things.enter_async_context(client.Api(url, token))
+        game = Game(api, (await api.create(body))["session_id"], players)
         await asyncio.sleep(_SETTLE_S)
+        for name, wrong_by_ms in _DEVICES:
+            screen = new_screen(name, wrong_by_ms, game.heard, (url, game.session_id, token))
+            game.screens.append(await open_things.enter_async_context(screen))
+        await asyncio.sleep(_FIRST_PINGS_S)
         yield game
-
-
-@asynccontextmanager
-async def _running(screens: list[Screen]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(work) for screen in screens for work in (screen.watch(), screen.keep_time())]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -53,21 +53,21 @@ def _page(game: Game) -> RenderableType:
 
 
 def _panel(game: Game, screen: Screen) -> Panel:
-    text, now_s = Text(), time.time()
+    text = Text()
     for key, name in game.players.items():
         active = key == screen.state["active_participant_id"]
-        clock = f"{'>' if active else ' '} {name:<8}{_clock(screen.left_ms(key, now_s)):>9}\n"
+        clock = f"{'>' if active else ' '} {name:<8}{_clock(screen.left_ms(key)):>9}\n"
         text.append(clock, style="bold green" if active else "")
     text.append(f"version {screen.state['version']}, {screen.state['status']}\n")
-    text.append(f"device wrong {screen.wrong_by_ms:+.0f} ms\nfound out    {-screen.offset_ms:+.0f} ms", style="dim")
+    text.append(
+        f"device wrong {screen.wrong_by_ms:+.0f} ms\nfound out    {-screen.live.offset_ms:+.0f} ms", style="dim"
+    )
     return Panel(text, title=f"{screen.name}'s screen", width=_WIDTH)
 
 
 def _line(game: Game) -> str:
-    now_s = time.time()
     screens = (
-        f"{screen.name}: " + " ".join(_clock(screen.left_ms(key, now_s)) for key in game.players)
-        for screen in game.screens
+        f"{screen.name}: " + " ".join(_clock(screen.left_ms(key)) for key in game.players) for screen in game.screens
     )
     return f"{' | '.join(screens)} | worst difference {game.worst_ms:.1f} ms"
 

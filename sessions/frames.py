@@ -109,7 +109,7 @@ class SessionDeleted(OfSession, kw_only=True, tag="SESSION_DELETED"):
 
 
 class Presence(OfSession, kw_only=True, tag="PRESENCE"):
-    """The participants that have a client connected: all of them, after one has come or gone."""
+    """All participants that have a client connected: soon after `CONNECTED`, and whenever one has come or gone."""
 
     connected: list[UUID]
 

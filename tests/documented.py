@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from sessions.realtime.asyncapi import document
+from sessions.asyncapi.document import document
 
 
 @cache

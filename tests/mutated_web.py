@@ -11,7 +11,7 @@ import django
 if __name__ == "__main__":
     django.setup()
 
-from sessions.realtime.server import serve
+from sessions.serving.server import serve
 from sessions.store import store
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 
 from sessions import messages
-from sessions.realtime.wire import WIRE_EXTENSION, Frame, TaskWire, Wire
+from sessions.hub.wire import WIRE_EXTENSION, Frame, TaskWire, Wire
 from synckairos import context, ids, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.errors import ApiError, InternalError

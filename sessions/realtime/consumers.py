@@ -9,14 +9,13 @@ from uuid import UUID
 import msgspec
 
 from sessions import limits, messages
+from sessions.hub.hub import hub
+from sessions.hub.outlet import NOWHERE, Outlet, Position
+from sessions.hub.wire import Frame
 from sessions.presentation import present, present_switch
 from sessions.realtime import address
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
-from sessions.realtime.hub import hub
-from sessions.realtime.outlet import NOWHERE, Outlet, Position
-from sessions.realtime.protocol import SocketProtocol
-from sessions.realtime.wire import Frame
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.presence import seats_of
@@ -54,8 +53,7 @@ class SessionConsumer(FramesConsumer):
         if lifecycle.is_draining():
             await self.refuse(CloseCode.SERVICE_RESTART, "Server restarting; retry_ms=0")
             return
-        if isinstance(self.wire, SocketProtocol):
-            self.wire.heartbeat(asked.heartbeat_s)
+        self.wire.heartbeat(asked.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
         await self._show(asked.session_id, principal)
 

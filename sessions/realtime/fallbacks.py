@@ -16,11 +16,11 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sessions import limits, messages
+from sessions.hub import tasks
+from sessions.hub.hub import hub
+from sessions.hub.outlet import NOWHERE, Outlet, Position
+from sessions.hub.wire import Frame, TaskWire
 from sessions.presentation import present, to_json
-from sessions.realtime import tasks
-from sessions.realtime.hub import hub
-from sessions.realtime.outlet import NOWHERE, Outlet, Position
-from sessions.realtime.wire import Frame, TaskWire
 from sessions.services import sessions as service
 from sessions.services.presence import seats_of
 from sessions.store.calls import arun
@@ -132,6 +132,9 @@ class PollWire:
         self.is_open = True
         self.is_writable = True
         self.woken: asyncio.Future[Stateful | int] = asyncio.get_running_loop().create_future()
+
+    def heartbeat(self, seconds: float) -> None:
+        """It does not last."""
 
     def write(self, frame: Frame) -> None:
         """Wake with a state; what goes with it is in the state too."""

@@ -17,6 +17,7 @@ from sessions.store.calls import Steps, ask
 from sessions.store.codec import Answer
 from sessions.store.store import Answered, Done, Gone, Loaded, LostRace
 from synckairos import ids, keys, metrics
+from synckairos.conf import conf
 from synckairos.engine import Decision, commands, create_session, decide, observe
 from synckairos.engine.deadlines import is_due
 from synckairos.engine.events import Event
@@ -142,7 +143,7 @@ def recover(session_id: UUID, last_version: int | None, epoch: str | None) -> St
             break
         yield from _caught_up(session_id, loaded)
     missed = _missed(history, state, last_version, epoch)
-    if missed is None:
+    if missed is None or not _is_within_window(missed, history.now):
         return Recovery(state, history.now, recovered=False, missed=())
     return Recovery(state, history.now, recovered=True, missed=tuple(missed))
 
@@ -163,6 +164,13 @@ def _missed(history: store.History, state: State, last_version: int | None, epoc
     if reached > last_version:
         return None
     return [event for event in missed if event.version > last_version]
+
+
+def _is_within_window(missed: Sequence[Event], now: Instant) -> bool:
+    """All or nothing: a client that has missed more than the settings allow gets the state alone."""
+    if len(missed) > conf().recovery_events:
+        return False
+    return all(event.at_ms >= now - conf().recovery_age_ms for event in missed)
 
 
 def _existing(session_id: UUID, loaded: Loaded) -> State:

@@ -18,9 +18,9 @@ from jsonschema_rs import ValidationError
 from msgspec.structs import fields
 
 from sessions import messages
+from sessions.asyncapi import document as asyncapi
+from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, type_of
 from sessions.presentation import present_event
-from sessions.realtime import asyncapi
-from sessions.realtime.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, type_of
 from synckairos import errors
 from synckairos.close_codes import CloseCode
 from synckairos.engine import commands, create_session

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from sessions.realtime.server import serve
+from sessions.serving.server import serve
 
 
 class Command(BaseCommand):

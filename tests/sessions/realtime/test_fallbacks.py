@@ -12,8 +12,8 @@ import httpx
 import pytest
 from redis.exceptions import ConnectionError as StoreAway
 
+from sessions.hub.hub import stop_hub
 from sessions.realtime.fallbacks import Fallbacks
-from sessions.realtime.hub import stop_hub
 from sessions.store import calls
 from synckairos import redis as stores
 from synckairos.conf import Rate

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.realtime.outlet import MAX_WAITING, Outlet, Position
-from sessions.realtime.sweep import sweep
-from sessions.realtime.wire import Frame
+from sessions.hub.outlet import MAX_WAITING, Outlet, Position
+from sessions.hub.sweep import sweep
+from sessions.hub.wire import Frame
 from synckairos.principal import Principal
 
 
@@ -23,6 +23,9 @@ class SlowWire:
     @property
     def is_writable(self) -> bool:
         return self.room > 0
+
+    def heartbeat(self, seconds: float) -> None:
+        """It needs none."""
 
     def write(self, frame: Frame) -> None:
         self.room -= 1

@@ -11,9 +11,9 @@ from itertools import groupby, islice
 from uuid import UUID
 
 from sessions import messages
-from sessions.realtime.outlet import NOWHERE, Outlet, Position
-from sessions.realtime.rooms import Rooms
-from sessions.realtime.wire import Frame
+from sessions.hub.outlet import NOWHERE, Outlet, Position
+from sessions.hub.rooms import Rooms
+from sessions.hub.wire import Frame
 from sessions.services import sessions as service
 from sessions.services.commits import notices_of
 from sessions.store import store

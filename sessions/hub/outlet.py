@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
-from sessions.realtime.wire import Frame, Wire
+from sessions.hub.wire import Frame, Wire
 from synckairos import metrics
 from synckairos.close_codes import CloseCode
 from synckairos.principal import Principal

@@ -10,8 +10,8 @@ import socket
 
 import uvicorn
 
-from sessions.realtime.hub import hub
-from sessions.realtime.protocol import HttpProtocol, SocketProtocol
+from sessions.hub.hub import hub
+from sessions.serving.protocol import HttpProtocol, SocketProtocol
 from synckairos import lifecycle, logs
 from synckairos.conf import conf
 

@@ -20,8 +20,8 @@ from websockets.frames import Frame as PeerFrame
 from websockets.frames import Opcode
 from websockets.http11 import Request
 
-from sessions.realtime.allowance import Allowance
-from sessions.realtime.wire import WIRE_EXTENSION, Frame
+from sessions.hub.wire import WIRE_EXTENSION, Frame
+from sessions.serving.allowance import Allowance
 from synckairos import metrics
 from synckairos.close_codes import CloseCode
 from synckairos.conf import conf

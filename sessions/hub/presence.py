@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sessions import messages
-from sessions.realtime.positions import by_shard, portions
-from sessions.realtime.rooms import Room, Rooms
-from sessions.realtime.wire import Frame
+from sessions.hub.positions import by_shard, portions
+from sessions.hub.rooms import Room, Rooms
+from sessions.hub.wire import Frame
 from sessions.services import presence as service
 from sessions.services import sessions
 from sessions.services.presence import BELIEVED_MS

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from msgspec import Struct
 
 from sessions import frames
-from sessions.realtime.asyncapi_examples import examples
-from sessions.realtime.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, REF, schemas, type_of
+from sessions.asyncapi.examples import examples
+from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, REF, schemas, type_of
 from sessions.realtime.credentials import PROTOCOL
 from sessions.rest.operations import read_only
 from synckairos import context
@@ -157,12 +157,12 @@ def _messages() -> dict[str, Any]:
 
 
 def _message(frame: type[Struct], shown: list[dict[str, Any]]) -> dict[str, Any]:
-    told = inspect.getdoc(frame) or ""
+    summary, _, more = (inspect.getdoc(frame) or "").partition("\n\n")
     return {
         "name": type_of(frame),
         "title": frame.__name__,
-        "summary": told.partition("\n")[0],
-        "description": told,
+        "summary": summary,
+        **({"description": more} if more else {}),
         "payload": {"$ref": REF.format(name=frame.__name__)},
         "examples": shown,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sessions.realtime.hub import stop_hub
+from sessions.hub.hub import stop_hub
 from synckairos import logs
 from synckairos.redis import close_async_client
 from timesync.clock import store_clock

@@ -6,9 +6,9 @@ import asyncio
 import time
 
 from sessions import messages
-from sessions.realtime.outlet import Outlet
-from sessions.realtime.rooms import Rooms
-from sessions.realtime.wire import Frame
+from sessions.hub.outlet import Outlet
+from sessions.hub.rooms import Rooms
+from sessions.hub.wire import Frame
 from synckairos import logs
 from synckairos.close_codes import CloseCode
 from synckairos.conf import conf

@@ -17,12 +17,12 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from sessions import messages
+from sessions.hub import positions, sweep, tasks
+from sessions.hub.outlet import Outlet
+from sessions.hub.presence import Presence
+from sessions.hub.rooms import Rooms
+from sessions.hub.wire import Frame
 from sessions.messages import HubMessage
-from sessions.realtime import positions, sweep, tasks
-from sessions.realtime.outlet import Outlet
-from sessions.realtime.presence import Presence
-from sessions.realtime.rooms import Rooms
-from sessions.realtime.wire import Frame
 from synckairos import keys, logs
 from synckairos.close_codes import CloseCode
 from synckairos.errors import ServiceUnavailable

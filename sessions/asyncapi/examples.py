@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 
 from sessions import frames, messages
+from sessions.asyncapi.schemas import type_of
 from sessions.presentation import present, present_switch
-from sessions.realtime.asyncapi_schemas import type_of
 from synckairos.engine import commands, create_session, decide, observe
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Protocol
 
-from sessions.realtime import tasks
+from sessions.hub import tasks
 from synckairos import metrics
 
 WIRE_EXTENSION = "synckairos.wire"
@@ -53,6 +53,9 @@ class Wire(Protocol):
     def is_writable(self) -> bool:
         """Whether `write` may be called."""
 
+    def heartbeat(self, seconds: float) -> None:
+        """Ask for a sign of life at this interval."""
+
     def write(self, frame: Frame) -> None:
         """Take a frame; on a connection that is gone, forget it."""
 
@@ -77,6 +80,9 @@ class TaskWire:
     def is_writable(self) -> bool:
         """Whether the last frame has gone."""
         return self._sending is None
+
+    def heartbeat(self, seconds: float) -> None:
+        """The server beneath has an interval of its own."""
 
     def write(self, frame: Frame) -> None:
         """Send in a task."""

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from uuid import UUID
 
-from sessions.realtime.outlet import Outlet
-from sessions.realtime.wire import Frame
+from sessions.hub.outlet import Outlet
+from sessions.hub.wire import Frame
 from synckairos import metrics
 from synckairos.conf import conf
 from synckairos.errors import RateLimitExceeded
