@@ -45,6 +45,7 @@ slow: $(DEV) ## the long chaos and load runs
 
 bench: $(BENCH) ## measure, on this machine; ARGS=--short to see that it works
 	$(PY) benchmarks/expiry.py $(ARGS)
+	$(PY) benchmarks/edge.py $(ARGS)
 
 check: $(DEV) ## format, lint, types, imports, migrations, deployment settings
 	$(VENV)/bin/ruff format --check $(CODE)

@@ -1,4 +1,4 @@
-"""Slow sockets and idle ones: `make bench-edge`, or `python benchmarks/edge.py [--short]`.
+"""Slow sockets and idle ones: `make bench`, or `python benchmarks/edge.py [--short]`.
 
 Starts a stack of its own with one web process. First, one session with many sockets: how fast a switch reaches all who
 read, with and without 5 % that never do, in turns. Then thousands of sockets that only wait: what each costs, and
@@ -15,10 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import uvloop
 from crowd import Crowd
-from stack import Stack, running_stack
+from stack import ROOT, Stack, running_stack
+
+sys.path.insert(0, str(ROOT / "clients" / "python" / "src"))
+from synckairos_client import Api
 
 SLOW_SHARE = 0.05
 _SOCKETS_OF_ONE_PERSON = 500
@@ -38,21 +40,20 @@ def tokens(number: int) -> list[str]:
     return [mint(f"person {place}", is_staff=False) for place in range(number)]
 
 
-async def make_session(http: httpx.AsyncClient) -> str:
+async def make_session(api: Api) -> str:
     """A running session of two."""
     seats = [{"participant_id": f"00000000-0000-4000-8000-00000000000{n}", "total_time_ms": 86_400_000} for n in "12"]
-    body = {"sync_mode": "per_participant", "participants": seats}
-    session_id: str = (await http.post("/v1/sessions", json=body)).raise_for_status().json()["data"]["session_id"]
-    (await http.post(f"/v1/sessions/{session_id}/start")).raise_for_status()
+    session_id: str = (await api.create({"sync_mode": "per_participant", "participants": seats}))["session_id"]
+    await api.start(session_id)
     return session_id
 
 
-async def round_of(http: httpx.AsyncClient, crowd: Crowd, session_id: str, switches: int) -> float:
+async def round_of(api: Api, crowd: Crowd, session_id: str, switches: int) -> float:
     """Switch, wait until all who read have it, switch again; gives deliveries a second."""
     began_s = time.perf_counter()
     for _ in range(switches):
         awaited = crowd.frames + len(crowd.members)
-        (await http.post(f"/v1/sessions/{session_id}/switch")).raise_for_status()
+        await api.switch(session_id)
         await crowd.reach(awaited)
     return switches * len(crowd.members) / (time.perf_counter() - began_s)
 
@@ -63,22 +64,22 @@ async def fan_out(stack: Stack, *, sockets: int, rounds: int, switches: int) -> 
     web = stack.pid_of("web")
     slow = int(sockets * SLOW_SHARE)
     with_slow, without = [], []
-    async with httpx.AsyncClient(base_url=stack.url, headers={"Authorization": f"Bearer {person}"}, timeout=30) as http:
-        session_id = await make_session(http)
+    async with Api(stack.url, person) as api:
+        session_id = await make_session(api)
         crowd = Crowd(stack.url)
         await crowd.open([(session_id, person)] * (sockets - slow))
-        await round_of(http, crowd, session_id, switches)
+        await round_of(api, crowd, session_id, switches)
         before_kib = rss_kib(web)
         most_kib = 0
         for _ in range(rounds):
             mutes = [await crowd.open_mute(session_id, person) for _ in range(slow)]
-            await round_of(http, crowd, session_id, 5 + 30)  # until nothing more fits on their way
-            with_slow.append(await round_of(http, crowd, session_id, switches))
+            await round_of(api, crowd, session_id, 5 + 30)  # until nothing more fits on their way
+            with_slow.append(await round_of(api, crowd, session_id, switches))
             most_kib = max(most_kib, rss_kib(web))
             for mute in mutes:
                 mute.close()
             await asyncio.sleep(0.5)
-            without.append(await round_of(http, crowd, session_id, switches))
+            without.append(await round_of(api, crowd, session_id, switches))
         crowd.leave()
     ratio = statistics.median(with_slow) / statistics.median(without)
     print(f"one session, {sockets} sockets, {slow} of them never reading, {rounds} rounds of {switches} switches")
@@ -92,10 +93,8 @@ async def idle(stack: Stack, *, sockets: int, sessions: int, for_s: float) -> bo
     """Sockets that wait: memory of each, and how many are lost."""
     people = tokens(-(-sockets // _SOCKETS_OF_ONE_PERSON))
     web = stack.pid_of("web")
-    async with httpx.AsyncClient(
-        base_url=stack.url, headers={"Authorization": f"Bearer {people[0]}"}, timeout=30
-    ) as http:
-        made = [await make_session(http) for _ in range(sessions)]
+    async with Api(stack.url, people[0]) as api:
+        made = [await make_session(api) for _ in range(sessions)]
     crowd = Crowd(stack.url)
     await asyncio.sleep(_STORE_LAG_S)
     before_kib = rss_kib(web)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from uuid import uuid4
+from typing import get_args
+from uuid import UUID, uuid4
 
 import pytest
 from websockets.asyncio.client import connect
 
+from sessions import frames
+from synckairos import keys
+from synckairos import redis as stores
+from tests import servers
 from tests.sockets import Screen, screen
 
 
@@ -213,6 +219,14 @@ HOSTILE = [
     '{"type": "\ud800"}'.encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
     "\0",
     "x" * 10_000,
+    '{"type": "START", "id": 1, "id": 2}',
+    '{"type": "PING", "type": "PING"}',
+    '{"type": "PING", "more": {"a": 1, "a": 1}}',
+    '{"type": "PING", "more": ' + "[" * 7_000 + "]" * 7_000 + "}",
+    '{"type": "PING", "timestamp": ' + "9" * 5_000 + "}",
+    '{"type": "AUTH"}',
+    '{"type": "AUTH", "token": null}',
+    '{"type": "AUTH", "token": "' + "x" * 5_000 + '"}',
 ]
 
 
@@ -224,6 +238,41 @@ async def test_a_hostile_frame_is_an_error_and_the_socket_lives_on(webs, token, 
         assert (await viewer.until("ERROR"))["code"] == "VALIDATION_ERROR"
         await viewer.send(type="PING")
         await viewer.until("PONG")
+
+
+WRONG = [None, True, 0, -1, 1.5, 2**63, 10**40, "", "x" * 5_000, "\\ud800", [], [[]], {}, {"a": {"b": []}}]
+
+
+@pytest.mark.parametrize("kind", [kind.__struct_config__.tag for kind in get_args(frames.ClientMessage)])
+async def test_no_value_of_any_field_of_any_frame_kills_the_socket_or_floods_the_log(webs, token, session_id, kind):
+    """Each frame has an answer: what it asks for, or an error."""
+    (shape,) = [one for one in get_args(frames.ClientMessage) if one.__struct_config__.tag == kind]
+    said_before = webs[0].output()
+    async with screen(webs[0], session_id, token) as viewer:
+        await viewer.until("CONNECTED")
+        for field in (*shape.__struct_fields__, "unknown"):
+            for number, value in enumerate(WRONG):
+                text = json.dumps({"type": kind, field: value}).replace("\\\\ud800", "\\ud800")
+                await viewer.connection.send(text)
+                await viewer.connection.send(json.dumps({"type": "PING", "timestamp": f"{field} {number}"}))
+                before = len(viewer.frames)
+                await viewer.until("PONG", client_timestamp=f"{field} {number}")
+                told = {frame["type"] for frame in viewer.frames[before:]}
+                assert told & {"ERROR", "ACK", "STATE_SYNC"} or kind == "PING", text
+    assert webs[0].output() == said_before
+
+
+async def test_after_hostile_frames_nothing_is_left_of_the_socket(webs, token, session_id):
+    def subscriptions() -> int:
+        return stores.client().pubsub_numsub(keys.group_channel(UUID(session_id)))[0][1]
+
+    async with screen(webs[0], session_id, token) as viewer:
+        await viewer.until("CONNECTED")
+        assert subscriptions() == 1
+        for text in (*HOSTILE, "x" * 20_000):
+            await viewer.connection.send(text)
+        assert (await viewer.closed())[0] == 1009
+    await asyncio.to_thread(servers.wait_until, lambda: subscriptions() == 0, 5, "the group is left")
 
 
 async def test_a_binary_frame_is_an_error_and_the_socket_lives_on(webs, token, session_id):

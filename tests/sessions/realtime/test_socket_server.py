@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import socket
+import sys
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from uuid import uuid4
@@ -338,3 +339,22 @@ async def test_through_a_rolling_restart_of_two_processes_no_client_misses_a_sta
     for follower in followers:
         assert follower.heard == list(range(follower.heard[0], version + 1))
         assert len(follower.heard) > 20
+
+
+async def test_another_asgi_server_serves_sockets_too(token, game):
+    port = servers.free_port()
+    command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(port), "--no-access-log"]
+    plain = servers.Web(command, port=port)
+    plain.start()
+    await asyncio.to_thread(plain.wait_ready)
+    async with httpx.AsyncClient(base_url=plain.url, headers=bearer(token), verify=False) as http:
+        session_id = (await http.post("/v1/sessions", json=game)).json()["data"]["session_id"]
+        async with screen(plain, session_id, token) as viewer:
+            await viewer.until("CONNECTED")
+            await viewer.send(type="START", id=1)
+            await viewer.until("ACK", id=1)
+            await viewer.until_version(2)
+            await http.delete(f"/v1/sessions/{session_id}")
+            assert await viewer.closed() == (1000, "Session deleted")
+    assert plain.stop() in {0, -signal.SIGTERM}
+    assert "Traceback" not in plain.output()

@@ -335,6 +335,6 @@ ORDINARY = settings(
 REDUCING = pytest.mark.timeout(600)
 
 TestAnySession = REDUCING(AnySession.TestCase)
-TestAnySession.settings = settings(ORDINARY, max_examples=400, stateful_step_count=25)
+TestAnySession.settings = settings(ORDINARY, max_examples=250, stateful_step_count=25)
 TestLookedAtOrNot = REDUCING(LookedAtOrNot.TestCase)
-TestLookedAtOrNot.settings = settings(ORDINARY, max_examples=400, stateful_step_count=20)
+TestLookedAtOrNot.settings = settings(ORDINARY, max_examples=250, stateful_step_count=20)
