@@ -105,7 +105,8 @@ class Child:
                 delay_s = FIRST_DELAY_S
             say(f"{self.name} ended ({_explain(status)}); it starts again in {delay_s:g} s")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay_s)
+                async with asyncio.timeout(delay_s):
+                    await self._stopping.wait()
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)
 
     async def _run(self) -> int:

@@ -254,7 +254,7 @@ def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
         notices=tuple(data["notices"]),
         is_creation=data["is_creation"],
         is_deletion=data["is_deletion"],
-        has_new_participants=data["has_new_participants"],
+        has_new_participants=data.get("has_new_participants", False),  # of a process of the last release
     )
 
 

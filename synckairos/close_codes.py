@@ -10,6 +10,8 @@ class CloseCode(IntEnum):
 
     NORMAL = 1000
     """The session was deleted."""
+    NOT_TEXT = 1007
+    """A text frame that is not UTF-8."""
     BAD_REQUEST = 1008
     """The address of the socket is not one of a session."""
     SERVICE_RESTART = 1012

@@ -49,7 +49,7 @@ CACHES = {
 
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "BACKEND": "synckairos.layer.SteadyLayer",
         "CONFIG": {"hosts": layer_hosts(environment.REDIS_URL), "prefix": keys.LAYER_PREFIX},
     }
 }

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from contextvars import Context
+from contextlib import suppress
+from functools import partial
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,7 @@ from sessions.hub.presence import Presence
 from sessions.hub.rooms import Rooms
 from sessions.hub.wire import Frame
 from sessions.messages import HubMessage
-from synckairos import keys, logs
+from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.errors import ServiceUnavailable
 from timesync.clock import store_clock
@@ -97,33 +98,35 @@ class Hub:
                 await asyncio.sleep(_SEND_AWAY_EVERY_S)
             for outlet in outlets[start : start + size]:
                 retry_ms = random.randrange(_LONGEST_RETRY_MS)  # noqa: S311 - spreads load, keeps no secret
-                outlet.finish(CloseCode.SERVICE_RESTART, f"Server restarting; retry_ms={retry_ms}")
+                with suppress(Exception):  # it was leaving anyway
+                    outlet.finish(CloseCode.SERVICE_RESTART, f"Server restarting; retry_ms={retry_ms}")
         try:
-            await asyncio.wait_for(self.rooms.are_empty.wait(), _LAST_WORDS_S)
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self.rooms.are_empty.wait()
         except TimeoutError:
             log.warning("clients did not leave", clients=len(self.rooms.outlets()))
 
     async def stop(self) -> None:
         """End the hub's tasks."""
+        if not self._tasks:
+            return
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._tasks:
-            await self.presence.leave()
+        await asyncio.wait(self._tasks, timeout=_LAST_WORDS_S)
         self._tasks.clear()
+        await self.presence.leave()
 
     async def _open(self) -> str:
         async with self._opening:  # concurrent joins must not make two channels
             if self._channel is None:
                 self._channel = await self._layer.new_channel()
-                work = {
-                    "receive": self._receive(self._channel),
-                    "check positions": self._check_positions(),
-                    "sweep": sweep.run(self.rooms),
-                    "presence": self.presence.run(),
-                }
-                # A context of their own: their log lines are not those of the socket that came first.
-                self._tasks = [tasks.start(some, name, Context()) for name, some in work.items()]
+                self._tasks = [
+                    tasks.keep(self._receive, "receive"),
+                    tasks.keep(self._check_positions, "check positions"),
+                    tasks.keep(partial(sweep.run, self.rooms), "sweep"),
+                    tasks.keep(self.presence.stay_alive, "stay alive"),
+                    tasks.keep(self.presence.run, "presence"),
+                ]
             return self._channel
 
     async def _unsubscribe(self, session_id: UUID) -> None:
@@ -132,20 +135,22 @@ class Hub:
         except RedisError as away:
             log.warning("unsubscribe failed", session_id=str(session_id), error=type(away).__name__)
 
-    async def _receive(self, channel: str) -> None:
+    async def _receive(self) -> None:
         while True:
             try:
-                data = await self._layer.receive(channel)
+                data = await self._layer.receive(self._channel)
                 kind = data.get("type")
                 if kind == messages.HUB_HANDLER:
                     await self._deliver(messages.unpack_from_layer(data))
                 elif kind == messages.PRESENCE_HANDLER:
                     self.presence.hinted(messages.unpack_presence_hint(data))
-            except (KeyError, ValueError, TypeError):
-                log.exception("message of the group layer not understood")
             except RedisError as away:
                 log.warning("group layer away", error=type(away).__name__)
                 await asyncio.sleep(_AFTER_FAULT_S)
+            except Exception:
+                # One message's fault is its own: the position check delivers what it would have.
+                metrics.SOCKET_FAULTS.inc()
+                log.exception("message of the group layer not understood")
 
     async def _deliver(self, message: HubMessage) -> None:
         room = self.rooms.get(message.session_id)
@@ -158,7 +163,12 @@ class Hub:
             if start:
                 await asyncio.sleep(0)
             for outlet in outlets[start : start + _DELIVERED_TOGETHER]:
-                _offer(outlet, message, frame, notices)
+                try:
+                    _offer(outlet, message, frame, notices)
+                except Exception:
+                    # One client's fault must not reach the others.
+                    metrics.SOCKET_FAULTS.inc()
+                    log.exception("client failed")
         if message.has_new_participants:
             self.presence.reseat(room.session_id)
 
@@ -167,7 +177,7 @@ class Hub:
             await asyncio.sleep(CHECK_EVERY_S)
             try:
                 await store_clock.aprobe()
-                await positions.check_all(self.rooms)
+                await positions.check_all(self.rooms, self.presence.reseat)
             except ServiceUnavailable:
                 log.warning("position check failed: the state store is away")
             except Exception:
@@ -180,7 +190,7 @@ def _offer(outlet: Outlet, message: HubMessage, frame: Frame, notices: list[Fram
     if not is_ours and not message.is_creation:
         return  # a late word of an older session under this id
     if message.is_deletion:
-        outlet.finish(CloseCode.NORMAL, "Session deleted", frame)
+        outlet.finish(CloseCode.NORMAL, "Session deleted", frame, of_epoch=message.epoch)
     else:
         outlet.offer_state(message.epoch, message.version, frame, notices)
 

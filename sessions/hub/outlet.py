@@ -39,7 +39,7 @@ class Outlet:
     """One client of one session, as the hub sees it."""
 
     __slots__ = (
-        "_closing", "_is_ended", "_last", "_presence", "_queue", "_state", "_sync", "_wire",
+        "_closing", "_deleted_epoch", "_is_ended", "_last", "_presence", "_queue", "_state", "_sync", "_wire",
         "counts_as_present", "is_busy", "is_held", "is_told_of_expiry", "participants", "position", "principal",
         "waits_since_s",
     )  # fmt: skip
@@ -64,6 +64,7 @@ class Outlet:
         self._presence: Frame | None = None
         self._last: Frame | None = None
         self._closing: tuple[int, str] | None = None
+        self._deleted_epoch: str | None = None
         self._is_ended = False
         self._wire = wire
         wire.on_writable = self.flush
@@ -80,6 +81,8 @@ class Outlet:
         """
         if first is not None:
             self._queue.appendleft(first)
+        if self._deleted_epoch is not None and shown.epoch not in {None, self._deleted_epoch}:
+            self._closing = self._last = None  # that was the session before this one
         if shown.epoch is not None and (self.position.epoch != shown.epoch or self.position.version <= shown.version):
             self.position, self._state = shown, None
         self.is_held = False
@@ -107,18 +110,21 @@ class Outlet:
         self._queue.append(frame)
         self.flush()
 
-    def put_sync(self, shown: Position, frame: Frame) -> bool:
-        """An answer that shows a state. False, and nothing is sent, when the client has been given a newer one."""
+    def put_sync(self, shown: Position, frame: Frame, asked_at: Position) -> bool:
+        """An answer that shows a state, asked for at a position. False, and nothing is sent, when the client has been
+        given a newer one since: of the same session, or of one made anew under its id."""
         if self.position.epoch == shown.epoch and self.position.version > shown.version:
+            return False
+        if self.position.epoch not in {asked_at.epoch, shown.epoch}:
             return False
         self.position, self._state, self._sync = shown, None, frame
         self.flush()
         return True
 
-    def finish(self, code: int, reason: str, last: Frame | None = None) -> None:
-        """End after what is waiting, and after a last frame."""
+    def finish(self, code: int, reason: str, last: Frame | None = None, *, of_epoch: str | None = None) -> None:
+        """End after what is waiting, and after a last frame; because the session of this epoch is no more."""
         if self._closing is None:
-            self._closing, self._last = (code, reason), last
+            self._closing, self._last, self._deleted_epoch = (code, reason), last, of_epoch
             self.flush()
 
     def give_up(self) -> None:

@@ -6,7 +6,7 @@ same: whoever missed something is sent it without asking. See docs/consistency.m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby, islice
 from uuid import UUID
 
@@ -28,14 +28,17 @@ log = logs.get(__name__)
 _CHECKED_TOGETHER = 500
 
 
-async def check_all(rooms: Rooms) -> None:
-    """One round over every session that is shown here. Raises ServiceUnavailable."""
+async def check_all(rooms: Rooms, reseat: Callable[[UUID], None]) -> None:
+    """One round over every session that is shown here. Raises ServiceUnavailable.
+
+    `reseat` is called for sessions whose new participants nobody may have heard of.
+    """
     for session_ids in by_shard(rooms):
         for some in portions(session_ids, _CHECKED_TOGETHER):
-            await _check(rooms, some)
+            await _check(rooms, some, reseat)
 
 
-async def _check(rooms: Rooms, session_ids: list[UUID]) -> None:
+async def _check(rooms: Rooms, session_ids: list[UUID], reseat: Callable[[UUID], None]) -> None:
     """Compare what clients were given before the read with what the store says after it."""
     before = {session_id: _positions(rooms, session_id) for session_id in session_ids}
     found = await arun(ask(store.headers(session_ids)))
@@ -44,7 +47,8 @@ async def _check(rooms: Rooms, session_ids: list[UUID]) -> None:
             # Who has been given something since then will be looked at in the next round.
             still = [outlet for outlet in outlets if outlet.position == position]
             try:
-                await _compare(session_id, position, stored, still)
+                if await _compare(session_id, position, stored, still):
+                    reseat(session_id)
             except Exception:
                 # One session that cannot be read must not leave the others unchecked.
                 log.exception("position check failed", session_id=str(session_id))
@@ -60,19 +64,24 @@ def _positions(rooms: Rooms, session_id: UUID) -> dict[Position, list[Outlet]]:
     return found
 
 
-async def _compare(session_id: UUID, position: Position, stored: tuple[str, int] | None, outlets: list[Outlet]) -> None:
+async def _compare(session_id: UUID, position: Position, stored: tuple[str, int] | None, outlets: list[Outlet]) -> bool:
+    """Whether clients were brought up to date."""
     if not outlets or position == stored:
-        return
+        return False
     if stored is None:
         if position != NOWHERE:
             frame = Frame(messages.session_deleted(session_id, store_clock.now_ms()))
-            _finish(outlets, CloseCode.NORMAL, "Session deleted", frame)
+            for outlet in outlets:
+                outlet.finish(CloseCode.NORMAL, "Session deleted", frame, of_epoch=position.epoch)
     elif position.is_before(*stored):
         await _resync(session_id, position, outlets)
+        return True
     else:
         # It has lost commits that were shown. No screen goes back: the sockets come back for the truth.
         log.error("the store went back", session_id=str(session_id), version=stored[1])
-        _finish(outlets, CloseCode.SERVICE_RESTART, "State restored")
+        for outlet in outlets:
+            outlet.finish(CloseCode.SERVICE_RESTART, "State restored")
+    return False
 
 
 async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -> None:
@@ -89,11 +98,6 @@ async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -
     for outlet in outlets:
         if outlet.position == position:
             outlet.offer_state(state.epoch, state.version, frame, notices)
-
-
-def _finish(outlets: list[Outlet], code: CloseCode, reason: str, last: Frame | None = None) -> None:
-    for outlet in outlets:
-        outlet.finish(code, reason, last)
 
 
 def by_shard(session_ids: Iterable[UUID]) -> list[list[UUID]]:

@@ -7,13 +7,12 @@ hints: they are read again every few seconds, and those of a process that has di
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID, uuid4
 
 from sessions import messages
 from sessions.hub.positions import by_shard, portions
-from sessions.hub.rooms import Room, Rooms
+from sessions.hub.rooms import Rooms
 from sessions.hub.wire import Frame
 from sessions.services import presence as service
 from sessions.services import sessions
@@ -33,7 +32,9 @@ GATHER_S = 0.25
 _ALIVE_EVERY_S = 1.0
 _READ_AGAIN_EVERY_S = 10.0
 _ANNOUNCE_AGAIN_EVERY_S = KEPT_MS / 1000 / 3
+_FORGOTTEN_S = 60.0
 _TOGETHER = 200
+_TOLD_TOGETHER = 500
 
 
 class Presence:
@@ -43,15 +44,19 @@ class Presence:
         self._rooms = rooms
         self._process = uuid4().hex[:16]
         self._alive: frozenset[str] = frozenset()
+        self._gone: dict[str, float] = {}
+        """Processes that we saw live and no more, and since when, on the loop's clock."""
         self._rolls: dict[UUID, Roll] = {}
         self._announced: dict[UUID, Attendance] = {}
+        """What the store has of ours, as far as we know."""
+        self._unsure: set[UUID] = set()
+        """Where it may have something else."""
         self._to_seat: set[UUID] = set()
         self._to_announce: set[UUID] = set()
         self._to_read: set[UUID] = set()
         self._wake = asyncio.Event()
         self._seen_at_s = 0.0
-        self._read_at_s = 0.0
-        self._announced_at_s = 0.0
+        self._read_at_s = self._announced_at_s = asyncio.get_running_loop().time()
 
     def changed(self, session_id: UUID) -> None:
         """A client has come or gone."""
@@ -70,70 +75,71 @@ class Presence:
         self._wake.set()
 
     async def run(self) -> None:
-        """Keep it up to date, for as long as the process serves."""
-        now_s = asyncio.get_running_loop().time
-        self._read_at_s = self._announced_at_s = now_s()
+        """Do what there is to do, gathered, for as long as the process serves."""
         while True:
+            await self._wake.wait()
+            await asyncio.sleep(GATHER_S)
+            self._wake.clear()
             try:
-                if now_s() - self._seen_at_s >= _ALIVE_EVERY_S:
-                    await self._stay_alive(now_s())
                 await self._work()
             except ServiceUnavailable:
                 log.debug("presence waits: the state store is away")
                 await asyncio.sleep(_ALIVE_EVERY_S)
-            except Exception:
-                log.exception("presence failed")  # it is no clock: the next round may succeed
-                await asyncio.sleep(_ALIVE_EVERY_S)
-            await self._pause(now_s)
+                self._wake.set()
+
+    async def stay_alive(self) -> None:
+        """Be believed by the others, know whom to believe, and look again now and then."""
+        while True:
+            try:
+                alive = await arun(ask(seen(self._process, BELIEVED_MS, keys.webs())))
+                self._look(frozenset(alive), asyncio.get_running_loop().time())
+            except ServiceUnavailable:
+                log.debug("presence waits: the state store is away")
+            await asyncio.sleep(_ALIVE_EVERY_S)
 
     async def leave(self) -> None:
         """Take back what this process has told, at its end."""
         try:
-            await self._announce(dict.fromkeys(self._announced, NOBODY))
+            await self._announce(dict.fromkeys(self._announced.keys() | self._unsure, NOBODY))
             await arun(ask(seen(self._process, 0, keys.webs(), leaves=True)))
         except ServiceUnavailable:
             return  # it will not be believed for long
 
-    async def _pause(self, now_s: Any) -> None:
-        try:
-            left_s = self._seen_at_s + _ALIVE_EVERY_S - now_s()
-            await asyncio.wait_for(self._wake.wait(), max(left_s, 0.0))
-        except TimeoutError:
-            return
-        await asyncio.sleep(GATHER_S)
-        self._wake.clear()
-
-    async def _stay_alive(self, now_s: float) -> None:
-        alive = await arun(ask(seen(self._process, BELIEVED_MS, keys.webs())))
-        before, self._alive = self._alive, frozenset(alive)
-        was_away = self._seen_at_s and (now_s - self._seen_at_s) * 1000 > BELIEVED_MS
+    def _look(self, alive: frozenset[str], now_s: float) -> None:
+        before, self._alive = self._alive, alive
+        was_away = self._seen_at_s > 0 and (now_s - self._seen_at_s) * 1000 > BELIEVED_MS
         self._seen_at_s = now_s
         if was_away or now_s - self._announced_at_s > _ANNOUNCE_AGAIN_EVERY_S:
             # Others may have cleared away what they no longer believed; and nothing is kept for ever.
             self._announced_at_s = now_s
-            self._announced.clear()
-            self._to_announce |= set(self._rooms)
+            self._unsure |= set(self._rooms) | self._announced.keys()
+            self._to_announce |= self._unsure
         if now_s - self._read_at_s > _READ_AGAIN_EVERY_S:
             self._read_at_s = now_s
             self._to_read |= self._rolls.keys()
-        if before != self._alive:
-            gone = before - self._alive
-            await self._clear_away(gone)
-            for session_id in list(self._rolls):
-                self._tell(session_id)
+        if before != alive:
+            self._to_read |= self._rolls.keys()
+        gone = {**dict.fromkeys(before - alive, now_s), **self._gone}
+        self._gone = {p: since_s for p, since_s in gone.items() if p not in alive and now_s - since_s < _FORGOTTEN_S}
+        if self._to_seat or self._to_announce or self._to_read:
+            self._wake.set()
 
     async def _work(self) -> None:
-        await self._seat(self._taken("_to_seat"))
-        mine = {session_id: self._attendance(session_id) for session_id in self._to_announce}
-        await self._announce(mine)
-        await self._read(self._taken("_to_read"))
+        await self._taking("_to_seat", self._seat)
+        await self._taking("_to_announce", self._announce_some)
+        await self._taking("_to_read", self._read)
 
-    def _taken(self, name: str) -> set[UUID]:
+    async def _taking(self, name: str, work: Callable[[set[UUID]], Awaitable[None]]) -> None:
+        """Work through a set; what could not be done is done again, since doing it twice is harmless."""
         taken: set[UUID] = getattr(self, name)
         setattr(self, name, set())
-        return taken
+        try:
+            await work(taken)
+        except BaseException:
+            getattr(self, name).update(taken)
+            raise
 
-    async def _seat(self, session_ids: Iterable[UUID]) -> None:
+    async def _seat(self, session_ids: set[UUID]) -> None:
         for session_id in session_ids:
             room = self._rooms.get(session_id)
             if room is None:
@@ -145,6 +151,16 @@ class Presence:
             for outlet in room.outlets:
                 outlet.participants = service.seats_of(state, outlet.principal.subject)
             self._to_announce.add(session_id)
+
+    async def _announce_some(self, session_ids: set[UUID]) -> None:
+        await self._announce({session_id: self._attendance(session_id) for session_id in session_ids})
+        for session_id in session_ids:
+            if self._rooms.get(session_id) is None:
+                self._rolls.pop(session_id, None)
+            elif session_id in self._rolls:
+                await self._tell(session_id)  # the room may be a new one
+            else:
+                self._to_read.add(session_id)  # its first client wants to know who else is there
 
     def _attendance(self, session_id: UUID) -> Attendance:
         """What there is to tell of a session now."""
@@ -159,46 +175,48 @@ class Presence:
                 clients[str(participant_id)] = clients.get(str(participant_id), 0) + 1
         return Attendance(viewers, clients)
 
-    async def _announce(self, mine: dict[UUID, Attendance]) -> None:
-        self._to_announce -= mine.keys()
-        changed = {i: new for i, new in mine.items() if new != self._announced.get(i, NOBODY)}
+    async def _announce(self, mine: Mapping[UUID, Attendance]) -> None:
+        changed = {i: new for i, new in mine.items() if i in self._unsure or new != self._told(i)}
         for some in portions(list(changed), _TOGETHER):
             calls = []
             for session_id in some:
                 is_news = changed[session_id].participants.keys() != self._told(session_id).participants.keys()
+                is_news = is_news or session_id in self._unsure
                 calls.append(store.announce(session_id, self._process, changed[session_id], is_news=is_news))
+            self._unsure.update(some)  # until the store has said yes
             replies = await apipeline(calls)
             for session_id, reply in zip(some, replies, strict=True):
                 if isinstance(reply, Exception):
-                    self._to_announce.add(session_id)  # with the next change, or in the next round
-                elif changed[session_id].is_empty:
+                    self._to_announce.add(session_id)
+                    continue
+                self._unsure.discard(session_id)
+                if changed[session_id].is_empty:
                     self._announced.pop(session_id, None)
                 else:
                     self._announced[session_id] = changed[session_id]
-        for session_id in mine:
-            if self._rooms.get(session_id) is None:
-                self._rolls.pop(session_id, None)
-            elif session_id not in self._rolls:
-                self._to_read.add(session_id)  # its first client wants to know who else is there
 
     def _told(self, session_id: UUID) -> Attendance:
         return self._announced.get(session_id, NOBODY)
 
-    async def _read(self, session_ids: Iterable[UUID]) -> None:
+    async def _read(self, session_ids: set[UUID]) -> None:
+        now_s = asyncio.get_running_loop().time()
+        # Not at once: a store that has lost its data knows nobody for a moment.
+        dead = {process for process, since_s in self._gone.items() if now_s - since_s > BELIEVED_MS / 1000}
         for together in by_shard(session_ids):
             for some in portions(together, _TOGETHER):
                 rolls = await arun(ask(store.rolls(some)))
                 for session_id, roll in zip(some, rolls, strict=True):
                     if self._rooms.get(session_id) is None:
+                        self._rolls.pop(session_id, None)
                         continue
                     self._rolls[session_id] = roll
                     if roll.get(self._process, NOBODY) != self._told(session_id):
-                        self._announced[session_id] = roll.get(self._process, NOBODY)  # the store has lost ours
-                        self._to_announce.add(session_id)
-                        self._wake.set()
-                    self._tell(session_id)
+                        self._unsure.add(session_id)  # the store has lost ours, or has an older one
+                        self.changed(session_id)
+                    await self._tell(session_id)
+                await self._clear_away(dict(zip(some, rolls, strict=True)), dead)
 
-    def _tell(self, session_id: UUID) -> None:
+    async def _tell(self, session_id: UUID) -> None:
         """Send the clients here what has changed for them."""
         room = self._rooms.get(session_id)
         if room is None:
@@ -206,20 +224,20 @@ class Presence:
         connected = service.present(self._rolls.get(session_id, {}), self._alive).connected
         if connected == room.connected:
             return
-        _show(room, connected)
+        room.connected = connected
+        room.presence = Frame(messages.presence(session_id, store_clock.now_ms(), connected))
+        for number, outlet in enumerate(list(room.outlets), 1):
+            if outlet.counts_as_present:
+                outlet.offer_presence(room.presence)
+            if not number % _TOLD_TOGETHER:
+                await asyncio.sleep(0)
 
-    async def _clear_away(self, gone: Iterable[str]) -> None:
+    async def _clear_away(self, rolls: dict[UUID, Roll], dead: set[str]) -> None:
         """Forget in the store what processes have told that we saw live and die."""
-        for session_id, roll in self._rolls.items():
-            dead = [process for process in gone if process in roll]
-            if dead:
-                await apipeline([store.announce(session_id, process, NOBODY, is_news=False) for process in dead])
-                for process in dead:
-                    del roll[process]
-
-
-def _show(room: Room, connected: tuple[UUID, ...]) -> None:
-    room.connected = connected
-    room.presence = Frame(messages.presence(room.session_id, store_clock.now_ms(), connected))
-    for outlet in room.outlets:
-        outlet.offer_presence(room.presence)
+        calls = [
+            store.announce(session_id, process, NOBODY, is_news=False)
+            for session_id, roll in rolls.items()
+            for process in dead & roll.keys()
+        ]
+        if calls:
+            await apipeline(calls)

@@ -24,9 +24,10 @@ async def run(rooms: Rooms) -> None:
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(SWEEP_EVERY_S)
+        wall_s, loop_s = time.time(), loop.time()
         for outlet in rooms.outlets():
             try:
-                sweep(outlet, time.time(), loop.time())
+                sweep(outlet, wall_s, loop_s)
             except Exception:
                 log.exception("sweep failed")  # one client's fault is its own
 

@@ -1,15 +1,17 @@
-"""Tasks that nobody awaits: kept alive until they end, and heard of when they fail."""
+"""Tasks that nobody awaits: kept alive until they end, heard of when they fail, and the lasting ones begun again."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, cast
 
 from synckairos import logs, metrics
 
 log = logs.get(__name__)
+
+_AGAIN_AFTER_S = 0.5
 
 _running: set[asyncio.Task[None]] = set()
 
@@ -18,8 +20,25 @@ def start(work: Awaitable[None], name: str, context: Context | None = None) -> a
     """Run this beside everything else."""
     task = asyncio.create_task(cast("Coroutine[Any, Any, None]", work), name=name, context=context)
     _running.add(task)
-    task.add_done_callback(_ended)
+    task.add_done_callback(_ended, context=context)
     return task
+
+
+def keep(work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
+    """Run this for as long as the process serves, whatever befalls it; in a context of its own, so that its log lines
+    are not those of the client that came first."""
+    return start(_forever(work, name), name, Context())
+
+
+async def _forever(work: Callable[[], Awaitable[None]], name: str) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:
+            # Screens depend on it: it begins again, and the fault is counted and logged.
+            metrics.SOCKET_FAULTS.inc()
+            log.exception("task failed", task=name)
+        await asyncio.sleep(_AGAIN_AFTER_S)
 
 
 def _ended(task: asyncio.Task[None]) -> None:
@@ -27,7 +46,7 @@ def _ended(task: asyncio.Task[None]) -> None:
     if task.cancelled():
         return
     error = task.exception()
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | RuntimeError) and task.get_name() in {"send", "close"}:
         log.debug("client gone", task=task.get_name(), error=type(error).__name__)  # the server's way to say so
     elif error is not None:
         metrics.SOCKET_FAULTS.inc()

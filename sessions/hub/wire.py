@@ -69,11 +69,17 @@ class Wire(Protocol):
 class TaskWire:
     """A wire over coroutines: one frame at a time, each in a task of its own."""
 
-    def __init__(self, send: Callable[[Frame], Awaitable[None]], close: Callable[[int, str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        send: Callable[[Frame], Awaitable[None]],
+        close: Callable[[int, str], Awaitable[None]],
+        on_broken: Callable[[], None] | None = None,
+    ) -> None:
         self.on_writable: Callable[[], None] | None = None
         self.is_open = True
         self._send = send
         self._close = close
+        self._on_broken = on_broken
         self._sending: asyncio.Task[None] | None = None
 
     @property
@@ -102,8 +108,13 @@ class TaskWire:
         self.finish(code, reason)
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or task.exception() is not None:
-            return  # the connection is gone, and its handler hears of that from the server
+        if task.cancelled():
+            return
+        if task.exception() is not None:
+            self.is_open = False  # the connection is gone; not every server says so by itself
+            if self._on_broken is not None:
+                self._on_broken()
+            return
         self._sending = None
         if self.on_writable is not None:
             self.on_writable()

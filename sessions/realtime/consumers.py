@@ -16,6 +16,7 @@ from sessions.presentation import present, present_switch
 from sessions.realtime import address
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
+from sessions.realtime.joining import current
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.presence import seats_of
@@ -65,7 +66,7 @@ class SessionConsumer(FramesConsumer):
         metrics.SOCKETS.inc()
         await hub().join(session_id, self.outlet)
         try:
-            outcome = await arun(service.get(session_id))
+            outcome = await current(session_id, self.outlet)
             state, now = outcome.state, outcome.at_ms
             self.outlet.participants = seats_of(state, principal.subject)
             shown = Position(state.epoch, state.version)
@@ -131,6 +132,7 @@ class SessionConsumer(FramesConsumer):
 
     async def _reconnect(self, message: messages.Reconnect) -> None:
         for _ in range(RECONNECT_TRIES):
+            asked_at = self.outlet.position
             recovery = await arun(service.recover(self._shown(), message.last_version, message.epoch))
             state = recovery.state
             frame = messages.state_sync(
@@ -140,7 +142,7 @@ class SessionConsumer(FramesConsumer):
                 since_version=message.last_version if recovery.recovered else None,
                 missed=recovery.missed,
             )
-            if self.outlet.put_sync(Position(state.epoch, state.version), Frame(frame)):
+            if self.outlet.put_sync(Position(state.epoch, state.version), Frame(frame), asked_at):
                 return
         raise Conflict
 

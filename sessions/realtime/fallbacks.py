@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from sessions.hub.hub import hub
 from sessions.hub.outlet import NOWHERE, Outlet, Position
 from sessions.hub.wire import Frame, TaskWire
 from sessions.presentation import present, to_json
+from sessions.realtime.joining import current
 from sessions.services import sessions as service
 from sessions.services.presence import seats_of
 from sessions.store.calls import arun
@@ -179,8 +179,11 @@ async def _disconnected(receive: Any) -> None:
 async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     """The frames of a WebSocket as events, from `Last-Event-ID` on."""
     token = asked.text("token")  # a browser's EventSource has no headers of its own
-    principal = asked.principal() if token is None else authenticate(token)
-    context.note(principal=principal.subject)
+    if token is None or asked.header(b"authorization") is not None:
+        principal = asked.principal()
+    else:
+        principal = authenticate(token)
+        context.note(principal=principal.subject)
     await arun(limits.check_general(principal.subject))
     if lifecycle.is_draining():
         raise ServiceUnavailable("The server is restarting, please retry")
@@ -199,7 +202,7 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
     async def show(frame: Frame) -> None:
         await answers.part(send, as_event(frame))
 
-    wire = TaskWire(show, close)
+    wire = TaskWire(show, close, on_broken=ended.set)
     outlet = Outlet(wire, principal)
     await hub().join(session_id, outlet)
     metrics.STREAMS.inc()
@@ -210,6 +213,7 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
             (b"content-type", b"text/event-stream"),
             (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no"),
+            (b"connection", b"close"),  # nothing can follow on it
         )
         outlet.release(Frame(first), shown)
         hub().welcome(session_id, outlet)
@@ -231,7 +235,7 @@ async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | No
             since = version if found.recovered else None
             first = messages.state_sync(state, now, recovered=found.recovered, since_version=since, missed=found.missed)
         else:
-            outcome = await arun(service.get(session_id))
+            outcome = await current(session_id, outlet)
             state, now = outcome.state, outcome.at_ms
             first = messages.connected(session_id, state, now)
     except SessionNotFound:
@@ -243,7 +247,7 @@ async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | No
 def _read_id(last_event_id: str) -> tuple[int | None, str | None]:
     """`version:epoch` as we gave it out. A version alone proves nothing: it may be of an older session."""
     version, _, epoch = last_event_id.partition(":")
-    is_version = version.isascii() and version.isdigit() and int(version[:20]) <= _LARGEST_VERSION
+    is_version = version.isascii() and version.isdigit() and len(version) <= len(str(_LARGEST_VERSION))
     return (int(version) if is_version else None), epoch or None
 
 
@@ -278,11 +282,11 @@ _REMARK = Frame(b"")
 
 async def _part(asked: Asked, send: Any) -> None:
     """End the answer; a client that does not take the end is cut off."""
-    with suppress(TimeoutError):
+    try:
         async with asyncio.timeout(_LAST_WORDS_S):
             await answers.end(send)
-            return
-    asked.abort()
+    except (TimeoutError, OSError, RuntimeError):  # it takes nothing, or is gone
+        asked.abort()
 
 
 DOORS = {"poll": poll, "stream": stream}

@@ -9,6 +9,7 @@ tests/sessions/realtime/test_socket_server.py fails when these change.
 from __future__ import annotations
 
 import socket
+from asyncio import TimerHandle
 from asyncio.transports import BaseTransport, Transport
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame as PeerFrame
 from websockets.frames import Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 
 from sessions.hub.wire import WIRE_EXTENSION, Frame
 from sessions.serving.allowance import Allowance
@@ -32,6 +34,8 @@ _UNSENT_BYTES = 16_384
 _NOTSENT_LOWAT: int = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python 3.12 has it by name
 _PARTING_S = 5.0
 """How long a peer that does not listen may take to read why we part."""
+_LAST_WORDS_S = 1.0
+"""The same when the process ends."""
 _COUNTED = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG})
 
 
@@ -59,13 +63,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         rate = conf().rate_frames
         self._allowance = None if rate is None else Allowance(rate)
+        self._parting: TimerHandle | None = None
 
     # ── the wire ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def is_writable(self) -> bool:
         """Whether there is room; always on a connection that is ending, which forgets what it is given."""
-        return self.writable.is_set()
+        return self.writable.is_set() or not self.is_open
 
     def write(self, frame: Frame) -> None:
         """Hand a frame to the transport."""
@@ -85,7 +90,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(_PARTING_S, self.transport.abort)
+        self.close_timer = self.loop.call_later(_PARTING_S, self.transport.close)
+        self._part_within(_PARTING_S)
 
     def expel(self, code: int, reason: str) -> None:
         """The same: what it has not read by then is lost."""
@@ -97,8 +103,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the handshake is over and the end has not begun."""
-        return self.handshake_complete and not self.close_sent and not self.disconnected
+        """Whether the handshake is over and neither side has begun the end."""
+        return (
+            self.handshake_complete
+            and not self.close_sent
+            and not self.disconnected
+            and self.conn.state is State.OPEN
+            and not self.transport.is_closing()
+        )
+
+    def _part_within(self, seconds: float) -> None:
+        """Whatever is unsent by then is lost: a peer that takes nothing must not keep the connection."""
+        if self._parting is not None:
+            self._parting.cancel()
+        self._parting = self.loop.call_later(seconds, self.transport.abort)
 
     # ── Uvicorn's side ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -117,12 +135,48 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.on_writable is not None:
             self.on_writable()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._parting is not None:
+            self._parting.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The process ends. Those who were sent away have heard it; the others hear it now."""
+        if self.is_open or not self.handshake_complete:
+            super().shutdown()
+        else:
+            self.stop_keepalive()
+            self.transport.close()
+        self._part_within(_LAST_WORDS_S)
+
     def handle_events(self) -> None:
-        if self._is_too_much():
-            self.conn.events_received()  # and nobody looks at them
-            self.expel(CloseCode.TOO_MANY_MESSAGES, "Too many messages")
+        if not self._is_too_much():
+            super().handle_events()
             return
-        super().handle_events()
+        self.conn.events_received()  # and nobody looks at them
+        if self.is_open:
+            self.expel(CloseCode.TOO_MANY_MESSAGES, "Too many messages")
+        else:  # the peer has said goodbye behind them
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.TOO_MANY_MESSAGES, "reason": ""})
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            self._part_within(_PARTING_S)
+
+    def handle_close(self, event: PeerFrame) -> None:
+        super().handle_close(event)
+        self.stop_keepalive()
+        self._part_within(_PARTING_S)
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._part_within(_PARTING_S)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_text(self.frames):
+            self.frames = []
+            self.finish(CloseCode.NOT_TEXT, "Invalid UTF-8")  # Uvicorn would write a traceback for each
+            return
+        super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
         if self.writable.is_set():
@@ -136,7 +190,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _is_too_much(self) -> bool:
         allowance = self._allowance
-        if allowance is None or not self.is_open:
+        if allowance is None or not self.handshake_complete or self.close_sent:
             return False
         frames = (event for event in self.conn.events if isinstance(event, PeerFrame))
         return not all(allowance.take() for frame in frames if frame.opcode in _COUNTED)
+
+
+def _is_text(parts: list[bytes]) -> bool:
+    try:
+        b"".join(parts).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

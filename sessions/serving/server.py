@@ -6,10 +6,12 @@ says come back, and when), finishes what is in flight, and exits with 0.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import uvicorn
 
+from sessions.hub import tasks
 from sessions.hub.hub import hub
 from sessions.serving.protocol import HttpProtocol, SocketProtocol
 from synckairos import lifecycle, logs
@@ -19,6 +21,7 @@ log = logs.get(__name__)
 
 APPLICATION = "config.asgi:application"
 _IN_FLIGHT_S = 5
+_LOOK_EVERY_S = 0.1
 
 
 class Server(uvicorn.Server):
@@ -41,13 +44,20 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if not isinstance(connection, SocketProtocol):
                     connection.shutdown()  # an idle one closes, a busy one after its answer
-            await hub().send_away(conf().drain_s)
+            await self._until_forced(tasks.start(hub().send_away(conf().drain_s), "drain"))
             for connection in list(self.server_state.connections):
-                if isinstance(connection, SocketProtocol) and not connection.is_writable:
+                if isinstance(connection, SocketProtocol) and not connection.writable.is_set():
                     connection.transport.abort()  # it has taken nothing for a while, and would not take a farewell
         await super().shutdown(sockets)
         # Asked to end, it has ended: Uvicorn would raise the signal again and die of it.
         self._captured_signals.clear()
+
+    async def _until_forced(self, drain: asyncio.Task[None]) -> None:
+        """Wait for the drain; whoever presses Ctrl-C again does not."""
+        while not drain.done():
+            if self.force_exit:
+                drain.cancel()
+            await asyncio.wait({drain}, timeout=_LOOK_EVERY_S)
 
 
 def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -> None:

@@ -52,7 +52,9 @@ class Wakeups:
     async def sleep(self, seconds: float) -> None:
         """Sleep until the time is over or something wakes us."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            # Not wait_for: before Python 3.12 it may swallow a cancellation that comes together with the event.
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
         self._woken.clear()
 
     async def _listen(self) -> None:

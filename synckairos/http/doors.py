@@ -12,6 +12,7 @@ from synckairos import context
 from synckairos.errors import Unauthenticated, ValidationFailed
 from synckairos.principal import Principal, authenticate, bearer_token
 
+_LONGEST_NUMBER = 20
 ABORT_EXTENSION = "synckairos.abort"
 """Where a server of ours offers to cut a connection, in the ASGI scope's `extensions`."""
 
@@ -40,7 +41,8 @@ class Asked:
         text = self.text(name)
         if text is None:
             return None
-        if not (text.isascii() and text.isdigit()) or not lowest <= int(text[:20]) <= highest:
+        is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
+        if not (is_number and lowest <= int(text) <= highest):
             raise ValidationFailed([(name, f"Must be a whole number from {lowest} to {highest}.")])
         return int(text)
 

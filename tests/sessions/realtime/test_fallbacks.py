@@ -137,6 +137,8 @@ async def test_a_poll_ends_with_404_when_the_session_is_deleted(webs, other_api,
         ("/v1/sessions/{id}/poll?since_version=", 400, "VALIDATION_ERROR"),
         (f"/v1/sessions/{{id}}/poll?since_version={'9' * 5000}", 400, "VALIDATION_ERROR"),
         ("/v1/sessions/{id}/poll?wait_ms=30001", 400, "VALIDATION_ERROR"),
+        (f"/v1/sessions/{{id}}/poll?since_version=1&wait_ms={'0' * 20}99999999", 400, "VALIDATION_ERROR"),
+        (f"/v1/sessions/{{id}}/poll?since_version=1&wait_ms={'0' * 4_400}", 400, "VALIDATION_ERROR"),
     ],
 )
 def test_a_fallback_asked_wrongly_says_what_is_wrong(api, session_id, path, status, code):
@@ -264,3 +266,20 @@ async def test_a_fault_of_a_fallback_has_the_documented_answer(configure, monkey
     assert "secret" not in answer.text
     await stop_hub()
     await stores.close_async_client()
+
+
+async def test_a_stream_followed_by_another_request_on_the_same_connection_ends_with_it(webs, api, token, session_id):
+    reader, writer = await asyncio.open_connection("127.0.0.1", webs[0].port)
+    head = f"GET /v1/sessions/{session_id}/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+    writer.write(head.encode() + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"connection: close" in (await reader.readuntil(b"\r\n\r\n")).lower()
+    await reader.readuntil(b"CONNECTED")
+    writer.transport.abort()
+    api.post(f"/v1/sessions/{session_id}/start")
+
+    def has_ended() -> bool:
+        """Reading is paused behind the second request: only writing shows that nobody is there."""
+        api.post(f"/v1/sessions/{session_id}/switch")
+        return "synckairos_streams 0.0" in api.get("/metrics").text.splitlines()
+
+    await asyncio.to_thread(servers.wait_until, has_ended, 5, "the stream has ended")

@@ -148,3 +148,30 @@ async def test_presence_that_the_store_has_lost_is_told_again(webs, session_id, 
         stores.client().delete(keys.presence(UUID(session_id)))
         async with screen(webs[1], session_id, as_(GRACE)) as grace:
             await grace.until("PRESENCE", connected=[ADA, GRACE], within_s=15)
+
+
+async def test_after_a_reload_the_page_is_told_at_once_who_is_there(webs, session_id):
+    for _ in range(2):
+        async with screen(webs[0], session_id, as_("ada")) as ada:
+            assert (await ada.until("PRESENCE", within_s=2))["connected"] == [ADA]
+
+
+async def test_who_leaves_while_the_store_is_away_is_not_there_afterwards(tmp_path):
+    store = servers.StoreServer(tmp_path, port=servers.free_port()).start()
+    web = servers.web(REDIS_URL=store.url).wait_ready()
+    seats = [{"participant_id": name, "total_time_ms": 60_000} for name in (ADA, GRACE)]
+    body = {"sync_mode": "per_participant", "participants": seats}
+    headers = bearer(as_("hall"))
+    async with httpx.AsyncClient(base_url=web.url, headers=headers, timeout=10, verify=False) as http:
+        session_id = (await http.post("/v1/sessions", json=body)).json()["data"]["session_id"]
+        async with screen(web, session_id, as_("hall")) as hall:
+            async with screen(web, session_id, as_(ADA)) as ada:
+                await ada.until("PRESENCE", connected=[ADA])
+                await hall.until("PRESENCE", connected=[ADA])
+                await asyncio.to_thread(store.stop, signal.SIGKILL)
+            await asyncio.to_thread(store.start)
+            assert (await hall.until("PRESENCE", within_s=8))["connected"] == []
+        answer = (await http.get(f"/v1/sessions/{session_id}/presence")).json()["data"]
+        assert answer["connected"] == []
+    web.stop()
+    store.stop()

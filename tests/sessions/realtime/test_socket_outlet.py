@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from uuid import uuid4
+
 import pytest
 
+from sessions.hub.hub import hub, stop_hub
 from sessions.hub.outlet import MAX_WAITING, Outlet, Position
 from sessions.hub.sweep import sweep
 from sessions.hub.wire import Frame
+from synckairos import redis as stores
 from synckairos.principal import Principal
 
 
@@ -99,7 +104,7 @@ async def test_an_answer_with_a_state_is_not_followed_by_an_older_one():
     async def act(outlet, socket):
         outlet.release(f("hello"))
         outlet.offer_state("e", 2, f("state 2"))
-        assert outlet.put_sync(Position("e", 3), f("sync 3"))
+        assert outlet.put_sync(Position("e", 3), f("sync 3"), outlet.position)
 
     assert (await playing(act)).sent == ["hello", "sync 3"]
 
@@ -131,7 +136,7 @@ async def test_an_answer_with_an_older_state_than_was_sent_is_not_sent():
     async def act(outlet, socket):
         outlet.release(f("hello"))
         outlet.offer_state("e", 6, f("state 6"))
-        assert not outlet.put_sync(Position("e", 5), f("sync 5"))
+        assert not outlet.put_sync(Position("e", 5), f("sync 5"), outlet.position)
 
     assert (await playing(act)).sent == ["hello", "state 6"]
 
@@ -150,7 +155,7 @@ async def test_once_it_is_closing_nothing_takes_the_place_of_the_last_frame():
         outlet.release(f("hello"))
         outlet.finish(1000, "Session deleted", f("deleted"))
         outlet.offer_state("e", 9, f("state 9"))
-        outlet.put_sync(Position("e", 9), f("sync 9"))
+        outlet.put_sync(Position("e", 9), f("sync 9"), outlet.position)
 
     assert (await playing(act)).sent[-1] == "deleted"
 
@@ -167,7 +172,7 @@ async def test_notices_come_before_the_state_they_led_to_and_not_without_it():
 async def test_an_answer_with_a_state_survives_any_number_of_other_answers():
     async def act(outlet, socket):
         outlet.release(f("hello"))
-        outlet.put_sync(Position("e", 7), f("sync 7"))
+        outlet.put_sync(Position("e", 7), f("sync 7"), outlet.position)
         for number in range(3 * MAX_WAITING):
             outlet.put(f(f"pong {number}"))
 
@@ -239,3 +244,42 @@ async def test_presence_waits_for_nobody_and_only_the_newest_is_told():
         outlet.offer_state("e", 2, f("state 2"))
 
     assert (await playing(act)).sent == ["hello", "state 2", "presence 4"]
+
+
+async def test_an_answer_about_the_session_before_this_one_is_not_sent():
+    async def act(outlet, socket):
+        outlet.release(f("hello"), Position("old", 7))
+        asked_at = outlet.position
+        outlet.offer_state("new", 1, f("new 1"))
+        assert not outlet.put_sync(Position("old", 7), f("sync old 7"), asked_at)
+        assert outlet.put_sync(Position("new", 1), f("sync new 1"), asked_at)
+
+    assert (await playing(act)).sent == ["hello", "sync new 1"]
+
+
+async def test_the_end_of_the_session_before_this_one_is_not_the_end_of_this_one():
+    async def act(outlet, socket):
+        outlet.finish(1000, "Session deleted", f("old deleted"), of_epoch="old")
+        outlet.release(f("connected new 1"), Position("new", 1))
+
+    wire = await playing(act)
+    assert wire.sent == ["connected new 1"]
+    assert wire.ended is None
+
+
+@pytest.mark.parametrize("moments", range(4))
+async def test_a_hub_stops_even_when_a_client_leaves_in_that_very_moment(moments, token):
+    wire = SlowWire()
+    wire.room = 10
+    outlet, session_id, here = Outlet(wire, ALICE), uuid4(), hub()
+    await here.join(session_id, outlet)
+    outlet.release(f("hello"))
+    here.welcome(session_id, outlet)
+    await asyncio.sleep(0.4)  # its arrival has been told
+    leaving = asyncio.create_task(here.leave(session_id, outlet))
+    for _ in range(moments):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(1.5):
+        await stop_hub()
+    await leaving
+    await stores.close_async_client()

@@ -190,6 +190,53 @@ async def test_a_socket_that_takes_nothing_is_sent_away_and_delays_nobody(strict
     mute.close()
 
 
+GOODBYE = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True)
+
+
+async def test_frames_that_are_too_many_are_not_carried_out_when_a_goodbye_follows_them(strict, api, token, session_id):
+    said_before = strict.output()
+    async with screen(strict, session_id, token) as flooding:
+        await flooding.until("CONNECTED")
+        start = Frame(Opcode.TEXT, b'{"type": "START"}').serialize(mask=True)
+        flooding.connection.transport.write(start * 60 + GOODBYE)
+        await flooding.closed()
+    assert strict.output() == said_before
+    assert api.get(f"/v1/sessions/{session_id}").json()["data"]["version"] == 1
+
+
+async def test_text_that_is_not_utf_8_closes_the_socket_and_writes_no_traceback(strict, token, session_id):
+    said_before = strict.output()
+    async with screen(strict, session_id, token) as viewer:
+        await viewer.until("CONNECTED")
+        viewer.connection.transport.write(Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True))
+        assert await viewer.closed() == (1007, "Invalid UTF-8")
+    assert strict.output() == said_before
+
+
+async def test_clients_that_leave_while_their_session_is_deleted_disturb_nobody(webs, api, token, game):
+    """Both say goodbye at once, in every order that there is."""
+    said_before = webs[0].output()
+    for _ in range(3):
+        session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
+        peers = [await Mute.open(webs[0], session_id, token) for _ in range(120)]
+        for peer in peers:
+            await until_bytes(peer, b'"server_time_ms"')
+        deletion = asyncio.create_task(asyncio.to_thread(api.delete, f"/v1/sessions/{session_id}"))
+        for number, peer in enumerate(peers):
+            peer.send(GOODBYE)
+            if not number % 12:
+                await asyncio.sleep(0.001)
+        await deletion
+        for peer in peers:
+            peer.close()
+    assert webs[0].output() == said_before
+    session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
+    async with screen(webs[0], session_id, token) as viewer:
+        await viewer.until("CONNECTED")
+        await asyncio.to_thread(api.post, f"/v1/sessions/{session_id}/start")
+        await viewer.until_version(2, within_s=0.5)  # by the hub, not by the next position check
+
+
 # ── credentials ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -256,6 +303,23 @@ async def test_a_socket_that_takes_nothing_does_not_keep_a_process_from_ending(a
             await reading.until_version(version)
     assert await asyncio.to_thread(web.stop, signal.SIGTERM, 4) == 0
     mute.close()
+
+
+async def test_a_stalled_peer_that_has_said_goodbye_is_cut_off_and_does_not_spoil_the_end(api, token, game):
+    web = servers.web().wait_ready()
+    session_id = big_session(api, game)
+    reconnect = Frame(Opcode.TEXT, b'{"type": "RECONNECT"}').serialize(mask=True)
+    stalled = [await Mute.open(web, session_id, token) for _ in range(2)]
+    for peer in stalled:
+        await asyncio.sleep(0.1)
+        for _ in range(14):
+            peer.send(reconnect)
+            await asyncio.sleep(0.01)
+        peer.send(GOODBYE)
+    assert await asyncio.to_thread(web.stop, signal.SIGTERM, 5) == 0
+    assert "Traceback" not in web.output()
+    for peer in stalled:
+        peer.close()
 
 
 class Follower:

@@ -16,10 +16,13 @@ class Call:
         self.frame: Frame = {**frame, "id": self.id}
         self.is_repeatable = is_repeatable
         self.answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self.sent_on: object | None = None
+        """The connection that it was last sent on."""
 
     def expect_again(self) -> None:
         """The answer was that there is none yet."""
         self.answer = asyncio.get_running_loop().create_future()
+        self.sent_on = None
 
 
 class Calls:
@@ -45,9 +48,9 @@ class Calls:
         if call is not None and not call.answer.done():
             call.answer.set_result(frame)
 
-    def to_repeat(self) -> list[Frame]:
+    def to_repeat(self) -> list[Call]:
         """What to send again on a new connection."""
-        return [call.frame for call in self._calls.values() if call.is_repeatable and not call.answer.done()]
+        return [call for call in self._calls.values() if call.is_repeatable and not call.answer.done()]
 
     def fail(self, error: Exception) -> None:
         """There will be no answers."""

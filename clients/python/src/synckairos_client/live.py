@@ -12,7 +12,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from synckairos_client.calls import Calls
+from synckairos_client.calls import Call, Calls
 from synckairos_client.errors import ApiError, CommandTimeout
 from synckairos_client.frames import Frame, decode, encode
 from synckairos_client.timing import DeviceClock, Offset
@@ -29,6 +29,7 @@ _ASKING_EVERY_S = 1.0
 _SILENT_AFTER_S = 10.0
 """A PING without an answer for so long: the connection is dead, whatever TCP says."""
 _RETRY_S = 1.0
+_LONGEST_PAUSE_S = 10.0
 _AUTH_WITHIN_S = 10.0
 
 
@@ -65,7 +66,9 @@ class Live:
     async def serve(self, socket: ClientConnection) -> bool:
         """Use a connection until it ends; tells whether the session is over."""
         try:
-            first = decode(await asyncio.wait_for(socket.recv(), _SILENT_AFTER_S))
+            # Not wait_for: before Python 3.12 it may swallow a cancellation that comes together with the frame.
+            async with asyncio.timeout(_SILENT_AFTER_S):
+                first = decode(await socket.recv())
         except (ConnectionClosed, TimeoutError):
             return False
         if first.get("type") != "CONNECTED":
@@ -91,8 +94,8 @@ class Live:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    if not call.answer.done():
-                        await self._send(call.frame)
+                    if not call.answer.done() and call.sent_on is not self._socket:
+                        await self._send_call(call)
                     answer = await call.answer
                     if answer["type"] == "ACK":
                         data: dict[str, Any] = answer["data"]
@@ -123,7 +126,7 @@ class Live:
         self.was_connected.set()
         self._show(change)
         for unanswered in self._calls.to_repeat():
-            await self._send(unanswered)
+            await self._send_call(unanswered)
         await self._ask()
         return False
 
@@ -181,6 +184,11 @@ class Live:
         if question is not None:
             await self._send(question)
 
+    async def _send_call(self, call: Call) -> None:
+        """Once on each connection: the server answers every frame, and a second one might be applied after all."""
+        call.sent_on = self._socket
+        await self._send(call.frame)
+
     async def _send(self, frame: Frame) -> None:
         """Without a connection nothing happens: commands are sent again on the next one."""
         if self._socket is not None:
@@ -214,13 +222,18 @@ class Live:
 
     async def _keep_credentials(self) -> None:
         """Bring fresh credentials before the old ones end, or when the server says that they have."""
+        pause_s = 0.0
         while self._tokens.can_renew:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._expiry_told.wait(), self._tokens.renewal_in_s(self.server_now_s()))
+                async with asyncio.timeout(pause_s or self._tokens.renewal_in_s(self.server_now_s())):
+                    await self._expiry_told.wait()
             self._expiry_told.clear()
             try:
                 token = await self._tokens.fresh(self.server_now_s())
                 await self.call({"type": "AUTH", "token": token}, _AUTH_WITHIN_S, is_repeatable=False)
+                # A provider that still gives the old token must not be asked again and again.
+                is_due = self._tokens.renewal_in_s(self.server_now_s()) == 0
+                pause_s = min(max(2 * pause_s, _RETRY_S), _LONGEST_PAUSE_S) if is_due else 0.0
             except (ApiError, *TROUBLE) as trouble:
                 log.warning("credentials not renewed: %s", type(trouble).__name__)
                 await asyncio.sleep(_RETRY_S)
