@@ -117,6 +117,7 @@ class Scene:
         self.body: Any = {
             ("post", "/v1/sessions"): game | {"session_id": str(uuid4())},
             ("post", "/v1/sessions/batch"): {"session_ids": [state["session_id"]]},
+            ("post", "/v1/ws-tickets"): {"session_id": state["session_id"]},
             ("post", "/v1/sessions/{session_id}/participants"): seat(),
             ("patch", "/v1/sessions/{session_id}/participants/{participant_id}"): {"adjust_ms": 1},
             ("post", "/v1/token"): WHO,
