@@ -58,6 +58,7 @@ ERRORS = {
     403: "FORBIDDEN",
     404: "SESSION_NOT_FOUND, PARTICIPANT_NOT_FOUND",
     409: "CONFLICT, SESSION_ALREADY_EXISTS",
+    412: "PRECONDITION_FAILED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     422: "IDEMPOTENCY_KEY_REUSED",
@@ -89,6 +90,12 @@ _KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="A repeat within 24 h returns the first answer and changes nothing.",
 )
+_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description='Refused with 412 unless the session is at one of these versions: `"v3"`, `"v3", "v4"`; `*` for any.',
+)
 
 
 def _responses(good: dict[int, Any], *errors: int) -> dict[int, Any]:
@@ -101,7 +108,7 @@ def _door(summary: str, good: dict[int, Any], *errors: int, **more: Any) -> Call
 
 
 COMMON_ERRORS = (401, 429, 500, 503)
-_BODY_ERRORS = (400, 404, 409, 413, 415, 422)
+_COMMAND_ERRORS = (400, 404, 409, 412, 413, 415, 422)
 
 create = _door(
     "Create a session",
@@ -124,28 +131,28 @@ get = _door(
         OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the version is this."),
     ],
 )
-delete = _door("Delete a session", {204: None}, 400)
+delete = _door("Delete a session", {204: None}, 400, 412, parameters=[_IF_MATCH])
 switch = _door(
     "End the running cycle and begin the next",
     {200: envelope("SwitchView")},
-    *_BODY_ERRORS,
+    *_COMMAND_ERRORS,
     request=bodies.SwitchBody,
-    parameters=[_KEY],
+    parameters=[_KEY, _IF_MATCH],
 )
 add_participant = _door(
     "Add a participant",
     {200: envelope("StateView")},
-    *_BODY_ERRORS,
+    *_COMMAND_ERRORS,
     request=bodies.AddParticipantBody,
-    parameters=[_KEY],
+    parameters=[_KEY, _IF_MATCH],
 )
 adjust = _door(
     "Set or move a participant's time (staff)",
     {200: envelope("StateView")},
     403,
-    *_BODY_ERRORS,
+    *_COMMAND_ERRORS,
     request=bodies.AdjustBody,
-    parameters=[_KEY],
+    parameters=[_KEY, _IF_MATCH],
 )
 presence = _door("Read who is connected to a session", {200: envelope("PresenceView")}, 400, 404)
 summary = _door("Read a session in short", {200: envelope("SummaryView")}, 400, 404)
@@ -196,9 +203,9 @@ def command(verb: str, statuses: str) -> Callable[[type], type]:
     post = _door(
         f"{verb.capitalize()} a session that is {statuses}",
         {200: envelope("StateView")},
-        *_BODY_ERRORS,
+        *_COMMAND_ERRORS,
         request=bodies.VersionBody,
-        parameters=[_KEY],
+        parameters=[_KEY, _IF_MATCH],
     )
     decorate: Callable[[type], type] = extend_schema_view(post=post)
     return decorate

@@ -97,6 +97,9 @@ def test_every_error_that_a_door_may_give_is_documented():
             assert documented >= {413, 415}
         if any(p["name"] == "Idempotency-Key" for p in operation.get("parameters", ())):
             assert documented >= {409, 422}
+        is_command = "{session_id}" in path and method != "get"
+        assert is_command == (412 in documented)
+        assert is_command == any(p["name"] == "If-Match" for p in operation.get("parameters", ()))
         if "{session_id}" in path and method != "delete" and not path.endswith("/stream"):
             assert 404 in documented
 
@@ -174,6 +177,7 @@ PROVOKE = {
     403: lambda scene: scene.send(Authorization=f"Bearer {mint('alice', is_staff=False)}"),
     404: Scene.absent,
     409: Scene.contested,
+    412: lambda scene: scene.send(**{"If-Match": '"v99"'}),
     413: lambda scene: scene.send(raw=b" " * 300_000),
     415: lambda scene: scene.send(raw=b"x", **{"Content-Type": "text/plain"}),
     422: Scene.reused,
