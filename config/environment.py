@@ -154,6 +154,7 @@ RECOVERY_AGE_S: int = _env.int("SYNCKAIROS_RECOVERY_AGE_S", 600, validate=_posit
 HEARTBEAT_S: float = _env.float("SYNCKAIROS_HEARTBEAT_S", 20.0, validate=[_positive, Range(max=HEARTBEAT_MAX_S)])
 SEND_TIMEOUT_S: float = _env.float("SYNCKAIROS_SEND_TIMEOUT_S", 10.0, validate=_positive)
 AUTH_GRACE_S: float = _env.float("SYNCKAIROS_AUTH_GRACE_S", 30.0, validate=Range(min=0))
+TICKET_TTL_S: int = _env.int("SYNCKAIROS_TICKET_TTL_S", 30, validate=_positive)
 DRAIN_S: float = _env.float("SYNCKAIROS_DRAIN_S", 10.0, validate=Range(min=0))
 MAX_FRAME_BYTES: int = _env.int("SYNCKAIROS_MAX_FRAME_BYTES", 16_384, validate=Range(min=1024))
 SOCKETS_PER_PRINCIPAL: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_PRINCIPAL", "1000")

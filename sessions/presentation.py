@@ -125,6 +125,14 @@ class PresenceView(Struct, kw_only=True):
     """WebSockets and event streams of people who are no participant."""
 
 
+class TicketView(Struct, kw_only=True):
+    """Lets its bearer connect to a session, once and soon."""
+
+    ticket: str
+    session_id: UUID
+    expires_at: InstantText
+
+
 _json = msgspec.json.Encoder()
 
 

@@ -53,6 +53,8 @@ class Conf(Struct, frozen=True, kw_only=True):
     """How long a socket may take nothing of what waits for it."""
     auth_grace_s: float
     """How long a socket whose credentials have expired may still send fresh ones."""
+    ticket_ttl_ms: int
+    """How long a one-time ticket for a socket is good."""
     drain_s: float
     """Over how long a web process that ends sends its sockets away."""
 

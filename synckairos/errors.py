@@ -131,6 +131,21 @@ class SessionAlreadyExists(ApiError):
         super().__init__(f"Session {session_id} already exists")
 
 
+class PreconditionFailed(ApiError):
+    """The session is not as `If-Match` asks for: not at one of these versions (None: any), or it does not exist."""
+
+    code = "PRECONDITION_FAILED"
+    http_status = 412
+    message = "The session is at another version than If-Match asks for"
+
+    def __init__(self, versions: frozenset[int] | None, actual: int | None) -> None:
+        expected = None if versions is None else sorted(versions)
+        super().__init__(
+            None if actual is not None else "There is no session, and If-Match asks for one",
+            details={"expected_versions": expected, "actual_version": actual},
+        )
+
+
 class PayloadTooLarge(ApiError):
     code = "PAYLOAD_TOO_LARGE"
     http_status = 413
@@ -175,7 +190,7 @@ class ServiceUnavailable(ApiError):
         self.retry_after_seconds = 1
 
 
-def from_refusal(refusal: Refusal) -> ApiError:
+def from_refusal(refusal: Refusal) -> ApiError:  # noqa: PLR0911 - one arm for each kind
     """The answer to what the engine refused."""
     match refusal:
         case refusals.WrongStatus(verb=verb, status=status):
@@ -189,6 +204,8 @@ def from_refusal(refusal: Refusal) -> ApiError:
             )
         case refusals.VersionMismatch(expected=expected, actual=actual):
             return Conflict(details={"expected_version": expected, "actual_version": actual})
+        case refusals.PreconditionFailed(accepted=accepted, actual=actual):
+            return PreconditionFailed(accepted, actual)
         case refusals.Problems(problems=problems):
             return ValidationFailed(problems)
         case _:

@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TICKET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 COMMAND_ID_BYTES = 8
+TICKET_BYTES = 32
 EPOCH_CHARS = 8
 
 
@@ -40,6 +42,16 @@ def new_command_id() -> bytes:
 def new_request_id() -> str:
     """Follows one request through the logs and the audit."""
     return secrets.token_hex(8)
+
+
+def new_ticket() -> str:
+    """Lets its bearer connect once: 256 random bits, made for addresses."""
+    return secrets.token_urlsafe(TICKET_BYTES)
+
+
+def looks_like_ticket(text: str) -> bool:
+    """Whether it can be one of ours, so that the store need not be asked about anything else."""
+    return _TICKET.fullmatch(text) is not None
 
 
 def accepted_request_id(given: str | None) -> str:

@@ -103,6 +103,12 @@ def rate(scope: str, who: str) -> str:
     return f"{PREFIX}:rate:{scope}:{digest}"
 
 
+def ticket(value: str) -> str:
+    """String: what a one-time ticket lets do. Named by a digest: who reads the store can use none."""
+    digest = blake2b(value.encode(), digest_size=32).hexdigest()
+    return f"{PREFIX}:ticket:{digest}"
+
+
 def group(session_id: UUID) -> str:
     """Name of the Channels group of a session's sockets."""
     return f"session.{session_id}"

@@ -23,5 +23,6 @@ SYNCKAIROS = Conf(
     heartbeat_s=environment.HEARTBEAT_S,
     send_timeout_s=environment.SEND_TIMEOUT_S,
     auth_grace_s=environment.AUTH_GRACE_S,
+    ticket_ttl_ms=environment.TICKET_TTL_S * 1000,
     drain_s=environment.DRAIN_S,
 )

@@ -27,8 +27,8 @@ One text frame is one JSON object with `type`. Frames of one session arrive in v
 and fields that you do not know: there may be more of both."""
 
 _CHANNEL = """One socket shows one session, which need not exist yet. The credentials, from the first of these that is
-there: the `Authorization` header; the sub-protocols `{protocol}, bearer.<token>` (the server selects the first); the
-parameter `token`. A frame of yours may have {max_frame_bytes} bytes.
+there: the `Authorization` header; the parameter `ticket`; the sub-protocols `{protocol}, bearer.<token>` (the server
+selects the first); the parameter `token`. A frame of yours may have {max_frame_bytes} bytes.
 
 The server closes with:
 
@@ -64,6 +64,7 @@ def document(*, strict: bool = False) -> dict[str, Any]:
             "schemas": schemas(strict=strict),
             "securitySchemes": {
                 "header": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "ticket": {"type": "httpApiKey", "in": "query", "name": "ticket"},
                 "parameter": {"type": "httpApiKey", "in": "query", "name": "token"},
             },
         },
@@ -93,6 +94,10 @@ def _query() -> dict[str, Any]:
         "properties": {
             "sessionId": {"type": "string", "format": "uuid", "description": "The session to show."},
             "heartbeat": {"type": "number", "default": conf().heartbeat_s, "description": heartbeat},
+            "ticket": {
+                "type": "string",
+                "description": "A one-time ticket of `POST /v1/ws-tickets` for this session; spent by connecting.",
+            },
             "token": {
                 "type": "string",
                 "description": "A bearer token, for clients that can set neither a header nor a sub-protocol.",
@@ -139,7 +144,7 @@ def _operation(action: str, summary: str, of: tuple[type[Struct], ...], *replies
         "action": action,
         "channel": channel,
         "summary": summary,
-        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("header", "parameter")],
+        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("header", "ticket", "parameter")],
         "messages": [_on_channel(frame) for frame in of],
     }
     if replies:

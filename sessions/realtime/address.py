@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions.realtime.credentials import token_of
+from sessions.realtime.credentials import Credentials, credentials_of
 from synckairos import ids
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 
@@ -18,7 +18,7 @@ class Asked(Struct, frozen=True):
     """A socket that names its session."""
 
     session_id: UUID
-    token: str | None
+    credentials: Credentials
     heartbeat_s: float
 
 
@@ -34,7 +34,7 @@ def read(scope: dict[str, Any]) -> Asked | str:
     heartbeat_s = _heartbeat(first(query, "heartbeat"))
     if heartbeat_s is None:
         return "Invalid heartbeat"
-    return Asked(session_id, token_of(scope, query), heartbeat_s)
+    return Asked(session_id, credentials_of(scope, query), heartbeat_s)
 
 
 def first(query: dict[str, list[str]], name: str) -> str | None:

@@ -47,13 +47,11 @@ class SessionConsumer(FramesConsumer):
         if isinstance(asked, str):
             await self.refuse(CloseCode.BAD_REQUEST, asked)
             return
-        if asked.token is None:
-            raise Unauthenticated
-        principal = authenticate(asked.token)
-        context.note(session_id=str(asked.session_id), principal=principal.subject)
-        if lifecycle.is_draining():
+        context.note(session_id=str(asked.session_id))
+        if lifecycle.is_draining():  # before a ticket is spent
             await self.refuse(CloseCode.SERVICE_RESTART, "Server restarting; retry_ms=0")
             return
+        principal = await asked.credentials.principal(asked.session_id)
         self.wire.heartbeat(asked.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
         await self._show(asked.session_id, principal)

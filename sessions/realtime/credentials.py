@@ -1,22 +1,48 @@
-"""Where a socket's credentials may stand, best first: header, sub-protocol, address."""
+"""Where the credentials of a socket or event stream may stand, best first: header, ticket, sub-protocol, address."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
-from synckairos.principal import bearer_token
+from msgspec import Struct
+
+from sessions.services import tickets
+from sessions.store.calls import arun
+from synckairos import context
+from synckairos.errors import Unauthenticated
+from synckairos.principal import Principal, authenticate, bearer_token
 
 PROTOCOL = "synckairos.v2"
 _BEARER = "bearer."
 
 
-def token_of(scope: dict[str, Any], query: dict[str, list[str]]) -> str | None:
-    """The bearer token of a handshake; None without one."""
+class Credentials(Struct, frozen=True):
+    """The first that were found: a bearer token or a one-time ticket, or neither. Others are not tried."""
+
+    token: str | None = None
+    ticket: str | None = None
+
+    async def principal(self, session_id: UUID) -> Principal:
+        """Who asks for this session; a ticket is spent. Raises Unauthenticated, ServiceUnavailable."""
+        if self.ticket is not None:
+            principal = await arun(tickets.redeem(self.ticket, session_id))
+        elif self.token is not None:
+            principal = authenticate(self.token)
+        else:
+            raise Unauthenticated
+        context.note(principal=principal.subject)
+        return principal
+
+
+def credentials_of(scope: dict[str, Any], query: dict[str, list[str]]) -> Credentials:
+    """The credentials of a handshake or request."""
     for name, value in scope["headers"]:
         if name == b"authorization":
-            return bearer_token(value.decode("latin-1"))
+            return Credentials(token=bearer_token(value.decode("latin-1")))
+    for ticket in query.get("ticket", ()):
+        return Credentials(ticket=ticket)
     for protocol in scope.get("subprotocols", ()):
         if protocol.startswith(_BEARER):
-            token: str = protocol.removeprefix(_BEARER)
-            return token
-    return next(iter(query.get("token", ())), None)
+            return Credentials(token=protocol.removeprefix(_BEARER))
+    return Credentials(token=next(iter(query.get("token", ())), None))

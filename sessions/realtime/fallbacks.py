@@ -20,6 +20,7 @@ from sessions.hub.hub import hub
 from sessions.hub.outlet import NOWHERE, Outlet, Position
 from sessions.hub.wire import Frame, TaskWire
 from sessions.presentation import present, to_json
+from sessions.realtime.credentials import credentials_of
 from sessions.realtime.joining import current
 from sessions.services import sessions as service
 from sessions.services.presence import seats_of
@@ -36,7 +37,6 @@ from synckairos.errors import (
 )
 from synckairos.http import answers
 from synckairos.http.doors import Asked
-from synckairos.principal import authenticate
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
@@ -178,15 +178,10 @@ async def _disconnected(receive: Any) -> None:
 
 async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     """The frames of a WebSocket as events, from `Last-Event-ID` on."""
-    token = asked.text("token")  # a browser's EventSource has no headers of its own
-    if token is None or asked.header(b"authorization") is not None:
-        principal = asked.principal()
-    else:
-        principal = authenticate(token)
-        context.note(principal=principal.subject)
-    await arun(limits.check_general(principal.subject))
-    if lifecycle.is_draining():
+    if lifecycle.is_draining():  # before a ticket is spent
         raise ServiceUnavailable("The server is restarting, please retry")
+    principal = await credentials_of(asked.scope, asked.query).principal(session_id)
+    await arun(limits.check_general(principal.subject))
     ended = asyncio.Event()
 
     async def close(code: int, reason: str) -> None:

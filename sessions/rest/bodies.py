@@ -150,6 +150,12 @@ class BatchBody(Body):
     session_ids = serializers.ListField(child=UUIDField(), min_length=1, max_length=MAX_BATCH)
 
 
+class TicketBody(Body):
+    """Which session a ticket is for; it need not exist yet."""
+
+    session_id = UUIDField()
+
+
 def _seat(values: dict[str, Any]) -> commands.Seat:
     return commands.Seat(
         participant_id=values["participant_id"],

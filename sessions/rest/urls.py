@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from sessions.rest import tokens, views
+from sessions.rest import tickets, tokens, views
 
 _ID = "sessions/<str:session_id>"
 
 urlpatterns = [
     path("token", tokens.TokenView.as_view()),
     path("token/refresh", tokens.RefreshView.as_view()),
+    path("ws-tickets", tickets.TicketsView.as_view()),
     path("sessions", views.SessionsView.as_view()),
     path("sessions/batch", views.BatchView.as_view()),
     path(_ID, views.SessionView.as_view()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from sessions.rest.base import (
     session_id_of,
     values_of,
 )
+from sessions.rest.conditions import matches, precondition_of
 from sessions.services import presence
 from sessions.services import sessions as service
 from sessions.store.calls import run
@@ -47,7 +48,7 @@ class SessionView(SessionEndpoint):
         fields = _selected(request.query_params.get("fields"))
         outcome = run(service.get(session_id_of(session_id)))
         tag = etag(outcome)
-        if _matches(request.headers.get("If-None-Match"), tag):
+        if matches(request.headers.get("If-None-Match"), tag):
             return Response(status=304, headers={"ETag": tag})
         if fields is None:
             return answer(outcome)
@@ -56,7 +57,7 @@ class SessionView(SessionEndpoint):
 
     @schema.delete
     def delete(self, request: Request, session_id: str) -> Response:
-        run(service.delete(session_id_of(session_id), caller_of(request)))
+        run(service.delete(session_id_of(session_id), caller_of(request), precondition_of(request)))
         return Response(status=204)
 
 
@@ -68,7 +69,7 @@ class CommandView(SessionEndpoint):
     def post(self, request: Request, session_id: str) -> Response:
         values = values_of(request, bodies.VersionBody)
         command = self.command(values.get("expected_version"))
-        return answer(run(service.execute(session_id_of(session_id), command, caller_of(request))))
+        return _applied(request, session_id, command)
 
 
 @schema.command("start", "pending")
@@ -103,8 +104,9 @@ class SwitchView(SessionEndpoint):
     def post(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
+        only_if = precondition_of(request)
         run(limits.check_switch(parsed))
-        outcome = run(service.switch(parsed, command, caller_of(request)))
+        outcome = run(service.switch(parsed, command, caller_of(request), only_if))
         view = present_switch(outcome.state, outcome.at_ms, outcome.expired_participant_id, outcome.action_applied)
         return answer(outcome, view)
 
@@ -115,7 +117,7 @@ class ParticipantsView(SessionEndpoint):
     @schema.add_participant
     def post(self, request: Request, session_id: str) -> Response:
         command = bodies.add_command(values_of(request, bodies.AddParticipantBody))
-        return answer(run(service.execute(session_id_of(session_id), command, caller_of(request))))
+        return _applied(request, session_id, command)
 
 
 class ParticipantView(SessionEndpoint):
@@ -127,7 +129,7 @@ class ParticipantView(SessionEndpoint):
     def patch(self, request: Request, session_id: str, participant_id: str) -> Response:
         values = values_of(request, bodies.AdjustBody)
         command = bodies.adjust_command(participant_id_of(participant_id), values)
-        return answer(run(service.execute(session_id_of(session_id), command, caller_of(request))))
+        return _applied(request, session_id, command)
 
 
 class SummaryView(SessionEndpoint):
@@ -167,6 +169,12 @@ class BatchView(SessionEndpoint):
         return Response({"data": {"sessions": views, "missing": missing}})
 
 
+def _applied(request: Request, session_id: str, command: commands.Command) -> Response:
+    """The answer to a command whose answer is the state."""
+    parsed = session_id_of(session_id)
+    return answer(run(service.execute(parsed, command, caller_of(request), precondition_of(request))))
+
+
 def _selected(fields: str | None) -> list[str] | None:
     """The wanted top-level fields. Raises ValidationFailed naming each unknown one."""
     if fields is None:
@@ -176,11 +184,3 @@ def _selected(fields: str | None) -> list[str] | None:
     if unknown or not names:
         raise ValidationFailed([("fields", f"Unknown field: {name}") for name in unknown or ["(none)"]])
     return names
-
-
-def _matches(if_none_match: str | None, tag: str) -> bool:
-    """RFC 9110, 13.1.2: weak comparison with a list of tags, or `*`."""
-    if if_none_match is None:
-        return False
-    offered: list[Any] = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
-    return "*" in offered or tag in offered

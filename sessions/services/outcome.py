@@ -22,6 +22,12 @@ class Idempotency(Struct, frozen=True):
     """How long the answer is kept; None for the setting of REST commands."""
 
 
+class Precondition(Struct, frozen=True):
+    """How a session must be for a command to be applied: it exists, at one of these versions (None for any)."""
+
+    versions: frozenset[int] | None
+
+
 class Caller(Struct, frozen=True):
     """Where a command comes from; written to the audit."""
 

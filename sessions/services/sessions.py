@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sessions.services.commits import idempotency_key, write_of
-from sessions.services.outcome import Caller, Outcome, Recovery
+from sessions.services.outcome import Caller, Outcome, Precondition, Recovery
 from sessions.store import store
 from sessions.store.calls import Steps, ask
 from sessions.store.codec import Answer
@@ -27,6 +27,7 @@ from synckairos.engine.units import Instant
 from synckairos.errors import (
     Conflict,
     IdempotencyKeyReused,
+    PreconditionFailed,
     ServiceUnavailable,
     SessionAlreadyExists,
     SessionNotFound,
@@ -66,8 +67,15 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
             raise SessionAlreadyExists(new_id)
 
 
-def execute(session_id: UUID, command: commands.Command, caller: Caller) -> Steps[Outcome]:
-    """Apply a command. Raises SessionNotFound, Conflict, IdempotencyKeyReused, and what the engine refuses."""
+def execute(
+    session_id: UUID, command: commands.Command, caller: Caller, only_if: Precondition | None = None
+) -> Steps[Outcome]:
+    """Apply a command. Raises SessionNotFound, Conflict, IdempotencyKeyReused, and what the engine refuses.
+
+    `only_if` is judged on the very state that the command is applied to (PreconditionFailed); for a repeat under an
+    Idempotency-Key it was judged the first time.
+    """
+    accepted = None if only_if is None else only_if.versions
     loaded = yield from ask(store.load(session_id, idempotency_key(session_id, caller)))
     for _ in range(MAX_ATTEMPTS):
         if loaded.answer is not None:
@@ -76,7 +84,7 @@ def execute(session_id: UUID, command: commands.Command, caller: Caller) -> Step
             loaded = yield from _caught_up(session_id, loaded)
         state = _existing(session_id, loaded)
         try:
-            decision = decide(state, command, loaded.now)
+            decision = decide(state, command, loaded.now, accepted=accepted)
         except Refusal as refusal:
             yield from _caught_up(session_id, loaded)
             raise from_refusal(refusal) from None
@@ -94,20 +102,23 @@ def execute(session_id: UUID, command: commands.Command, caller: Caller) -> Step
     raise Conflict
 
 
-def switch(session_id: UUID, command: commands.Switch, caller: Caller) -> Steps[Outcome]:
+def switch(
+    session_id: UUID, command: commands.Switch, caller: Caller, only_if: Precondition | None = None
+) -> Steps[Outcome]:
     """Apply a switch, and measure it: the product's most frequent command."""
     began = time.perf_counter()
-    outcome = yield from execute(session_id, command, caller)
+    outcome = yield from execute(session_id, command, caller, only_if)
     metrics.SWITCH_SECONDS.observe(time.perf_counter() - began)
     return outcome
 
 
-def delete(session_id: UUID, caller: Caller) -> Steps[None]:
-    """Delete a session; a session that does not exist is deleted already."""
+def delete(session_id: UUID, caller: Caller, only_if: Precondition | None = None) -> Steps[None]:
+    """Delete a session; a session that does not exist is deleted already, but meets no precondition."""
     try:
-        yield from execute(session_id, commands.Delete(), caller)
+        yield from execute(session_id, commands.Delete(), caller, only_if)
     except SessionNotFound:
-        return
+        if only_if is not None:
+            raise PreconditionFailed(only_if.versions, None) from None
 
 
 def get(session_id: UUID) -> Steps[Outcome]:

@@ -20,6 +20,7 @@ from synckairos.engine.modes import mode_of
 from synckairos.engine.refusals import (
     NoSuchParticipant,
     NotActive,
+    PreconditionFailed,
     Problems,
     Unsettled,
     VersionMismatch,
@@ -70,15 +71,18 @@ def observe(state: State, now: Instant, *, limit: int = SETTLE_LIMIT) -> Decisio
     return Decision(state, settled, tuple(events))
 
 
-def decide(state: State, command: cmd.Command, now: Instant) -> Decision:
+def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozenset[int] | None = None) -> Decision:
     """Apply a command at an instant. Raises a Refusal when the settled state does not allow it.
 
+    `accepted` are the versions of the settled state at which the command may be applied; None for any.
     A session that owes more than SETTLE_LIMIT transitions has to be brought up to date by `observe` first (Unsettled).
     """
     now = max(now, state.updated_ms)
     settled, due = settle(state, now, limit=SETTLE_LIMIT)
     if is_due(settled, now):
         raise Unsettled
+    if accepted is not None and settled.version not in accepted:
+        raise PreconditionFailed(accepted, settled.version)
     events = _happen(settled, command, now)
     changed = settled
     for event in events:

@@ -46,6 +46,15 @@ class VersionMismatch(Refusal):
         self.actual = actual
 
 
+class PreconditionFailed(Refusal):
+    """The session is at none of the versions at which the command may be applied."""
+
+    def __init__(self, accepted: frozenset[int], actual: int) -> None:
+        super().__init__(f"accepted versions {sorted(accepted)}, the session is at {actual}")
+        self.accepted = accepted
+        self.actual = actual
+
+
 class Problems(Refusal):
     """The command's values break rules: all of them, as (field, message)."""
 

@@ -21,12 +21,12 @@ class Asked:
     """One request, read as far as it is asked for."""
 
     def __init__(self, scope: dict[str, Any]) -> None:
-        self._scope = scope
-        self._query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        self.scope = scope
+        self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     def header(self, name: bytes) -> str | None:
         """A header's value, by its lower-case name."""
-        for key, value in self._scope["headers"]:
+        for key, value in self.scope["headers"]:
             if key.lower() == name:
                 text: str = value.decode("latin-1")
                 return text
@@ -34,7 +34,7 @@ class Asked:
 
     def text(self, name: str) -> str | None:
         """A parameter of the address."""
-        return next(iter(self._query.get(name, ())), None)
+        return next(iter(self.query.get(name, ())), None)
 
     def whole(self, name: str, lowest: int, highest: int) -> int | None:
         """A parameter that is a whole number. Raises ValidationFailed."""
@@ -48,7 +48,7 @@ class Asked:
 
     def abort(self) -> None:
         """Cut the connection, when the server offers that."""
-        cut = (self._scope.get("extensions") or {}).get(ABORT_EXTENSION)
+        cut = (self.scope.get("extensions") or {}).get(ABORT_EXTENSION)
         if cut is not None:
             cut()
 

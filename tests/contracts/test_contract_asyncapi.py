@@ -67,7 +67,7 @@ def test_the_document_is_asyncapi_3_and_has_its_parts():
     assert channel["address"] == "/ws"
     query = channel["bindings"]["ws"]["query"]
     assert query["required"] == ["sessionId"]
-    assert set(query["properties"]) == {"sessionId", "heartbeat", "token"}
+    assert set(query["properties"]) == {"sessionId", "heartbeat", "ticket", "token"}
 
 
 def test_every_reference_leads_somewhere():

@@ -97,6 +97,9 @@ def test_every_error_that_a_door_may_give_is_documented():
             assert documented >= {413, 415}
         if any(p["name"] == "Idempotency-Key" for p in operation.get("parameters", ())):
             assert documented >= {409, 422}
+        is_command = "{session_id}" in path and method != "get"
+        assert is_command == (412 in documented)
+        assert is_command == any(p["name"] == "If-Match" for p in operation.get("parameters", ()))
         if "{session_id}" in path and method != "delete" and not path.endswith("/stream"):
             assert 404 in documented
 
@@ -117,6 +120,7 @@ class Scene:
         self.body: Any = {
             ("post", "/v1/sessions"): game | {"session_id": str(uuid4())},
             ("post", "/v1/sessions/batch"): {"session_ids": [state["session_id"]]},
+            ("post", "/v1/ws-tickets"): {"session_id": state["session_id"]},
             ("post", "/v1/sessions/{session_id}/participants"): seat(),
             ("patch", "/v1/sessions/{session_id}/participants/{participant_id}"): {"adjust_ms": 1},
             ("post", "/v1/token"): WHO,
@@ -173,6 +177,7 @@ PROVOKE = {
     403: lambda scene: scene.send(Authorization=f"Bearer {mint('alice', is_staff=False)}"),
     404: Scene.absent,
     409: Scene.contested,
+    412: lambda scene: scene.send(**{"If-Match": '"v99"'}),
     413: lambda scene: scene.send(raw=b" " * 300_000),
     415: lambda scene: scene.send(raw=b"x", **{"Content-Type": "text/plain"}),
     422: Scene.reused,

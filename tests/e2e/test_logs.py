@@ -52,9 +52,25 @@ async def test_every_line_is_json_with_the_requests_ids_and_no_credentials(produ
         await http.post(f"/v1/sessions/{session_id}/start?token={token}")
         refused = await http.get("/v1/sessions/x", headers=bearer("wrong.token.here"))
         assert refused.status_code == 401
+        sold = [await http.post("/v1/ws-tickets", json={"session_id": session_id}) for _ in range(3)]
+        used, streamed, unused = (answer.json()["data"]["ticket"] for answer in sold)
+        stream = f"/v1/sessions/{session_id}/stream?ticket={streamed}"
+        async with http.stream("GET", stream, headers={"Authorization": ""}) as answer:
+            assert answer.status_code == 401  # a header is final, even an empty one
+    async with (
+        httpx.AsyncClient(base_url=production_web.url, headers={"X-Forwarded-Proto": "https"}) as http,
+        http.stream("GET", stream) as answer,
+    ):
+        assert answer.status_code == 200
     address = f"{production_web.ws_url}/ws?sessionId={session_id}"
     async with connect(f"{address}&token={token}") as connection:
         assert (await Screen(connection).receive())["type"] == "CONNECTED"
+    for code in (None, 4501):
+        async with connect(f"{address}&ticket={used}") as connection:
+            if code is None:
+                assert (await Screen(connection).receive())["type"] == "CONNECTED"
+            else:
+                assert await Screen(connection).closed() == (code, "UNAUTHENTICATED")
     async with connect(address, subprotocols=["synckairos.v2", f"bearer.{token}"]) as connection:
         assert (await Screen(connection).receive())["type"] == "CONNECTED"
         await connection.send('{"type": "SWITCH", "id": "x"}')
@@ -68,7 +84,7 @@ async def test_every_line_is_json_with_the_requests_ids_and_no_credentials(produ
     assert started["principal"] == "alice"
     assert {"timestamp", "level", "event", "status", "ms"} <= started.keys()
     assert any(line["event"] == "socket opened" and line["session_id"] == session_id for line in lines)
-    for secret in (token, token.rpartition(".")[2], SECRET, "wrong.token.here"):
+    for secret in (token, token.rpartition(".")[2], SECRET, "wrong.token.here", used, streamed, unused):
         assert secret not in output
 
 

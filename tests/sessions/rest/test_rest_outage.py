@@ -43,6 +43,7 @@ def every_door(state):
     seat = game(1)["participants"][0]
     yield "POST", "/v1/sessions", game()
     yield "POST", "/v1/sessions/batch", {"session_ids": [state["session_id"]]}
+    yield "POST", "/v1/ws-tickets", {"session_id": state["session_id"]}
     yield "POST", at(state, "participants"), seat
     yield "PATCH", at(state, "participants", str(uuid4())), {"adjust_ms": 1}
 

@@ -9,11 +9,14 @@ import pytest
 import redis
 
 from sessions.services import sessions as service
+from sessions.services import tickets
 from sessions.store import store
 from sessions.store.calls import arun, ask, run
 from synckairos import keys
 from synckairos import redis as stores
 from synckairos.engine.commands import Start, Switch
+from synckairos.errors import Unauthenticated
+from synckairos.principal import Principal
 from synckairos.redis import Address, layer_hosts
 from tests.clocked import ALICE, Clock
 from tests.servers import READY_WITHIN_S, StoreServer, free_port, wait_until
@@ -69,6 +72,15 @@ def test_sessions_run_spread_over_all_shards(topology):
     due = [run(ask(store.due(shard, 100))) for shard in keys.all_shards()]
     assert sum(len(shard.overdue) for shard in due) == 0  # their deadlines lie in the clock's future
     assert clock.run(service.recover(ids[0], 2, None)).recovered is False
+
+
+def test_tickets_are_redeemed_once(topology):
+    alice = Principal("alice", is_staff=True, expires_s=2**40)
+    for session_id in (uuid4() for _ in range(20)):
+        ticket = run(tickets.buy(session_id, alice)).value
+        assert run(tickets.redeem(ticket, session_id)) == alice
+        with pytest.raises(Unauthenticated):
+            run(tickets.redeem(ticket, session_id))
 
 
 def test_async_callers_are_served_too(topology):

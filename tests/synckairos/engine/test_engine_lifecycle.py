@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from synckairos.engine import Status
+from synckairos.engine import Status, decide
 from synckairos.engine import commands as cmd
-from synckairos.engine.refusals import NoSuchParticipant, NotActive, VersionMismatch, WrongStatus
+from synckairos.engine.refusals import NoSuchParticipant, NotActive, PreconditionFailed, VersionMismatch, WrongStatus
 
 NOBODY_ID = UUID(int=99)
 
@@ -240,6 +240,20 @@ def test_a_wrong_version_is_told_before_a_wrong_status(session):
     s = session("per_participant")
     with pytest.raises(VersionMismatch):
         s.pause(0, expected_version=9)
+
+
+@pytest.mark.parametrize("accepted", [{2}, {1, 2}, None])
+def test_a_command_at_an_accepted_version_is_applied(session, accepted):
+    state = session("per_participant").start(0).state
+    assert decide(state, cmd.Pause(), 1_000, accepted=accepted and frozenset(accepted)).state.version == 3
+
+
+@pytest.mark.parametrize("accepted", [(), (1,), (1, 3)])
+def test_a_command_at_a_version_that_is_not_accepted_is_refused_before_all_else(session, accepted):
+    state = session("per_participant").start(0).state
+    with pytest.raises(PreconditionFailed) as refused:
+        decide(state, cmd.Start(expected_version=9), 1_000, accepted=frozenset(accepted))
+    assert (refused.value.accepted, refused.value.actual) == (frozenset(accepted), 2)
 
 
 def test_a_switch_of_the_active_participant_is_accepted(session):

@@ -31,14 +31,14 @@ class Api:
     def __init__(
         self,
         base_url: str,
-        token: str | TokenProvider,
+        token: str | TokenProvider | Tokens,
         *,
         deadline_s: float = 15.0,
         request_timeout_s: float = 5.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(base_url=base_url, timeout=request_timeout_s, transport=transport)
-        self._tokens = Tokens(token)
+        self._tokens = token if isinstance(token, Tokens) else Tokens(token)
         self._deadline_s = deadline_s
 
     async def __aenter__(self) -> Self:
@@ -130,6 +130,10 @@ class Api:
             "expected_version": expected_version,
         }
         return await self._data("PATCH", f"/v1/sessions/{session_id}/participants/{participant_id}", _given(fields))
+
+    async def ticket(self, session_id: str | UUID) -> dict[str, Any]:
+        """A one-time `ticket` for a socket or event stream of a session; good for some seconds, see `expires_at`."""
+        return await self._data("POST", "/v1/ws-tickets", {"session_id": str(session_id)})
 
     async def time(self) -> dict[str, Any]:
         """`timestamp_ms`, `server_version`, `drift_tolerance_ms`."""

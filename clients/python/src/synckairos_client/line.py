@@ -14,8 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from synckairos_client.api import Api
 from synckairos_client.closing import DELETED, Closing, Verdict
-from synckairos_client.errors import Refused
+from synckairos_client.errors import ApiError, Refused, Unreachable
 from synckairos_client.retries import Backoff
 from synckairos_client.tokens import TROUBLE, Tokens
 
@@ -29,9 +30,12 @@ _OPEN_WITHIN_S = 10.0
 _CLOSE_WITHIN_S = 2.0
 _MAX_FRAME_BYTES = 16 << 20
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_FOR_REST = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+_NOT_SOLD = {400, 401, 403, 404}
+_NOT_AUTHENTICATED = 4501
 _BROKEN = 1006
 
-Credentials = Literal["header", "subprotocol"]
+Credentials = Literal["header", "subprotocol", "ticket"]
 Serve = Callable[[ClientConnection], Awaitable[bool]]
 """Uses a connection until it ends; tells whether the session has ended with it."""
 
@@ -42,6 +46,9 @@ class Address:
 
     url: str
     credentials: Credentials
+    session_id: str
+    rest_url: str
+    """The same server's base address for REST, where tickets are sold."""
 
     @classmethod
     def of(cls, base_url: str, session_id: str | UUID, heartbeat_s: float | None, credentials: Credentials) -> Address:
@@ -52,17 +59,36 @@ class Address:
         query = {"sessionId": str(session_id)}
         if heartbeat_s is not None:
             query["heartbeat"] = f"{heartbeat_s:g}"
-        return cls(urlunsplit((_SCHEMES[scheme], host, f"{path.rstrip('/')}/ws", urlencode(query), "")), credentials)
+        return cls(
+            urlunsplit((_SCHEMES[scheme], host, f"{path.rstrip('/')}/ws", urlencode(query), "")),
+            credentials,
+            str(session_id),
+            urlunsplit((_FOR_REST[scheme], host, path, "", "")),
+        )
 
-    def connect(self, token: str) -> connect:
-        """A connection about to be made. Its own pings are off: ours are answered, and measure something."""
-        headers, protocols = None, None
-        if self.credentials == "header":
-            headers = {"Authorization": f"Bearer {token}"}
-        else:
-            protocols = [Subprotocol("synckairos.v2"), Subprotocol(f"bearer.{token}")]
+    async def ticket(self, tokens: Tokens) -> str:
+        """A ticket for one connection. Raises Refused when none is sold to us, ApiError or Unreachable otherwise."""
+        try:
+            async with Api(self.rest_url, tokens, deadline_s=_OPEN_WITHIN_S) as api:
+                ticket: str = (await api.ticket(self.session_id))["ticket"]
+        except ApiError as error:
+            if error.status in _NOT_SOLD:
+                raise Refused(error.status, error.code) from None
+            raise
+        return ticket
+
+    def connect(self, credential: str) -> connect:
+        """A connection about to be made, with a token or a ticket. Its own pings are off: ours measure something."""
+        url, headers, protocols = self.url, None, None
+        match self.credentials:
+            case "header":
+                headers = {"Authorization": f"Bearer {credential}"}
+            case "subprotocol":
+                protocols = [Subprotocol("synckairos.v2"), Subprotocol(f"bearer.{credential}")]
+            case "ticket":
+                url += f"&ticket={credential}"
         return connect(
-            self.url,
+            url,
             additional_headers=headers,
             subprotocols=protocols,
             compression=None,
@@ -92,7 +118,7 @@ class Line:
             match closing.verdict:
                 case Verdict.DELETED:
                     return
-                case Verdict.REFUSED:
+                case Verdict.REFUSED if not self._was_ticket(closing):
                     raise Refused(closing.code, closing.reason)
                 case Verdict.FRESH_TOKEN:
                     if not self._tokens.can_renew:
@@ -102,20 +128,28 @@ class Line:
             log.debug("closed with %s %s; back in %.2f s", closing.code, closing.reason, wait_s)
             await asyncio.sleep(wait_s)
 
+    def _was_ticket(self, closing: Closing) -> bool:
+        """Whether the ticket was no good, late perhaps; whether the token is, will be said when the next is bought."""
+        return self._address.credentials == "ticket" and closing.code == _NOT_AUTHENTICATED
+
     def _wait_s(self, closing: Closing) -> float:
         """The server's wish counts once: if it is not served then, it does not know better than we do."""
         own_s = self._backoff.next_s()
         return own_s if closing.retry_s is None or self._backoff.tries > 1 else self._backoff.soon_s(closing.retry_s)
 
+    async def _credential(self) -> str:
+        if self._address.credentials == "ticket":
+            return await self._address.ticket(self._tokens)
+        return await self._tokens.current(self._server_now_s())
+
     async def _once(self, serve: Serve) -> Closing:
         """One connection, or one try."""
         try:
-            token = await self._tokens.current(self._server_now_s())
-            socket = await self._address.connect(token)
+            socket = await self._address.connect(await self._credential())
         except InvalidStatus as refused:
             self.trouble = refused
             return Closing(refused.response.status_code, refused.response.reason_phrase)
-        except (InvalidHandshake, *TROUBLE) as trouble:
+        except (InvalidHandshake, ApiError, Unreachable, *TROUBLE) as trouble:
             self.trouble = trouble
             return Closing(_BROKEN, str(trouble))
         began_s = asyncio.get_running_loop().time()

@@ -1,0 +1,44 @@
+"""One-time tickets: bought over REST with a token, spent where a token should not stand, in the address of a socket."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from msgspec import Struct
+
+from sessions.store import tickets
+from sessions.store.calls import Steps, ask
+from sessions.store.tickets import Grant
+from synckairos import ids
+from synckairos.conf import conf
+from synckairos.engine.units import Instant
+from synckairos.errors import Unauthenticated
+from synckairos.principal import Principal
+
+
+class Ticket(Struct, frozen=True):
+    """A ticket that nobody has used yet."""
+
+    value: str
+    expires_ms: Instant
+
+
+def buy(session_id: UUID, principal: Principal) -> Steps[Ticket]:
+    """A ticket for one session, good for a moment and never longer than the token that it was bought with."""
+    left_ms = int((principal.expires_s - time.time()) * 1000)
+    value = ids.new_ticket()
+    good_ms = max(1, min(conf().ticket_ttl_ms, left_ms))
+    expires_ms = yield from ask(tickets.grant(value, Grant(session_id, principal), good_ms))
+    return Ticket(value, expires_ms)
+
+
+def redeem(value: str, session_id: UUID) -> Steps[Principal]:
+    """Who bought the ticket, which is spent now, even when it was for another session.
+
+    Raises Unauthenticated, without saying why.
+    """
+    granted = (yield from ask(tickets.redeem(value))) if ids.looks_like_ticket(value) else None
+    if granted is None or granted.session_id != session_id or granted.principal.has_expired:
+        raise Unauthenticated
+    return granted.principal

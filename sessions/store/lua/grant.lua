@@ -1,0 +1,6 @@
+-- Grant: keep what a one-time ticket lets do, for as long as it is good.
+-- KEYS: 1 ticket (string; its name holds a digest of the ticket only)
+-- ARGV: 1 what it lets do, 2 how long it is good, ms
+-- Result: {seconds, microseconds} of the store's clock
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return redis.call('TIME')
