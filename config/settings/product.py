@@ -24,4 +24,7 @@ SYNCKAIROS = Conf(
     send_timeout_s=environment.SEND_TIMEOUT_S,
     auth_grace_s=environment.AUTH_GRACE_S,
     drain_s=environment.DRAIN_S,
+    signing_keys=environment.SIGNING_KEYS,
+    issuer=environment.ISSUER,
+    provider=environment.PROVIDER,
 )
