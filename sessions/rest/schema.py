@@ -11,7 +11,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
 from sessions.presentation import PresenceView, StateView, SummaryView, SwitchView
-from sessions.rest import bodies
+from sessions.rest import bodies, jwks
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -292,7 +292,7 @@ _WAITING: dict[str, Any] = {
 def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     """A drf-spectacular postprocessing hook: the views' schemas and the plain Django doors join the document."""
     result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS)
-    result["paths"].update(_OPERATIONS | _WAITING)
+    result["paths"].update(_OPERATIONS | _WAITING | jwks.OPERATIONS)
     for operations in result["paths"].values():
         for operation in operations.values():
             operation.setdefault("security", [])  # or the document's own, which asks for a token, holds

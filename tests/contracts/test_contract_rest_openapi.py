@@ -17,7 +17,7 @@ from drf_spectacular.validation import validate_schema
 from redis.exceptions import ConnectionError as StoreAway
 
 from sessions.realtime import fallbacks
-from sessions.rest import base, operations
+from sessions.rest import base, jwks, operations
 from sessions.store import calls
 from synckairos.conf import Rate
 from synckairos.principal import mint
@@ -29,7 +29,7 @@ OPERATIONS = {
 }
 ANSWERS = [(method, path, int(status)) for (method, path), o in OPERATIONS.items() for status in o["responses"]]
 TOKENS = ("/v1/token", "/v1/token/refresh", "/v1/token/revoke")
-OPEN = ("/health", "/ready", "/metrics", "/v1/time", *TOKENS)
+OPEN = ("/health", "/ready", "/metrics", "/v1/time", jwks.PATH, *TOKENS)
 NEEDS = {"pause": ["start"], "switch": ["start"], "resume": ["start", "pause"]}
 WHO = {"username": "carol", "password": "correct horse battery staple"}
 
