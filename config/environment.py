@@ -14,14 +14,16 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 import dj_database_url
 from environs import Env, EnvValidationError
 from marshmallow.exceptions import ValidationError as Unacceptable
 from marshmallow.validate import Range
 
-from synckairos.conf import HEARTBEAT_MAX_S, Rate
+from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
 from synckairos.redis import Address
+from synckairos.signing import BadKey, KeyRing, key_ring, new_pem
 
 _PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 _STORE_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
@@ -73,6 +75,26 @@ def _database_url(text: str) -> str:
     return text
 
 
+@_env.parser_for("key_ring")
+def _key_ring(text: str) -> KeyRing:
+    try:
+        return key_ring(text)
+    except BadKey as error:
+        raise Unacceptable(str(error)) from None
+
+
+@_env.parser_for("jwks_url")
+def _jwks_url(text: str) -> str:
+    schemes = ("https",) if IN_PRODUCTION else ("https", "http")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in schemes or not parts.hostname:
+        raise Unacceptable("Expected a URL such as https://login.example.com/.well-known/jwks.json.")
+    return text
+
+
 def _one_of(*allowed: str) -> Callable[[str], None]:
     def check(value: str) -> None:
         if value not in allowed:
@@ -84,6 +106,11 @@ def _one_of(*allowed: str) -> Callable[[str], None]:
 def _long_enough(value: str) -> None:
     if len(value) < _SHORTEST_SECRET:
         raise Unacceptable(f"Must have at least {_SHORTEST_SECRET} characters.")
+
+
+def _not_empty(value: str) -> None:
+    if not value.strip():
+        raise Unacceptable("Must not be empty.")
 
 
 def _positive(value: float) -> None:
@@ -100,13 +127,13 @@ def embedded_socket(data_dir: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"synckairos-{digest}.sock"
 
 
-def kept_secret(path: Path) -> str:
+def kept_secret(path: Path, made: Callable[[], str]) -> str:
     """A secret of this machine, made once and readable by its owner only."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
+            file.write(made())
         try:
             os.link(draft, path)  # whole or not at all, and the first one wins
         except FileExistsError:
@@ -120,7 +147,27 @@ def _secret_key() -> str:
     if IN_PRODUCTION:
         return _env.str("SYNCKAIROS_SECRET_KEY", validate=_long_enough)
     given: str | None = _env.str("SYNCKAIROS_SECRET_KEY", None, validate=_long_enough)
-    return given or kept_secret(DATA_DIR / "secret_key")
+    return given or kept_secret(DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(48))
+
+
+def _signing_keys() -> KeyRing:
+    name = "SYNCKAIROS_SIGNING_KEYS"
+    if IN_PRODUCTION or name in os.environ:
+        given: KeyRing = _env.key_ring(name)
+        return given
+    kept: KeyRing = _env.key_ring(name, kept_secret(DATA_DIR / "signing_key", new_pem))
+    return kept
+
+
+def _provider() -> Provider | None:
+    """All three or none."""
+    named = [f"SYNCKAIROS_IDP_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
+    prefix: str = _env.str("SYNCKAIROS_IDP_SUBJECT_PREFIX", "idp:", validate=_not_empty)
+    staff_claim: str | None = _env.str("SYNCKAIROS_IDP_STAFF_CLAIM", "") or None
+    if not any(os.environ.get(name) for name in named):
+        return None
+    issuer, audience = (_env.str(name, validate=_not_empty) for name in named[:2])
+    return Provider(issuer, audience, _env.jwks_url(named[2]), prefix, staff_claim)
 
 
 ENVIRONMENT: str = _env.str("SYNCKAIROS_ENV", "development", validate=_one_of("development", "test", "production"))
@@ -140,6 +187,9 @@ DATABASE_URL: str = (
     else _env.database_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'synckairos.sqlite3'}")
 )
 SECRET_KEY: str = _secret_key()
+SIGNING_KEYS: KeyRing = _signing_keys()
+ISSUER: str = _env.str("SYNCKAIROS_ISSUER", "synckairos", validate=_not_empty)
+PROVIDER: Provider | None = _provider()
 ALLOWED_HOSTS: list[str] = (
     _env.list("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.list("SYNCKAIROS_ALLOWED_HOSTS", ["*"])
 )

@@ -5,7 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from sessions.asyncapi import document as asyncapi
-from sessions.rest import operations
+from sessions.rest import jwks, operations
 from sessions.rest.schema import DocumentRenderer
 from timesync.views import TimeView
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("health", operations.health),
     path("ready", operations.ready),
     path("metrics", operations.prometheus),
+    path(".well-known/jwks.json", jwks.served),
     path("v1/time", TimeView.as_view()),
     path("v1/", include("sessions.rest.urls")),
     path("api-docs.json", SpectacularJSONAPIView.as_view(renderer_classes=[DocumentRenderer]), name="schema"),

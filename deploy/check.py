@@ -8,9 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED = {
     "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
+    "SYNCKAIROS_SIGNING_KEYS": Ed25519PrivateKey.generate()
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode(),
     "SYNCKAIROS_ALLOWED_HOSTS": "clock.example.com",
     "REDIS_URL": "rediss://state.example.com:6379/0",
     "DATABASE_URL": "postgres://synckairos@audit.example.com:5432/synckairos",

@@ -5,12 +5,26 @@ from __future__ import annotations
 from django.conf import settings
 from msgspec import Struct
 
+from synckairos.signing import KeyRing
+
 
 class Rate(Struct, frozen=True):
     """`limit` requests in each `period_ms`, as a burst or spread out."""
 
     limit: int
     period_ms: int
+
+
+class Provider(Struct, frozen=True):
+    """The integrator's own identity provider, whose tokens are good here too."""
+
+    issuer: str
+    audience: str
+    jwks_url: str
+    subject_prefix: str
+    """Stands before its subjects, so that none can be one of ours."""
+    staff_claim: str | None
+    """The claim that makes staff of who has it as `true`; None when the provider makes no staff."""
 
 
 class Conf(Struct, frozen=True, kw_only=True):
@@ -57,6 +71,12 @@ class Conf(Struct, frozen=True, kw_only=True):
     """How long a one-time ticket for a socket is good."""
     drain_s: float
     """Over how long a web process that ends sends its sockets away."""
+    signing_keys: KeyRing
+    """Sign our tokens; the first signs, all verify."""
+    issuer: str
+    """Who our tokens say has made them."""
+    provider: Provider | None
+    """Who else's tokens are good."""
 
 
 HEARTBEAT_MAX_S = 300.0

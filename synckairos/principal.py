@@ -6,17 +6,29 @@ import time
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
+import jwt
 from msgspec import Struct
-from rest_framework_simplejwt.exceptions import TokenError
-from rest_framework_simplejwt.tokens import AccessToken
 
+from synckairos.conf import Provider, conf
 from synckairos.errors import Unauthenticated
+from synckairos.provider import ForeignKeys, keys_of
+from synckairos.signing import KeyRing, VerifyingKey
 
 STAFF_CLAIM = "staff"
 SUBJECT_CLAIM = "sub"
+KIND_CLAIM = "token_type"
+ACCESS, REFRESH = "access", "refresh"
+AUDIENCE = "synckairos"
+LIFETIMES = {ACCESS: timedelta(hours=12), REFRESH: timedelta(days=14)}
+
 _CACHED_TOKENS = 4096
-_LONGEST_TOKEN = 4096
+_LONGEST_TOKEN = 8192
+_LONGEST_SUBJECT = 512
+_LATEST_S = 10**11
+_LEEWAY_S = 5.0
+"""By how much the clock of another host that made a token may be ahead of ours."""
 
 
 class Principal(Struct, frozen=True):
@@ -42,27 +54,134 @@ class Principal(Struct, frozen=True):
         return self.subject
 
 
+class _Verified(Struct, frozen=True):
+    principal: Principal
+    starts_s: float
+
+
 def authenticate(token: str) -> Principal:
     """The principal of a bearer token. Raises Unauthenticated, without saying why."""
     if len(token) > _LONGEST_TOKEN:
         raise Unauthenticated
-    principal = _verified(token)
-    if principal.has_expired:
-        raise Unauthenticated
-    return principal
+    settings = conf()
+    foreign = None if settings.provider is None else keys_of(settings.provider).known
+    verified = _verified(token, settings.signing_keys, settings.issuer, settings.provider, foreign)
+    _check_times(verified.starts_s, verified.principal.expires_s)
+    return verified.principal
 
 
 @lru_cache(maxsize=_CACHED_TOKENS)
-def _verified(token: str) -> Principal:
-    """Signature, type and claims; the expiry is looked at again on each use."""
-    try:
-        claims: Any = AccessToken(token)  # type: ignore[arg-type]
-    except TokenError:
-        raise Unauthenticated from None
-    subject = claims.get(SUBJECT_CLAIM)
-    if not isinstance(subject, str) or not subject:
+def _verified(
+    token: str, ours: KeyRing, issuer: str, provider: Provider | None, foreign: ForeignKeys | None
+) -> _Verified:
+    """Signature and claims, for as long as the keys stay the same; its times are looked at again on each use."""
+    kid = _kid_of(token)
+    key = ours.find(kid)
+    if key is not None:
+        claims = _claims(token, key, issuer, AUDIENCE)
+        principal = _our_principal(claims, provider)
+    elif provider is not None and foreign is not None:
+        their_key = foreign.find(kid)
+        if their_key is None:
+            keys_of(provider).want_newer()
+            raise Unauthenticated
+        claims = _claims(token, their_key, provider.issuer, provider.audience)
+        principal = _foreign_principal(claims, provider)
+    else:
         raise Unauthenticated
-    return Principal(subject, claims.get(STAFF_CLAIM) is True, float(claims["exp"]))
+    return _Verified(principal, _start(claims))
+
+
+def _our_principal(claims: dict[str, Any], provider: Provider | None) -> Principal:
+    if claims.get(KIND_CLAIM) != ACCESS:
+        raise Unauthenticated
+    subject = _subject(claims)
+    if provider is not None and subject.startswith(provider.subject_prefix):
+        raise Unauthenticated
+    return Principal(subject, claims.get(STAFF_CLAIM) is True, _instant(claims["exp"]))
+
+
+def _foreign_principal(claims: dict[str, Any], provider: Provider) -> Principal:
+    """Somebody the integrator's identity provider knows; never mistaken for one of ours."""
+    is_staff = provider.staff_claim is not None and claims.get(provider.staff_claim) is True
+    return Principal(provider.subject_prefix + _subject(claims), is_staff, _instant(claims["exp"]))
+
+
+def _kid_of(token: str) -> str:
+    """The name of the key that a token says it is signed with."""
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise Unauthenticated from None
+    if not isinstance(kid, str):
+        raise Unauthenticated
+    return kid
+
+
+def _claims(token: str, key: VerifyingKey, issuer: str, audience: str) -> dict[str, Any]:
+    """The claims of a token that this key has signed, for us. Its times are not looked at yet."""
+    try:
+        return jwt.decode(
+            token,
+            key.public,
+            algorithms=[key.algorithm],
+            issuer=issuer,
+            audience=audience,
+            options={
+                "require": ["exp", "sub", "iss", "aud"],
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
+        )
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise Unauthenticated from None
+
+
+def _subject(claims: dict[str, Any]) -> str:
+    subject = claims[SUBJECT_CLAIM]
+    if not _is_name(subject):
+        raise Unauthenticated
+    return str(subject)
+
+
+def _is_name(subject: Any) -> bool:
+    return isinstance(subject, str) and 0 < len(subject) <= _LONGEST_SUBJECT and subject.isprintable()
+
+
+def _instant(claim: Any) -> float:
+    """A time in seconds since the Unix epoch. Raises Unauthenticated for what cannot be one."""
+    if not isinstance(claim, int | float) or isinstance(claim, bool) or not 0 <= claim < _LATEST_S:
+        raise Unauthenticated
+    return float(claim)
+
+
+def _start(claims: dict[str, Any]) -> float:
+    return _instant(claims["nbf"]) if "nbf" in claims else 0.0
+
+
+def _check_times(starts_s: float, expires_s: float) -> None:
+    """The leeway is for clocks that differ; nobody is let in after the end."""
+    now = time.time()
+    if not starts_s - _LEEWAY_S <= now < expires_s:
+        raise Unauthenticated
+
+
+def refresh_claims(token: str) -> dict[str, Any]:
+    """The claims of a refresh token of ours that is in time; whether it has been used is the database's to say.
+
+    Raises Unauthenticated.
+    """
+    settings = conf()
+    key = None if len(token) > _LONGEST_TOKEN else settings.signing_keys.find(_kid_of(token))
+    if key is None:
+        raise Unauthenticated
+    claims = _claims(token, key, settings.issuer, AUDIENCE)
+    if claims.get(KIND_CLAIM) != REFRESH:
+        raise Unauthenticated
+    _subject(claims)
+    _check_times(_start(claims), _instant(claims["exp"]))
+    return claims
 
 
 def bearer_token(header: str | None) -> str | None:
@@ -73,12 +192,29 @@ def bearer_token(header: str | None) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+def new_claims(kind: str, subject: str, lifetime: timedelta | None = None) -> dict[str, Any]:
+    """What every token of ours says. Raises ValueError for a subject that no token of ours may have."""
+    provider = conf().provider
+    if not _is_name(subject):
+        raise ValueError(f"A subject has 1 to {_LONGEST_SUBJECT} printable characters.")
+    if provider is not None and subject.startswith(provider.subject_prefix):
+        raise ValueError(f"Subjects that begin with {provider.subject_prefix} belong to the identity provider.")
+    now = time.time()
+    return {
+        KIND_CLAIM: kind,
+        "iss": conf().issuer,
+        "aud": AUDIENCE,
+        SUBJECT_CLAIM: subject,
+        "iat": int(now),
+        "nbf": int(now),
+        "exp": int(now + (lifetime or LIFETIMES[kind]).total_seconds()),
+        "jti": uuid4().hex,
+    }
+
+
 def mint(subject: str, *, is_staff: bool, lifetime: timedelta | None = None) -> str:
     """A new access token."""
-    token = AccessToken()
-    token[SUBJECT_CLAIM] = subject
+    claims = new_claims(ACCESS, subject, lifetime)
     if is_staff:
-        token[STAFF_CLAIM] = True
-    if lifetime is not None:
-        token.set_exp(lifetime=lifetime)
-    return str(token)
+        claims[STAFF_CLAIM] = True
+    return conf().signing_keys.sign(claims)

@@ -25,4 +25,7 @@ SYNCKAIROS = Conf(
     auth_grace_s=environment.AUTH_GRACE_S,
     ticket_ttl_ms=environment.TICKET_TTL_S * 1000,
     drain_s=environment.DRAIN_S,
+    signing_keys=environment.SIGNING_KEYS,
+    issuer=environment.ISSUER,
+    provider=environment.PROVIDER,
 )

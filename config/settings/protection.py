@@ -1,6 +1,4 @@
-"""Keys, hosts, cookies, tokens."""
-
-from datetime import timedelta
+"""Keys, hosts, cookies."""
 
 from config import environment
 from synckairos.http.gate import PROBE_HOST
@@ -26,13 +24,3 @@ if environment.IN_PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-
-SIMPLE_JWT = {
-    "ACCESS_TOKEN_LIFETIME": timedelta(hours=12),
-    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
-    "SIGNING_KEY": SECRET_KEY,
-    "ALGORITHM": "HS256",
-    "USER_ID_FIELD": "username",
-    "USER_ID_CLAIM": "sub",
-    "UPDATE_LAST_LOGIN": False,
-}

@@ -43,5 +43,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         # A drain that waited is worthless: the next one does its work.
         "options": {"expires": 5.0},
-    }
+    },
+    "forget expired refresh tokens": {
+        "task": "sessions.tasks.forget_expired_tokens",
+        "schedule": 3600.0,
+        "options": {"expires": 3600.0},
+    },
 }

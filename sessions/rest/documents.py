@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessions.rest import jwks
 from sessions.rest.schema import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, envelope
 
 
@@ -105,7 +106,7 @@ _WAITING: dict[str, Any] = {
 def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     """A drf-spectacular postprocessing hook: the views' schemas and the plain Django doors join the document."""
     result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS)
-    result["paths"].update(_OPERATIONS | _WAITING)
+    result["paths"].update(_OPERATIONS | _WAITING | jwks.OPERATIONS)
     for operations in result["paths"].values():
         for operation in operations.values():
             operation.setdefault("security", [])  # or the document's own, which asks for a token, holds

@@ -188,13 +188,13 @@ ticket = _door(
 
 
 def token(summary: str, *fields: str) -> Callable[[F], F]:
-    """The document of a door that gives tokens for credentials."""
+    """The document of a door that gives tokens for credentials, or takes them and answers with nothing."""
     pair = {
         "type": "object",
         "required": list(fields),
         "properties": {field: {"type": "string"} for field in fields},
     }
-    responses = _responses({200: pair}, 400, 401, 413, 415, 500)
+    responses = _responses({200: pair} if fields else {204: None}, 400, 401, 413, 415, 500)
     return extend_schema(tags=["tokens"], summary=summary, description="", auth=[], responses=responses)
 
 

@@ -4,57 +4,66 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
-from rest_framework_simplejwt.tokens import AccessToken, Token
-from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework_simplejwt.serializers import TokenObtainSerializer
+from rest_framework_simplejwt.views import TokenViewBase
 
-from sessions.rest import schema
-from sessions.rest.fields import KnownFieldsOnly
-from synckairos.errors import Unauthenticated
-from synckairos.principal import STAFF_CLAIM, SUBJECT_CLAIM
-
-
-class TokenPair(KnownFieldsOnly, TokenObtainPairSerializer):
-    """Says in the token whether the user is staff, so that no door has to ask the database."""
-
-    @classmethod
-    def get_token(cls, user: Any) -> Token:
-        token = super().get_token(user)
-        if user.is_staff:
-            token[STAFF_CLAIM] = True
-        return token
+from sessions.rest import refreshing, schema
+from sessions.rest.fields import KnownFieldsOnly, TextField
 
 
-class TokenRenewal(KnownFieldsOnly, TokenRefreshSerializer):
-    """Looks the user up again: who has left gets no token, and who is staff is decided now."""
+class Credentials(KnownFieldsOnly, TokenObtainSerializer):
+    """A username and its password; what is valid is the pair of tokens."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        """`{"access": …}`. Raises TokenError for a bad refresh token, Unauthenticated for a user who is gone."""
-        claims = self.token_class(attrs["refresh"])
-        users = get_user_model().objects.filter(username=claims.get(SUBJECT_CLAIM), is_active=True)
-        user = users.first()
-        if user is None:
-            raise Unauthenticated
-        access = AccessToken.for_user(user)
-        if user.is_staff:
-            access[STAFF_CLAIM] = True
-        return {"access": str(access)}
+        super().validate(attrs)
+        return refreshing.give(self.user)
 
 
-class TokenView(TokenObtainPairView):
-    serializer_class = TokenPair
+class Renewal(KnownFieldsOnly, serializers.Serializer[Any]):
+    """A refresh token; what is valid is the next pair."""
+
+    refresh = TextField(write_only=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        return refreshing.rotate(attrs["refresh"])
+
+
+class Revocation(KnownFieldsOnly, serializers.Serializer[Any]):
+    """A refresh token that shall be over."""
+
+    refresh = TextField(write_only=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        refreshing.revoke(attrs["refresh"])
+        return {}
+
+
+class TokenView(TokenViewBase):
+    serializer_class = Credentials
     metadata_class = None
 
     @schema.token("Username and password for an access and a refresh token", "access", "refresh")
-    def post(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
 
-class RefreshView(TokenRefreshView):
-    serializer_class = TokenRenewal
+class RefreshView(TokenViewBase):
+    serializer_class = Renewal
     metadata_class = None
 
-    @schema.token("A refresh token for a new access token", "access")
-    def post(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+    @schema.token("A refresh token for a new pair; the old one is over", "access", "refresh")
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
+
+
+class RevokeView(TokenViewBase):
+    serializer_class = Revocation
+    metadata_class = None
+
+    @schema.token("End a refresh token")
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        super().post(request, *args, **kwargs)
+        return Response(status=204)

@@ -11,6 +11,7 @@ _ID = "sessions/<str:session_id>"
 urlpatterns = [
     path("token", tokens.TokenView.as_view()),
     path("token/refresh", tokens.RefreshView.as_view()),
+    path("token/revoke", tokens.RevokeView.as_view()),
     path("ws-tickets", tickets.TicketsView.as_view()),
     path("sessions", views.SessionsView.as_view()),
     path("sessions/batch", views.BatchView.as_view()),

@@ -7,10 +7,14 @@ from typing import Any
 
 from sessions.hub.hub import stop_hub
 from synckairos import logs
+from synckairos.conf import conf
+from synckairos.provider import keys_of
 from synckairos.redis import close_async_client
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
+
+_PROVIDER_WITHIN_S = 3.0
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
@@ -20,6 +24,7 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
         event = await receive()
         if event["type"] == "lifespan.startup":
             probe = asyncio.create_task(store_clock.aprobe())  # a store that hangs must not hold up the start
+            await _know_the_provider()
             await send({"type": "lifespan.startup.complete"})
         elif event["type"] == "lifespan.shutdown":
             if probe is not None:
@@ -29,3 +34,13 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
             log.info("stopped")
             await send({"type": "lifespan.shutdown.complete"})
             return
+
+
+async def _know_the_provider() -> None:
+    """Have the identity provider's keys before the first request, unless it takes its time."""
+    provider = conf().provider
+    if provider is None:
+        return
+    fetcher = keys_of(provider)
+    fetcher.start()
+    await asyncio.to_thread(fetcher.wait_first, _PROVIDER_WITHIN_S)

@@ -12,16 +12,19 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from synckairos.signing import new_pem
 from tests import servers
 from tests.conftest import bearer
 from tests.sockets import Screen
 
 SECRET = secrets.token_urlsafe(48)
+SIGNING_KEY = new_pem()
 
 
 PRODUCTION = {
     "SYNCKAIROS_ENV": "production",
     "SYNCKAIROS_SECRET_KEY": SECRET,
+    "SYNCKAIROS_SIGNING_KEYS": SIGNING_KEY,
     "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1",
     "SYNCKAIROS_LOG_LEVEL": "DEBUG",
 }
@@ -84,7 +87,8 @@ async def test_every_line_is_json_with_the_requests_ids_and_no_credentials(produ
     assert started["principal"] == "alice"
     assert {"timestamp", "level", "event", "status", "ms"} <= started.keys()
     assert any(line["event"] == "socket opened" and line["session_id"] == session_id for line in lines)
-    for secret in (token, token.rpartition(".")[2], SECRET, "wrong.token.here", used, streamed, unused):
+    hidden = (SECRET, SIGNING_KEY.splitlines()[1], "wrong.token.here", used, streamed, unused)
+    for secret in (token, token.rpartition(".")[2], *hidden):
         assert secret not in output
 
 

@@ -22,4 +22,8 @@ class Command(BaseCommand):
         if not options["subject"].strip() or options["hours"] <= 0:
             raise CommandError("SUBJECT must not be empty and --hours must be positive.")
         lifetime = timedelta(hours=options["hours"])
-        self.stdout.write(mint(options["subject"], is_staff=options["staff"], lifetime=lifetime))
+        try:
+            token = mint(options["subject"], is_staff=options["staff"], lifetime=lifetime)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(token)

@@ -1,9 +1,7 @@
-"""Who is let in: a bearer token that is ours, of the right kind, and still good."""
+"""Who is let in: a bearer token that is ours, of the right kind, and still good (forged: test_principal_attacks.py)."""
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from datetime import timedelta
 
@@ -11,30 +9,21 @@ import httpx
 import jwt
 import pytest
 from django.conf import settings
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from synckairos.principal import mint
+from tests.forging import us
 from tests.sessions.rest.talk import at, created, game, refused
 
 
-def signed(key=None, **changes):
-    """A token like ours, but for the changes; None leaves a claim out."""
-    claims = {"token_type": "access", "exp": int(time.time()) + 600, "iat": 0, "jti": "x", "sub": "alice"} | changes
-    kept = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(kept, key or settings.SECRET_KEY, algorithm="HS256")
+def signed(**changes):
+    """A token of ours, but for the changes; None leaves a claim out."""
+    return us().token(**changes)
 
 
-def unsigned(header):
-    """A token that says it needs no signature."""
-    parts = [header, {"token_type": "access", "exp": 4_000_000_000, "sub": "alice"}]
-    return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=").decode() for p in parts) + "."
-
-
-def tampered():
-    """Our own token with another subject in it."""
-    head, _, signature = mint("alice", is_staff=False).split(".")
-    body = base64.urlsafe_b64encode(b'{"token_type":"access","exp":4000000000,"sub":"eve"}').rstrip(b"=").decode()
-    return f"{head}.{body}.{signature}"
+def once():
+    """A token as it was before there were key pairs."""
+    claims = {"token_type": "access", "exp": int(time.time()) + 600, "iat": 0, "jti": "x", "sub": "alice"}
+    return jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256")
 
 
 BAD = {
@@ -49,15 +38,10 @@ BAD = {
     "a token without its scheme": signed,
     "the token of another scheme": lambda: f"Token {signed()}",
     "two tokens": lambda: f"Bearer {signed()} {signed()}",
+    "a token signed with the secret key, as they once were": lambda: f"Bearer {once()}",
     "an expired token": lambda: f"Bearer {mint('alice', is_staff=False, lifetime=timedelta(seconds=-1))}",
     "a token that never expires": lambda: f"Bearer {signed(exp=None)}",
-    "another signature": lambda: f"Bearer {signed('not our key, but as long as any other key must be')}",
-    "no signature": lambda: f"Bearer {unsigned({'alg': 'none', 'typ': 'JWT'})}",
-    "no signature in capitals": lambda: f"Bearer {unsigned({'alg': 'NONE'})}",
-    "no signature where one is said to be": lambda: f"Bearer {unsigned({'alg': 'HS256'})}",
-    "another subject": lambda: f"Bearer {tampered()}",
     "a refresh token": lambda: f"Bearer {signed(token_type='refresh')}",
-    "a real refresh token": lambda: f"Bearer {RefreshToken()}",
     "a token without a kind": lambda: f"Bearer {signed(token_type=None)}",
     "a token without a subject": lambda: f"Bearer {signed(sub=None)}",
     "a token with an empty subject": lambda: f"Bearer {signed(sub='')}",

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import jwt
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
+from sessions.tasks import forget_expired_tokens
+from synckairos.conf import Provider
 from synckairos.principal import authenticate
+from tests.forging import ATTACKS, us
 from tests.sessions.rest.talk import created, game, refused
 
 pytestmark = pytest.mark.django_db
@@ -68,11 +78,88 @@ def test_a_wrong_body_is_refused(carol, body):
     refused(post("token", body), 400, "VALIDATION_ERROR")
 
 
-def test_a_refresh_token_gives_another_access_token(carol):
+def test_a_refresh_token_gives_another_pair(carol):
     answer = post("token/refresh", {"refresh": post("token", WHO).json()["refresh"]})
     assert answer.status_code == 200
-    assert set(answer.json()) == {"access"}
+    assert set(answer.json()) == {"access", "refresh"}
     assert authenticate(answer.json()["access"]).subject == "carol"
+    assert post("token/refresh", {"refresh": answer.json()["refresh"]}).status_code == 200
+
+
+def test_a_refresh_token_is_good_once(carol):
+    first = post("token", WHO).json()["refresh"]
+    second = post("token/refresh", {"refresh": first}).json()["refresh"]
+    for _ in range(2):
+        refused(post("token/refresh", {"refresh": first}), 401, "UNAUTHENTICATED")
+    assert post("token/refresh", {"refresh": second}).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_come_with_the_same_refresh_token_one_gets_a_pair(carol):
+    token = post("token", WHO).json()["refresh"]
+
+    def attempt(_):
+        try:
+            return post("token/refresh", {"refresh": token}).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(attempt, range(8))) == [200, *[401] * 7]
+
+
+def test_a_revoked_refresh_token_is_over_and_the_others_are_not(carol):
+    mine, other = (post("token", WHO).json()["refresh"] for _ in range(2))
+    answer = post("token/revoke", {"refresh": mine})
+    assert (answer.status_code, answer.content) == (204, b"")
+    refused(post("token/refresh", {"refresh": mine}), 401, "UNAUTHENTICATED")
+    refused(post("token/revoke", {"refresh": mine}), 401, "UNAUTHENTICATED")
+    assert post("token/refresh", {"refresh": other}).status_code == 200
+
+
+@pytest.fixture
+def refresher(carol):
+    """Makes refresh tokens that the database knows."""
+    claims = jwt.decode(post("token", WHO).json()["refresh"], options={"verify_signature": False})
+    return replace(us(), fixed={name: claims[name] for name in ("token_type", "sub", "jti")})
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("door", ["token/refresh", "token/revoke"])
+def test_a_forged_refresh_token_is_refused(refresher, door, attack):
+    refused(post(door, {"refresh": ATTACKS[attack](refresher)}), 401, "UNAUTHENTICATED")
+    assert post(door, {"refresh": refresher.token()}).status_code in {200, 204}
+
+
+def test_a_refresh_token_that_was_never_given_out_is_refused(carol):
+    invented = us().token(token_type="refresh", sub="carol")
+    refused(post("token/refresh", {"refresh": invented}), 401, "UNAUTHENTICATED")
+
+
+def test_the_database_could_not_give_a_token_away(carol):
+    refresh = post("token", WHO).json()["refresh"]
+    kept = repr(list(OutstandingToken.objects.values()))
+    assert refresh not in kept
+    assert refresh.rpartition(".")[2] not in kept
+
+
+def test_what_is_over_by_its_own_time_is_forgotten(carol):
+    old, used = (post("token", WHO).json()["refresh"] for _ in range(2))
+    post("token/refresh", {"refresh": used})
+    post("token/revoke", {"refresh": old})
+    OutstandingToken.objects.filter(blacklistedtoken__isnull=False).update(expires_at=timezone.now())
+    forget_expired_tokens()
+    assert OutstandingToken.objects.count() == 1
+    assert BlacklistedToken.objects.count() == 0
+    assert forget_expired_tokens.name in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+
+
+def test_a_user_cannot_have_a_name_that_only_the_identity_provider_gives(carol, configure):
+    get_user_model().objects.filter(username="carol").update(username="idp:carol")
+    who = WHO | {"username": "idp:carol"}
+    assert post("token", who).status_code == 200
+    configure(provider=Provider("https://login.example.com", "clocks", "https://login.example.com/jwks", "idp:", None))
+    refused(post("token", who), 401, "UNAUTHENTICATED")
 
 
 def test_a_refresh_decides_anew_who_is_staff(carol):
@@ -102,7 +189,9 @@ def test_only_a_refresh_token_refreshes(carol):
 
 def test_a_token_holds_nothing_but_its_claims(carol):
     claims = jwt.decode(post("token", WHO).json()["access"], options={"verify_signature": False})
-    assert set(claims) == {"token_type", "exp", "iat", "jti", "sub"}
+    assert set(claims) == {"token_type", "iss", "aud", "exp", "iat", "nbf", "jti", "sub"}
+    assert (claims["iss"], claims["aud"]) == ("synckairos", "synckairos")
+    assert claims["exp"] - claims["iat"] == 12 * 3600
 
 
 def test_staff_can_log_in_to_the_admin(carol):
