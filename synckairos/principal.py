@@ -14,6 +14,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from synckairos.errors import Unauthenticated
 
 STAFF_CLAIM = "staff"
+SERVICE_CLAIM = "service"
 SUBJECT_CLAIM = "sub"
 _CACHED_TOKENS = 4096
 _LONGEST_TOKEN = 4096
@@ -26,6 +27,8 @@ class Principal(Struct, frozen=True):
     is_staff: bool
     expires_s: float
     """End of the token's validity, seconds since the Unix epoch."""
+    is_service: bool = False
+    """A program through which many people play: it has rate limits of its own."""
 
     is_authenticated = True
     is_active = True
@@ -62,7 +65,8 @@ def _verified(token: str) -> Principal:
     subject = claims.get(SUBJECT_CLAIM)
     if not isinstance(subject, str) or not subject:
         raise Unauthenticated
-    return Principal(subject, claims.get(STAFF_CLAIM) is True, float(claims["exp"]))
+    is_staff, is_service = claims.get(STAFF_CLAIM) is True, claims.get(SERVICE_CLAIM) is True
+    return Principal(subject, is_staff, float(claims["exp"]), is_service)
 
 
 def bearer_token(header: str | None) -> str | None:
@@ -73,12 +77,14 @@ def bearer_token(header: str | None) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-def mint(subject: str, *, is_staff: bool, lifetime: timedelta | None = None) -> str:
+def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: timedelta | None = None) -> str:
     """A new access token."""
     token = AccessToken()
     token[SUBJECT_CLAIM] = subject
     if is_staff:
         token[STAFF_CLAIM] = True
+    if is_service:
+        token[SERVICE_CLAIM] = True
     if lifetime is not None:
         token.set_exp(lifetime=lifetime)
     return str(token)
