@@ -21,6 +21,7 @@ from sessions.hub.hub import hub
 from sessions.hub.outlet import NOWHERE, Outlet, Position
 from sessions.hub.wire import Frame, TaskWire
 from sessions.presentation import present, to_json
+from sessions.realtime.limited import CountedSend
 from sessions.services import sessions as service
 from sessions.services.presence import seats_of
 from sessions.store.calls import arun
@@ -61,6 +62,7 @@ class Fallbacks:
             await self.inner(scope, receive, send)
             return
         context.note(route=f"/v1/sessions/<str:session_id>/{match[2]}")
+        send = CountedSend(scope, send)
         try:
             if scope["method"] != "GET":
                 raise MethodNotAllowed
@@ -71,7 +73,7 @@ class Fallbacks:
             await DOORS[match[2]](session_id, Asked(scope), receive, send)
         except ApiError as error:
             more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
-            await answers.refuse(send, error, *more)
+            await answers.refuse(send, await send.judged(error), *more)
 
 
 # ── long poll ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,7 +85,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     since = asked.whole("since_version", 0, _LARGEST_VERSION)
     wait_ms = asked.whole("wait_ms", 0, LONGEST_WAIT_MS)
     epoch = asked.text("epoch")
-    await arun(limits.check_general(principal.subject))
+    await send.take(limits.general(principal))
     if lifecycle.is_draining():
         raise ServiceUnavailable("The server is restarting, please retry")
     wire = PollWire()
@@ -181,7 +183,8 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
     token = asked.text("token")  # a browser's EventSource has no headers of its own
     principal = asked.principal() if token is None else authenticate(token)
     context.note(principal=principal.subject)
-    await arun(limits.check_general(principal.subject))
+    await send.take(limits.general(principal))
+    await send.take(limits.connect(principal))
     if lifecycle.is_draining():
         raise ServiceUnavailable("The server is restarting, please retry")
     ended = asyncio.Event()

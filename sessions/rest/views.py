@@ -18,6 +18,7 @@ from sessions.rest.base import (
     caller_of,
     etag,
     participant_id_of,
+    principal_of,
     session_id_of,
     values_of,
 )
@@ -35,6 +36,7 @@ class SessionsView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.CreateBody)
         command = bodies.create_command(values)
+        self.take(limits.create(principal_of(request)))
         outcome = run(service.create(command, values.get("session_id"), caller_of(request)))
         return answer(outcome, status=201)
 
@@ -103,7 +105,7 @@ class SwitchView(SessionEndpoint):
     def post(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
-        run(limits.check_switch(parsed))
+        self.take(limits.switch(parsed))
         outcome = run(service.switch(parsed, command, caller_of(request)))
         view = present_switch(outcome.state, outcome.at_ms, outcome.expired_participant_id, outcome.action_applied)
         return answer(outcome, view)

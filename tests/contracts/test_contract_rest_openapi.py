@@ -16,8 +16,9 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from redis.exceptions import ConnectionError as StoreAway
 
+from sessions import limits
 from sessions.realtime import fallbacks
-from sessions.rest import base, operations
+from sessions.rest import operations
 from sessions.store import calls
 from synckairos.conf import Rate
 from synckairos.principal import mint
@@ -238,7 +239,7 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
         configure(rate_general=Rate(1, 3_600_000))
         scene.send()
     else:
-        monkeypatch.setattr(*((calls, "_send") if status == 503 else (base, "run")), fail)
+        monkeypatch.setattr(*((calls, "_send") if status == 503 else (limits, "run")), fail)
         configure(rate_general=Rate(100, 60_000))
     answer = scene.send()
     fits(answer, method, path, status)
