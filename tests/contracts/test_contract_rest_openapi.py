@@ -29,7 +29,8 @@ OPERATIONS = {
     (method, path): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()
 }
 ANSWERS = [(method, path, int(status)) for (method, path), o in OPERATIONS.items() for status in o["responses"]]
-OPEN = ("/health", "/ready", "/metrics", "/v1/time", "/v1/token", "/v1/token/refresh")
+FREE = ("/health", "/ready", "/metrics", "/v1/time")
+OPEN = (*FREE, "/v1/token", "/v1/token/refresh")
 NEEDS = {"pause": ["start"], "switch": ["start"], "resume": ["start", "pause"]}
 WHO = {"username": "carol", "password": "correct horse battery staple"}
 
@@ -272,3 +273,25 @@ def test_a_documented_fault_of_the_token_doors_can_be_had(monkeypatch, path):
     answer = InProcess().request("POST", path, json=WHO)
     fits(answer, "post", path, 500)
     assert "secret" not in answer.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/v1/token", "/v1/token/refresh"])
+def test_the_token_doors_answer_as_documented_when_guessing_is_slowed_or_cannot_be(configure, monkeypatch, path):
+    def fail(*_args):
+        raise StoreAway("secret")
+
+    configure(rate_token=Rate(1, 3_600_000))
+    answers = [InProcess().request("POST", path, json={}) for _ in range(2)]
+    fits(answers[1], "post", path, 429)
+    monkeypatch.setattr(calls, "_send", fail)
+    fits(InProcess().request("POST", path, json={}), "post", path, 503)
+
+
+def test_the_document_says_where_limits_are_told_of():
+    fields = {"RateLimit", "RateLimit-Policy"}
+    for (_, path), operation in OPERATIONS.items():
+        for status, answer in operation["responses"].items():
+            told = set(answer.get("headers", ()))
+            assert (fields <= told) == (path not in FREE), (path, status)
+            assert ("Retry-After" in told) == (path not in FREE and status in {"429", "503"})
