@@ -132,7 +132,8 @@ class Tally:
         self.standings.append(Standing(scope, rate, remaining, _ceil(reset_us, 1_000_000)))
         if wait_us:
             metrics.RATE_LIMITED.labels(scope).inc()
-            raise RateLimitExceeded(_ceil(wait_us, 1_000_000))
+            # By then another one may pass all of them.
+            raise RateLimitExceeded(max(standing.reset_s for standing in self.standings if not standing.remaining))
 
 
 def _count(claim: tuple[rates.Limit, str], rate: Rate) -> Steps[list[int]]:

@@ -120,20 +120,21 @@ def test_a_token_says_that_it_is_a_service_accounts(capsys):
 
 def test_every_answer_says_how_its_limits_stand(alice, configure):
     state = started(alice)
-    configure(rate_general=Rate(5, 3_600_000), rate_switch=Rate(2, 60_000))
+    configure(rate_general=Rate(6, 3_600_000), rate_switch=Rate(2, 60_000))
     first = alice.get(at(state))
-    assert first.headers["RateLimit-Policy"] == '"general";q=5;w=3600'
-    assert first.headers["RateLimit"] == '"general";r=4;t=720'
+    assert first.headers["RateLimit-Policy"] == '"general";q=6;w=3600'
+    assert first.headers["RateLimit"] == '"general";r=5;t=600'
     missing = alice.get(f"/v1/sessions/{uuid4()}")
     assert missing.status_code == 404
-    assert missing.headers["RateLimit"].startswith('"general";r=3;t=14')
+    assert missing.headers["RateLimit"].startswith('"general";r=4;t=1')
     both = command(alice, state, "switch")
-    assert both.headers["RateLimit-Policy"] == '"general";q=5;w=3600, "switch";q=2;w=60'
-    assert '"general";r=2;t=2' in both.headers["RateLimit"]
+    assert both.headers["RateLimit-Policy"] == '"general";q=6;w=3600, "switch";q=2;w=60'
+    assert '"general";r=3;t=1' in both.headers["RateLimit"]
     assert '"switch";r=1;t=30' in both.headers["RateLimit"]
     assert command(alice, state, "switch").status_code == 200
     refused = command(alice, state, "switch")
     assert refused.headers["RateLimit"].endswith(f'"switch";r=0;t={retry_after(refused)}')
+    assert alice.get(at(state)).status_code == 200
     last = alice.get(at(state))
     assert last.headers["RateLimit"] == f'"general";r=0;t={retry_after(last)}'
 
@@ -142,6 +143,15 @@ def test_the_last_request_that_passes_says_when_another_will(alice, configure):
     configure(rate_general=Rate(2, 7_200_000))
     path = f"/v1/sessions/{uuid4()}"
     assert [alice.get(path).headers["RateLimit"] for _ in range(2)][1] == '"general";r=0;t=3600'
+
+
+def test_who_has_used_up_two_limits_is_told_to_wait_for_the_later_one(alice, configure):
+    state = started(alice)
+    configure(rate_general=Rate(2, 7_200_000), rate_switch=Rate(1, 60_000))
+    assert command(alice, state, "switch").status_code == 200
+    refused = command(alice, state, "switch")
+    assert refused.headers["RateLimit"].endswith('"switch";r=0;t=60')
+    assert 3590 <= retry_after(refused) <= 3600
 
 
 def test_a_limit_that_is_off_is_not_mentioned(alice):
