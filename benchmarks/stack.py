@@ -79,8 +79,7 @@ def running_stack(**settings: str) -> Iterator[Stack]:
         **Stack("", data_dir).environment(),
         "PORT": "0",
         "WEB_WORKERS": "1",
-        "RATE_LIMIT_GENERAL": "off",
-        "RATE_LIMIT_SWITCH": "off",
+        **{f"RATE_LIMIT_{limit}": "off" for limit in ("GENERAL", "SWITCH", "CREATE", "CONNECT")},
         **settings,
     }
     with (data_dir / "stack.log").open("w") as log:

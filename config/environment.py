@@ -12,8 +12,9 @@ import sys
 import tempfile
 from collections.abc import Callable
 from hashlib import sha256
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -22,6 +23,7 @@ from marshmallow.exceptions import ValidationError as Unacceptable
 from marshmallow.validate import Range
 
 from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
+from synckairos.rates import SETTINGS
 from synckairos.redis import Address
 from synckairos.signing import BadKey, KeyRing, key_ring, new_pem
 
@@ -51,6 +53,23 @@ def _limit(text: str) -> int | None:
     if not re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
         raise Unacceptable("Expected a number greater than 0, or off.")
     return int(text)
+
+
+class Proxies(NamedTuple):
+    """Peers that stand between us and the clients."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    unix_sockets: bool
+
+
+@_env.parser_for("proxies")
+def _proxies(text: str) -> Proxies:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        networks = tuple(ip_network(name) for name in names if name != "unix")
+    except ValueError as error:
+        raise Unacceptable(f"Expected networks such as 10.0.0.0/8, or unix, separated by commas: {error}.") from error
+    return Proxies(networks, "unix" in names)
 
 
 @_env.parser_for("store_url")
@@ -210,9 +229,8 @@ MAX_FRAME_BYTES: int = _env.int("SYNCKAIROS_MAX_FRAME_BYTES", 16_384, validate=R
 SOCKETS_PER_PRINCIPAL: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_PRINCIPAL", "1000")
 SOCKETS_PER_SESSION: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_SESSION", "20000")
 METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=_positive)
-RATE_GENERAL: Rate | None = _env.rate("RATE_LIMIT_GENERAL", "600/m")
-RATE_SWITCH: Rate | None = _env.rate("RATE_LIMIT_SWITCH", "10/s")
-RATE_FRAMES: Rate | None = _env.rate("RATE_LIMIT_FRAMES", "50/s")
+RATES: dict[str, Rate | None] = {name: _env.rate(name, default) for name, default in SETTINGS.items()}
+TRUSTED_PROXIES: Proxies = _env.proxies("SYNCKAIROS_TRUSTED_PROXIES", "")
 
 try:
     _env.seal()

@@ -1,33 +1,146 @@
-"""Rate limits: a GCRA in the store, exact over all processes. With the store away they say so, like everything else."""
+"""Rate limits: a GCRA in the store, exact over all processes (the kinds are in synckairos/rates.py)."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
 from uuid import UUID
 
-from sessions.store.calls import Call, Script, Steps, ask
-from synckairos import keys, metrics
-from synckairos.conf import Rate, conf
-from synckairos.errors import RateLimitExceeded
+from msgspec import Struct
+
+from sessions.store.calls import Call, Script, Steps, arun, ask, run
+from synckairos import keys, logs, metrics, rates
+from synckairos.conf import Rate
+from synckairos.errors import RateLimitExceeded, ServiceUnavailable
+from synckairos.principal import Principal
+
+log = logs.get(__name__)
 
 _GCRA = Script("gcra")
 
-
-def check_general(principal: str) -> Steps[None]:
-    """One request of a person. Raises RateLimitExceeded."""
-    yield from _check("general", principal, conf().rate_general)
+Claim: TypeAlias = tuple[rates.Limit, str] | None
+"""A limit, and whose; None where nobody is limited."""
 
 
-def check_switch(session_id: UUID) -> Steps[None]:
-    """One switch of a session. Raises RateLimitExceeded."""
-    yield from _check("switch", str(session_id), conf().rate_switch)
+def general(principal: Principal) -> Claim:
+    """For a request or a command."""
+    return rates.SERVICE if principal.is_service else rates.GENERAL, principal.subject
 
 
-def _check(scope: str, who: str, rate: Rate | None) -> Steps[None]:
-    if rate is None:
-        return
-    interval_us = rate.period_ms * 1000 // rate.limit
-    call = Call(_GCRA, [keys.rate(scope, who)], [interval_us, rate.limit], int)
-    wait_us = yield from ask(call)
-    if wait_us:
-        metrics.RATE_LIMITED.labels(scope).inc()
-        raise RateLimitExceeded(-(-wait_us // 1_000_000))
+def stranger(address: str) -> Claim:
+    """For a request whose credentials are no good, or missing."""
+    return rates.ANONYMOUS, address
+
+
+def switch(session_id: UUID) -> Claim:
+    """For a switch of a session."""
+    return rates.SWITCH, str(session_id)
+
+
+def create(principal: Principal) -> Claim:
+    """For the creation of a session. Service accounts have their own general limit instead."""
+    return None if principal.is_service else (rates.CREATE, principal.subject)
+
+
+def connect(principal: Principal) -> Claim:
+    """For a socket or a stream; likewise."""
+    return None if principal.is_service else (rates.CONNECT, principal.subject)
+
+
+def login_from(address: str) -> Claim:
+    """For a login or a refresh, wherever it is for."""
+    return rates.TOKEN_ADDRESS, address
+
+
+def login_as(name: str) -> Claim:
+    """For a login, whatever its address. Spellings that log in as one name are one."""
+    return rates.TOKEN_NAME, unicodedata.normalize("NFKC", name.strip())
+
+
+def refresh_as(name: str) -> Claim:
+    """For a refresh. Apart from logins, so that nobody who guesses a password keeps its owner from refreshing."""
+    return rates.REFRESH_NAME, name
+
+
+class Standing(Struct, frozen=True):
+    """How a limit stood when a request met it."""
+
+    scope: str
+    rate: Rate
+    remaining: int
+    reset_s: int
+    """Until it is full again; when nothing remains, until one more may pass."""
+
+    @property
+    def policy(self) -> str:
+        """An item of `RateLimit-Policy`."""
+        return f'"{self.scope}";q={self.rate.limit};w={_ceil(self.rate.period_ms, 1000)}'
+
+    @property
+    def service_limit(self) -> str:
+        """An item of `RateLimit`."""
+        return f'"{self.scope}";r={self.remaining};t={self.reset_s}'
+
+
+class Tally:
+    """The limits that one request meets, in order. With the store away, those that fail open let it pass."""
+
+    __slots__ = ("_is_blind", "standings")
+
+    def __init__(self) -> None:
+        self.standings: list[Standing] = []
+        self._is_blind = False
+        """The store is away: asking again would only take time."""
+
+    def take(self, claim: Claim) -> None:
+        """Count one. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails closed."""
+        if claim is None or (rate := claim[0].rate) is None or self._is_blind:
+            return
+        with self._as_it_fails(claim[0]):
+            self._note(claim[0].scope, rate, run(_count(claim, rate)))
+
+    async def atake(self, claim: Claim) -> None:
+        """The same on the running loop."""
+        if claim is None or (rate := claim[0].rate) is None or self._is_blind:
+            return
+        with self._as_it_fails(claim[0]):
+            self._note(claim[0].scope, rate, await arun(_count(claim, rate)))
+
+    def headers(self) -> dict[str, str]:
+        """The fields of draft-ietf-httpapi-ratelimit-headers-11; none when no limit has been met."""
+        if not self.standings:
+            return {}
+        return {
+            "RateLimit-Policy": ", ".join(standing.policy for standing in self.standings),
+            "RateLimit": ", ".join(standing.service_limit for standing in self.standings),
+        }
+
+    @contextmanager
+    def _as_it_fails(self, limit: rates.Limit) -> Iterator[None]:
+        try:
+            yield
+        except ServiceUnavailable:
+            if not limit.fails_open:
+                raise
+            self._is_blind = True
+            log.warning("limit not checked", scope=limit.scope)
+
+    def _note(self, scope: str, rate: Rate, reply: list[int]) -> None:
+        wait_us, remaining, reset_us = reply
+        self.standings.append(Standing(scope, rate, remaining, _ceil(reset_us, 1_000_000)))
+        if wait_us:
+            metrics.RATE_LIMITED.labels(scope).inc()
+            # By then another one may pass all of them.
+            raise RateLimitExceeded(max(standing.reset_s for standing in self.standings if not standing.remaining))
+
+
+def _count(claim: tuple[rates.Limit, str], rate: Rate) -> Steps[list[int]]:
+    limit, who = claim
+    interval_us = max(rate.period_ms * 1000 // rate.limit, 1)
+    return (yield from ask(Call(_GCRA, [keys.rate(limit.scope, who)], [interval_us, rate.limit], list)))
+
+
+def _ceil(amount: int, unit: int) -> int:
+    return -(-amount // unit)

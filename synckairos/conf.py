@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
+
 from django.conf import settings
 from msgspec import Struct
 
@@ -43,10 +45,23 @@ class Conf(Struct, frozen=True, kw_only=True):
     """How long a command with an Idempotency-Key is answered with its first answer."""
     recent_transitions: int
     """How many commits are kept beside a session, for recovery and for proof of a lost reply."""
+    # Of every rate limit, None switches it off; synckairos/rates.py says whose each is.
     rate_general: Rate | None
-    """Per person; None switches the limit off."""
+    """Requests of each person, or of each address without good credentials."""
+    rate_service: Rate | None
+    """Requests of each service account."""
     rate_switch: Rate | None
-    """Switches per session."""
+    """Switches of each session."""
+    rate_create: Rate | None
+    """Sessions that each person creates."""
+    rate_connect: Rate | None
+    """Sockets and streams that each person opens."""
+    rate_token: Rate | None
+    """Logins and refreshes of each address, and of each name."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    """Peers whose `X-Forwarded-For` is believed."""
+    trusts_unix_sockets: bool
+    """Whether that of a peer on a Unix socket is."""
     max_body_bytes: int
     """Largest request body."""
     recovery_events: int

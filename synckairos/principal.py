@@ -17,6 +17,7 @@ from synckairos.provider import ForeignKeys, keys_of
 from synckairos.signing import KeyRing, VerifyingKey
 
 STAFF_CLAIM = "staff"
+SERVICE_CLAIM = "service"
 SUBJECT_CLAIM = "sub"
 KIND_CLAIM = "token_type"
 ACCESS, REFRESH = "access", "refresh"
@@ -38,6 +39,8 @@ class Principal(Struct, frozen=True):
     is_staff: bool
     expires_s: float
     """End of the token's validity, seconds since the Unix epoch."""
+    is_service: bool = False
+    """A program through which many people play: it has rate limits of its own."""
 
     is_authenticated = True
     is_active = True
@@ -98,7 +101,8 @@ def _our_principal(claims: dict[str, Any], provider: Provider | None) -> Princip
     subject = _subject(claims)
     if provider is not None and subject.startswith(provider.subject_prefix):
         raise Unauthenticated
-    return Principal(subject, claims.get(STAFF_CLAIM) is True, _instant(claims["exp"]))
+    is_staff, is_service = claims.get(STAFF_CLAIM) is True, claims.get(SERVICE_CLAIM) is True
+    return Principal(subject, is_staff, _instant(claims["exp"]), is_service)
 
 
 def _foreign_principal(claims: dict[str, Any], provider: Provider) -> Principal:
@@ -212,9 +216,11 @@ def new_claims(kind: str, subject: str, lifetime: timedelta | None = None) -> di
     }
 
 
-def mint(subject: str, *, is_staff: bool, lifetime: timedelta | None = None) -> str:
+def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: timedelta | None = None) -> str:
     """A new access token."""
     claims = new_claims(ACCESS, subject, lifetime)
     if is_staff:
         claims[STAFF_CLAIM] = True
+    if is_service:
+        claims[SERVICE_CLAIM] = True
     return conf().signing_keys.sign(claims)

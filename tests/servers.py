@@ -226,9 +226,8 @@ STORE = StoreServer(DATA_DIR)
 
 os.environ["SYNCKAIROS_ENV"] = "test"
 os.environ["SYNCKAIROS_DATA_DIR"] = str(DATA_DIR)
-os.environ["RATE_LIMIT_GENERAL"] = "off"
-os.environ["RATE_LIMIT_SWITCH"] = "off"
-os.environ["RATE_LIMIT_FRAMES"] = "off"
+for limit in ("GENERAL", "SERVICE", "SWITCH", "CREATE", "CONNECT", "TOKEN", "FRAMES"):
+    os.environ[f"RATE_LIMIT_{limit}"] = "off"
 os.environ["SYNCKAIROS_DRAIN_S"] = "1"
 os.environ["SYNCKAIROS_AUTH_GRACE_S"] = "1"
 os.environ["SYNCKAIROS_LOG_LEVEL"] = "WARNING"

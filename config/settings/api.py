@@ -25,6 +25,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["sessions.rest.documents.add_components"],
+    "POSTPROCESSING_HOOKS": ["sessions.rest.documents.add_components", "sessions.rest.limited.document"],
     "SECURITY": [{"bearer": []}],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from synckairos import context, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine import commands
 from synckairos.errors import ApiError, Conflict, Forbidden, SessionNotFound, Unauthenticated, ValidationFailed
+from synckairos.http import addresses
 from synckairos.principal import Principal, authenticate
 from timesync.clock import store_clock
 
@@ -51,10 +53,18 @@ class SessionConsumer(FramesConsumer):
         if lifecycle.is_draining():  # before a ticket is spent
             await self.refuse(CloseCode.SERVICE_RESTART, "Server restarting; retry_ms=0")
             return
-        principal = await asked.credentials.principal(asked.session_id)
+        principal = await self._authenticated(asked)
+        await limits.Tally().atake(limits.connect(principal))
         self.wire.heartbeat(asked.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
         await self._show(asked.session_id, principal)
+
+    async def _authenticated(self, asked: address.Asked) -> Principal:
+        """Who comes without good credentials is limited by address."""
+        with suppress(Unauthenticated):
+            return await asked.credentials.principal(asked.session_id)
+        await limits.Tally().atake(limits.stranger(addresses.of_scope(self.scope)))
+        raise Unauthenticated
 
     async def _show(self, session_id: UUID, principal: Principal) -> None:
         """Join first, read after: what happens in between waits in the outlet."""
@@ -163,10 +173,11 @@ class SessionConsumer(FramesConsumer):
         principal = self.outlet.principal
         if principal.has_expired:
             raise Unauthenticated  # it may look on for a while, and bring fresh credentials
-        await arun(limits.check_general(principal.subject))
+        tally = limits.Tally()
+        await tally.atake(limits.general(principal))
         caller = self._caller(message)
         if isinstance(message, messages.Switch):
-            await arun(limits.check_switch(session_id))
+            await tally.atake(limits.switch(session_id))
             switch = commands.Switch(
                 message.next_participant_id, message.current_participant_id, message.expected_version
             )

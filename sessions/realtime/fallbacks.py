@@ -22,6 +22,7 @@ from sessions.hub.wire import Frame, TaskWire
 from sessions.presentation import present, to_json
 from sessions.realtime.credentials import credentials_of
 from sessions.realtime.joining import current
+from sessions.realtime.limited import CountedSend
 from sessions.services import sessions as service
 from sessions.services.presence import seats_of
 from sessions.store.calls import arun
@@ -61,6 +62,7 @@ class Fallbacks:
             await self.inner(scope, receive, send)
             return
         context.note(route=f"/v1/sessions/<str:session_id>/{match[2]}")
+        send = CountedSend(scope, send)
         try:
             if scope["method"] != "GET":
                 raise MethodNotAllowed
@@ -71,7 +73,7 @@ class Fallbacks:
             await DOORS[match[2]](session_id, Asked(scope), receive, send)
         except ApiError as error:
             more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
-            await answers.refuse(send, error, *more)
+            await answers.refuse(send, await send.judged(error), *more)
 
 
 # ── long poll ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,7 +85,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     since = asked.whole("since_version", 0, _LARGEST_VERSION)
     wait_ms = asked.whole("wait_ms", 0, LONGEST_WAIT_MS)
     epoch = asked.text("epoch")
-    await arun(limits.check_general(principal.subject))
+    await send.take(limits.general(principal))
     if lifecycle.is_draining():
         raise ServiceUnavailable("The server is restarting, please retry")
     wire = PollWire()
@@ -181,7 +183,8 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
     if lifecycle.is_draining():  # before a ticket is spent
         raise ServiceUnavailable("The server is restarting, please retry")
     principal = await credentials_of(asked.scope, asked.query).principal(session_id)
-    await arun(limits.check_general(principal.subject))
+    await send.take(limits.general(principal))
+    await send.take(limits.connect(principal))
     ended = asyncio.Event()
 
     async def close(code: int, reason: str) -> None:

@@ -9,13 +9,12 @@ from uuid import UUID
 import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from sessions import limits
 from sessions.presentation import present
 from sessions.rest.fields import Body
+from sessions.rest.limited import Limited
 from sessions.services.outcome import Caller, Idempotency, Outcome
-from sessions.store.calls import run
 from synckairos import context, ids
 from synckairos.errors import Forbidden, ValidationFailed
 from synckairos.principal import Principal
@@ -23,7 +22,7 @@ from synckairos.principal import Principal
 MAX_KEY_LENGTH = 255
 
 
-class SessionEndpoint(APIView):
+class SessionEndpoint(Limited):
     """Base of the session endpoints. `staff_only` methods answer 403 to everybody else."""
 
     staff_only: ClassVar[frozenset[str]] = frozenset()
@@ -39,7 +38,7 @@ class SessionEndpoint(APIView):
             context.note(session_id=str(kwargs["session_id"]))
         if request.method in self.staff_only and not principal.is_staff:
             raise Forbidden
-        run(limits.check_general(principal.subject))
+        self.take(limits.general(principal))
 
 
 def principal_of(request: Request) -> Principal:

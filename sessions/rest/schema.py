@@ -194,7 +194,7 @@ def token(summary: str, *fields: str) -> Callable[[F], F]:
         "required": list(fields),
         "properties": {field: {"type": "string"} for field in fields},
     }
-    responses = _responses({200: pair} if fields else {204: None}, 400, 401, 413, 415, 500)
+    responses = _responses({200: pair} if fields else {204: None}, 400, 401, 413, 415, 429, 500, 503)
     return extend_schema(tags=["tokens"], summary=summary, description="", auth=[], responses=responses)
 
 

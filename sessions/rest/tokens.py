@@ -1,4 +1,4 @@
-"""Token endpoints: username and password in, access and refresh tokens out."""
+"""Tokens for people with a password: `/v1/token`, `/v1/token/refresh`, `/v1/token/revoke`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from rest_framework.response import Response
 from rest_framework_simplejwt.serializers import TokenObtainSerializer
 from rest_framework_simplejwt.views import TokenViewBase
 
+from sessions import limits
 from sessions.rest import refreshing, schema
 from sessions.rest.fields import KnownFieldsOnly, TextField
+from sessions.rest.limited import Limited
+from synckairos.errors import Unauthenticated
+from synckairos.http import addresses
+from synckairos.principal import SUBJECT_CLAIM, refresh_claims
 
 
 class Credentials(KnownFieldsOnly, TokenObtainSerializer):
@@ -41,27 +46,61 @@ class Revocation(KnownFieldsOnly, serializers.Serializer[Any]):
         return {}
 
 
-class TokenView(TokenViewBase):
-    serializer_class = Credentials
+class TokenDoor(Limited, TokenViewBase):
+    """Limited by address, and by the name that the request is about."""
+
     metadata_class = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raises RateLimitExceeded; ServiceUnavailable when the store is away, for then nobody counts guesses."""
+        super().initial(request, *args, **kwargs)
+        if request.method == "POST":
+            self.take(limits.login_from(addresses.of_request(request)))
+            self.take(self.named(request.data if isinstance(request.data, dict) else {}))
+
+    def named(self, body: dict[str, Any]) -> limits.Claim:
+        """The limit of the name in a body, if there is one."""
+        raise NotImplementedError
+
+
+class TokenView(TokenDoor):
+    serializer_class = Credentials
+
+    def named(self, body: dict[str, Any]) -> limits.Claim:
+        name = body.get("username")
+        # A number is taken for its digits, by the serializer too.
+        return limits.login_as(str(name)) if isinstance(name, str | int | float) else None
 
     @schema.token("Username and password for an access and a refresh token", "access", "refresh")
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
 
-class RefreshView(TokenViewBase):
+class RefreshDoor(TokenDoor):
+    """A door that takes a refresh token."""
+
+    def named(self, body: dict[str, Any]) -> limits.Claim:
+        """By good tokens only: with a forged one, anybody could use up the limit of anybody."""
+        token = body.get("refresh")
+        if not isinstance(token, str):
+            return None
+        try:
+            claims = refresh_claims(token)
+        except Unauthenticated:
+            return None
+        return limits.refresh_as(claims[SUBJECT_CLAIM])
+
+
+class RefreshView(RefreshDoor):
     serializer_class = Renewal
-    metadata_class = None
 
     @schema.token("A refresh token for a new pair; the old one is over", "access", "refresh")
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
 
-class RevokeView(TokenViewBase):
+class RevokeView(RefreshDoor):
     serializer_class = Revocation
-    metadata_class = None
 
     @schema.token("End a refresh token")
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -18,6 +18,7 @@ from sessions.rest.base import (
     caller_of,
     etag,
     participant_id_of,
+    principal_of,
     session_id_of,
     values_of,
 )
@@ -36,6 +37,7 @@ class SessionsView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.CreateBody)
         command = bodies.create_command(values)
+        self.take(limits.create(principal_of(request)))
         outcome = run(service.create(command, values.get("session_id"), caller_of(request)))
         return answer(outcome, status=201)
 
@@ -105,7 +107,7 @@ class SwitchView(SessionEndpoint):
         parsed = session_id_of(session_id)
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
         only_if = precondition_of(request)
-        run(limits.check_switch(parsed))
+        self.take(limits.switch(parsed))
         outcome = run(service.switch(parsed, command, caller_of(request), only_if))
         view = present_switch(outcome.state, outcome.at_ms, outcome.expired_participant_id, outcome.action_applied)
         return answer(outcome, view)

@@ -76,5 +76,6 @@ def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -
         access_log=False,  # it would write tokens that stand in an address
         log_config=None,  # ours is configured with the settings
         server_header=False,
+        proxy_headers=False,  # whom to believe is ours to say (synckairos/http/addresses.py); the scheme is Django's
     )
     Server(config).run()

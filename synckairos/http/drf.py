@@ -173,7 +173,10 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
 
 def plain_answer(error: ApiError) -> JsonResponse:
     """The documented answer to an error where no DRF view is at work."""
-    return JsonResponse({"error": error.body()}, status=error.http_status)
+    response = JsonResponse({"error": error.body()}, status=error.http_status)
+    if error.retry_after_seconds is not None:
+        response["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:

@@ -16,8 +16,9 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from redis.exceptions import ConnectionError as StoreAway
 
+from sessions import limits
 from sessions.realtime import fallbacks
-from sessions.rest import base, jwks, operations
+from sessions.rest import jwks, operations
 from sessions.store import calls
 from synckairos.conf import Rate
 from synckairos.principal import mint
@@ -28,8 +29,9 @@ OPERATIONS = {
     (method, path): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()
 }
 ANSWERS = [(method, path, int(status)) for (method, path), o in OPERATIONS.items() for status in o["responses"]]
+FREE = ("/health", "/ready", "/metrics", "/v1/time", jwks.PATH)
 TOKENS = ("/v1/token", "/v1/token/refresh", "/v1/token/revoke")
-OPEN = ("/health", "/ready", "/metrics", "/v1/time", jwks.PATH, *TOKENS)
+OPEN = (*FREE, *TOKENS)
 NEEDS = {"pause": ["start"], "switch": ["start"], "resume": ["start", "pause"]}
 WHO = {"username": "carol", "password": "correct horse battery staple"}
 
@@ -244,7 +246,7 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
         configure(rate_general=Rate(1, 3_600_000))
         scene.send()
     else:
-        monkeypatch.setattr(*((calls, "_send") if status == 503 else (base, "run")), fail)
+        monkeypatch.setattr(*((calls, "_send") if status == 503 else (limits, "run")), fail)
         configure(rate_general=Rate(100, 60_000))
     answer = scene.send()
     fits(answer, method, path, status)
@@ -277,3 +279,25 @@ def test_a_documented_fault_of_the_token_doors_can_be_had(monkeypatch, path):
     answer = InProcess().request("POST", path, json=WHO)
     fits(answer, "post", path, 500)
     assert "secret" not in answer.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/v1/token", "/v1/token/refresh"])
+def test_the_token_doors_answer_as_documented_when_guessing_is_slowed_or_cannot_be(configure, monkeypatch, path):
+    def fail(*_args):
+        raise StoreAway("secret")
+
+    configure(rate_token=Rate(1, 3_600_000))
+    answers = [InProcess().request("POST", path, json={}) for _ in range(2)]
+    fits(answers[1], "post", path, 429)
+    monkeypatch.setattr(calls, "_send", fail)
+    fits(InProcess().request("POST", path, json={}), "post", path, 503)
+
+
+def test_the_document_says_where_limits_are_told_of():
+    fields = {"RateLimit", "RateLimit-Policy"}
+    for (_, path), operation in OPERATIONS.items():
+        for status, answer in operation["responses"].items():
+            told = set(answer.get("headers", ()))
+            assert (fields <= told) == (path not in FREE), (path, status)
+            assert ("Retry-After" in told) == (path not in FREE and status in {"429", "503"})

@@ -1,4 +1,4 @@
-"""`manage.py issue_token SUBJECT [--staff]`: one bearer token on standard output, and nothing else."""
+"""`manage.py issue_token SUBJECT [--staff] [--service]`: one bearer token on standard output, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("subject", help="who the token speaks for; written to the audit")
         parser.add_argument("--staff", action="store_true", help="may moderate")
+        parser.add_argument("--service", action="store_true", help="a program for many people, with limits of its own")
         parser.add_argument("--hours", type=float, default=12.0, help="validity (default 12)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -23,7 +24,8 @@ class Command(BaseCommand):
             raise CommandError("SUBJECT must not be empty and --hours must be positive.")
         lifetime = timedelta(hours=options["hours"])
         try:
-            token = mint(options["subject"], is_staff=options["staff"], lifetime=lifetime)
+            kinds = {"is_staff": options["staff"], "is_service": options["service"]}
+            token = mint(options["subject"], lifetime=lifetime, **kinds)
         except ValueError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(token)

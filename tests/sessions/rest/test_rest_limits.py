@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
-from synckairos.conf import Rate
-from synckairos.principal import mint
+from synckairos import rates
+from synckairos.conf import Conf, Rate
+from synckairos.principal import authenticate, mint
 from tests.conftest import bearer
-from tests.servers import wait_until
+from tests.servers import ROOT, wait_until
 from tests.sessions.rest.talk import at, game
 
 
@@ -75,16 +77,100 @@ def test_after_the_wait_it_works(alice, configure):
     wait_until(lambda: command(alice, state, "switch").status_code == 200, 2, "the limit lets a switch through")
 
 
-def test_some_doors_have_no_limit(alice, configure):
+@pytest.mark.django_db
+def test_some_doors_have_no_limit_and_say_nothing_of_any(alice, configure):
     configure(rate_general=Rate(1, 3_600_000))
-    for path in ("/v1/time", "/health", "/metrics"):
-        assert [alice.get(path).status_code for _ in range(3)] == [200] * 3
+    for path in ("/v1/time", "/health", "/ready", "/metrics"):
+        for client in (alice, Client()):
+            answers = [client.get(path) for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [200] * 3
+            assert not any("RateLimit" in name for answer in answers for name in answer.headers)
+
+
+def test_a_person_creates_so_many_sessions_and_no_more(alice, bob, configure):
+    configure(rate_create=Rate(2, 3_600_000))
+    state = started(alice)
+    assert alice.post("/v1/sessions", {}, content_type="application/json").status_code == 400
+    started(alice)
+    refused = alice.post("/v1/sessions", game(), content_type="application/json")
+    assert 1790 <= retry_after(refused) <= 1800
+    assert alice.get(at(state)).status_code == 200
+    started(bob)
+
+
+def test_a_service_account_has_a_limit_of_its_own_in_the_place_of_all_others(configure):
+    configure(rate_general=Rate(1, 3_600_000), rate_create=Rate(1, 3_600_000))
+    service, person = (Client(headers=bearer(mint("x", is_staff=False, is_service=is_it))) for is_it in (True, False))
+    states = [started(service) for _ in range(3)]
+    assert "RateLimit" not in service.get(at(states[0])).headers
+    assert person.get(at(states[0])).status_code == 200
+    retry_after(person.get(at(states[0])))
+    configure(rate_service=Rate(2, 3_600_000))
+    answers = [service.get(at(state)) for state in states]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"service";q=2;w=3600'
+
+
+def test_a_token_says_that_it_is_a_service_accounts(capsys):
+    for options, is_service in ((["--service"], True), ([], False)):
+        call_command("issue_token", "games", *options)
+        principal = authenticate(capsys.readouterr().out.strip())
+        assert (principal.subject, principal.is_service, principal.is_staff) == ("games", is_service, False)
+
+
+def test_every_answer_says_how_its_limits_stand(alice, configure):
+    state = started(alice)
+    configure(rate_general=Rate(6, 3_600_000), rate_switch=Rate(2, 60_000))
+    first = alice.get(at(state))
+    assert first.headers["RateLimit-Policy"] == '"general";q=6;w=3600'
+    assert first.headers["RateLimit"] == '"general";r=5;t=600'
+    missing = alice.get(f"/v1/sessions/{uuid4()}")
+    assert missing.status_code == 404
+    assert missing.headers["RateLimit"].startswith('"general";r=4;t=1')
+    both = command(alice, state, "switch")
+    assert both.headers["RateLimit-Policy"] == '"general";q=6;w=3600, "switch";q=2;w=60'
+    assert '"general";r=3;t=1' in both.headers["RateLimit"]
+    assert '"switch";r=1;t=30' in both.headers["RateLimit"]
+    assert command(alice, state, "switch").status_code == 200
+    refused = command(alice, state, "switch")
+    assert refused.headers["RateLimit"].endswith(f'"switch";r=0;t={retry_after(refused)}')
+    assert alice.get(at(state)).status_code == 200
+    last = alice.get(at(state))
+    assert last.headers["RateLimit"] == f'"general";r=0;t={retry_after(last)}'
+
+
+def test_the_last_request_that_passes_says_when_another_will(alice, configure):
+    configure(rate_general=Rate(2, 7_200_000))
+    path = f"/v1/sessions/{uuid4()}"
+    assert [alice.get(path).headers["RateLimit"] for _ in range(2)][1] == '"general";r=0;t=3600'
+
+
+def test_who_has_used_up_two_limits_is_told_to_wait_for_the_later_one(alice, configure):
+    state = started(alice)
+    configure(rate_general=Rate(2, 7_200_000), rate_switch=Rate(1, 60_000))
+    assert command(alice, state, "switch").status_code == 200
+    refused = command(alice, state, "switch")
+    assert refused.headers["RateLimit"].endswith('"switch";r=0;t=60')
+    assert 3590 <= retry_after(refused) <= 3600
+
+
+def test_a_limit_that_is_off_is_not_mentioned(alice):
+    assert not any("RateLimit" in name for name in alice.get(f"/v1/sessions/{uuid4()}").headers)
+
+
+def test_every_limit_is_a_setting_that_the_documents_name_with_its_default():
+    table = (ROOT / "docs" / "operations.md").read_text()
+    for setting, default in rates.SETTINGS.items():
+        assert f"| `{setting}` | `{default}` |" in table
+        assert rates.field_of(setting) in Conf.__struct_fields__
+    assert len({limit.scope for limit in rates.CATALOGUE}) == len(rates.CATALOGUE)
 
 
 def test_a_stranger_uses_up_nobodys_limit(alice, configure):
     configure(rate_general=Rate(1, 3_600_000))
-    for _ in range(3):
-        assert Client().get(f"/v1/sessions/{uuid4()}").status_code == 401
+    assert Client().get(f"/v1/sessions/{uuid4()}").status_code == 401
+    for stranger in (Client(), Client(headers=bearer("garbage"))):
+        retry_after(stranger.get(f"/v1/sessions/{uuid4()}"))
     assert alice.get(f"/v1/sessions/{uuid4()}").status_code == 404
 
 

@@ -1,0 +1,70 @@
+"""The limits at the REST doors: views that count their requests and say in each answer how the limits stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from sessions import limits
+from synckairos.errors import Unauthenticated
+from synckairos.http import addresses
+
+
+class Limited(APIView):
+    """A view with limits: `self.take(limits.general(principal))`."""
+
+    tally: limits.Tally
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Begin with none."""
+        super().setup(request, *args, **kwargs)
+        self.tally = limits.Tally()
+
+    def take(self, claim: limits.Claim) -> None:
+        """Count one. Raises RateLimitExceeded."""
+        self.tally.take(claim)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who has no good credentials is limited by address."""
+        try:
+            super().initial(request, *args, **kwargs)
+        except (Unauthenticated, NotAuthenticated):
+            self.take(limits.stranger(addresses.of_request(request)))
+            raise
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Every answer says how the limits stand that the request has met."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        say(response, self.tally)
+        return response
+
+
+def say(response: HttpResponse, tally: limits.Tally) -> None:
+    """Put into an answer how the limits stand that its request has met."""
+    for name, value in tally.headers().items():
+        response[name] = value
+
+
+_FIELDS = {
+    "RateLimit-Policy": "The limits that this request has met, when they are on.",
+    "RateLimit": "How much is left of each, and for how long.",
+}
+_RETRY = {"429", "503"}
+
+
+def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook: the fields of a door with limits join each of its answers."""
+    for operation in (operation for path in result["paths"].values() for operation in path.values()):
+        if "429" not in operation["responses"]:
+            continue
+        for status, answer in operation["responses"].items():
+            fields = {name: {"description": text, "schema": {"type": "string"}} for name, text in _FIELDS.items()}
+            if status in _RETRY:
+                fields["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
+            answer["headers"] = {**answer.get("headers", {}), **fields}
+    return result

@@ -1,0 +1,29 @@
+"""The admin's login, with the limits of the token doors."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+
+from sessions import limits
+from sessions.rest.limited import say
+from synckairos import context
+from synckairos.errors import ApiError
+from synckairos.http import addresses
+from synckairos.http.drf import plain_answer
+
+
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """The form, and what is made of it. With the store away nobody counts guesses, so nobody may guess: 503."""
+    context.note(route="/admin/login/")
+    if request.method != "POST":
+        return admin.site.login(request)
+    tally = limits.Tally()
+    try:
+        tally.take(limits.login_from(addresses.of_request(request)))
+        tally.take(limits.login_as(request.POST.get("username", "")))
+        answer: HttpResponse = admin.site.login(request)
+    except ApiError as error:
+        answer = plain_answer(error)
+    say(answer, tally)
+    return answer

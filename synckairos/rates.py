@@ -1,0 +1,61 @@
+"""Every rate limit there is: what it is called, whose it is, which variable sets it, and what holds without one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from synckairos.conf import Rate, conf
+
+
+class Limit(Struct, frozen=True):
+    """One kind of limit."""
+
+    scope: str
+    """Its name in keys, metrics and header fields."""
+    whose: str
+    """Who has one each."""
+    setting: str
+    """The variable that sets it: `<number>/s`, `/m`, `/h`, or `off`. Limits may share one."""
+    default: str
+    fails_open: bool = True
+    """Whether requests pass while the store, and with it the count, is away."""
+
+    @property
+    def rate(self) -> Rate | None:
+        """The rate in force; None when it is off."""
+        rate: Rate | None = getattr(conf(), field_of(self.setting))
+        return rate
+
+
+def field_of(setting: str) -> str:
+    """The field of `Conf` that has the value of a variable."""
+    return setting.lower().replace("rate_limit_", "rate_")
+
+
+GENERAL: Final = Limit("general", "a person", "RATE_LIMIT_GENERAL", "600/m")
+ANONYMOUS: Final = Limit("anonymous", "an address, when the credentials are no good", "RATE_LIMIT_GENERAL", "600/m")
+SERVICE: Final = Limit("service", "a service account, in the place of `general`", "RATE_LIMIT_SERVICE", "off")
+SWITCH: Final = Limit("switch", "a session", "RATE_LIMIT_SWITCH", "10/s")
+CREATE: Final = Limit("create", "a person", "RATE_LIMIT_CREATE", "60/m")
+CONNECT: Final = Limit("connect", "a person", "RATE_LIMIT_CONNECT", "120/m")
+TOKEN_ADDRESS: Final = Limit("token-address", "an address", "RATE_LIMIT_TOKEN", "10/m", fails_open=False)
+TOKEN_NAME: Final = Limit("token-name", "a name that logs in", "RATE_LIMIT_TOKEN", "10/m", fails_open=False)
+REFRESH_NAME: Final = Limit("refresh-name", "a name that refreshes", "RATE_LIMIT_TOKEN", "10/m", fails_open=False)
+FRAMES: Final = Limit("frames", "a socket, in its own process", "RATE_LIMIT_FRAMES", "50/s")
+
+CATALOGUE: Final = (
+    GENERAL,
+    ANONYMOUS,
+    SERVICE,
+    SWITCH,
+    CREATE,
+    CONNECT,
+    TOKEN_ADDRESS,
+    TOKEN_NAME,
+    REFRESH_NAME,
+    FRAMES,
+)
+SETTINGS: Final = {limit.setting: limit.default for limit in CATALOGUE}
+"""Defaults by variable."""
