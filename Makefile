@@ -37,8 +37,11 @@ up: $(BASE) ## start everything on this machine and print where it is
 demo: $(BASE) ## a short game in the terminal, against a stack of its own
 	@exec $(PY) deploy/demo.py
 
+# Servers that are named are shared, and each test empties them: then one at a time.
+TESTED_TOGETHER = $(if $(TEST_REDIS_URL)$(TEST_DATABASE_URL),0,2)
+
 test: $(DEV) ## all tests (a few minutes at most); ARGS='-k name' narrows them
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n $(TESTED_TOGETHER) --dist loadfile $(ARGS)
 
 slow: $(DEV) ## the long chaos and load runs
 	$(PY) -m pytest -m slow --timeout 600 $(ARGS)

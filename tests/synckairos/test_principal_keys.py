@@ -116,19 +116,19 @@ def test_keys_are_given_as_text_or_as_files(tmp_path):
     assert [key.kid for key in key_ring(one + one).keys] == named[:1]
 
 
-@pytest.mark.parametrize(
-    "text",
-    {
-        "nothing": "",
-        "no file": "/nowhere/key.pem",
-        "a slip": new_pem().replace("BEGIN", "BEGUN"),
-        "half a key": new_pem()[:40] + new_pem()[-30:],
-        "a weak key": pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505
-        "another curve": pem(ec.generate_private_key(ec.SECP384R1())),
-        "a password": pem(ed25519.Ed25519PrivateKey.generate(), b"secret"),
-        "a file without keys": str(servers.ROOT / "README.md"),
-    }.values(),
-)
+NO_KEYS = {
+    "nothing": "",
+    "no file": "/nowhere/key.pem",
+    "a slip": new_pem().replace("BEGIN", "BEGUN"),
+    "half a key": new_pem()[:40] + new_pem()[-30:],
+    "a weak key": pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505
+    "another curve": pem(ec.generate_private_key(ec.SECP384R1())),
+    "a password": pem(ed25519.Ed25519PrivateKey.generate(), b"secret"),
+    "a file without keys": str(servers.ROOT / "README.md"),
+}
+
+
+@pytest.mark.parametrize("text", NO_KEYS.values(), ids=NO_KEYS.keys())
 def test_what_is_no_key_is_refused_without_repeating_it(text):
     with pytest.raises(BadKey) as refused:
         key_ring(text)

@@ -129,7 +129,7 @@ async def test_a_poll_ends_with_404_when_the_session_is_deleted(webs, other_api,
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        (f"/v1/sessions/{uuid4()}/poll", 404, "SESSION_NOT_FOUND"),
+        ("/v1/sessions/00000000-0000-4000-8000-000000000000/poll", 404, "SESSION_NOT_FOUND"),
         ("/v1/sessions/nonsense/poll", 400, "VALIDATION_ERROR"),
         ("/v1/sessions/nonsense/stream", 400, "VALIDATION_ERROR"),
         ("/v1/sessions/{id}/poll?since_version=-1", 400, "VALIDATION_ERROR"),

@@ -228,8 +228,22 @@ def test_a_session_that_does_not_exist_is_not_found(api, command):
     assert absent in refused(answer, 404, "SESSION_NOT_FOUND")["message"]
 
 
+UUID_TEXT = "0f1c2d3e-4b5a-4697-8877-665544332211"
+
+
 @pytest.mark.parametrize(
-    "text", ["x", "7", "0" * 32, f"{uuid4()}x", "%00", "%20", "%F0%9F%95%90", "batch%0A", f"{uuid4()}%0A"]
+    "text",
+    [
+        "x",
+        "7",
+        "0" * 32,
+        f"{UUID_TEXT}x",
+        "%00",
+        "%20",
+        "%F0%9F%95%90",
+        "batch%0A",
+        f"{UUID_TEXT}%0A",
+    ],
 )
 @pytest.mark.parametrize(("method", "tail"), [("GET", ""), ("DELETE", ""), ("GET", "/summary"), ("POST", "/start")])
 def test_an_address_names_a_session_by_uuid(api, method, tail, text):

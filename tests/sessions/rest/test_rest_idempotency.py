@@ -163,7 +163,7 @@ def test_a_malformed_key_is_refused(api, key, tail):
     assert wrong_fields(answer) == ["Idempotency-Key"]
 
 
-@pytest.mark.parametrize("key", ["x", "x" * 255, "~!@#$%^&*(){}|:\"<>?' -_=+", str(uuid4())])
+@pytest.mark.parametrize("key", ["x", "x" * 255, "~!@#$%^&*(){}|:\"<>?' -_=+", "0f1c2d3e-4b5a-4697-8877-665544332211"])
 def test_any_printable_key_will_do(api, key):
     body = game()
     first = created(api, body, **{"Idempotency-Key": key})
