@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
@@ -34,6 +35,10 @@ _AGAIN_AFTER_S = (0.05, 0.25)
 class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
     """The layer of the settings."""
 
+    def on_reconnected(self, told: Callable[[], None]) -> None:
+        """Call this, on the running loop, when a connection that was lost listens again: messages may be missing."""
+        self._get_layer().on_reconnect = told
+
     def _get_layer(self) -> Any:
         layer = super()._get_layer()
         shards = layer._shards  # noqa: SLF001 - there is no other way in; the version is pinned
@@ -55,6 +60,8 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         self._to_send: asyncio.Queue[tuple[str, ...]] | None = None
         """Commands for the connection that is up; None while there is none."""
         self._confirmed: set[str] = set()
+        self._has_been_up = False
+        self._is_coming_back = False
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     async def subscribe(self, channel: str) -> None:
@@ -129,6 +136,7 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             async with asyncio.timeout(_CONNECTED_WITHIN_S):
                 await connection.connect()
             self._to_send = asyncio.Queue()
+            self._is_coming_back, self._has_been_up = self._has_been_up, True
             if self._subscribed_to:
                 self._send("SUBSCRIBE", *self._subscribed_to)
             async with asyncio.TaskGroup() as group:
@@ -166,6 +174,10 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
                 name = channel.decode() if isinstance(channel, bytes) else channel
                 if name in self._subscribed_to:
                     self._confirmed.add(name)
+                if self._is_coming_back and self._subscribed_to <= self._confirmed:
+                    self._is_coming_back = False
+                    if self.channel_layer.on_reconnect is not None:
+                        self.channel_layer.on_reconnect()
                 for waiting in self._waiting.pop(name, ()):
                     if not waiting.done():
                         waiting.set_result(None)

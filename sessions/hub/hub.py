@@ -50,6 +50,8 @@ class Hub:
         self._layer = get_channel_layer()
         self._channel: str | None = None
         self._opening = asyncio.Lock()
+        self._may_have_missed = asyncio.Event()
+        """The layer was away."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def join(self, session_id: UUID, outlet: Outlet) -> None:
@@ -120,6 +122,7 @@ class Hub:
         async with self._opening:  # concurrent joins must not make two channels
             if self._channel is None:
                 self._channel = await self._layer.new_channel()
+                self._layer.on_reconnected(self._may_have_missed.set)
                 self._tasks = [
                     tasks.keep(self._receive, "receive"),
                     tasks.keep(self._check_positions, "check positions"),
@@ -174,7 +177,10 @@ class Hub:
 
     async def _check_positions(self) -> None:
         while True:
-            await asyncio.sleep(CHECK_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_EVERY_S):
+                    await self._may_have_missed.wait()
+            self._may_have_missed.clear()
             try:
                 await store_clock.aprobe()
                 await positions.check_all(self.rooms, self.presence.reseat)

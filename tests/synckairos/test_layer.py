@@ -61,6 +61,21 @@ async def test_after_a_cut_exactly_what_is_wanted_is_heard_again(layer):
         assert (await layer.receive(channel))["number"] == 1
 
 
+async def test_who_may_have_missed_something_is_told_once_it_can_hear_again(layer):
+    channel, session_id, back = await layer.new_channel(), uuid4(), asyncio.Event()
+    layer.on_reconnected(back.set)
+    await layer.group_add(keys.group(session_id), channel)
+    assert not back.is_set()
+    for _ in range(2):
+        await cut()
+        async with asyncio.timeout(2):
+            await back.wait()
+        back.clear()
+        await publish(session_id, 1)
+        async with asyncio.timeout(2):
+            assert (await layer.receive(channel))["number"] == 1
+
+
 async def test_cuts_at_any_moment_leave_no_subscription_behind_and_fail_nobody(layer):
     channel = await layer.new_channel()
     sessions = [uuid4() for _ in range(20)]
