@@ -22,6 +22,7 @@ from sessions.store.calls import apipeline, arun, ask
 from sessions.store.presence import KEPT_MS, NOBODY, Attendance, Roll
 from sessions.store.store import seen
 from synckairos import keys, logs
+from synckairos.engine.units import Duration
 from synckairos.errors import ServiceUnavailable, SessionNotFound
 from timesync.clock import store_clock
 
@@ -43,9 +44,10 @@ class Presence:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._process = uuid4().hex[:16]
+        self._heard_at_s: dict[str, float] = {}
+        """When each process was last heard of, on the loop's clock. Ours to remember: a store that has lost its data
+        knows nobody until everybody has spoken again."""
         self._alive: frozenset[str] = frozenset()
-        self._gone: dict[str, float] = {}
-        """Processes that we saw live and no more, and since when, on the loop's clock."""
         self._rolls: dict[UUID, Roll] = {}
         self._announced: dict[UUID, Attendance] = {}
         """What the store has of ours, as far as we know."""
@@ -91,8 +93,8 @@ class Presence:
         """Be believed by the others, know whom to believe, and look again now and then."""
         while True:
             try:
-                alive = await arun(ask(seen(self._process, BELIEVED_MS, keys.webs())))
-                self._look(frozenset(alive), asyncio.get_running_loop().time())
+                heard = await arun(ask(seen(self._process, BELIEVED_MS, keys.webs())))
+                self._look(heard, asyncio.get_running_loop().time())
             except ServiceUnavailable:
                 log.debug("presence waits: the state store is away")
             await asyncio.sleep(_ALIVE_EVERY_S)
@@ -105,11 +107,11 @@ class Presence:
         except ServiceUnavailable:
             return  # it will not be believed for long
 
-    def _look(self, alive: frozenset[str], now_s: float) -> None:
-        before, self._alive = self._alive, alive
-        was_away = self._seen_at_s > 0 and (now_s - self._seen_at_s) * 1000 > BELIEVED_MS
+    def _look(self, heard: Mapping[str, Duration], now_s: float) -> None:
+        """Take note of who lives: how long ago the store has heard of each, at an instant on the loop's clock."""
+        silence_s = now_s - self._seen_at_s if self._seen_at_s else 0.0
         self._seen_at_s = now_s
-        if was_away or now_s - self._announced_at_s > _ANNOUNCE_AGAIN_EVERY_S:
+        if silence_s * 1000 > BELIEVED_MS or now_s - self._announced_at_s > _ANNOUNCE_AGAIN_EVERY_S:
             # Others may have cleared away what they no longer believed; and nothing is kept for ever.
             self._announced_at_s = now_s
             self._unsure |= set(self._rooms) | self._announced.keys()
@@ -117,12 +119,19 @@ class Presence:
         if now_s - self._read_at_s > _READ_AGAIN_EVERY_S:
             self._read_at_s = now_s
             self._to_read |= self._rolls.keys()
-        if before != alive:
+        before, self._alive = self._alive, self._believed(heard, now_s, after_outage=silence_s > 2 * _ALIVE_EVERY_S)
+        if before != self._alive:
             self._to_read |= self._rolls.keys()
-        gone = {**dict.fromkeys(before - alive, now_s), **self._gone}
-        self._gone = {p: since_s for p, since_s in gone.items() if p not in alive and now_s - since_s < _FORGOTTEN_S}
         if self._to_seat or self._to_announce or self._to_read:
             self._wake.set()
+
+    def _believed(self, heard: Mapping[str, Duration], now_s: float, *, after_outage: bool) -> frozenset[str]:
+        """Who counts as alive. While the store was away nobody could be heard: that silence proves nothing."""
+        known = self._heard_at_s | (dict.fromkeys(self._alive, now_s) if after_outage else {})
+        for process, ago_ms in heard.items():
+            known[process] = max(known.get(process, 0.0), now_s - ago_ms / 1000)
+        self._heard_at_s = {process: at_s for process, at_s in known.items() if now_s - at_s < _FORGOTTEN_S}
+        return frozenset(p for p, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 <= BELIEVED_MS)
 
     async def _work(self) -> None:
         await self._taking("_to_seat", self._seat)
@@ -200,8 +209,7 @@ class Presence:
 
     async def _read(self, session_ids: set[UUID]) -> None:
         now_s = asyncio.get_running_loop().time()
-        # Not at once: a store that has lost its data knows nobody for a moment.
-        dead = {process for process, since_s in self._gone.items() if now_s - since_s > BELIEVED_MS / 1000}
+        dead = {process for process, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 > 2 * BELIEVED_MS}
         for together in by_shard(session_ids):
             for some in portions(together, _TOGETHER):
                 rolls = await arun(ask(store.rolls(some)))

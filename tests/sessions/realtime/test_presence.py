@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from sessions.hub.presence import Presence
+from sessions.hub.rooms import Rooms
 from synckairos import keys
 from synckairos import redis as stores
 from synckairos.principal import mint
@@ -140,6 +142,39 @@ async def test_clients_of_a_process_that_dies_are_forgotten(webs, session_id, to
         await hall.until("PRESENCE", connected=[ADA])
         doomed.stop(signal.SIGKILL)
         assert (await hall.until("PRESENCE", within_s=9))["connected"] == []
+
+
+@pytest.fixture
+async def looking():
+    """What one process believes of the others: `looking({"web": 0}, at_s=…)` tells it what the store has heard."""
+    presence_here = Presence(Rooms())
+
+    def look(heard, at_s):
+        presence_here._look(heard, at_s)
+        return presence_here._alive
+
+    return look
+
+
+async def test_a_store_that_has_lost_its_data_takes_nobody_from_the_screens(looking):
+    assert looking({"one": 0, "two": 400}, at_s=100.0) == {"one", "two"}
+    assert looking({"one": 0}, at_s=101.0) == {"one", "two"}
+    assert looking({"one": 0, "two": 300}, at_s=102.0) == {"one", "two"}
+
+
+async def test_a_process_that_is_not_heard_of_counts_as_alive_for_five_seconds(looking):
+    looking({"one": 0, "two": 0}, at_s=100.0)
+    for at_s in (101.0, 102.0, 103.0, 104.0, 105.0):
+        assert looking({"one": 0}, at_s) == {"one", "two"}
+    assert looking({"one": 0}, at_s=105.1) == {"one"}
+
+
+async def test_silence_while_the_store_is_away_proves_nothing(looking):
+    looking({"one": 0, "two": 0}, at_s=100.0)
+    assert looking({"one": 0}, at_s=130.0) == {"one", "two"}
+    for at_s in (131.0, 132.0, 133.0, 134.0, 135.0):
+        looking({"one": 0}, at_s)
+    assert looking({"one": 0}, at_s=136.0) == {"one"}
 
 
 async def test_presence_that_the_store_has_lost_is_told_again(webs, session_id, token):
