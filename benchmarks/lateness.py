@@ -23,13 +23,13 @@ from synckairos.engine import SyncMode, create_session
 from synckairos.engine.commands import Create, Seat
 from synckairos.ids import new_epoch
 from synckairos.instants import as_datetime, from_datetime
-from synckairos.principal import mint
+from synckairos.principal import SYSTEM, mint
 
 CHUNK = 250
 VIEWERS = 300
 MADE_PER_S = 600
 """What this machine surely makes; only the head start depends on it."""
-_CALLER = Caller("benchmark", "")
+_CALLER = Caller(SYSTEM, "")
 
 
 @dataclass(frozen=True)

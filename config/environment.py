@@ -23,6 +23,7 @@ from marshmallow.exceptions import ValidationError as Unacceptable
 from marshmallow.validate import Range
 
 from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
+from synckairos.engine.units import Visibility
 from synckairos.rates import SETTINGS
 from synckairos.redis import Address
 from synckairos.signing import BadKey, KeyRing, key_ring, new_pem
@@ -213,6 +214,9 @@ ALLOWED_HOSTS: list[str] = (
     _env.list("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.list("SYNCKAIROS_ALLOWED_HOSTS", ["*"])
 )
 TRUSTED_ORIGINS: list[str] = _env.list("SYNCKAIROS_TRUSTED_ORIGINS", [])
+DEFAULT_VISIBILITY: str = _env.str(
+    "SYNCKAIROS_DEFAULT_VISIBILITY", Visibility.PRIVATE.value, validate=_one_of(*Visibility)
+)
 LOG_LEVEL: str = _env.str("SYNCKAIROS_LOG_LEVEL", "INFO", validate=_one_of("DEBUG", "INFO", "WARNING", "ERROR"))
 SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=_positive)
 IDLE_TTL_S: int = _env.int("SYNCKAIROS_IDLE_TTL_S", 86_400, validate=_positive)

@@ -34,6 +34,7 @@ from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
 from synckairos.instants import as_iso
+from synckairos.rights import GuestList
 
 __all__ = [
     "Auth",
@@ -223,7 +224,12 @@ class HubMessage(Struct, frozen=True):
     notices: tuple[bytes, ...] = ()
     is_creation: bool = False
     is_deletion: bool = False
-    has_new_participants: bool = False
+    guests: GuestList | None = None
+    """Who may look on from now on, when that has changed."""
+
+
+_guests = msgspec.msgpack.Encoder(uuid_format="bytes")
+_guest_lists = msgspec.msgpack.Decoder(GuestList)
 
 
 def pack_for_layer(message: HubMessage) -> bytes:
@@ -238,7 +244,7 @@ def pack_for_layer(message: HubMessage) -> bytes:
             "notices": list(message.notices),
             "is_creation": message.is_creation,
             "is_deletion": message.is_deletion,
-            "has_new_participants": message.has_new_participants,
+            "guests": None if message.guests is None else _guests.encode(message.guests),
         }
     )
     return packed
@@ -254,7 +260,7 @@ def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
         notices=tuple(data["notices"]),
         is_creation=data["is_creation"],
         is_deletion=data["is_deletion"],
-        has_new_participants=data.get("has_new_participants", False),  # of a process of the last release
+        guests=None if data.get("guests") is None else _guest_lists.decode(data["guests"]),
     )
 
 

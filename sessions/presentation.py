@@ -11,7 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from synckairos.engine import read, seat_left_ms
 from synckairos.engine.events import Event, details
 from synckairos.engine.state import State
-from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode
+from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, Visibility
+from synckairos.grants import GRANTED, SessionGrant
 from synckairos.instants import as_iso
 
 # Units as the engine has them, and what /api-docs.json and /asyncapi.json say of them.
@@ -21,6 +22,7 @@ InstantText: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Version: TypeAlias = Annotated[int, Meta(ge=1, description="Rises by 1 with every transition.")]
 StatusText: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [status.value for status in Status]})]
+VisibilityText: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [one.value for one in Visibility]})]
 ModeText: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [mode.value for mode in SyncMode]})]
 
 
@@ -77,6 +79,9 @@ class StateView(Struct, kw_only=True):
     action_on_timeout: Json | None
     warning_thresholds_ms: tuple[Milliseconds, ...]
     metadata: Json | None
+    owner: str
+    visibility: VisibilityText
+    permissions: tuple[str, ...]
     created_at: InstantText
     updated_at: InstantText
     server_time_ms: InstantMs
@@ -133,6 +138,31 @@ class TicketView(Struct, kw_only=True):
     expires_at: InstantText
 
 
+class SessionTokenView(Struct, kw_only=True):
+    """A token that gives its bearer a role in one session."""
+
+    token: str
+    """Shown this once, and kept nowhere."""
+    token_id: str
+    """Names it, to revoke it."""
+    session_id: UUID
+    role: Annotated[str, Meta(extra_json_schema={"enum": [role.value for role in GRANTED]})]
+    participant_id: UUID | UnsetType = UNSET
+    expires_at: InstantText
+
+    @classmethod
+    def of(cls, token: str, grant: SessionGrant, expires_at: str) -> SessionTokenView:
+        """What the giver is told."""
+        return cls(
+            token=token,
+            token_id=grant.token_id,
+            session_id=grant.session_id,
+            role=grant.role.value,
+            participant_id=_given(grant.participant_id),
+            expires_at=expires_at,
+        )
+
+
 _json = msgspec.json.Encoder()
 
 
@@ -177,6 +207,9 @@ def present(state: State, now: Instant) -> StateView:
         action_on_timeout=config.action_on_timeout,
         warning_thresholds_ms=config.warning_thresholds_ms,
         metadata=config.metadata,
+        owner=state.access.owner,
+        visibility=state.access.visibility.value,
+        permissions=state.access.permissions,
         created_at=as_iso(state.created_ms),
         updated_at=as_iso(state.updated_ms),
         server_time_ms=reading.at_ms,

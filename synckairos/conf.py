@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from django.conf import settings
 from msgspec import Struct
 
+from synckairos.engine.units import Visibility
 from synckairos.signing import KeyRing
 
 
@@ -86,6 +87,8 @@ class Conf(Struct, frozen=True, kw_only=True):
     """How long a one-time ticket for a socket is good."""
     drain_s: float
     """Over how long a web process that ends sends its sockets away."""
+    default_visibility: Visibility
+    """Who may read a session whose creator does not say."""
     signing_keys: KeyRing
     """Sign our tokens; the first signs, all verify."""
     issuer: str

@@ -202,6 +202,11 @@ def from_refusal(refusal: Refusal) -> ApiError:  # noqa: PLR0911 - one arm for e
                 f"Participant {claimed} is not the active one",
                 details={"active_participant_id": None if active is None else str(active)},
             )
+        case refusals.NotTheirTurn(active=active):
+            return Forbidden(
+                "It is not your turn, or would be yours again",
+                details={"active_participant_id": None if active is None else str(active)},
+            )
         case refusals.VersionMismatch(expected=expected, actual=actual):
             return Conflict(details={"expected_version": expected, "actual_version": actual})
         case refusals.PreconditionFailed(accepted=accepted, actual=actual):

@@ -10,10 +10,12 @@ from uuid import UUID, uuid4
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TICKET = re.compile(r"[A-Za-z0-9_-]{43}")
+_TOKEN_ID = re.compile(r"[0-9a-f]{32}")
 
 COMMAND_ID_BYTES = 8
 TICKET_BYTES = 32
 EPOCH_CHARS = 8
+TOKEN_ID_CHARS = 32
 
 
 def parse_uuid(text: str) -> UUID | None:
@@ -47,6 +49,16 @@ def new_request_id() -> str:
 def new_ticket() -> str:
     """Lets its bearer connect once: 256 random bits, made for addresses."""
     return secrets.token_urlsafe(TICKET_BYTES)
+
+
+def new_token_id() -> str:
+    """Names one session token, so that it can be revoked."""
+    return secrets.token_hex(TOKEN_ID_CHARS // 2)
+
+
+def looks_like_token_id(text: str) -> bool:
+    """Whether it can be one of ours."""
+    return _TOKEN_ID.fullmatch(text) is not None
 
 
 def looks_like_ticket(text: str) -> bool:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from synckairos.conf import Provider, conf
 from synckairos.errors import Unauthenticated
+from synckairos.grants import SessionGrant, from_claims, to_claims
 from synckairos.provider import ForeignKeys, keys_of
 from synckairos.signing import KeyRing, VerifyingKey
 
@@ -20,9 +21,11 @@ STAFF_CLAIM = "staff"
 SERVICE_CLAIM = "service"
 SUBJECT_CLAIM = "sub"
 KIND_CLAIM = "token_type"
-ACCESS, REFRESH = "access", "refresh"
+ACCESS, REFRESH, SESSION = "access", "refresh", "session"
 AUDIENCE = "synckairos"
-LIFETIMES = {ACCESS: timedelta(hours=12), REFRESH: timedelta(days=14)}
+SESSION_SUBJECT = "session-token:"
+"""Stands before a token's id, as the subject of who comes with it; no user of ours has a colon in the name."""
+LIFETIMES = {ACCESS: timedelta(hours=12), REFRESH: timedelta(days=14), SESSION: timedelta(hours=12)}
 
 _CACHED_TOKENS = 4096
 _LONGEST_TOKEN = 8192
@@ -41,6 +44,8 @@ class Principal(Struct, frozen=True):
     """End of the token's validity, seconds since the Unix epoch."""
     is_service: bool = False
     """A program through which many people play: it has rate limits of its own."""
+    grant: SessionGrant | None = None
+    """Of a session token, which is good for that session and for nothing else."""
 
     is_authenticated = True
     is_active = True
@@ -55,6 +60,16 @@ class Principal(Struct, frozen=True):
     def pk(self) -> str:
         """What libraries that expect a user take as its identity."""
         return self.subject
+
+    def is_same_person(self, other: Principal) -> bool:
+        """Whether the other comes with fresh credentials for the same place."""
+        if self.grant is not None:
+            return self.grant.is_same_seat(other.grant)
+        return other.grant is None and self.subject == other.subject
+
+
+SYSTEM = Principal("timekeeper", is_staff=True, expires_s=float("inf"))
+"""Who applies deadlines, and reads for everybody."""
 
 
 class _Verified(Struct, frozen=True):
@@ -96,9 +111,11 @@ def _verified(
 
 
 def _our_principal(claims: dict[str, Any], provider: Provider | None) -> Principal:
+    subject = _subject(claims)
+    if claims.get(KIND_CLAIM) == SESSION:
+        return Principal(subject, is_staff=False, expires_s=_instant(claims["exp"]), grant=from_claims(claims))
     if claims.get(KIND_CLAIM) != ACCESS:
         raise Unauthenticated
-    subject = _subject(claims)
     if provider is not None and subject.startswith(provider.subject_prefix):
         raise Unauthenticated
     is_staff, is_service = claims.get(STAFF_CLAIM) is True, claims.get(SERVICE_CLAIM) is True
@@ -224,3 +241,9 @@ def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: ti
     if is_service:
         claims[SERVICE_CLAIM] = True
     return conf().signing_keys.sign(claims)
+
+
+def mint_session_token(grant: SessionGrant, lifetime: timedelta | None = None) -> tuple[str, float]:
+    """A new session token, and when it ends, in seconds since the Unix epoch."""
+    claims = new_claims(SESSION, f"{SESSION_SUBJECT}{grant.token_id}", lifetime) | to_claims(grant)
+    return conf().signing_keys.sign(claims), claims["exp"]

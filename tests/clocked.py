@@ -12,11 +12,13 @@ from sessions.services.outcome import Caller, Outcome
 from sessions.store.calls import Call, Steps, ask, run
 from sessions.store.store import Loaded, LoadedMany, LostRace
 from synckairos.engine.commands import Command, Create, Seat, Start
+from synckairos.engine.state import Access
 from synckairos.engine.units import SyncMode
+from synckairos.principal import Principal
 
 T = TypeVar("T")
 
-ALICE = Caller(principal="alice", request_id="test")
+ALICE = Caller(principal=Principal("alice", is_staff=True, expires_s=2**40), request_id="test")
 
 
 class Clock:
@@ -52,7 +54,8 @@ class Clock:
     def create(self, **options: Any) -> UUID:
         """A pending session of two players with a minute each, unless told otherwise."""
         seats = tuple(Seat(uuid4(), options.pop("bank_ms", 60_000)) for _ in range(options.pop("players", 2)))
-        command = Create(**{"sync_mode": SyncMode.PER_PARTICIPANT, "participants": seats, **options})
+        asked = {"sync_mode": SyncMode.PER_PARTICIPANT, "participants": seats, "access": Access("alice"), **options}
+        command = Create(**asked)
         return self.run(service.create(command, None, ALICE)).state.session_id
 
     def start(self, **options: Any) -> UUID:

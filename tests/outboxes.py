@@ -13,9 +13,10 @@ from synckairos import redis as stores
 from synckairos.engine import commands as cmd
 from synckairos.engine import create_session, decide
 from synckairos.engine.units import SyncMode
+from synckairos.principal import Principal
 
 T0 = 1_790_000_000_000
-ALICE = Caller(principal="alice", request_id="r-1")
+ALICE = Caller(principal=Principal("alice", is_staff=True, expires_s=2**40), request_id="r-1")
 
 
 def creation(seats=2, **fields):

@@ -2,6 +2,7 @@
 
 from config import environment
 from synckairos.conf import Conf
+from synckairos.engine.units import Visibility
 
 SYNCKAIROS = Conf(
     redis_url=environment.REDIS_URL,
@@ -31,6 +32,7 @@ SYNCKAIROS = Conf(
     auth_grace_s=environment.AUTH_GRACE_S,
     ticket_ttl_ms=environment.TICKET_TTL_S * 1000,
     drain_s=environment.DRAIN_S,
+    default_visibility=Visibility(environment.DEFAULT_VISIBILITY),
     signing_keys=environment.SIGNING_KEYS,
     issuer=environment.ISSUER,
     provider=environment.PROVIDER,

@@ -32,7 +32,8 @@ _HAPPENED = {
     "participant.warned": "The time left has come down to a threshold.",
     "participant.expired": "A clock has run out; `action_applied` is what was done about it.",
     "participant.added": "Somebody has joined.",
-    "participant.adjusted": "A bank was set by staff; `total_time_ms` is what it is afterwards.",
+    "participant.adjusted": "A bank was set by the owner or staff; `total_time_ms` is what it is afterwards.",
+    "access.revoked": "A session token, or with `token_id` null all that were given out so far, is good no longer.",
 }
 
 

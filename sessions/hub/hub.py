@@ -27,6 +27,7 @@ from sessions.messages import HubMessage
 from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.errors import ServiceUnavailable
+from synckairos.rights import seats_of
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
@@ -70,7 +71,7 @@ class Hub:
     def welcome(self, session_id: UUID, outlet: Outlet) -> None:
         """The client has been shown the state: tell it who is there, and the others of it."""
         room = self.rooms.get(session_id)
-        if room is None or not outlet.counts_as_present:
+        if room is None or not outlet.is_present:
             return
         if room.connected and room.presence is not None:
             outlet.offer_presence(room.presence)
@@ -162,18 +163,21 @@ class Hub:
         frame = Frame(message.state_frame)
         notices = [Frame(notice) for notice in message.notices]
         outlets = list(room.outlets)
+        seats = None if message.guests is None else seats_of(message.guests)
         for start in range(0, len(outlets), _DELIVERED_TOGETHER):
             if start:
                 await asyncio.sleep(0)
             for outlet in outlets[start : start + _DELIVERED_TOGETHER]:
                 try:
+                    if message.guests is not None:
+                        outlet.judge(message.guests, seats)
                     _offer(outlet, message, frame, notices)
                 except Exception:
                     # One client's fault must not reach the others.
                     metrics.SOCKET_FAULTS.inc()
                     log.exception("client failed")
-        if message.has_new_participants:
-            self.presence.reseat(room.session_id)
+        if message.guests is not None:
+            self.presence.changed(room.session_id)
 
     async def _check_positions(self) -> None:
         while True:
@@ -192,6 +196,8 @@ class Hub:
 
 
 def _offer(outlet: Outlet, message: HubMessage, frame: Frame, notices: list[Frame]) -> None:
+    if outlet.is_hidden_from:
+        return
     is_ours = outlet.position.epoch in {None, message.epoch}
     if not is_ours and not message.is_creation:
         return  # a late word of an older session under this id

@@ -15,7 +15,9 @@ from uuid import UUID
 from sessions.hub.wire import Frame, Wire
 from synckairos import metrics
 from synckairos.close_codes import CloseCode
+from synckairos.errors import Unauthenticated
 from synckairos.principal import Principal
+from synckairos.rights import Guarded, Seats, standing
 
 MAX_WAITING = 64
 """Notices and answers that may wait; beyond it the oldest are dropped."""
@@ -39,8 +41,25 @@ class Outlet:
     """One client of one session, as the hub sees it."""
 
     __slots__ = (
-        "_closing", "_deleted_epoch", "_is_ended", "_last", "_presence", "_queue", "_state", "_sync", "_wire",
-        "counts_as_present", "is_busy", "is_held", "is_told_of_expiry", "participants", "position", "principal",
+        "_closing",
+        "_deleted_epoch",
+        "_is_ended",
+        "_last",
+        "_presence",
+        "_queue",
+        "_state",
+        "_sync",
+        "_wire",
+        "counts_as_present",
+        "is_busy",
+        "is_held",
+        "is_hidden_from",
+        "is_told_of_expiry",
+        "judged_epoch",
+        "participants",
+        "position",
+        "principal",
+        "subject",
         "waits_since_s",
     )  # fmt: skip
 
@@ -48,6 +67,12 @@ class Outlet:
         self.position = NOWHERE
         self.principal = principal
         """Whose credentials opened it; replaced when fresh ones come."""
+        self.subject = principal.subject
+        """Whom it counts for."""
+        self.judged_epoch: str | None = None
+        """The session's life for which it is known whether the client may look on."""
+        self.is_hidden_from = False
+        """The client waits for a session that does not exist, as far as it may know."""
         self.is_told_of_expiry = False
         self.counts_as_present = counts_as_present
         self.participants: tuple[UUID, ...] = ()
@@ -74,6 +99,37 @@ class Outlet:
         """Whether it has been told to end."""
         return self._closing is not None
 
+    def judge(self, session: Guarded, seats: Seats | None = None) -> None:
+        """Find out what the session is to this client: who it is there, and whether it may look on."""
+        self.judged_epoch = session.epoch
+        try:
+            found = standing(self.principal, session, seats)
+        except Unauthenticated:
+            self.hide()
+            self.finish(CloseCode.NOT_AUTHENTICATED, "Credentials revoked")
+            return
+        if found is not None:
+            self.is_hidden_from, self.participants = False, found.seats
+            return
+        was_shown = self.position.epoch
+        self.hide()
+        if was_shown not in {None, session.epoch}:
+            self.finish(CloseCode.SERVICE_RESTART, "Session replaced")  # by one that is not for this client
+
+    def hide(self) -> None:
+        """Show nothing, as if there were no session."""
+        self.is_hidden_from, self.participants = True, ()
+        self.position, self._state, self._sync, self._presence = NOWHERE, None, None, None
+        if self.is_held:
+            self._queue.clear()
+            if self._deleted_epoch is not None:
+                self._closing = self._last = self._deleted_epoch = None
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it is one of those who are told to be there."""
+        return self.counts_as_present and not self.is_hidden_from
+
     def release(self, first: Frame | None, shown: Position = NOWHERE) -> None:
         """Send this frame, which shows this state, before all others; of those that wait, only news follow.
 
@@ -90,7 +146,7 @@ class Outlet:
 
     def offer_state(self, epoch: str, version: int, frame: Frame, notices: Iterable[Frame] = ()) -> None:
         """A state with its notices; dropped when the client has been given this or a newer one."""
-        if self._closing is not None or not self.position.is_before(epoch, version):
+        if self.is_hidden_from or self._closing is not None or not self.position.is_before(epoch, version):
             return
         self.position = Position(epoch, version)
         if self._state is not None:
@@ -101,7 +157,7 @@ class Outlet:
 
     def offer_presence(self, frame: Frame) -> None:
         """Who is there; an older one that still waits is forgotten."""
-        if self._closing is None:
+        if self._closing is None and not self.is_hidden_from:
             self._presence = frame
             self.flush()
 

@@ -21,6 +21,8 @@ from sessions.store.calls import arun, ask
 from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.errors import SessionNotFound
+from synckairos.principal import SYSTEM
+from synckairos.rights import seats_of
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
@@ -43,6 +45,8 @@ async def _check(rooms: Rooms, session_ids: list[UUID], reseat: Callable[[UUID],
     before = {session_id: _positions(rooms, session_id) for session_id in session_ids}
     found = await arun(ask(store.headers(session_ids)))
     for session_id, stored in zip(session_ids, found, strict=True):
+        if stored is not None and _is_unjudged(rooms, session_id, stored[0]):
+            reseat(session_id)
         for position, outlets in before[session_id].items():
             # Who has been given something since then will be looked at in the next round.
             still = [outlet for outlet in outlets if outlet.position == position]
@@ -59,9 +63,16 @@ def _positions(rooms: Rooms, session_id: UUID) -> dict[Position, list[Outlet]]:
     found: dict[Position, list[Outlet]] = {}
     room = rooms.get(session_id)
     for outlet in () if room is None else room.outlets:
-        if not outlet.is_held:
+        if not (outlet.is_held or outlet.is_hidden_from):
             found.setdefault(outlet.position, []).append(outlet)
     return found
+
+
+def _is_unjudged(rooms: Rooms, session_id: UUID, epoch: str) -> bool:
+    """Whether somebody waits for a session that may be theirs to see: the word of its creation was lost."""
+    room = rooms.get(session_id)
+    outlets = () if room is None else room.outlets
+    return any(outlet.is_hidden_from and outlet.judged_epoch != epoch for outlet in outlets)
 
 
 async def _compare(session_id: UUID, position: Position, stored: tuple[str, int] | None, outlets: list[Outlet]) -> bool:
@@ -87,7 +98,7 @@ async def _compare(session_id: UUID, position: Position, stored: tuple[str, int]
 async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -> None:
     """Bring clients to the store's state: with the events since, when they are all still there."""
     try:
-        recovery = await arun(service.recover(session_id, position.version, position.epoch))
+        recovery = await arun(service.recover(session_id, SYSTEM, position.version, position.epoch))
     except SessionNotFound:
         return
     state = recovery.state
@@ -95,7 +106,9 @@ async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -
     frame = Frame(messages.state_update(state, recovery.now, since_version, recovery.missed))
     notices = [Frame(notice) for event in recovery.missed for notice in notices_of(state, event, recovery.now)]
     metrics.SOCKET_RESYNCS.inc()
+    seats = seats_of(state)
     for outlet in outlets:
+        outlet.judge(state, seats)
         if outlet.position == position:
             outlet.offer_state(state.epoch, state.version, frame, notices)
 

@@ -24,6 +24,8 @@ from sessions.store.store import seen
 from synckairos import keys, logs
 from synckairos.engine.units import Duration
 from synckairos.errors import ServiceUnavailable, SessionNotFound
+from synckairos.principal import SYSTEM
+from synckairos.rights import seats_of
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
@@ -72,7 +74,7 @@ class Presence:
             self._wake.set()
 
     def reseat(self, session_id: UUID) -> None:
-        """The session has new participants: some clients may be among them."""
+        """Who may look on, and who is who there, may have changed."""
         self._to_seat.add(session_id)
         self._wake.set()
 
@@ -154,11 +156,12 @@ class Presence:
             if room is None:
                 continue
             try:
-                state = (await arun(sessions.get(session_id))).state
+                state = (await arun(sessions.get(session_id, SYSTEM))).state
             except SessionNotFound:
                 continue
-            for outlet in room.outlets:
-                outlet.participants = service.seats_of(state, outlet.principal.subject)
+            seats = seats_of(state)
+            for outlet in list(room.outlets):
+                outlet.judge(state, seats)
             self._to_announce.add(session_id)
 
     async def _announce_some(self, session_ids: set[UUID]) -> None:
@@ -177,7 +180,7 @@ class Presence:
         viewers = 0
         clients: dict[str, int] = {}
         for outlet in () if room is None else room.outlets:
-            if not outlet.counts_as_present:
+            if not outlet.is_present:
                 continue
             viewers += not outlet.participants
             for participant_id in outlet.participants:
@@ -235,7 +238,7 @@ class Presence:
         room.connected = connected
         room.presence = Frame(messages.presence(session_id, store_clock.now_ms(), connected))
         for number, outlet in enumerate(list(room.outlets), 1):
-            if outlet.counts_as_present:
+            if outlet.is_present:
                 outlet.offer_presence(room.presence)
             if not number % _TOLD_TOGETHER:
                 await asyncio.sleep(0)

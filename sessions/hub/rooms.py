@@ -53,7 +53,7 @@ class Rooms:
 
     def admit(self, session_id: UUID, outlet: Outlet) -> Room:
         """Take a client in. Raises RateLimitExceeded when there are too many."""
-        subject = outlet.principal.subject
+        subject = outlet.subject
         room = self._rooms.get(session_id)
         _check("session", 0 if room is None else len(room.outlets), conf().sockets_per_session)
         _check("principal", self._by_subject[subject], conf().sockets_per_principal)
@@ -70,7 +70,7 @@ class Rooms:
         if room is None or outlet not in room.outlets:
             return None
         room.outlets.discard(outlet)
-        subject = outlet.principal.subject
+        subject = outlet.subject
         self._by_subject[subject] -= 1
         if not self._by_subject[subject]:
             del self._by_subject[subject]

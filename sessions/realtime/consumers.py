@@ -20,7 +20,6 @@ from sessions.realtime.credentials import PROTOCOL
 from sessions.realtime.joining import current
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
-from sessions.services.presence import seats_of
 from sessions.store.calls import arun
 from synckairos import context, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
@@ -28,6 +27,7 @@ from synckairos.engine import commands
 from synckairos.errors import ApiError, Conflict, Forbidden, SessionNotFound, Unauthenticated, ValidationFailed
 from synckairos.http import addresses
 from synckairos.principal import Principal, authenticate
+from synckairos.rights import check_scope
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
@@ -62,7 +62,9 @@ class SessionConsumer(FramesConsumer):
     async def _authenticated(self, asked: address.Asked) -> Principal:
         """Who comes without good credentials is limited by address."""
         with suppress(Unauthenticated):
-            return await asked.credentials.principal(asked.session_id)
+            principal = await asked.credentials.principal(asked.session_id)
+            check_scope(principal, asked.session_id)
+            return principal
         await limits.Tally().atake(limits.stranger(addresses.of_scope(self.scope)))
         raise Unauthenticated
 
@@ -76,10 +78,11 @@ class SessionConsumer(FramesConsumer):
         try:
             outcome = await current(session_id, self.outlet)
             state, now = outcome.state, outcome.at_ms
-            self.outlet.participants = seats_of(state, principal.subject)
             shown = Position(state.epoch, state.version)
             first = messages.connected(session_id, state, now)
         except SessionNotFound:
+            if self.outlet.judged_epoch is None:  # else it has been made meanwhile, and the client told of it
+                self.outlet.hide()
             shown = NOWHERE
             first = messages.connected(session_id, None, store_clock.now_ms())
         self.outlet.release(Frame(first), shown)
@@ -129,7 +132,7 @@ class SessionConsumer(FramesConsumer):
         outlet = self.outlet
         try:
             principal = authenticate(message.token)
-            if principal.subject != outlet.principal.subject:
+            if not outlet.principal.is_same_person(principal):
                 raise Forbidden
         except ApiError as error:
             self.answer(messages.error(error, message.id))
@@ -141,8 +144,11 @@ class SessionConsumer(FramesConsumer):
     async def _reconnect(self, message: messages.Reconnect) -> None:
         for _ in range(RECONNECT_TRIES):
             asked_at = self.outlet.position
-            recovery = await arun(service.recover(self._shown(), message.last_version, message.epoch))
+            recovery = await arun(
+                service.recover(self._shown(), self.outlet.principal, message.last_version, message.epoch)
+            )
             state = recovery.state
+            self.outlet.judge(state)
             frame = messages.state_sync(
                 state,
                 recovery.now,
@@ -188,11 +194,11 @@ class SessionConsumer(FramesConsumer):
     def _caller(self, message: messages.ClientCommand) -> Caller:
         request_id = context.current().get("request_id", "")
         if message.id is None:
-            return Caller(self.outlet.principal.subject, request_id)
+            return Caller(self.outlet.principal, request_id)
         fingerprint = blake2b(msgspec.json.encode(message), digest_size=16).digest()
         route = f"socket {type(message).__name__}"
         key = Idempotency(str(message.id), route, fingerprint, COMMAND_IDS_KEPT_MS)
-        return Caller(self.outlet.principal.subject, request_id, key)
+        return Caller(self.outlet.principal, request_id, key)
 
     def _shown(self) -> UUID:
         if self.session_id is None:

@@ -24,7 +24,6 @@ from sessions.realtime.credentials import credentials_of
 from sessions.realtime.joining import current
 from sessions.realtime.limited import CountedSend
 from sessions.services import sessions as service
-from sessions.services.presence import seats_of
 from sessions.store.calls import arun
 from synckairos import context, ids, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
@@ -38,6 +37,7 @@ from synckairos.errors import (
 )
 from synckairos.http import answers
 from synckairos.http.doors import Asked
+from synckairos.rights import check_scope
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
@@ -92,7 +92,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     outlet = Outlet(wire, principal, counts_as_present=False)
     await hub().join(session_id, outlet)
     try:
-        outcome = await arun(service.get(session_id))
+        outcome = await current(session_id, outlet)
         state = outcome.state
         if state.version != since or epoch not in {None, state.epoch}:
             body = to_json(present(state, outcome.at_ms))
@@ -183,6 +183,7 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
     if lifecycle.is_draining():  # before a ticket is spent
         raise ServiceUnavailable("The server is restarting, please retry")
     principal = await credentials_of(asked.scope, asked.query).principal(session_id)
+    check_scope(principal, session_id)
     await send.take(limits.general(principal))
     await send.take(limits.connect(principal))
     ended = asyncio.Event()
@@ -228,8 +229,9 @@ async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | No
     try:
         if last_event_id is not None:
             version, epoch = _read_id(last_event_id)
-            found = await arun(service.recover(session_id, version, epoch))
+            found = await arun(service.recover(session_id, outlet.principal, version, epoch))
             state, now = found.state, found.now
+            outlet.judge(state)
             since = version if found.recovered else None
             first = messages.state_sync(state, now, recovered=found.recovered, since_version=since, missed=found.missed)
         else:
@@ -237,8 +239,9 @@ async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | No
             state, now = outcome.state, outcome.at_ms
             first = messages.connected(session_id, state, now)
     except SessionNotFound:
+        if outlet.judged_epoch is None:
+            outlet.hide()
         return NOWHERE, messages.connected(session_id, None, store_clock.now_ms())
-    outlet.participants = seats_of(state, outlet.principal.subject)
     return Position(state.epoch, state.version), first
 
 

@@ -14,13 +14,14 @@ _TRIES = 5
 
 
 async def current(session_id: UUID, outlet: Outlet) -> Outcome:
-    """The session as it stands. Raises SessionNotFound.
+    """The session as it stands, and what it is to this client. Raises SessionNotFound.
 
     When the hub has told meanwhile of another session under the same id, which of the two is the newer one can only be
     known by reading again.
     """
     for _ in range(_TRIES):
-        outcome = await arun(service.get(session_id))
+        outcome = await arun(service.get(session_id, outlet.principal))
         if outlet.position.epoch in {None, outcome.state.epoch}:
+            outlet.judge(outcome.state)
             return outcome
     raise Conflict

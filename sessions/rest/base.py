@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,28 +16,25 @@ from sessions.rest.fields import Body
 from sessions.rest.limited import Limited
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from synckairos import context, ids
-from synckairos.errors import Forbidden, ValidationFailed
+from synckairos.errors import ValidationFailed
 from synckairos.principal import Principal
 
 MAX_KEY_LENGTH = 255
 
 
 class SessionEndpoint(Limited):
-    """Base of the session endpoints. `staff_only` methods answer 403 to everybody else."""
+    """Base of the session endpoints. Who may do what is the service's to say (synckairos/rights.py)."""
 
-    staff_only: ClassVar[frozenset[str]] = frozenset()
     metadata_class = None  # OPTIONS is no method of ours; DRF's answer would show the code's own words
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """After authentication: rights, limits, and what the logs should know."""
+        """After authentication: limits, and what the logs should know."""
         super().initial(request, *args, **kwargs)
         principal = principal_of(request)
         match = request.resolver_match
         context.note(route="other" if match is None else f"/{match.route}")
         if "session_id" in kwargs:
             context.note(session_id=str(kwargs["session_id"]))
-        if request.method in self.staff_only and not principal.is_staff:
-            raise Forbidden
         self.take(limits.general(principal))
 
 
@@ -64,13 +61,13 @@ def caller_of(request: Request) -> Caller:
     request_id = context.current().get("request_id", "")
     key = request.headers.get("Idempotency-Key")
     if key is None or request.method == "DELETE":
-        return Caller(principal.subject, request_id)
+        return Caller(principal, request_id)
     if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise ValidationFailed([("Idempotency-Key", f"1 to {MAX_KEY_LENGTH} printable ASCII characters.")])
     route = f"{request.method} {request.path.lower()}"  # an id in either case is the same session
     body = msgspec.json.encode(request.data, order="deterministic")
     fingerprint = blake2b(body, digest_size=16).digest()
-    return Caller(principal.subject, request_id, Idempotency(key, route, fingerprint))
+    return Caller(principal, request_id, Idempotency(key, route, fingerprint))
 
 
 def session_id_of(text: str) -> UUID:

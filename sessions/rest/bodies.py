@@ -16,7 +16,13 @@ from sessions.rest.fields import (
     TextField,
     UUIDField,
 )
+from sessions.services.sharing import LONGEST_MS
+from synckairos.conf import conf
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
+from synckairos.engine.state import Access
+from synckairos.engine.units import Visibility
+from synckairos.grants import GRANTED, Role
+from synckairos.rights import PERMITTED
 from timesync.clock import store_clock
 
 MIN_TIME_MS = 1_000
@@ -90,6 +96,13 @@ class CreateBody(Body):
         child=IntegerField(min_value=1, max_value=MAX_TIME_MS), required=False, max_length=MAX_WARNINGS
     )
     start_at = InstantField(required=False, allow_null=True)
+    visibility = serializers.ChoiceField(choices=[one.value for one in Visibility], required=False, allow_null=True)
+    permissions = serializers.ListField(
+        child=serializers.ChoiceField(choices=[action.value for action in PERMITTED]),
+        required=False,
+        max_length=len(PERMITTED),
+        help_text="What participants may do besides switching away from their own turn.",
+    )
 
     def cross_check(self, values: dict[str, Any]) -> list[tuple[str, str]]:
         wrong = set(self.fields) - set(values)
@@ -101,7 +114,7 @@ class CreateBody(Body):
         given = set(self.initial_data) if isinstance(self.initial_data, dict) else set()
         return found + [
             (field, message)
-            for field, message in problems(create_command(values))
+            for field, message in problems(create_command(values, ""))
             if field.partition(".")[0] not in given & wrong
         ]
 
@@ -156,6 +169,28 @@ class TicketBody(Body):
     session_id = UUIDField()
 
 
+class SessionTokenBody(Body):
+    """A role in a session; a participant's is for one seat."""
+
+    role = serializers.ChoiceField(choices=[role.value for role in GRANTED])
+    participant_id = UUIDField(required=False, allow_null=True, help_text="Of a participant, and of nobody else.")
+    lifetime_ms = IntegerField(
+        min_value=MIN_TIME_MS,
+        max_value=LONGEST_MS,
+        required=False,
+        allow_null=True,
+        help_text="How long the token is good; 12 hours when nothing is said.",
+    )
+
+    def cross_check(self, values: dict[str, Any]) -> list[tuple[str, str]]:
+        if "role" not in values:
+            return []
+        is_participant = values["role"] == Role.PARTICIPANT
+        if is_participant == (values.get("participant_id") is not None):
+            return []
+        return [("participant_id", "Required for a participant." if is_participant else "Only for a participant.")]
+
+
 def _seat(values: dict[str, Any]) -> commands.Seat:
     return commands.Seat(
         participant_id=values["participant_id"],
@@ -166,8 +201,9 @@ def _seat(values: dict[str, Any]) -> commands.Seat:
     )
 
 
-def create_command(values: dict[str, Any]) -> commands.Create:
+def create_command(values: dict[str, Any], owner: str) -> commands.Create:
     """The creation that validated values ask for."""
+    visibility = values.get("visibility") or conf().default_visibility
     return commands.Create(
         sync_mode=SyncMode(values["sync_mode"]),
         participants=tuple(_seat(item) for item in values.get("participants", ())),
@@ -182,6 +218,7 @@ def create_command(values: dict[str, Any]) -> commands.Create:
         start_at_ms=values.get("start_at"),
         active_participant_id=values.get("active_participant_id"),
         metadata=values.get("metadata"),
+        access=Access(owner, Visibility(visibility), tuple(sorted(set(values.get("permissions", ()))))),
     )
 
 

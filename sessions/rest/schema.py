@@ -10,7 +10,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
-from sessions.presentation import PresenceView, StateView, SummaryView, SwitchView, TicketView
+from sessions.presentation import PresenceView, SessionTokenView, StateView, SummaryView, SwitchView, TicketView
 from sessions.rest import bodies
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,7 +37,8 @@ class DocumentRenderer(OpenApiJsonRenderer):
 
 
 _schemas, _components = msgspec.json.schema_components(
-    [StateView, SwitchView, SummaryView, PresenceView, TicketView], ref_template="#/components/schemas/{name}"
+    [StateView, SwitchView, SummaryView, PresenceView, TicketView, SessionTokenView],
+    ref_template="#/components/schemas/{name}",
 )
 COMPONENTS: dict[str, Any] = _components
 """JSON schemas of all views, for the document's components."""
@@ -108,12 +109,13 @@ def _door(summary: str, good: dict[int, Any], *errors: int, **more: Any) -> Call
 
 
 COMMON_ERRORS = (401, 429, 500, 503)
-_COMMAND_ERRORS = (400, 404, 409, 412, 413, 415, 422)
+_COMMAND_ERRORS = (400, 403, 404, 409, 412, 413, 415, 422)
 
 create = _door(
     "Create a session",
     {201: envelope("StateView")},
     400,
+    403,
     409,
     413,
     415,
@@ -131,7 +133,7 @@ get = _door(
         OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the version is this."),
     ],
 )
-delete = _door("Delete a session", {204: None}, 400, 412, parameters=[_IF_MATCH])
+delete = _door("Delete a session", {204: None}, 400, 403, 412, parameters=[_IF_MATCH])
 switch = _door(
     "End the running cycle and begin the next",
     {200: envelope("SwitchView")},
@@ -147,9 +149,8 @@ add_participant = _door(
     parameters=[_KEY, _IF_MATCH],
 )
 adjust = _door(
-    "Set or move a participant's time (staff)",
+    "Set or move a participant's time (the owner and staff)",
     {200: envelope("StateView")},
-    403,
     *_COMMAND_ERRORS,
     request=bodies.AdjustBody,
     parameters=[_KEY, _IF_MATCH],
@@ -184,6 +185,22 @@ ticket = _door(
     413,
     415,
     request=bodies.TicketBody,
+)
+
+
+give_token = _door(
+    "Give a role in a session: a token for one session",
+    {201: envelope("SessionTokenView")},
+    *(400, 403, 404, 413, 415),
+    request=bodies.SessionTokenBody,
+)
+revoke_token = _door("Revoke one session token", {204: None}, 400, 403, 404, 412, parameters=[_IF_MATCH])
+revoke_tokens = _door(
+    "Revoke all session tokens given out so far",
+    {204: None},
+    *(400, 403, 404, 412),
+    parameters=[_IF_MATCH],
+    operation_id="v1_sessions_tokens_destroy_all",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from sessions.rest import tickets, tokens, views
+from sessions.rest import sharing, tickets, tokens, views
 
 _ID = "sessions/<str:session_id>"
 
@@ -24,6 +24,8 @@ urlpatterns = [
     path(f"{_ID}/cancel", views.CancelView.as_view()),
     path(f"{_ID}/summary", views.SummaryView.as_view()),
     path(f"{_ID}/presence", views.PresenceView.as_view()),
+    path(f"{_ID}/tokens", sharing.SessionTokensView.as_view()),
+    path(f"{_ID}/tokens/<str:token_id>", sharing.OneSessionTokenView.as_view()),
     path(f"{_ID}/participants", views.ParticipantsView.as_view()),
     path(f"{_ID}/participants/<str:participant_id>", views.ParticipantView.as_view()),
 ]

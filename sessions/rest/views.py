@@ -36,7 +36,7 @@ class SessionsView(SessionEndpoint):
     @schema.create
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.CreateBody)
-        command = bodies.create_command(values)
+        command = bodies.create_command(values, principal_of(request).subject)
         self.take(limits.create(principal_of(request)))
         outcome = run(service.create(command, values.get("session_id"), caller_of(request)))
         return answer(outcome, status=201)
@@ -48,7 +48,7 @@ class SessionView(SessionEndpoint):
     @schema.get
     def get(self, request: Request, session_id: str) -> Response:
         fields = _selected(request.query_params.get("fields"))
-        outcome = run(service.get(session_id_of(session_id)))
+        outcome = run(service.get(session_id_of(session_id), principal_of(request)))
         tag = etag(outcome)
         if matches(request.headers.get("If-None-Match"), tag):
             return Response(status=304, headers={"ETag": tag})
@@ -125,8 +125,6 @@ class ParticipantsView(SessionEndpoint):
 class ParticipantView(SessionEndpoint):
     """One participant; for moderators."""
 
-    staff_only = frozenset({"PATCH"})
-
     @schema.adjust
     def patch(self, request: Request, session_id: str, participant_id: str) -> Response:
         values = values_of(request, bodies.AdjustBody)
@@ -139,7 +137,7 @@ class SummaryView(SessionEndpoint):
 
     @schema.summary
     def get(self, request: Request, session_id: str) -> Response:
-        outcome = run(service.get(session_id_of(session_id)))
+        outcome = run(service.get(session_id_of(session_id), principal_of(request)))
         return answer(outcome, present_summary(outcome.state, outcome.at_ms))
 
 
@@ -149,7 +147,7 @@ class PresenceView(SessionEndpoint):
     @schema.presence
     def get(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
-        present = run(presence.of(parsed))
+        present = run(presence.of(parsed, principal_of(request)))
         clients = present.attendance.participants
         view = presentation.PresenceView(
             session_id=parsed,
@@ -166,7 +164,7 @@ class BatchView(SessionEndpoint):
     @schema.batch
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.BatchBody)
-        outcomes, missing = run(service.get_many(values["session_ids"]))
+        outcomes, missing = run(service.get_many(values["session_ids"], principal_of(request)))
         views = [present(outcome.state, outcome.at_ms) for outcome in outcomes]
         return Response({"data": {"sessions": views, "missing": missing}})
 

@@ -12,6 +12,7 @@ from synckairos import keys, outbox
 from synckairos.conf import conf
 from synckairos.engine import Decision, next_deadline
 from synckairos.engine.events import (
+    AccessRevoked,
     Event,
     ParticipantAdded,
     ParticipantExpired,
@@ -22,6 +23,9 @@ from synckairos.engine.events import (
 from synckairos.engine.state import Participant, State
 from synckairos.engine.units import Instant
 from synckairos.ids import new_command_id
+from synckairos.rights import guest_list
+
+_CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, AccessRevoked)
 
 
 def write_of(decision: Decision, now: Instant, caller: Caller, *, is_creation: bool = False) -> Write:
@@ -48,7 +52,7 @@ def write_of(decision: Decision, now: Instant, caller: Caller, *, is_creation: b
                 since_version=since_version,
                 version=after.version,
                 committed_ms=now,
-                principal=caller.principal,
+                principal=caller.principal.subject,
                 request_id=caller.request_id,
                 command_id=command_id,
                 events=decision.events,
@@ -86,7 +90,7 @@ def _hub_message(decision: Decision, now: Instant, since_version: int, *, is_del
         notices=tuple(notice for event in decision.events for notice in notices_of(state, event, now)),
         is_creation=since_version == 0,
         is_deletion=is_deletion,
-        has_new_participants=any(isinstance(event, SessionCreated | ParticipantAdded) for event in decision.events),
+        guests=guest_list(state) if any(isinstance(event, _CHANGE_RIGHTS) for event in decision.events) else None,
     )
 
 
@@ -120,4 +124,4 @@ def idempotency_key(session_id: UUID, caller: Caller) -> str | None:
     given = caller.idempotency
     if given is None:
         return None
-    return keys.idempotency(session_id, caller.principal, given.route, given.key)
+    return keys.idempotency(session_id, caller.principal.subject, given.route, given.key)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json
+from synckairos.principal import Principal
 
 
 class Idempotency(Struct, frozen=True):
@@ -29,9 +30,9 @@ class Precondition(Struct, frozen=True):
 
 
 class Caller(Struct, frozen=True):
-    """Where a command comes from; written to the audit."""
+    """Where a command comes from: whose rights count, and whom the audit names."""
 
-    principal: str
+    principal: Principal
     request_id: str
     idempotency: Idempotency | None = None
 

@@ -13,8 +13,8 @@ from sessions.store import presence, store
 from sessions.store.calls import Steps, ask
 from sessions.store.presence import Attendance, Roll
 from synckairos import keys
-from synckairos.engine.state import State
 from synckairos.engine.units import Duration
+from synckairos.principal import Principal
 
 BELIEVED_MS: Duration = 5_000
 """How long a web process that is not heard of counts as alive."""
@@ -29,18 +29,9 @@ class Present(Struct, frozen=True):
     """Everybody."""
 
 
-def seats_of(state: State, subject: str) -> tuple[UUID, ...]:
-    """The participants that a person is: those with its name as `user_id`, or whose id it is."""
-    return tuple(
-        p.participant_id
-        for p in state.participants
-        if p.user_id == subject or (p.user_id is None and str(p.participant_id) == subject)
-    )
-
-
-def of(session_id: UUID) -> Steps[Present]:
+def of(session_id: UUID, reader: Principal) -> Steps[Present]:
     """Who is connected. Raises SessionNotFound."""
-    yield from sessions.get(session_id)
+    yield from sessions.get(session_id, reader)
     alive = yield from ask(store.seen("", BELIEVED_MS, keys.webs()))
     (roll,) = yield from ask(presence.rolls([session_id]))
     return present(roll, alive)

@@ -26,6 +26,7 @@ from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import (
     Conflict,
+    Forbidden,
     IdempotencyKeyReused,
     PreconditionFailed,
     ServiceUnavailable,
@@ -33,6 +34,8 @@ from synckairos.errors import (
     SessionNotFound,
     from_refusal,
 )
+from synckairos.principal import SYSTEM, Principal
+from synckairos.rights import ACTION_OF, Action, bound, check, check_scope, standing
 
 MAX_ATTEMPTS = 100
 """How often one command is decided again after losing a race. Each lost race is somebody else's progress."""
@@ -40,14 +43,16 @@ MAX_ATTEMPTS = 100
 MAX_PORTIONS = 20
 """Most portions of overdue deadlines that one caller applies (20 x 256 transitions, some tenths of a second)."""
 
-TIMEKEEPER = Caller(principal="timekeeper", request_id="")
+TIMEKEEPER = Caller(SYSTEM, request_id="")
 """Who applies deadlines, from whatever door."""
 
 
 def create(command: commands.Create, session_id: UUID | None, caller: Caller) -> Steps[Outcome]:
-    """A new session. Raises ValidationFailed, SessionAlreadyExists, IdempotencyKeyReused."""
+    """A new session. Raises ValidationFailed, Forbidden, SessionAlreadyExists, IdempotencyKeyReused."""
+    if caller.principal.grant is not None:
+        raise Forbidden  # it is for a session that exists
     given = caller.idempotency
-    new_id = session_id or ids.new_session_id(caller.principal, None if given is None else given.key)
+    new_id = session_id or ids.new_session_id(caller.principal.subject, None if given is None else given.key)
     loaded = yield from ask(store.load(new_id, idempotency_key(new_id, caller)))
     if loaded.answer is not None:
         return _replay(loaded.answer, caller)
@@ -76,18 +81,23 @@ def execute(
     Idempotency-Key it was judged the first time.
     """
     accepted = None if only_if is None else only_if.versions
+    check_scope(caller.principal, session_id)
     loaded = yield from ask(store.load(session_id, idempotency_key(session_id, caller)))
     for _ in range(MAX_ATTEMPTS):
         if loaded.answer is not None:
+            _check_replay(loaded, command, caller)
             return _replay(loaded.answer, caller)
+        by = check(caller.principal, ACTION_OF[type(command)], _existing(session_id, loaded))
         if _owes_too_much(loaded):
             loaded = yield from _caught_up(session_id, loaded)
         state = _existing(session_id, loaded)
         try:
-            decision = decide(state, command, loaded.now, accepted=accepted)
+            decision = decide(state, bound(command, by), loaded.now, accepted=accepted)
         except Refusal as refusal:
             yield from _caught_up(session_id, loaded)
             raise from_refusal(refusal) from None
+        if not decision.events:
+            return _done(decision, loaded.now)  # it is as the command wants it
         reply = yield from ask(store.commit(write_of(decision, loaded.now, caller)))
         match reply:
             case Done():
@@ -121,15 +131,17 @@ def delete(session_id: UUID, caller: Caller, only_if: Precondition | None = None
             raise PreconditionFailed(only_if.versions, None) from None
 
 
-def get(session_id: UUID) -> Steps[Outcome]:
-    """A session as it stands. Raises SessionNotFound."""
+def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> Steps[Outcome]:
+    """A session as it stands, for somebody who may read it, or do this with it. Raises SessionNotFound, Forbidden."""
+    check_scope(reader, session_id)
     loaded = yield from ask(store.load(session_id))
+    check(reader, action, _existing(session_id, loaded))
     loaded = yield from _caught_up(session_id, loaded)
     return Outcome(_existing(session_id, loaded), loaded.now)
 
 
-def get_many(session_ids: Sequence[UUID]) -> Steps[tuple[list[Outcome], list[UUID]]]:
-    """Sessions as they stand, in the order asked for, and the ids of those that do not exist."""
+def get_many(session_ids: Sequence[UUID], reader: Principal) -> Steps[tuple[list[Outcome], list[UUID]]]:
+    """Sessions as they stand, in the order asked for, and the ids of those that do not exist for this reader."""
     found: dict[UUID, Outcome] = {}
     by_shard: dict[int, list[UUID]] = {}
     for session_id in dict.fromkeys(session_ids):
@@ -137,6 +149,8 @@ def get_many(session_ids: Sequence[UUID]) -> Steps[tuple[list[Outcome], list[UUI
     for together in by_shard.values():
         many = yield from ask(store.load_many(together))
         for session_id, state in zip(together, many.states, strict=True):
+            if state is None or not _may_read(reader, state):
+                continue
             loaded = yield from _caught_up(session_id, Loaded(many.now, state))
             if loaded.state is not None:
                 found[session_id] = Outcome(loaded.state, loaded.now)
@@ -144,12 +158,14 @@ def get_many(session_ids: Sequence[UUID]) -> Steps[tuple[list[Outcome], list[UUI
     return [found[i] for i in wanted if i in found], [i for i in wanted if i not in found]
 
 
-def recover(session_id: UUID, last_version: int | None, epoch: str | None) -> Steps[Recovery]:
+def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch: str | None) -> Steps[Recovery]:
     """What a client at `last_version` has missed, when that can be proved complete. Raises SessionNotFound."""
+    check_scope(reader, session_id)
     while True:
         history = yield from ask(store.history(session_id))
         loaded = Loaded(history.now, history.state)
         state = _existing(session_id, loaded)
+        check(reader, Action.READ, state)
         if not is_due(state, history.now):
             break
         yield from _caught_up(session_id, loaded)
@@ -182,6 +198,18 @@ def _is_within_window(missed: Sequence[Event], now: Instant) -> bool:
     if len(missed) > conf().recovery_events:
         return False
     return all(event.at_ms >= now - conf().recovery_age_ms for event in missed)
+
+
+def _may_read(reader: Principal, state: State) -> bool:
+    if reader.grant is not None and reader.grant.session_id != state.session_id:
+        return False
+    return standing(reader, state) is not None
+
+
+def _check_replay(loaded: Loaded, command: commands.Command, caller: Caller) -> None:
+    """An answer is not for who may not ask any more."""
+    if loaded.state is not None:
+        check(caller.principal, ACTION_OF[type(command)], loaded.state)
 
 
 def _existing(session_id: UUID, loaded: Loaded) -> State:

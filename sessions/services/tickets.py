@@ -15,6 +15,7 @@ from synckairos.conf import conf
 from synckairos.engine.units import Instant
 from synckairos.errors import Unauthenticated
 from synckairos.principal import Principal
+from synckairos.rights import check_scope
 
 
 class Ticket(Struct, frozen=True):
@@ -25,7 +26,11 @@ class Ticket(Struct, frozen=True):
 
 
 def buy(session_id: UUID, principal: Principal) -> Steps[Ticket]:
-    """A ticket for one session, good for a moment and never longer than the token that it was bought with."""
+    """A ticket for one session, good for a moment and never longer than the token that it was bought with.
+
+    Raises Unauthenticated for a session token of another one.
+    """
+    check_scope(principal, session_id)
     left_ms = int((principal.expires_s - time.time()) * 1000)
     value = ids.new_ticket()
     good_ms = max(1, min(conf().ticket_ttl_ms, left_ms))

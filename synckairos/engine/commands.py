@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from synckairos.engine.state import Access
 from synckairos.engine.units import Duration, Instant, Json, SyncMode
 
 
@@ -43,6 +44,7 @@ class Create(Struct, frozen=True, tag=True):
     start_at_ms: Instant | None = None
     active_participant_id: UUID | None = None
     metadata: Json | None = None
+    access: Access = Access()
 
 
 class Start(Struct, frozen=True, tag=True):
@@ -70,11 +72,15 @@ class Delete(Struct, frozen=True, tag=True):
 
 
 class Switch(Struct, frozen=True, tag=True):
-    """End the running cycle. `current_participant_id` guards against switching somebody else's turn."""
+    """End the running cycle. `current_participant_id` guards against switching somebody else's turn.
+
+    `by` are the participants on whose behalf it is asked for: one of them must be active, and none of them may be next.
+    """
 
     next_participant_id: UUID | None = None
     current_participant_id: UUID | None = None
     expected_version: int | None = None
+    by: frozenset[UUID] | None = None
 
 
 class AddParticipant(Struct, frozen=True, tag=True):
@@ -92,4 +98,16 @@ class AdjustTime(Struct, frozen=True, tag=True):
     expected_version: int | None = None
 
 
-Command: TypeAlias = Start | Pause | Resume | Complete | Cancel | Delete | Switch | AddParticipant | AdjustTime
+class RevokeAccess(Struct, frozen=True, tag=True):
+    """Let one session token, or all that were given out so far, be good no longer."""
+
+    longest_ms: Duration
+    """How long a token can be good at most: for so long it has to be remembered."""
+    token_id: str | None = None
+    """None for all."""
+    expected_version: int | None = None
+
+
+Command: TypeAlias = (
+    Start | Pause | Resume | Complete | Cancel | Delete | Switch | AddParticipant | AdjustTime | RevokeAccess
+)

@@ -59,6 +59,7 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
         participants=participants,
         groups=_groups(create),
         opening=opening,
+        access=create.access,
     )
     created = evolve(None, event)
     state, late = settle(created, now, limit=1)

@@ -20,6 +20,7 @@ from synckairos.engine.modes import mode_of
 from synckairos.engine.refusals import (
     NoSuchParticipant,
     NotActive,
+    NotTheirTurn,
     PreconditionFailed,
     Problems,
     Unsettled,
@@ -32,6 +33,8 @@ from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
 MAX_PARTICIPANTS = 1000
 MAX_TIME_MS: Duration = 86_400_000
+MAX_REVOKED = 200
+"""Most session tokens that a state remembers as revoked one by one."""
 SETTLE_LIMIT = 256
 """Most transitions that one decision applies before its command."""
 
@@ -99,7 +102,8 @@ def _happen(state: State, command: cmd.Command, now: Instant) -> list[ev.Event]:
     verb, allowed = _ALLOWED[type(command)]
     if state.status not in allowed:
         raise WrongStatus(verb, state.status)
-    return [_EVENT_OF[type(command)](state, command, now)]
+    event = _EVENT_OF[type(command)](state, command, now)
+    return [] if event is None else [event]
 
 
 _LIVE = frozenset({Status.PENDING, Status.RUNNING, Status.PAUSED})
@@ -114,6 +118,7 @@ _ALLOWED: dict[type[cmd.Command], tuple[str, frozenset[Status]]] = {
     cmd.AddParticipant: ("add a participant to", _LIVE),
     cmd.AdjustTime: ("adjust time in", _LIVE),
     cmd.Delete: ("delete", frozenset(Status)),
+    cmd.RevokeAccess: ("revoke access to", frozenset(Status)),
 }
 
 
@@ -125,6 +130,8 @@ def _switch(state: State, command: cmd.Switch, now: Instant) -> ev.Event:
         if state.position_of(claimed) == NOBODY:
             raise NoSuchParticipant(claimed)
         raise NotActive(claimed, active_id)
+    if command.by is not None and (active_id not in command.by or wanted in command.by):
+        raise NotTheirTurn(active_id)
     if wanted is not None:
         if state.position_of(wanted) == NOBODY:
             raise NoSuchParticipant(wanted)
@@ -188,6 +195,16 @@ def _adjust(state: State, command: cmd.AdjustTime, now: Instant) -> ev.Event:
     return ev.ParticipantAdjusted(*_head(state), now, command.participant_id, total_ms, command.reason)
 
 
+def _revoke(state: State, command: cmd.RevokeAccess, now: Instant) -> ev.Event | None:
+    """Nothing happens to a token that is revoked already."""
+    revoked = state.access.revoked
+    if command.token_id is not None and any(one.token_id == command.token_id for one in revoked):
+        return None
+    if command.token_id is not None and sum(one.until_ms > now for one in revoked) >= MAX_REVOKED:
+        raise Problems([("token_id", f"At most {MAX_REVOKED} are revoked one by one; revoke all of them instead.")])
+    return ev.AccessRevoked(*_head(state), now, command.token_id, now + command.longest_ms)
+
+
 def _left_now(state: State, position: int, now: Instant) -> Duration:
     """What is left of the bank that a participant draws on, the running stretch taken off."""
     mode = mode_of(state)
@@ -210,7 +227,7 @@ def _head(state: State) -> tuple[int, int]:
     return state.sequence + 1, state.version + 1
 
 
-_EVENT_OF: dict[type[cmd.Command], Callable[..., ev.Event]] = {
+_EVENT_OF: dict[type[cmd.Command], Callable[..., ev.Event | None]] = {
     cmd.Start: lambda state, _, now: started(state, state.version + 1, now),
     cmd.Pause: lambda state, _, now: ev.SessionPaused(*_head(state), now),
     cmd.Resume: lambda state, _, now: ev.SessionResumed(*_head(state), now),
@@ -220,4 +237,5 @@ _EVENT_OF: dict[type[cmd.Command], Callable[..., ev.Event]] = {
     cmd.Switch: _switch,
     cmd.AddParticipant: _add,
     cmd.AdjustTime: _adjust,
+    cmd.RevokeAccess: _revoke,
 }

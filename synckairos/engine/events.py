@@ -14,7 +14,7 @@ import msgspec
 import msgspec.structs
 from msgspec import Struct
 
-from synckairos.engine.state import Config, Group, Participant
+from synckairos.engine.state import Access, Config, Group, Participant
 from synckairos.engine.units import Duration, Instant, Json
 
 
@@ -36,6 +36,7 @@ class SessionCreated(Happened, frozen=True, array_like=True, tag=1):
     participants: tuple[Participant, ...]
     groups: tuple[Group, ...]
     opening: int
+    access: Access = Access()
 
 
 class SessionStarted(Happened, frozen=True, array_like=True, tag=2):
@@ -103,6 +104,14 @@ class ParticipantAdjusted(Happened, frozen=True, array_like=True, tag=13):
     reason: str | None
 
 
+class AccessRevoked(Happened, frozen=True, array_like=True, tag=14):
+    name: ClassVar[str] = "access.revoked"
+    token_id: str | None
+    """None for all session tokens given out so far."""
+    until_ms: Instant
+    """When they would have expired at the latest."""
+
+
 Event: TypeAlias = (
     SessionCreated
     | SessionStarted
@@ -117,6 +126,7 @@ Event: TypeAlias = (
     | SessionDeleted
     | ParticipantAdded
     | ParticipantAdjusted
+    | AccessRevoked
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.name: kind for kind in Event.__args__}

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from synckairos.engine import events as ev
 from synckairos.engine.modes import mode_of
 from synckairos.engine.modes.base import with_participant
-from synckairos.engine.state import NOBODY, Cycle, Group, Participant, State
+from synckairos.engine.state import NOBODY, Cycle, Group, Participant, Revocation, State
 from synckairos.engine.units import Instant, Status, SyncMode
 
 
@@ -70,6 +70,8 @@ def _meaning(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911, PL
             return _added(state, event.participant)
         case ev.ParticipantAdjusted():
             return _adjusted(state, event)
+        case ev.AccessRevoked():
+            return _revoked(state, event)
         case _:
             raise ValueError(f"{event.name} after session.created")
 
@@ -87,6 +89,7 @@ def _created(event: ev.SessionCreated) -> State:
         created_ms=event.at_ms,
         updated_ms=event.at_ms,
         opening=event.opening,
+        access=event.access,
     )
 
 
@@ -167,6 +170,15 @@ def _adjusted(state: State, event: ev.ParticipantAdjusted) -> State:
     if ran_out and not mode_of(state).clock_expired(state):
         cycle = replace(cycle, has_expired=False, overtime_ms=0)
     return replace(state, cycle=cycle)
+
+
+def _revoked(state: State, event: ev.AccessRevoked) -> State:
+    access = state.access
+    if event.token_id is None:
+        return replace(state, access=replace(access, generation=access.generation + 1, revoked=()))
+    still = [revocation for revocation in access.revoked if revocation.until_ms > event.at_ms]
+    revoked = (*still, Revocation(event.token_id, event.until_ms))
+    return replace(state, access=replace(access, revoked=revoked))
 
 
 def _position(state: State, participant_id: UUID | None) -> int:

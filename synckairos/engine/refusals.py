@@ -37,6 +37,14 @@ class NotActive(Refusal):
         self.active = active
 
 
+class NotTheirTurn(Refusal):
+    """A switch on behalf of participants none of whom is active, or back to one of them."""
+
+    def __init__(self, active: UUID | None) -> None:
+        super().__init__(f"the turn is {active}'s")
+        self.active = active
+
+
 class VersionMismatch(Refusal):
     """The session is not at the version the command expects."""
 

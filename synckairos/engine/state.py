@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, TimeoutAction
+from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, TimeoutAction, Visibility
 
 NOBODY = -1
 """The value of `State.active` when no participant's cycle is open."""
@@ -74,6 +74,28 @@ class Config(Struct, frozen=True, array_like=True):
         return self.auto_advance or self.timeout_action is TimeoutAction.SKIP_CYCLE
 
 
+class Revocation(Struct, frozen=True, array_like=True):
+    """A session token that is good no longer."""
+
+    token_id: str
+    until_ms: Instant
+    """When it would have expired at the latest: from then on nobody needs to remember it."""
+
+
+class Access(Struct, frozen=True, array_like=True):
+    """Whose the session is and who else may come: carried, never read by the clock (synckairos/rights.py reads it)."""
+
+    owner: str = ""
+    """Subject of who created it; empty for one of before there were owners, which is nobody's."""
+    visibility: Visibility = Visibility.PRIVATE
+    permissions: tuple[str, ...] = ()
+    """What participants may do besides ending their own turn."""
+    generation: int = 0
+    """How often all session tokens were revoked at once; one of an older generation is good no longer."""
+    revoked: tuple[Revocation, ...] = ()
+    """Those revoked one by one."""
+
+
 class Cycle(Struct, frozen=True, array_like=True):
     """The cycle that is open, or the last one."""
 
@@ -117,6 +139,7 @@ class State(Struct, frozen=True, array_like=True):
     """The session's own clock has run out (`global`, `count_up`)."""
     started_ms: Instant | None = None
     completed_ms: Instant | None = None
+    access: Access = Access()
 
     @property
     def active_participant(self) -> Participant | None:

@@ -47,6 +47,17 @@ class Status(StrEnum):
 _FINAL = frozenset({Status.COMPLETED, Status.EXPIRED, Status.CANCELLED})
 
 
+class Visibility(StrEnum):
+    """Who may read a session besides those who have a part in it (synckairos/rights.py)."""
+
+    PRIVATE = "private"
+    """Nobody else."""
+    LINK = "link"
+    """Anybody authenticated who knows its id; no list ever names it."""
+    PUBLIC = "public"
+    """Anybody authenticated."""
+
+
 class TimeoutAction(StrEnum):
     """What `action_on_timeout.type` may say."""
 

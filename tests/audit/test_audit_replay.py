@@ -11,6 +11,7 @@ from sessions.store.calls import run
 from synckairos.engine import commands as cmd
 from synckairos.engine.units import SyncMode
 from synckairos.instants import as_datetime, from_datetime
+from synckairos.principal import SYSTEM
 from tests.outboxes import ALICE, History, creation, drained, full_history, post, tables, waiting
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +67,7 @@ def test_rows_equal_what_happened_in_the_store(real, mode):
 def test_a_replay_from_the_rows_equals_the_state_in_the_store(real, mode):
     state = play(real, mode)
     drained()
-    stored = run(sessions.get(state.session_id)).state
+    stored = run(sessions.get(state.session_id, SYSTEM)).state
     assert selectors.replayed_state(selectors.session_get(state.session_id)) == stored == state
 
 

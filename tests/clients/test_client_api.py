@@ -57,6 +57,23 @@ def talking_to(server: Server, **options) -> Api:
     return Api("http://clock.example.com", "token", transport=httpx.MockTransport(server), **options)
 
 
+async def test_a_token_for_one_session_is_given_and_taken_back(webs, token, game):
+    async with Api(webs[0].url, token) as api:
+        state = await api.create(game)
+        session_id, seat = state["session_id"], state["participants"][0]["participant_id"]
+        viewer = await api.give_token(session_id, "viewer", lifetime_ms=60_000)
+        player = await api.give_token(session_id, "participant", participant_id=seat)
+        for given in (viewer, player):
+            async with Api(webs[1].url, given["token"]) as guest:
+                assert (await guest.get(session_id))["version"] == 1
+        await api.revoke_token(session_id, viewer["token_id"])
+        await api.revoke_tokens(session_id)
+        for given in (viewer, player):
+            async with Api(webs[1].url, given["token"]) as guest:
+                with pytest.raises(ApiError, match="UNAUTHENTICATED"):
+                    await guest.get(session_id)
+
+
 async def test_a_whole_life_of_a_session(webs, token, staff_token, game):
     first = game["participants"][0]["participant_id"]
     async with Api(webs[0].url, token) as api, Api(webs[1].url, staff_token) as moderator:

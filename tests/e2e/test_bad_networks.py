@@ -72,7 +72,7 @@ class Storm:
             for _ in range(self.sessions):
                 players = [str(uuid4()), str(uuid4())]
                 seats = [{"participant_id": player, "total_time_ms": 86_400_000} for player in players]
-                body = {"sync_mode": "per_participant", "participants": seats}
+                body = {"sync_mode": "per_participant", "participants": seats, "visibility": "public"}
                 session_id = http.post("/v1/sessions", json=body).json()["data"]["session_id"]
                 assert http.post(f"/v1/sessions/{session_id}/start").status_code == httpx.codes.OK
                 games.append((session_id, players))
@@ -80,7 +80,7 @@ class Storm:
 
     async def _look_at(self, network: Network, open_: AsyncExitStack, session_id: str, players: list[str]) -> None:
         for place, player in enumerate([*players, None, None]):
-            token = mint(player or f"viewer {place}", is_staff=False)
+            token = mint(player or f"viewer {place}", is_staff=player is not None)  # who may switch out of turn
             rng = Hasty(f"{self.seed} {len(self.views)}")
             view = View(session_id, player, connect(network.url, session_id, token, rng=rng))
             view.listen()

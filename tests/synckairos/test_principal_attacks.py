@@ -108,7 +108,9 @@ def test_their_subjects_are_never_ours(http):
     ],
 )
 def test_the_provider_makes_staff_with_the_claim_that_was_agreed_and_with_no_other(http, claims, status):
-    address = f"/v1/sessions/{uuid4()}/participants/{uuid4()}"
+    body = game() | {"visibility": "public"}
+    state = http.post("/v1/sessions", json=body, headers=bearer(mint("alice", is_staff=False))).json()["data"]
+    address = f"/v1/sessions/{state['session_id']}/participants/{uuid4()}"
     answer = http.patch(address, json={"adjust_ms": 1}, headers=bearer(THEM.token(**claims)))
     assert answer.status_code == status
 

@@ -29,7 +29,7 @@ def session_id(api):
         {"participant_id": ADA, "total_time_ms": 60_000, "user_id": "ada"},
         {"participant_id": GRACE, "total_time_ms": 60_000},
     ]
-    body = {"sync_mode": "per_participant", "participants": participants}
+    body = {"sync_mode": "per_participant", "participants": participants, "visibility": "public"}
     return api.post("/v1/sessions", json=body).json()["data"]["session_id"]
 
 

@@ -46,7 +46,7 @@ def session_id(api, game):
 
 def big_session(api, game) -> str:
     """A running session whose states are long."""
-    body = {**game, "metadata": {"filling": "x" * 3_500}}
+    body = {**game, "metadata": {"filling": "x" * 3_500}, "visibility": "public"}
     session_id = api.post("/v1/sessions", json=body).json()["data"]["session_id"]
     api.post(f"/v1/sessions/{session_id}/start")
     return session_id

@@ -101,7 +101,7 @@ def test_some_doors_are_open(stranger, path):
 
 @pytest.mark.parametrize("claim", [None, False, "true", 1, "yes"])
 def test_staff_is_who_the_token_says_is_staff(stranger, api, claim):
-    state = created(api)
+    state = created(api, game(visibility="public"))
     address = at(state, "participants", state["participants"][0]["participant_id"])
-    headers = {"Authorization": f"Bearer {signed(staff=claim)}"}
+    headers = {"Authorization": f"Bearer {signed(sub='bob', staff=claim)}"}
     refused(stranger.patch(address, json={"adjust_ms": 1}, headers=headers), 403, "FORBIDDEN")

@@ -32,7 +32,7 @@ def command(client, state, name, body=None):
 
 
 def started(client):
-    state = client.post("/v1/sessions", game(), content_type="application/json").json()["data"]
+    state = client.post("/v1/sessions", game(visibility="public"), content_type="application/json").json()["data"]
     assert command(client, state, "start").status_code == 200
     return state
 

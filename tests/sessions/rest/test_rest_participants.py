@@ -81,10 +81,13 @@ def test_a_moderator_moves_a_bank_within_limits(api, staff_api, adjust_ms):
     assert after["participants"][1]["total_time_ms"] == min(max(0, 60_000 + adjust_ms), 86_400_000)
 
 
-def test_nobody_else_may(staffed, api):
+def test_the_owner_may_too_and_nobody_else(staffed, api, bob_api):
     state, address = staffed
-    refused(api.patch(address, json={"adjust_ms": 1}), 403, "FORBIDDEN")
-    refused(api.patch(address, json={"nonsense": 1}), 403, "FORBIDDEN")
+    refused(bob_api.patch(address, json={"adjust_ms": 1}), 404, "SESSION_NOT_FOUND")
+    public = created(api, game(visibility="public"))
+    seat_of_it = at(public, "participants", public["participants"][0]["participant_id"])
+    refused(bob_api.patch(seat_of_it, json={"adjust_ms": 1}), 403, "FORBIDDEN")
+    assert done(api.patch(seat_of_it, json={"adjust_ms": 1, "reason": "late"}))["version"] == 2
     assert done(api.get(at(state)))["version"] == state["version"]
 
 

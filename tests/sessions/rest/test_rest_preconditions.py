@@ -13,6 +13,7 @@ from sessions.store import store
 from sessions.store.calls import ask, run
 from synckairos.engine.commands import Delete, Switch
 from synckairos.errors import PreconditionFailed
+from synckairos.principal import SYSTEM
 from tests.clocked import ALICE, Clock
 from tests.sessions.rest.talk import at, created, done, in_status, refused, seat, wrong_fields
 
@@ -197,7 +198,7 @@ def test_what_comes_between_the_read_and_the_write_is_noticed(is_deletion):
     with pytest.raises(PreconditionFailed) as late:
         steps.send(run(ask(commit)))
     assert late.value.details == {"expected_versions": [2], "actual_version": 3}
-    assert clock.run(service.get(session_id)).state.version == 3
+    assert clock.run(service.get(session_id, SYSTEM)).state.version == 3
 
 
 def test_deadlines_that_are_due_count_and_are_kept_though_the_command_is_refused():

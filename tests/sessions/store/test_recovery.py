@@ -9,6 +9,7 @@ import pytest
 from sessions.services import sessions as service
 from synckairos.engine.commands import Create, Delete, Pause, Resume, Seat, Switch
 from synckairos.engine.units import SyncMode
+from synckairos.principal import SYSTEM
 from tests.clocked import ALICE, Clock
 
 
@@ -29,8 +30,8 @@ def playing(clock):
 
 def recover(clock, session_id, last_version, epoch="same"):
     if epoch == "same":
-        epoch = clock.run(service.get(session_id)).state.epoch
-    return clock.run(service.recover(session_id, last_version, epoch))
+        epoch = clock.run(service.get(session_id, SYSTEM)).state.epoch
+    return clock.run(service.recover(session_id, SYSTEM, last_version, epoch))
 
 
 @pytest.mark.parametrize("last_version", range(1, 7))
@@ -70,7 +71,7 @@ def test_without_proof_only_the_state_is_told(clock, playing, last_version, epoc
 
 
 def test_a_session_made_anew_under_the_same_id_is_never_mistaken_for_the_old_one(clock, playing):
-    old_epoch = clock.run(service.get(playing)).state.epoch
+    old_epoch = clock.run(service.get(playing, SYSTEM)).state.epoch
     clock.do(playing, Delete())
     seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
     again = Create(sync_mode=SyncMode.PER_PARTICIPANT, participants=seats)

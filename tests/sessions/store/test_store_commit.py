@@ -23,6 +23,7 @@ from synckairos.conf import conf
 from synckairos.engine import SyncMode, create_session, decide, next_deadline
 from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, Seat, Start, Switch
 from synckairos.errors import Conflict, IdempotencyKeyReused, SessionAlreadyExists, SessionNotFound
+from synckairos.principal import SYSTEM, Principal
 from tests.clocked import ALICE, Clock
 
 
@@ -198,7 +199,8 @@ def test_the_layer_reads_plain_msgpack():
 
 
 def keyed(key: str, fingerprint: bytes = b"same body") -> Caller:
-    return Caller("alice", "test", Idempotency(key, "POST /switch", fingerprint))
+    alice = Principal("alice", is_staff=True, expires_s=2**40)
+    return Caller(alice, "test", Idempotency(key, "POST /switch", fingerprint))
 
 
 def test_a_key_used_again_gets_the_first_answer(clock):
@@ -238,7 +240,7 @@ def test_a_reading_commits_the_deadlines_that_it_shows(clock):
         sync_mode=SyncMode.PER_CYCLE, time_per_cycle_ms=30_000, action_on_timeout={"type": "skip_cycle"}
     )
     clock.now_ms += 95_000
-    shown = clock.run(service.get(session_id))
+    shown = clock.run(service.get(session_id, SYSTEM))
     assert shown.state.version == 5
     assert everything(session_id)["outbox"] == 3
     assert loaded(session_id).state == shown.state
@@ -271,7 +273,7 @@ def test_a_warning_an_expiry_and_the_end_each_come_with_their_frames(clock):
         bank_ms=20_000, warning_thresholds_ms=(5_000,), action_on_timeout={"type": "end_session", "by": "flag"}
     )
     clock.now_ms += 30_000
-    decision_state = clock.run(service.get(session_id)).state
+    decision_state = clock.run(service.get(session_id, SYSTEM)).state
     assert decision_state.status == "expired"
     entries = [codec.decode_commit(raw) for raw in everything(session_id)["recent"]]
     assert [event.name for event in entries[0].events] == [
@@ -286,11 +288,11 @@ def test_sync_and_async_callers_get_the_same(clock):
 
     async def read() -> object:
         try:
-            return (await arun(service.get(session_id))).state
+            return (await arun(service.get(session_id, SYSTEM))).state
         finally:
             await stores.close_async_client()
 
-    assert asyncio.run(read()) == run(service.get(session_id)).state
+    assert asyncio.run(read()) == run(service.get(session_id, SYSTEM)).state
 
 
 def test_resuming_and_pausing_keep_the_deadline_true(clock):
@@ -318,6 +320,6 @@ def test_a_day_long_session_with_pauses_over_an_hour_is_still_there_and_still_ex
     assert stores.client().pexpiretime(keys.state(session_id)) > deadline_ms + hour_ms
     assert all(until_ms > at_ms for at_ms, until_ms in kept_until_ms)
     clock.now_ms = deadline_ms + 3
-    state = clock.run(service.get(session_id)).state
+    state = clock.run(service.get(session_id, SYSTEM)).state
     assert (state.status, state.completed_ms) == ("expired", deadline_ms)
     assert state.running_ms == state.participants[0].time_used_ms == 24 * hour_ms

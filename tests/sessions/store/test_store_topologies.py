@@ -16,7 +16,7 @@ from synckairos import keys
 from synckairos import redis as stores
 from synckairos.engine.commands import Start, Switch
 from synckairos.errors import Unauthenticated
-from synckairos.principal import Principal
+from synckairos.principal import SYSTEM, Principal
 from synckairos.redis import Address, layer_hosts
 from tests.clocked import ALICE, Clock
 from tests.servers import READY_WITHIN_S, StoreServer, free_port, wait_until
@@ -65,13 +65,13 @@ def test_sessions_run_spread_over_all_shards(topology):
     for session_id in ids:
         clock.now_ms += 1_000
         assert clock.do(session_id, Switch()).state.version == 3
-    outcomes, missing = clock.run(service.get_many([*ids, uuid4()]))
+    outcomes, missing = clock.run(service.get_many([*ids, uuid4()], SYSTEM))
     assert [outcome.state.session_id for outcome in outcomes] == ids
     assert len(missing) == 1
     clock.now_ms += 60_000
     due = [run(ask(store.due(shard, 100))) for shard in keys.all_shards()]
     assert sum(len(shard.overdue) for shard in due) == 0  # their deadlines lie in the clock's future
-    assert clock.run(service.recover(ids[0], 2, None)).recovered is False
+    assert clock.run(service.recover(ids[0], SYSTEM, 2, None)).recovered is False
 
 
 def test_tickets_are_redeemed_once(topology):

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from synckairos.engine import State, create_session, evolve, replay
+from synckairos.engine import Refusal, State, create_session, evolve, replay
 from synckairos.engine import events as ev
 
 
@@ -28,6 +28,7 @@ def eventful(session):
     s.adjust(3_000, "A", by=500, reason="late")
     s.look(15_000)
     s.switch(16_000)
+    s.revoke(16_500, "one")
     return s
 
 
@@ -45,6 +46,29 @@ def ended(request, eventful):
     getattr(eventful, request.param)(at)
     assert eventful.events[-1].name == ENDS[request.param]
     return eventful
+
+
+def test_a_revoked_token_is_remembered_for_as_long_as_it_could_be_good(session):
+    s = session("count_up", {})
+    s.revoke(0, "one")
+    s.revoke(500, "two")
+    assert [one.token_id for one in s.state.access.revoked] == ["one", "two"]
+    s.revoke(500, "two")
+    assert s.version == 3
+    s.revoke(1_000, "three")
+    assert [one.token_id for one in s.state.access.revoked] == ["two", "three"]
+    s.revoke(1_100)
+    assert (s.state.access.generation, s.state.access.revoked) == (1, ())
+
+
+def test_no_more_than_200_are_revoked_one_by_one(session):
+    s = session("count_up", {})
+    for number in range(200):
+        s.revoke(0, f"{number}")
+    with pytest.raises(Refusal, match="revoke all of them"):
+        s.revoke(0, "one more")
+    s.revoke(1_000, "one more")
+    assert [one.token_id for one in s.state.access.revoked] == ["one more"]
 
 
 def test_the_histories_tried_here_hold_every_type_of_event(eventful):
@@ -128,6 +152,7 @@ def test_the_stored_tags_never_change():
         11: "session.deleted",
         12: "participant.added",
         13: "participant.adjusted",
+        14: "access.revoked",
     }
 
 

@@ -69,7 +69,7 @@ FITTING = {
     "running": [cmd.Switch] * 5 + [cmd.Pause] * 3 + [cmd.AdjustTime] * 3 + [cmd.AddParticipant] * 2,
     "paused": [cmd.Resume] * 5 + [cmd.AdjustTime] * 3 + [cmd.AddParticipant],
 }
-ANYTHING = [cmd.Start, cmd.Pause, cmd.Resume, cmd.Switch, cmd.AddParticipant, cmd.AdjustTime, *ENDS]
+ANYTHING = [cmd.Start, cmd.Pause, cmd.Resume, cmd.Switch, cmd.AddParticipant, cmd.AdjustTime, cmd.RevokeAccess, *ENDS]
 
 
 def some_command(data, state):
@@ -85,7 +85,10 @@ def command_of(kind, people):
     version = st.sampled_from([None] * 9 + [3])
     if kind is cmd.Switch:
         claim = st.one_of(*[st.none()] * 4, somebody)
-        return st.builds(kind, st.none() | somebody, claim, version)
+        seats = st.one_of(*[st.none()] * 4, st.frozensets(somebody, min_size=1))
+        return st.builds(kind, st.none() | somebody, claim, version, seats)
+    if kind is cmd.RevokeAccess:
+        return st.builds(kind, st.integers(1, 3_000), st.none(), version)
     if kind is cmd.AddParticipant:
         newcomer, index = st.sampled_from(PEOPLE), st.sampled_from([None, 0, 1, 15, 25, 60])
         return st.builds(kind, st.builds(cmd.Seat, newcomer, BANKS, index, st.sampled_from(TEAMS)), version)

@@ -122,7 +122,7 @@ class Api:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> State:
-        """Set a bank (`total_time_ms`) or move it (`adjust_ms`); moderators only. Gives the state."""
+        """Set a bank (`total_time_ms`) or move it (`adjust_ms`); for the owner and staff. Gives the state."""
         fields = {
             "total_time_ms": total_time_ms,
             "adjust_ms": adjust_ms,
@@ -134,6 +134,27 @@ class Api:
     async def ticket(self, session_id: str | UUID) -> dict[str, Any]:
         """A one-time `ticket` for a socket or event stream of a session; good for some seconds, see `expires_at`."""
         return await self._data("POST", "/v1/ws-tickets", {"session_id": str(session_id)})
+
+    async def give_token(
+        self,
+        session_id: str | UUID,
+        role: str,
+        *,
+        participant_id: str | UUID | None = None,
+        lifetime_ms: int | None = None,
+    ) -> dict[str, Any]:
+        """A `token` for this session alone, and its `token_id`: for a `viewer`, `participant` or `controller`."""
+        seat = None if participant_id is None else str(participant_id)
+        fields = {"role": role, "participant_id": seat, "lifetime_ms": lifetime_ms}
+        return await self._data("POST", f"/v1/sessions/{session_id}/tokens", _given(fields))
+
+    async def revoke_token(self, session_id: str | UUID, token_id: str) -> None:
+        """Take one back; no error when it has been already."""
+        await self._request("DELETE", f"/v1/sessions/{session_id}/tokens/{token_id}", None, {})
+
+    async def revoke_tokens(self, session_id: str | UUID) -> None:
+        """Take back all that were given out so far."""
+        await self._request("DELETE", f"/v1/sessions/{session_id}/tokens", None, {})
 
     async def time(self) -> dict[str, Any]:
         """`timestamp_ms`, `server_version`, `drift_tolerance_ms`."""

@@ -1,0 +1,46 @@
+"""`/v1/sessions/{id}/tokens`: the owner gives others a role in a session, and takes it back."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sessions.presentation import SessionTokenView
+from sessions.rest import bodies, schema
+from sessions.rest.base import SessionEndpoint, caller_of, principal_of, session_id_of, values_of
+from sessions.rest.conditions import precondition_of
+from sessions.services import sharing
+from sessions.store.calls import run
+from synckairos import ids
+from synckairos.errors import ValidationFailed
+from synckairos.grants import Role
+from synckairos.instants import as_iso
+
+
+class SessionTokensView(SessionEndpoint):
+    """All session tokens of a session."""
+
+    @schema.give_token
+    def post(self, request: Request, session_id: str) -> Response:
+        values = values_of(request, bodies.SessionTokenBody)
+        role, seat, lifetime_ms = Role(values["role"]), values.get("participant_id"), values.get("lifetime_ms")
+        given = run(sharing.give(session_id_of(session_id), principal_of(request), role, seat, lifetime_ms))
+        view = SessionTokenView.of(given.token, given.grant, as_iso(given.expires_ms))
+        return Response({"data": view}, status=201, headers={"Cache-Control": "no-store"})
+
+    @schema.revoke_tokens
+    def delete(self, request: Request, session_id: str) -> Response:
+        run(sharing.revoke(session_id_of(session_id), None, caller_of(request), precondition_of(request)))
+        return Response(status=204)
+
+
+class OneSessionTokenView(SessionEndpoint):
+    """One of them, by its id."""
+
+    @schema.revoke_token
+    def delete(self, request: Request, session_id: str, token_id: str) -> Response:
+        parsed = session_id_of(session_id)
+        if not ids.looks_like_token_id(token_id):
+            raise ValidationFailed([("token_id", "Must be the id of a session token.")])
+        run(sharing.revoke(parsed, token_id, caller_of(request), precondition_of(request)))
+        return Response(status=204)
