@@ -11,13 +11,14 @@ django_application = get_asgi_application()  # before anything that needs the ap
 
 from config.routing import websocket_urlpatterns  # noqa: E402
 from sessions.realtime.fallbacks import Fallbacks  # noqa: E402
+from sessions.realtime.hot import HotDoor  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from sessions.serving.lifespan import lifespan  # noqa: E402
 from synckairos.http.gate import Application, Gate  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": Gate(Fallbacks(cast("Application", django_application))),
+        "http": Gate(HotDoor(Fallbacks(cast("Application", django_application)))),
         "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
         "lifespan": lifespan,
     }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
-from uuid import UUID
 
 from msgspec import Struct
 
@@ -18,7 +17,7 @@ from synckairos.principal import Principal
 
 log = logs.get(__name__)
 
-_GCRA = Script("gcra")
+_GCRA = Script("gcra", "gcra_rule")
 
 Claim: TypeAlias = tuple[rates.Limit, str] | None
 """A limit, and whose; None where nobody is limited."""
@@ -32,11 +31,6 @@ def general(principal: Principal) -> Claim:
 def stranger(address: str) -> Claim:
     """For a request whose credentials are no good, or missing."""
     return rates.ANONYMOUS, address
-
-
-def switch(session_id: UUID) -> Claim:
-    """For a switch of a session."""
-    return rates.SWITCH, str(session_id)
 
 
 def create(principal: Principal) -> Claim:
@@ -94,19 +88,24 @@ class Tally:
         self._is_blind = False
         """The store is away: asking again would only take time."""
 
+    def counted(self, claim: Claim) -> Steps[None]:
+        """Count one, as a procedure: beside another one, it costs no round trip. Raises RateLimitExceeded."""
+        if claim is not None and (rate := claim[0].rate) is not None:
+            self.note(claim[0], rate, (yield from _count(claim, rate)))
+
     def take(self, claim: Claim) -> None:
         """Count one. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails closed."""
         if claim is None or (rate := claim[0].rate) is None or self._is_blind:
             return
         with self._as_it_fails(claim[0]):
-            self._note(claim[0].scope, rate, run(_count(claim, rate)))
+            self.note(claim[0], rate, run(_count(claim, rate)))
 
     async def atake(self, claim: Claim) -> None:
         """The same on the running loop."""
         if claim is None or (rate := claim[0].rate) is None or self._is_blind:
             return
         with self._as_it_fails(claim[0]):
-            self._note(claim[0].scope, rate, await arun(_count(claim, rate)))
+            self.note(claim[0], rate, await arun(_count(claim, rate)))
 
     def headers(self) -> dict[str, str]:
         """The fields of draft-ietf-httpapi-ratelimit-headers-11; none when no limit has been met."""
@@ -127,19 +126,19 @@ class Tally:
             self._is_blind = True
             log.warning("limit not checked", scope=limit.scope)
 
-    def _note(self, scope: str, rate: Rate, reply: list[int]) -> None:
+    def note(self, limit: rates.Limit, rate: Rate, reply: Sequence[int]) -> None:
+        """What the rule (`store/lua/gcra_rule.lua`) has said. Raises RateLimitExceeded."""
         wait_us, remaining, reset_us = reply
-        self.standings.append(Standing(scope, rate, remaining, _ceil(reset_us, 1_000_000)))
+        self.standings.append(Standing(limit.scope, rate, remaining, _ceil(reset_us, 1_000_000)))
         if wait_us:
-            metrics.RATE_LIMITED.labels(scope).inc()
+            metrics.RATE_LIMITED.labels(limit.scope).inc()
             # By then another one may pass all of them.
             raise RateLimitExceeded(max(standing.reset_s for standing in self.standings if not standing.remaining))
 
 
 def _count(claim: tuple[rates.Limit, str], rate: Rate) -> Steps[list[int]]:
     limit, who = claim
-    interval_us = max(rate.period_ms * 1000 // rate.limit, 1)
-    return (yield from ask(Call(_GCRA, [keys.rate(limit.scope, who)], [interval_us, rate.limit], list)))
+    return (yield from ask(Call(_GCRA, [keys.rate(limit.scope, who)], [rate.interval_us, rate.limit], list)))
 
 
 def _ceil(amount: int, unit: int) -> int:

@@ -17,6 +17,11 @@ class Rate(Struct, frozen=True):
     limit: int
     period_ms: int
 
+    @property
+    def interval_us(self) -> int:
+        """Between two requests at the steady rate, microseconds."""
+        return max(self.period_ms * 1000 // self.limit, 1)
+
 
 class Provider(Struct, frozen=True):
     """The integrator's own identity provider, whose tokens are good here too."""

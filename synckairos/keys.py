@@ -97,6 +97,11 @@ def drain_lock(shard: int) -> str:
     return _in(shard, "drain")
 
 
+def switch_rate(session_id: UUID) -> str:
+    """String: theoretical arrival time of a session's limit of switches, which the commit script keeps."""
+    return _in(shard_of(session_id), f"l:{session_id}")
+
+
 def rate(scope: str, who: str) -> str:
     """String: theoretical arrival time of a rate limit."""
     digest = blake2b(who.encode(), digest_size=12).hexdigest()

@@ -20,7 +20,7 @@ from sessions.realtime.credentials import PROTOCOL
 from sessions.realtime.joining import current
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
-from sessions.store.calls import arun
+from sessions.store.calls import arun, beside
 from synckairos import context, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine import commands
@@ -180,16 +180,16 @@ class SessionConsumer(FramesConsumer):
         if principal.has_expired:
             raise Unauthenticated  # it may look on for a while, and bring fresh credentials
         tally = limits.Tally()
-        await tally.atake(limits.general(principal))
         caller = self._caller(message)
         if isinstance(message, messages.Switch):
-            await tally.atake(limits.switch(session_id))
             switch = commands.Switch(
                 message.next_participant_id, message.current_participant_id, message.expected_version
             )
-            return await arun(service.switch(session_id, switch, caller))
-        command = _COMMANDS[type(message)](message.expected_version)
-        return await arun(service.execute(session_id, command, caller))
+            steps = service.switch(session_id, switch, caller, tally=tally)
+        else:
+            command = _COMMANDS[type(message)](message.expected_version)
+            steps = service.execute(session_id, command, caller)
+        return await arun(beside(tally.counted(limits.general(principal)), steps))
 
     def _caller(self, message: messages.ClientCommand) -> Caller:
         request_id = context.current().get("request_id", "")

@@ -15,11 +15,11 @@ class CountedSend:
     def __init__(self, scope: dict[str, Any], send: Any) -> None:
         self._scope = scope
         self._send = send
-        self._tally = limits.Tally()
+        self.tally = limits.Tally()
 
     async def take(self, claim: limits.Claim) -> None:
         """Count one. Raises RateLimitExceeded."""
-        await self._tally.atake(claim)
+        await self.tally.atake(claim)
 
     async def judged(self, error: ApiError) -> ApiError:
         """The error to answer with: a stranger who comes too often hears of that instead."""
@@ -32,6 +32,6 @@ class CountedSend:
 
     async def __call__(self, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start":
-            fields = [(name.lower().encode(), value.encode()) for name, value in self._tally.headers().items()]
+            fields = [(name.lower().encode(), value.encode()) for name, value in self.tally.headers().items()]
             event["headers"] = [*event["headers"], *fields]
         await self._send(event)

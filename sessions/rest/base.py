@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,12 +12,10 @@ from sessions import limits
 from sessions.presentation import present
 from sessions.rest.fields import Body
 from sessions.rest.limited import Limited
-from sessions.services.outcome import Caller, Idempotency, Outcome
+from sessions.services.outcome import MAX_KEY_LENGTH, Caller, Idempotency, Outcome
 from synckairos import context, ids
 from synckairos.errors import ValidationFailed
 from synckairos.principal import Principal
-
-MAX_KEY_LENGTH = 255
 
 
 class SessionEndpoint(Limited):
@@ -62,12 +58,12 @@ def caller_of(request: Request) -> Caller:
     key = request.headers.get("Idempotency-Key")
     if key is None or request.method == "DELETE":
         return Caller(principal, request_id)
-    if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
-        raise ValidationFailed([("Idempotency-Key", f"1 to {MAX_KEY_LENGTH} printable ASCII characters.")])
-    route = f"{request.method} {request.path.lower()}"  # an id in either case is the same session
-    body = msgspec.json.encode(request.data, order="deterministic")
-    fingerprint = blake2b(body, digest_size=16).digest()
-    return Caller(principal, request_id, Idempotency(key, route, fingerprint))
+    try:
+        given = Idempotency.of_request(key, str(request.method), request.path, request.data)
+    except ValueError:
+        problem = f"1 to {MAX_KEY_LENGTH} printable ASCII characters."
+        raise ValidationFailed([("Idempotency-Key", problem)]) from None
+    return Caller(principal, request_id, given)
 
 
 def session_id_of(text: str) -> UUID:

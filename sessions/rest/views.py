@@ -107,8 +107,7 @@ class SwitchView(SessionEndpoint):
         parsed = session_id_of(session_id)
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
         only_if = precondition_of(request)
-        self.take(limits.switch(parsed))
-        outcome = run(service.switch(parsed, command, caller_of(request), only_if))
+        outcome = run(service.switch(parsed, command, caller_of(request), only_if, self.tally))
         view = present_switch(outcome.state, outcome.at_ms, outcome.expired_participant_id, outcome.action_applied)
         return answer(outcome, view)
 

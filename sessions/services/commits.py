@@ -9,7 +9,7 @@ from sessions.services.outcome import Caller
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.store import Record, Write
 from synckairos import keys, outbox
-from synckairos.conf import conf
+from synckairos.conf import Rate, conf
 from synckairos.engine import Decision, next_deadline
 from synckairos.engine.events import (
     AccessRevoked,
@@ -28,7 +28,9 @@ from synckairos.rights import guest_list
 _CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, AccessRevoked)
 
 
-def write_of(decision: Decision, now: Instant, caller: Caller, *, is_creation: bool = False) -> Write:
+def write_of(
+    decision: Decision, now: Instant, caller: Caller, *, is_creation: bool = False, rate: Rate | None = None
+) -> Write:
     """The write of a decision that has events."""
     before = None if is_creation else decision.before
     after = decision.state
@@ -62,6 +64,7 @@ def write_of(decision: Decision, now: Instant, caller: Caller, *, is_creation: b
         ),
         message=messages.pack_for_layer(_hub_message(decision, now, since_version, is_deletion=is_deletion)),
         record=_record(decision, now, caller),
+        rate=rate,
     )
 
 

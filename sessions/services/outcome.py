@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json
 from synckairos.principal import Principal
+
+MAX_KEY_LENGTH = 255
+"""Characters of an Idempotency-Key."""
 
 
 class Idempotency(Struct, frozen=True):
@@ -21,6 +27,15 @@ class Idempotency(Struct, frozen=True):
     """Digest of the request, so that the key with another body is noticed."""
     kept_ms: Duration | None = None
     """How long the answer is kept; None for the setting of REST commands."""
+
+    @classmethod
+    def of_request(cls, key: str, method: str, path: str, body: Any) -> Idempotency:
+        """Of an HTTP request with a decoded body. Raises ValueError for what can be no key."""
+        if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
+            raise ValueError
+        encoded = msgspec.json.encode(body, order="deterministic")
+        # An id in either case is the same session.
+        return cls(key, f"{method} {path.lower()}", blake2b(encoded, digest_size=16).digest())
 
 
 class Precondition(Struct, frozen=True):

@@ -10,14 +10,15 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
+from sessions.limits import Tally
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.outcome import Caller, Outcome, Precondition, Recovery
 from sessions.store import store
 from sessions.store.calls import Steps, ask
 from sessions.store.codec import Answer
-from sessions.store.store import Answered, Done, Gone, Loaded, LostRace
-from synckairos import ids, keys, metrics
-from synckairos.conf import conf
+from sessions.store.store import Answered, Done, Gone, Limited, Loaded, LostRace
+from synckairos import ids, keys, metrics, rates
+from synckairos.conf import Rate, conf
 from synckairos.engine import Decision, commands, create_session, decide, observe
 from synckairos.engine.deadlines import is_due
 from synckairos.engine.events import Event
@@ -73,20 +74,25 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
 
 
 def execute(
-    session_id: UUID, command: commands.Command, caller: Caller, only_if: Precondition | None = None
+    session_id: UUID,
+    command: commands.Command,
+    caller: Caller,
+    only_if: Precondition | None = None,
+    tally: Tally | None = None,
 ) -> Steps[Outcome]:
     """Apply a command. Raises SessionNotFound, Conflict, IdempotencyKeyReused, and what the engine refuses.
 
     `only_if` is judged on the very state that the command is applied to (PreconditionFailed); for a repeat under an
-    Idempotency-Key it was judged the first time.
+    Idempotency-Key it was judged the first time. A switch counts for the session's limit when it is applied
+    (RateLimitExceeded); `tally` takes note of how that stands.
     """
+    rate = rates.SWITCH.rate if isinstance(command, commands.Switch) else None
     accepted = None if only_if is None else only_if.versions
     check_scope(caller.principal, session_id)
     loaded = yield from ask(store.load(session_id, idempotency_key(session_id, caller)))
     for _ in range(MAX_ATTEMPTS):
         if loaded.answer is not None:
-            _check_replay(loaded, command, caller)
-            return _replay(loaded.answer, caller)
+            return _checked_replay(loaded.answer, loaded.state, command, caller)
         by = check(caller.principal, ACTION_OF[type(command)], _existing(session_id, loaded))
         if _owes_too_much(loaded):
             loaded = yield from _caught_up(session_id, loaded)
@@ -98,9 +104,10 @@ def execute(
             raise from_refusal(refusal) from None
         if not decision.events:
             return _done(decision, loaded.now)  # it is as the command wants it
-        reply = yield from ask(store.commit(write_of(decision, loaded.now, caller)))
+        reply = yield from ask(store.commit(write_of(decision, loaded.now, caller, rate=rate)))
         match reply:
-            case Done():
+            case Done(standing=counted) | Limited(standing=counted):
+                _note(tally, rate, counted)
                 return _done(decision, loaded.now)
             case Answered(answer=answer):
                 return _replay(answer, caller)
@@ -112,12 +119,22 @@ def execute(
     raise Conflict
 
 
+def _note(tally: Tally | None, rate: Rate | None, counted: tuple[int, int, int] | None) -> None:
+    """How the limit of switches stands. Raises RateLimitExceeded."""
+    if rate is not None and counted is not None:
+        (tally or Tally()).note(rates.SWITCH, rate, counted)
+
+
 def switch(
-    session_id: UUID, command: commands.Switch, caller: Caller, only_if: Precondition | None = None
+    session_id: UUID,
+    command: commands.Switch,
+    caller: Caller,
+    only_if: Precondition | None = None,
+    tally: Tally | None = None,
 ) -> Steps[Outcome]:
     """Apply a switch, and measure it: the product's most frequent command."""
     began = time.perf_counter()
-    outcome = yield from execute(session_id, command, caller, only_if)
+    outcome = yield from execute(session_id, command, caller, only_if, tally)
     metrics.SWITCH_SECONDS.observe(time.perf_counter() - began)
     return outcome
 
@@ -206,10 +223,11 @@ def _may_read(reader: Principal, state: State) -> bool:
     return standing(reader, state) is not None
 
 
-def _check_replay(loaded: Loaded, command: commands.Command, caller: Caller) -> None:
-    """An answer is not for who may not ask any more."""
-    if loaded.state is not None:
-        check(caller.principal, ACTION_OF[type(command)], loaded.state)
+def _checked_replay(answer: Answer, state: State | None, command: commands.Command, caller: Caller) -> Outcome:
+    """The first answer, unless it is asked for by who may not ask any more."""
+    if state is not None:
+        check(caller.principal, ACTION_OF[type(command)], state)
+    return _replay(answer, caller)
 
 
 def _existing(session_id: UUID, loaded: Loaded) -> State:

@@ -6,10 +6,12 @@ So the store and the service are written once, without I/O, and used from sync v
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from redis.asyncio import RedisCluster
 from redis.exceptions import NoScriptError
@@ -24,11 +26,12 @@ _LUA = Path(__file__).parent / "lua"
 
 
 class Script:
-    """One Lua file of this folder."""
+    """One Lua file of this folder; those it is made `of` stand before it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *of: str) -> None:
         self.name = name
-        self.source = (_LUA / f"{name}.lua").read_text()
+        self.source = "".join((_LUA / f"{part}.lua").read_text() for part in (*of, name))
+        self.seconds = metrics.STORE_SECONDS.labels(name)
         self.sha = sha1(self.source.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
 
 
@@ -44,7 +47,16 @@ class Call(Generic[T]):
         self.parse = parse
 
 
-Steps: TypeAlias = Generator[Call[Any], Any, T]
+class Together:
+    """Calls that need nothing of each other, in one round trip; the reply is a list of theirs."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self, *calls: Call[Any]) -> None:
+        self.calls = calls
+
+
+Steps: TypeAlias = Generator[Call[Any] | Together, Any, T]
 """A procedure that asks for calls and ends with a T."""
 
 
@@ -52,6 +64,38 @@ def ask(call: Call[T]) -> Steps[T]:
     """One step: `reply = yield from ask(call)`."""
     reply: T = yield call
     return reply
+
+
+def beside(first: Steps[None], then: Steps[T]) -> Steps[T]:
+    """Two procedures, their first calls in one round trip. `first` makes one call or none; what it raises ends both."""
+    asked = next(first, None)
+    try:
+        call = next(then)
+    except BaseException:
+        if asked is not None:
+            _end(first, (yield asked))
+        raise
+    if asked is None:
+        reply = yield call
+    else:
+        mine, reply = yield Together(cast("Call[Any]", asked), cast("Call[Any]", call))
+        try:
+            _end(first, mine)
+        except BaseException:
+            then.close()
+            raise
+    while True:
+        try:
+            call = then.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        reply = yield call
+
+
+def _end(steps: Steps[None], reply: Any) -> None:
+    with suppress(StopIteration):
+        steps.send(reply)
 
 
 def run(steps: Steps[T]) -> T:
@@ -65,8 +109,7 @@ def run(steps: Steps[T]) -> T:
             result: T = end.value
             return result
         try:
-            with _observed(call):
-                reply = call.parse(_send(client, call))
+            reply = _asked_of(client, call)
         except stores.FAULTS as error:
             if stores.is_away(error):
                 raise ServiceUnavailable from error
@@ -84,8 +127,13 @@ async def arun(steps: Steps[T]) -> T:
             result: T = end.value
             return result
         try:
-            with _observed(call):
-                reply = call.parse(await _asend(client, call))
+            if isinstance(call, Together):
+                reply = await _together(client, call)
+            else:
+                began = time.perf_counter()
+                answer = await _asend(client, call)
+                call.script.seconds.observe(time.perf_counter() - began)
+                reply = call.parse(answer)
         except stores.FAULTS as error:
             if stores.is_away(error):
                 raise ServiceUnavailable from error
@@ -126,6 +174,19 @@ async def _asend_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
     return replies
 
 
+def _asked_of(client: Any, call: Call[Any] | Together) -> Any:
+    """A blocking caller saves nothing worth a pipeline."""
+    if isinstance(call, Together):
+        return [_asked(client, one) for one in call.calls]
+    return _asked(client, call)
+
+
+def _asked(client: Any, call: Call[Any]) -> Any:
+    with call.script.seconds.time():
+        reply = _send(client, call)
+    return call.parse(reply)
+
+
 def _send(client: Any, call: Call[Any]) -> Any:
     script = call.script
     try:
@@ -142,5 +203,13 @@ async def _asend(client: Any, call: Call[Any]) -> Any:
         return await client.eval(script.source, len(call.keys), *call.keys, *call.args)
 
 
-def _observed(call: Call[Any]) -> Any:
-    return metrics.STORE_SECONDS.labels(call.script.name).time()
+async def _together(client: Any, together: Together) -> list[Any]:
+    began = time.perf_counter()
+    replies = await _asend_all(client, together.calls)
+    seconds = time.perf_counter() - began
+    for call in together.calls:
+        call.script.seconds.observe(seconds)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return [call.parse(reply) for call, reply in zip(together.calls, replies, strict=True)]

@@ -15,7 +15,7 @@ from sessions.store import codec
 from sessions.store.calls import Call, Script
 from sessions.store.codec import Answer, StoredCommit
 from synckairos import keys
-from synckairos.conf import conf
+from synckairos.conf import Rate, conf
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
 from synckairos.ids import COMMAND_ID_BYTES
@@ -23,7 +23,7 @@ from synckairos.ids import COMMAND_ID_BYTES
 _LOAD = Script("load")
 _HISTORY = Script("history")
 _HEADERS = Script("headers")
-_COMMIT = Script("commit")
+_COMMIT = Script("commit", "gcra_rule")
 _DUE = Script("due")
 _FORGET = Script("forget")
 _LEASE = Script("lease")
@@ -102,10 +102,21 @@ class Write(Struct, frozen=True):
     """For the group layer, in its format."""
     record: Record | None = None
     """Of the caller's Idempotency-Key."""
+    rate: Rate | None = None
+    """How often such a commit may happen to this session; None for as often as anybody likes."""
 
 
 class Done(Struct, frozen=True):
     """The write is in, by this call or by an earlier one whose reply was lost."""
+
+    standing: tuple[int, int, int] | None = None
+    """How the limit stands afterwards, as `gcra_rule.lua` has it."""
+
+
+class Limited(Struct, frozen=True):
+    """There were too many already: nothing was written."""
+
+    standing: tuple[int, int, int]
 
 
 class Answered(Struct, frozen=True):
@@ -124,7 +135,7 @@ class Gone(Struct, frozen=True):
     """The session does not exist (any more): nothing was written."""
 
 
-CommitReply = Done | Answered | LostRace | Gone
+CommitReply = Done | Answered | LostRace | Gone | Limited
 
 
 def load(session_id: UUID, idempotency_key: str | None = None) -> Call[Loaded]:
@@ -202,6 +213,8 @@ def commit(write: Write) -> Call[CommitReply]:
     ]
     if write.record is not None:
         names.append(write.record.key)
+    if write.rate is not None:
+        names.append(keys.switch_rate(write.session_id))
     args: list[Any] = [
         b"" if write.before is None else codec.header(write.before.epoch, write.before.version),
         b"" if write.after is None else codec.encode_state(write.after),
@@ -217,6 +230,8 @@ def commit(write: Write) -> Call[CommitReply]:
         b"" if write.record is None else codec.encode_answer(write.record.answer),
         "" if write.record is None else write.record.kept_ms,
         keys.wake_channel(shard),
+        "" if write.rate is None else write.rate.interval_us,
+        "" if write.rate is None else write.rate.limit,
     ]
     return Call(_COMMIT, names, args, _parse_commit)
 
@@ -262,10 +277,16 @@ def _parse_status(reply: list[Any]) -> ShardStatus:
     return ShardStatus(holder, *map(int, reply[1:]))
 
 
+def _standing(reply: list[Any]) -> tuple[int, int, int] | None:
+    return (reply[1], reply[2], reply[3]) if len(reply) > 1 else None
+
+
 def _parse_commit(reply: list[Any]) -> CommitReply:
     match reply[0]:
         case b"done" | b"repeat":
-            return Done()
+            return Done(_standing(reply))
+        case b"limited":
+            return Limited((reply[1], reply[2], reply[3]))
         case b"answered":
             return Answered(codec.decode_answer(reply[1]))
         case b"race":

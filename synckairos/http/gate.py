@@ -50,7 +50,7 @@ class Gate:
 
         try:
             body = await _read_body(scope, receive)
-            await self.inner(_known_host(_with_length(scope, body)), _replay(body, receive), answer)
+            await self.inner(_known_host(_with_length(scope, body)), replay(body, receive), answer)
         except ApiError as error:
             await answers.refuse(answer, error)
         except _ClientLeft:
@@ -103,17 +103,18 @@ def _known_host(scope: Scope) -> Scope:
     return {**scope, "headers": [*others, (b"host", PROBE_HOST.encode())]}
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives this body first."""
     sent = False
 
-    async def replay() -> Event:
+    async def again() -> Event:
         nonlocal sent
         if sent:
             return await receive()
         sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return replay
+    return again
 
 
 def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:

@@ -26,6 +26,11 @@ def bob():
     return Client(headers=bearer(mint("bob", is_staff=False)))
 
 
+@pytest.fixture
+def moderator():
+    return Client(headers=bearer(mint("moderator", is_staff=True)))
+
+
 def command(client, state, name, body=None):
     """A command, as JSON."""
     return client.post(at(state, name), body or {}, content_type="application/json")
@@ -48,12 +53,12 @@ def retry_after(answer):
     return error["retry_after_seconds"]
 
 
-def test_a_session_takes_so_many_switches_and_no_more(alice, bob, configure):
+def test_a_session_takes_so_many_switches_and_no_more(alice, moderator, configure):
     state, other = started(alice), started(alice)
     configure(rate_switch=Rate(2, 3_600_000))
     assert [command(alice, state, "switch").status_code for _ in range(2)] == [200, 200]
     assert 1790 <= retry_after(command(alice, state, "switch")) <= 1800
-    retry_after(command(bob, state, "switch"))
+    retry_after(command(moderator, state, "switch"))
     assert alice.get(at(state)).json()["data"]["version"] == 4
     assert command(alice, other, "switch").status_code == 200
     assert command(alice, state, "pause").status_code == 200
@@ -172,6 +177,19 @@ def test_a_stranger_uses_up_nobodys_limit(alice, configure):
     for stranger in (Client(), Client(headers=bearer("garbage"))):
         retry_after(stranger.get(f"/v1/sessions/{uuid4()}"))
     assert alice.get(f"/v1/sessions/{uuid4()}").status_code == 404
+
+
+def test_switches_that_change_nothing_use_up_nothing_of_the_session(alice, bob, configure):
+    """Or whoever knows its id could stop a game."""
+    state = started(alice)
+    configure(rate_switch=Rate(2, 3_600_000))
+    assert command(bob, state, "switch").status_code == 403
+    assert command(alice, state, "switch", {"expected_version": 99}).status_code == 409
+    keyed = {"content_type": "application/json", "HTTP_IDEMPOTENCY_KEY": "k"}
+    answers = [alice.post(at(state, "switch"), {}, **keyed) for _ in range(5)]
+    assert [answer.json()["data"]["version"] for answer in answers] == [3] * 5
+    assert command(alice, state, "switch").status_code == 200
+    retry_after(command(alice, state, "switch"))
 
 
 def test_a_switch_that_is_malformed_uses_up_nothing_of_the_session(alice, configure):
