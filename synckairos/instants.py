@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from synckairos.engine.units import Instant
 
@@ -16,7 +17,14 @@ def as_datetime(at_ms: Instant) -> datetime:
 
 def as_iso(at_ms: Instant) -> str:
     """`2026-01-01T00:00:00.000Z`"""
-    return as_datetime(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, ms = divmod(at_ms, 1000)
+    return f"{_to_the_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _to_the_second(second: int) -> str:
+    """A state is full of instants, and most were in the last one too."""
+    return as_datetime(second * 1000).replace(tzinfo=None).isoformat()
 
 
 def from_datetime(moment: datetime) -> Instant:

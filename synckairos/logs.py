@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import Any
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -73,3 +76,40 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for a module."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+class _Stderr:
+    """Where lines go. The stream is looked up each time, since tests exchange it."""
+
+    def msg(self, line: bytes) -> None:
+        """Write a line at once."""
+        sys.stderr.buffer.write(line + b"\n")
+        sys.stderr.buffer.flush()
+
+    debug = info = msg
+
+
+def _readable(_logger: Any, _method: str, event: EventDict) -> bytes:
+    """A line for people. What a client chose is quoted unless it is harmless, so that it cannot look like another."""
+    head = f"{event.pop('timestamp')} [{event.pop('level')}] {event.pop('event')}"
+    values = ((name, str(value)) for name, value in event.items())
+    return " ".join([head, *(f"{n}={v if v.isprintable() and ' ' not in v else repr(v)}" for n, v in values)]).encode()
+
+
+def _json(_logger: Any, _method: str, event: EventDict) -> bytes:
+    return msgspec.json.encode(event, enc_hook=str)
+
+
+def access_log(*, as_json: bool, level: str) -> Any:
+    """The log of requests, whose line is the hottest of all: the same fields, without the standard library's logging,
+    which costs five times what the line does."""
+    return structlog.wrap_logger(
+        _Stderr(),
+        processors=[
+            _with_context,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _json if as_json else _readable,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+    ).bind(logger="synckairos.http.gate")

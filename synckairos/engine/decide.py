@@ -57,15 +57,14 @@ class Decision(Struct, frozen=True):
     @property
     def expired_on_switch(self) -> UUID | None:
         """Who had run out of time when a command ended their cycle; None when the last switch was no such."""
-        state = self.before
-        found: UUID | None = None
-        for event in self.events:
+        for place, event in enumerate(self.events):
             if isinstance(event, ev.CycleSwitched) and not event.on_timeout:
+                state = self.before
+                for earlier in self.events[:place]:
+                    state = evolve(state, earlier)
                 mode = mode_of(state)
-                ran_out = mode.clock_expired(state) and not mode.is_common
-                found = event.from_participant_id if ran_out else None
-            state = evolve(state, event)
-        return found
+                return event.from_participant_id if mode.clock_expired(state) and not mode.is_common else None
+        return None
 
 
 def observe(state: State, now: Instant, *, limit: int = SETTLE_LIMIT) -> Decision:

@@ -135,6 +135,9 @@ EVENT_TYPES: dict[str, type[Event]] = {kind.name: kind for kind in Event.__args_
 _COMMON = frozenset({"sequence", "version", "at_ms"})
 
 
+_PLAIN = frozenset({int, str, bool})
+
+
 def details(event: Event) -> dict[str, Any]:
     """The fields of one event type besides the common ones, as plain JSON values, structs as objects."""
     return {field: _named(getattr(event, field)) for field in event.__struct_fields__ if field not in _COMMON}
@@ -150,6 +153,8 @@ def rebuild(name: str, *, sequence: int, version: int, at_ms: Instant, data: dic
 
 def _named(value: Any) -> Any:
     """Structs are array-like in the store, and objects for people."""
+    if value is None or type(value) in _PLAIN:
+        return value
     if isinstance(value, Struct):
         return {field: _named(getattr(value, field)) for field in value.__struct_fields__}
     if isinstance(value, tuple):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, TypeAlias
+
+from django.conf import settings
 
 from synckairos import context, ids, logs, metrics
 from synckairos.conf import conf
@@ -119,12 +122,19 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    route = info.pop("route", "other")
-    metrics.HTTP_REQUESTS.labels(method, route, str(status)).inc()
-    metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
-    level = log.debug if scope["path"] in _PROBED_PATHS else log.info
+    answered, took = _meters(method, info.pop("route", "other"), status)
+    answered.inc()
+    took.observe(seconds)
+    access: Any = settings.ACCESS_LOG
+    level = access.debug if scope["path"] in _PROBED_PATHS else access.info
     # The path only: a query string may hold credentials.
     level("request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+
+
+@cache
+def _meters(method: str, route: str, status: int) -> tuple[Any, Any]:
+    """What counts requests of one kind: routes and statuses are ours, and few."""
+    return metrics.HTTP_REQUESTS.labels(method, route, str(status)), metrics.HTTP_SECONDS.labels(method, route)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
