@@ -22,6 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from synckairos.conf import conf
+from synckairos.line import Line
 
 SyncClient: TypeAlias = Any
 """redis.Redis or redis.RedisCluster: the same commands, no common type."""
@@ -46,6 +47,8 @@ CONNECT_TIMEOUT_S = 1.0
 SOCKET_TIMEOUT_S = 2.0
 POOL_WAIT_S = 2.0
 POOL_SIZE = 64
+_PLAIN = frozenset({"redis", "rediss", "unix"})
+"""Schemes of one server."""
 RETRIES = 2
 _HEALTH_CHECK_S = 15
 
@@ -169,6 +172,7 @@ def layer_hosts(url: str) -> list[Any]:
 _sync_client: dict[str, SyncClient] = {}
 _sync_lock = threading.Lock()
 _async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
+_scripts: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient | Line] = WeakKeyDictionary()
 
 
 def client() -> SyncClient:
@@ -189,8 +193,32 @@ def async_client() -> AsyncClient:
     return found
 
 
+def scripts() -> AsyncClient | Line:
+    """What runs scripts on the running loop: one line to a plain store, else the client. Both have evalsha and eval."""
+    loop = asyncio.get_running_loop()
+    found = _scripts.get(loop)
+    if found is None:
+        client = async_client()
+        is_plain = Address(conf().redis_url).scheme in _PLAIN
+        found = _scripts[loop] = _line(client) if is_plain else client
+    return found
+
+
+def _line(client: AsyncClient) -> Line:
+    pool = client.connection_pool
+    return Line(
+        lambda: pool.connection_class(**pool.connection_kwargs),
+        timeout_s=SOCKET_TIMEOUT_S,
+        retries=RETRIES,
+        backoff=_backoff(),
+    )
+
+
 async def close_async_client() -> None:
     """Close the running loop's connections, at the end of a process or a test."""
+    line = _scripts.pop(asyncio.get_running_loop(), None)
+    if isinstance(line, Line):
+        line.close()
     found = _async_clients.pop(asyncio.get_running_loop(), None)
     if found is None:
         return
@@ -213,4 +241,5 @@ __all__ = [
     "make_async_client",
     "make_client",
     "make_subscriber",
+    "scripts",
 ]

@@ -19,6 +19,7 @@ from redis.exceptions import NoScriptError
 from synckairos import metrics
 from synckairos import redis as stores
 from synckairos.errors import ServiceUnavailable
+from synckairos.line import Line
 
 T = TypeVar("T")
 
@@ -118,7 +119,7 @@ def run(steps: Steps[T]) -> T:
 
 async def arun(steps: Steps[T]) -> T:
     """Drive a procedure on the running loop. Raises ServiceUnavailable when the store cannot serve."""
-    client = stores.async_client()
+    client = stores.scripts()
     reply = None
     while True:
         try:
@@ -142,7 +143,7 @@ async def arun(steps: Steps[T]) -> T:
 
 async def apipeline(calls: Sequence[Call[T]]) -> list[T | Exception]:
     """Many calls in one round trip, each with its own result or fault. Raises ServiceUnavailable."""
-    client = stores.async_client()
+    client = stores.scripts()
     try:
         replies = await _asend_all(client, calls)
     except stores.FAULTS as error:
@@ -164,10 +165,14 @@ def _parsed(call: Call[Any], reply: Any) -> Any:
 async def _asend_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
     if isinstance(client, RedisCluster):  # its pipelines know no scripts
         return await asyncio.gather(*(_asend(client, call) for call in calls), return_exceptions=True)
-    pipe = client.pipeline(transaction=False)
-    for call in calls:
-        pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-    replies: list[Any] = await pipe.execute(raise_on_error=False)
+    if isinstance(client, Line):
+        commands = [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls]
+        replies = await client.replies(commands)
+    else:
+        pipe = client.pipeline(transaction=False)
+        for call in calls:
+            pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+        replies = await pipe.execute(raise_on_error=False)
     for place, reply in enumerate(replies):
         if isinstance(reply, NoScriptError):
             replies[place] = await _asend(client, calls[place])
@@ -207,8 +212,7 @@ async def _together(client: Any, together: Together) -> list[Any]:
     began = time.perf_counter()
     replies = await _asend_all(client, together.calls)
     seconds = time.perf_counter() - began
-    for call in together.calls:
-        call.script.seconds.observe(seconds)
+    together.calls[-1].script.seconds.observe(seconds)
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply

@@ -1,0 +1,158 @@
+"""One connection to a plain store for all coroutines of an event loop: commands go out as they come, and replies come
+back in order.
+
+A pool hands a connection to each caller, and every command passes through a dozen layers of a client that can do all
+that Redis can. Here are two commands, and requests that come at the same time share their system calls;
+docs/performance.md says what that is worth. Whatever is not hot stays the client's: redis-py opens the connection
+(names, passwords, TLS, databases), its words for errors are used, and Sentinel and Cluster are its alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import hiredis
+from redis._parsers import BaseParser
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from synckairos import logs
+
+log = logs.get(__name__)
+
+
+class Line:
+    """Scripts over one connection that is opened when it is needed, and again when it is lost.
+
+    Commands whose connection is lost are sent again, up to `retries` times: they may have been carried out. Those that
+    are not answered in time are not, and neither are those behind them. Raises what redis-py raises.
+    """
+
+    def __init__(self, make: Callable[[], Any], *, timeout_s: float, retries: int, backoff: Any = None) -> None:
+        self._make = make
+        """A connection of redis-py's that nobody has opened."""
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._backoff = backoff or ExponentialWithJitterBackoff(base=0.05, cap=0.4)
+        self._open: _Wire | None = None
+        self._opening = asyncio.Lock()
+
+    async def evalsha(self, sha: str, number_of_keys: int, *rest: Any) -> Any:
+        """Run a script that the store knows. Raises NoScriptError when it does not."""
+        return _good(*await self.replies([("EVALSHA", sha, number_of_keys, *rest)]))
+
+    async def eval(self, source: str, number_of_keys: int, *rest: Any) -> Any:
+        """Run a script, and let the store know it."""
+        return _good(*await self.replies([("EVAL", source, number_of_keys, *rest)]))
+
+    async def replies(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """What the store says to these, sent at once; an error that it says is a value."""
+        failures = 0
+        while True:
+            try:
+                wire = self._open
+                if wire is None or not wire.is_open:
+                    wire = await self._connected()
+                return [await reply for reply in wire.ask(commands)]
+            except RedisConnectionError:
+                failures += 1
+                if failures > self._retries:
+                    raise
+                await asyncio.sleep(self._backoff.compute(failures))
+
+    def close(self) -> None:
+        """Close the connection. The next command opens another."""
+        wire, self._open = self._open, None
+        if wire is not None:
+            wire.end()
+
+    async def _connected(self) -> _Wire:
+        async with self._opening:
+            if self._open is None or not self._open.is_open:
+                connection = self._make()
+                await connection.connect()
+                self._open = _Wire(connection, self._timeout_s)
+            return self._open
+
+
+class _Wire(asyncio.Protocol):
+    """A connection that redis-py has opened, taken over."""
+
+    def __init__(self, connection: Any, timeout_s: float) -> None:
+        # Names that are not public; tests/synckairos/test_line.py fails when they change.
+        self._writer = connection._writer  # noqa: SLF001 - held, since it may close the transport when nobody does
+        connection._reader = connection._writer = None  # noqa: SLF001 - it is not connected any more
+        self._transport: asyncio.Transport = self._writer.transport
+        self._loop = asyncio.get_running_loop()
+        self._timeout_s = timeout_s
+        self._reader = hiredis.Reader(replyError=cast("Any", _fault))
+        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
+        """Whoever waits for a reply, in order, and since when on the loop's clock."""
+        self._watch: asyncio.TimerHandle | None = None
+        self.is_open = True
+        self._transport.set_protocol(self)
+
+    def ask(self, commands: Sequence[tuple[Any, ...]]) -> list[asyncio.Future[Any]]:
+        """Send commands; their replies are to come, errors as values."""
+        now_s = self._loop.time()
+        replies: list[asyncio.Future[Any]] = [self._loop.create_future() for _ in commands]
+        self._waiting.extend((reply, now_s) for reply in replies)
+        self._transport.write(b"".join(map(hiredis.pack_command, commands)))
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._timeout_s, self._look)
+        return replies
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while self._waiting and (reply := self._reader.gets()) is not False:
+            waiting, _ = self._waiting.popleft()
+            if not waiting.done():  # a caller may have given up, its place in the order stays
+                waiting.set_result(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(RedisConnectionError("Connection lost"))
+
+    def end(self) -> None:
+        """Close, whoever waits."""
+        self._fail(RedisConnectionError("Connection closed"))
+        self._transport.close()
+
+    def _look(self) -> None:
+        """Whether the oldest command has waited too long; else when to look again."""
+        self._watch = None
+        if not self._waiting:
+            return
+        left_s = self._waiting[0][1] + self._timeout_s - self._loop.time()
+        if left_s > 0:
+            self._watch = self._loop.call_later(left_s, self._look)
+            return
+        log.warning("the store does not answer", waiting=len(self._waiting))
+        self._fail(RedisTimeoutError("Timeout reading from the store"))
+        self._transport.abort()
+
+    def _fail(self, error: Exception) -> None:
+        self.is_open = False
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        while self._waiting:
+            waiting, _ = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(error)
+                waiting.exception()  # of several, the first that is waited for tells of it
+
+
+def _good(reply: Any) -> Any:
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _fault(text: str) -> Exception:
+    """An error reply, in redis-py's words."""
+    fault: Exception = BaseParser.parse_error(text)
+    return fault

@@ -1,0 +1,134 @@
+"""The line to a plain store: every reply to whoever asked for it, whatever happens to the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from uuid import uuid4
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from synckairos import line as module
+from synckairos import redis as stores
+from tests import servers
+
+ECHO = "return ARGV[1]"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store of its own, with a password, on TCP."""
+    server = servers.StoreServer(tmp_path, port=servers.free_port(), extra=("--requirepass", "secret")).start()
+    yield server
+    server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+async def line(store, configure):
+    """A line to its second database."""
+    configure(redis_url=f"redis://:secret@127.0.0.1:{store.port}/1")
+    yield stores.scripts()
+    await stores.close_async_client()
+
+
+@pytest.fixture(autouse=True)
+def _answers(monkeypatch):
+    monkeypatch.setattr(servers.StoreServer, "answers", lambda store: (store.directory / "valkey.sock").exists())
+
+
+def echo(line, text):
+    return line.eval(ECHO, 0, text)
+
+
+async def test_of_many_who_ask_at_once_each_gets_its_own_reply(line):
+    texts = [f"{number} ü".encode() for number in range(500)]
+    assert await asyncio.gather(*(echo(line, text) for text in texts)) == texts
+
+
+async def test_several_commands_go_together_and_an_error_is_one_reply_among_others(line):
+    commands = [("EVAL", ECHO, 0, "one"), ("EVAL", "return redis.call('NONSENSE')", 0), ("EVAL", ECHO, 0, "three")]
+    one, two, three = await line.replies(commands)
+    assert (one, three) == (b"one", b"three")
+    assert isinstance(two, ResponseError)
+
+
+async def test_errors_are_those_of_the_library(line):
+    with pytest.raises(NoScriptError):
+        await line.evalsha("0" * 40, 0)
+    with pytest.raises(ResponseError, match="nonexistent"):
+        await line.eval("return nonsense", 0)
+    assert stores.is_away(module._fault("LOADING the dataset"))
+    assert stores.is_away(module._fault("MISCONF no disk"))
+    assert not stores.is_away(module._fault("WRONGTYPE of value"))
+
+
+async def test_names_passwords_and_databases_are_the_librarys_to_handle(line):
+    await line.eval("redis.call('SET', KEYS[1], 'x')", 1, "here")
+    with stores.make_client(stores.conf().redis_url) as there:
+        assert there.get("here") == b"x"
+        assert there.connection_pool.connection_kwargs["db"] == 1
+
+
+async def test_whoever_gives_up_takes_nobody_elses_reply(line):
+    await echo(line, "open")
+    given_up = asyncio.ensure_future(echo(line, "given up"))
+    others = [asyncio.ensure_future(echo(line, str(number))) for number in range(5)]
+    await asyncio.sleep(0)
+    given_up.cancel()
+    assert await asyncio.gather(*others) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_a_connection_that_is_cut_is_opened_again_and_the_command_sent_again(line, store):
+    await echo(line, "open")
+    with stores.make_client(stores.conf().redis_url) as other:
+        for _ in range(20):
+            asked = [asyncio.ensure_future(echo(line, str(number))) for number in range(20)]
+            await asyncio.sleep(0)
+            other.client_kill_filter(_type="normal", skipme=True)
+            assert await asyncio.gather(*asked) == [str(number).encode() for number in range(20)]
+
+
+async def test_without_a_store_it_says_so_and_with_one_again_it_serves(line, store):
+    await echo(line, "open")
+    store.stop(signal.SIGKILL)
+    (store.directory / "valkey.sock").unlink()
+    with pytest.raises(RedisConnectionError):
+        await echo(line, "nobody")
+    store.start()
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                assert await echo(line, "again") == b"again"
+                break
+            except RedisConnectionError:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_store_that_hangs_is_not_waited_for_and_not_asked_again(store, configure, monkeypatch):
+    monkeypatch.setattr(stores, "SOCKET_TIMEOUT_S", 0.3)
+    configure(redis_url=f"redis://:secret@127.0.0.1:{store.port}/1")
+    line, key = stores.scripts(), str(uuid4())
+    await echo(line, "open")
+    store.process.send_signal(signal.SIGSTOP)
+    asked = [asyncio.ensure_future(line.eval("return redis.call('INCR', KEYS[1])", 1, key)) for _ in range(3)]
+    answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 2)
+    assert [type(answer) for answer in answers] == [RedisTimeoutError] * 3
+    store.process.send_signal(signal.SIGCONT)
+    assert await line.eval("return redis.call('INCR', KEYS[1])", 1, key) in {1, 4}  # once each, if they arrived at all
+    await stores.close_async_client()
+
+
+async def test_a_closed_line_opens_again_when_it_is_needed(line):
+    await echo(line, "open")
+    line.close()
+    assert await echo(line, "again") == b"again"
+
+
+async def test_sentinel_and_cluster_are_the_clients(configure):
+    for url in ("redis+sentinel://localhost:1/main/0", "redis+cluster://localhost:1"):
+        configure(redis_url=url)
+        assert not isinstance(stores.scripts(), module.Line)
+        await stores.close_async_client()
