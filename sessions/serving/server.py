@@ -30,7 +30,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, and say so."""
         await super().startup(sockets)
-        log.info("serving", host=self.config.host, port=self.config.port, fd=self.config.fd)
+        log.info("serving", host=self.config.host, port=self.config.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Send everybody away, then end as Uvicorn does."""
@@ -61,12 +61,11 @@ class Server(uvicorn.Server):
 
 
 def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -> None:
-    """Serve until told to stop."""
+    """Serve until told to stop. `fd` is a listening socket that somebody else has opened."""
     config = uvicorn.Config(
         APPLICATION,
         host=host,
         port=port,
-        fd=fd,
         loop="uvloop",
         http=HttpProtocol,
         ws=SocketProtocol,
@@ -78,4 +77,6 @@ def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -
         server_header=False,
         proxy_headers=False,  # whom to believe is ours to say (synckairos/http/addresses.py); the scheme is Django's
     )
-    Server(config).run()
+    # Not Uvicorn's own `fd`: it takes every such socket for a Unix one, and the event loop then leaves TCP_NODELAY off.
+    # The end of each answer would wait for the peer's delayed acknowledgement, 40 ms.
+    Server(config).run(None if fd is None else [socket.socket(fileno=fd)])
