@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import django
@@ -19,6 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 _READY = "SyncKairos is ready: "
 _CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
+LIMITS_ON = {
+    **{f"RATE_LIMIT_{kind}": "1000000/s" for kind in ("GENERAL", "SWITCH", "CREATE", "CONNECT", "FRAMES", "SERVICE")},
+    "SYNCKAIROS_SOCKETS_PER_PRINCIPAL": "1000000",
+    "SYNCKAIROS_SOCKETS_PER_SESSION": "1000000",
+    "SYNCKAIROS_LOG_LEVEL": "INFO",
+}
+"""Every limit is looked at and none is met; logs are written as in everyday use."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -26,6 +34,18 @@ class Stack:
 
     url: str
     data_dir: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    """What it was told besides its place."""
+
+    @property
+    def socket_path(self) -> Path:
+        """Where its store listens."""
+        return self.data_dir / "valkey.sock"
+
+    def child_environment(self) -> dict[str, str]:
+        """The whole environment of one more process of it."""
+        told = {**self.environment(), **self.settings, "DJANGO_SETTINGS_MODULE": "config.settings"}
+        return {**os.environ, **told, "PROMETHEUS_MULTIPROC_DIR": str(self.data_dir / "metrics")}
 
     def environment(self) -> dict[str, str]:
         """What a process needs to be part of it."""
@@ -91,7 +111,7 @@ def running_stack(**settings: str) -> Iterator[Stack]:
         ready = next((line for line in process.stdout if line.startswith(_READY)), None)
         if ready is None:
             raise RuntimeError((data_dir / "stack.log").read_text())
-        yield Stack(ready.removeprefix(_READY).strip(), data_dir)
+        yield Stack(ready.removeprefix(_READY).strip(), data_dir, settings)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(15)
