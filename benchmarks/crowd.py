@@ -83,8 +83,9 @@ class Member(asyncio.Protocol):
 class Crowd:
     """All sockets of a measurement."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kind: type[Member] = Member) -> None:
         parts = urlsplit(url)
+        self.kind = kind
         self.host, self.port = parts.hostname or "", parts.port or 80
         self.members: list[Member] = []
         self.lost = 0
@@ -115,7 +116,7 @@ class Crowd:
             async with gate:
                 loop = asyncio.get_running_loop()
                 request = self.request(session_id, token)
-                _, member = await loop.create_connection(lambda: Member(self, request), self.host, self.port)
+                _, member = await loop.create_connection(lambda: self.kind(self, request), self.host, self.port)
                 self.members.append(member)
                 await asyncio.wait_for(member.opened, 30)
 
