@@ -46,9 +46,8 @@ test: $(DEV) ## all tests (a few minutes at most); ARGS='-k name' narrows them
 slow: $(DEV) ## the long chaos and load runs
 	$(PY) -m pytest -m slow --timeout 600 $(ARGS)
 
-bench: $(BENCH) ## measure, on this machine; ARGS=--short to see that it works
-	$(PY) benchmarks/expiry.py $(ARGS)
-	$(PY) benchmarks/edge.py $(ARGS)
+bench: $(BENCH) ## measure beside the floor and write docs/performance.md; ARGS=--short to see that it works
+	$(PY) benchmarks/run.py $(ARGS)
 
 check: $(DEV) ## format, lint, types, imports, migrations, deployment settings
 	$(VENV)/bin/ruff format --check $(CODE)

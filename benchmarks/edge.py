@@ -1,4 +1,4 @@
-"""Slow sockets and idle ones: `make bench`, or `python benchmarks/edge.py [--short]`.
+"""Slow sockets and idle ones, the long run: `python benchmarks/edge.py [--short]`.
 
 Starts a stack of its own with one web process. First, one session with many sockets: how fast a switch reaches all who
 read, with and without 5 % that never do, in turns. Then thousands of sockets that only wait: what each costs, and

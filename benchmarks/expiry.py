@@ -1,4 +1,4 @@
-"""How late deadlines are: `make bench`, or `python benchmarks/expiry.py [--short]`.
+"""How late deadlines are, the long run: `python benchmarks/expiry.py [--short]`.
 
 Starts a stack of its own (web, timekeeper, worker, beat, embedded store), makes running sessions whose clocks run out
 at known instants, and measures from each deadline to its commit (all sessions, by the audit) and to the frame at a

@@ -95,7 +95,7 @@ async def _view(stack: Stack, session_id: UUID, token: str, frames: list[float])
 async def measure(stack: Stack, scenario: Scenario) -> Result:
     """One scenario, from making the sessions to the last row of the audit."""
     since_ms = now_ms()
-    first_ms = since_ms + int((scenario.sessions / MADE_PER_S + VIEWERS / 50 + 3) * 1000)
+    first_ms = since_ms + int((scenario.sessions / MADE_PER_S + min(VIEWERS, scenario.sessions) / 50 + 3) * 1000)
     step_ms = scenario.spread_s * 1000 / scenario.sessions
     deadlines_ms = [first_ms + int(number * step_ms) for number in range(scenario.sessions)]
     random.shuffle(deadlines_ms)

@@ -1,0 +1,60 @@
+"""What it costs to know who asks: a switch beside the same switch without the check, and the check by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import making
+from bench import Bench
+from callers import Round, ask_for
+from measurements.switching import SESSIONS, latency, refused, throughput
+from results import Outcome, Spread, at_most
+from servers import UNCHECKED, Group
+
+from synckairos import principal
+
+_CONNECTIONS = 16
+_GOAL = 1.05
+_TIMES = 2_000
+
+
+async def measure(bench: Bench) -> Outcome:
+    """In the columns of the floor stands the product that asks nobody."""
+    outcome = Outcome()
+    checked, unchecked = bench.product(), bench.group(UNCHECKED, 1)
+    session_ids = await making.running_sessions(SESSIONS)
+    people = making.tokens(_CONNECTIONS)
+
+    def turn(group: Group) -> Callable[[], Awaitable[Round]]:
+        def requests(place: int) -> Iterator[bytes]:
+            return making.switches(session_ids[place::_CONNECTIONS], people[place])
+
+        places = range(_CONNECTIONS)
+        return lambda: ask_for(group.host, group.port, [requests(place) for place in places], bench.seconds)
+
+    rounds = await bench.in_turns(turn(checked), turn(unchecked))
+    per_s = throughput("switch with the check, beside without", *rounds)
+    outcome.rows += [per_s, latency("p50 with the check, beside without", 0.5, *rounds)]
+    outcome.faults += [fault for some in rounds for fault in refused(some)]
+    assert per_s.floor is not None
+    cost = Spread.of([without.per_s / with_it.per_s for with_it, without in zip(*rounds, strict=True)])
+    outcome.verdicts.append(at_most("time of a checked switch ÷ of an unchecked one", _GOAL, cost))
+    cached_us, fresh_us = _microseconds(people[0])
+    outcome.notes.append(f"One token: {cached_us:.1f} µs when it is known, {fresh_us:.0f} µs when it is seen first.")
+    return outcome
+
+
+def _microseconds(token: str) -> tuple[float, float]:
+    """The check of a token that is known, and of one that is not."""
+
+    def each(forget: Callable[[], None], times: int) -> float:
+        took_s = 0.0
+        for _ in range(times):
+            forget()
+            began_s = time.perf_counter()
+            principal.authenticate(token)
+            took_s += time.perf_counter() - began_s
+        return took_s / times * 1e6
+
+    return each(lambda: None, _TIMES), each(principal._verified.cache_clear, _TIMES // 10)  # noqa: SLF001 - to see it anew

@@ -1,0 +1,64 @@
+"""The audit's drain: how many commits a second go from the outbox into the database, beside bare inserts."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import making
+from bench import Bench
+from results import Outcome, row
+
+from synckairos import keys
+from synckairos.redis import async_client
+
+_COMMITS, _SHORT = 5_000, 300
+_TOGETHER = 500
+_PATIENCE_S = 120.0
+
+
+async def measure(bench: Bench) -> Outcome:
+    """Both into SQLite files of one directory, as `make up` has it."""
+    commits = bench.size(_COMMITS, _SHORT)
+    file = bench.stack.data_dir / "floor.sqlite3"
+
+    async def ours() -> float:
+        return await _drain(commits)
+
+    async def theirs() -> float:
+        return await asyncio.to_thread(_insert, file, commits, bench.sizes.commit - bench.sizes.state)
+
+    rounds = await bench.in_turns(ours, theirs)
+    return Outcome(rows=[row("outbox to database", "commits/s", *rounds)])
+
+
+async def _drain(commits: int) -> float:
+    """From the first creation to the last row; commits a second."""
+    client, outbox = async_client(), keys.outbox(0)
+    await making.running_sessions(commits)
+    began_s, waiting = time.perf_counter(), await client.xlen(outbox)
+    async with asyncio.timeout(_PATIENCE_S):
+        while await client.xlen(outbox):  # noqa: ASYNC110 - the store tells nobody
+            await asyncio.sleep(0.01)
+    return max(waiting, 1) / (time.perf_counter() - began_s)
+
+
+def _insert(file: Path, rows: int, size: int) -> float:
+    """As many rows of as many bytes, in transactions of as many as a drain reads at once; rows a second."""
+    database = sqlite3.connect(file)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS event (session TEXT, version INTEGER, data BLOB, UNIQUE (session, version))"
+    )
+    began_s = time.perf_counter()
+    for start in range(0, rows, _TOGETHER):
+        some = [(str(uuid4()), number, bytes(size)) for number in range(start, min(start + _TOGETHER, rows))]
+        with database:
+            database.executemany("INSERT OR IGNORE INTO event VALUES (?, ?, ?)", some)
+    took_s = time.perf_counter() - began_s
+    database.close()
+    return rows / took_s
