@@ -10,7 +10,7 @@ DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
 CODE := config sessions timesync audit synckairos clients tests deploy benchmarks manage.py
 
-.PHONY: help up test slow bench check format demo requirements clean
+.PHONY: help up test slow bench load check format demo requirements clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -48,6 +48,9 @@ slow: $(DEV) ## the long chaos and load runs
 
 bench: $(BENCH) ## measure beside the floor and write docs/performance.md; ARGS=--short to see that it works
 	$(PY) benchmarks/run.py $(ARGS)
+
+load: $(BENCH) ## load as users make it: SCENARIO=blitz, quiz, auction, exam or standup; SECONDS=60
+	$(PY) benchmarks/load.py $(or $(SCENARIO),quiz) $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 check: $(DEV) ## format, lint, types, imports, migrations, deployment settings
 	$(VENV)/bin/ruff format --check $(CODE)

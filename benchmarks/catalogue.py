@@ -32,6 +32,7 @@ CATALOGUE = (
     Measurement("switching", "A switch over REST", "512 sessions of two, a key to each request, one web process."),
     Measurement("socket_switch", "A switch over a socket", "One at a time, beside a REST request of the floor."),
     Measurement("fan_out", "A frame to all screens", "From its publication until the last socket has it."),
+    Measurement("quizzing", "A quiz with 500 viewers", "`make load SCENARIO=quiz`, with two web processes."),
     Measurement("create_and_get", "Creating and reading", "16 connections, one web process."),
     Measurement("checking", "Knowing who asks", "In the place of the floor: the product without the check of tokens."),
     Measurement("expiring", "Deadlines", "The floor is a timer with one write to the store."),

@@ -27,11 +27,11 @@ _NOBODY = Caller("benchmark", "")
 _numbers = count(1_000_000_000)
 
 
-def write(participants: int = 2) -> store.Write:
+def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> store.Write:
     """A session that runs from now on and will not end while anybody looks."""
     now = store_clock.now_ms()
     seats = tuple(Seat(uuid4(), A_DAY_MS) for _ in range(participants))
-    command = Create(SyncMode.PER_PARTICIPANT, seats, start_at_ms=now)
+    command = Create(mode, seats, start_at_ms=now, total_time_ms=A_DAY_MS if mode is SyncMode.GLOBAL else None)
     decision = create_session(command, session_id=uuid4(), epoch=new_epoch(), now=now)
     return write_of(decision, now, _NOBODY, is_creation=True)
 
@@ -41,13 +41,15 @@ def switch_of(state: State, now: int, *, is_repeatable: bool = True) -> store.Wr
     return write_of(decide(state, Switch(), now), now, _CALLER if is_repeatable else _NOBODY)
 
 
-async def running_sessions(number: int, participants: int = 2, *, is_audited: bool = True) -> list[UUID]:
+async def running_sessions(
+    number: int, participants: int = 2, *, mode: SyncMode = SyncMode.PER_PARTICIPANT, is_audited: bool = True
+) -> list[UUID]:
     """So many running sessions. Without an audit they only fill the store: their entries are thrown away."""
     await store_clock.aprobe()
     made: list[UUID] = []
     aside = keys.outbox(0) + ":bench"
     while len(made) < number:
-        writes = [write(participants) for _ in range(min(_TOGETHER, number - len(made)))]
+        writes = [write(participants, mode) for _ in range(min(_TOGETHER, number - len(made)))]
         commits = [store.commit(one) for one in writes]
         if not is_audited:
             for commit in commits:
