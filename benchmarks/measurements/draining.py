@@ -15,7 +15,7 @@ from results import Outcome, row
 from synckairos import keys
 from synckairos.redis import async_client
 
-_COMMITS, _SHORT = 5_000, 300
+_COMMITS, _SHORT = 2_000, 300
 _TOGETHER = 500
 _PATIENCE_S = 120.0
 
