@@ -401,7 +401,8 @@ async def test_through_a_rolling_restart_of_two_processes_no_client_misses_a_sta
     for web in webs:
         web.stop()
     for follower in followers:
-        assert follower.heard == list(range(follower.heard[0], version + 1))
+        # A state that overtakes the answer to RECONNECT has its events in both.
+        assert sorted(set(follower.heard)) == list(range(min(follower.heard), version + 1))
         assert len(follower.heard) > 10
 
 
