@@ -19,15 +19,14 @@ from redis.exceptions import RedisError
 
 from sessions import messages
 from sessions.hub import positions, sweep, tasks
+from sessions.hub.delivery import Delivery
 from sessions.hub.outlet import Outlet
 from sessions.hub.presence import Presence
 from sessions.hub.rooms import Rooms
-from sessions.hub.wire import Frame
 from sessions.messages import HubMessage
 from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.errors import ServiceUnavailable
-from synckairos.rights import seats_of
 from timesync.clock import store_clock
 
 log = logs.get(__name__)
@@ -160,22 +159,12 @@ class Hub:
         room = self.rooms.get(message.session_id)
         if room is None:
             return
-        frame = Frame(message.state_frame)
-        notices = [Frame(notice) for notice in message.notices]
         outlets = list(room.outlets)
-        seats = None if message.guests is None else seats_of(message.guests)
+        delivery = Delivery(message)
         for start in range(0, len(outlets), _DELIVERED_TOGETHER):
             if start:
                 await asyncio.sleep(0)
-            for outlet in outlets[start : start + _DELIVERED_TOGETHER]:
-                try:
-                    if message.guests is not None:
-                        outlet.judge(message.guests, seats)
-                    _offer(outlet, message, frame, notices)
-                except Exception:
-                    # One client's fault must not reach the others.
-                    metrics.SOCKET_FAULTS.inc()
-                    log.exception("client failed")
+            delivery.to(outlets[start : start + _DELIVERED_TOGETHER])
         if message.guests is not None:
             self.presence.changed(room.session_id)
 
@@ -193,18 +182,6 @@ class Hub:
             except Exception:
                 # Whatever it was, the next round may succeed; without this task a lost message stays lost.
                 log.exception("position check failed")
-
-
-def _offer(outlet: Outlet, message: HubMessage, frame: Frame, notices: list[Frame]) -> None:
-    if outlet.is_hidden_from:
-        return
-    is_ours = outlet.position.epoch in {None, message.epoch}
-    if not is_ours and not message.is_creation:
-        return  # a late word of an older session under this id
-    if message.is_deletion:
-        outlet.finish(CloseCode.NORMAL, "Session deleted", frame, of_epoch=message.epoch)
-    else:
-        outlet.offer_state(message.epoch, message.version, frame, notices)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

@@ -43,6 +43,7 @@ class Outlet:
     __slots__ = (
         "_closing",
         "_deleted_epoch",
+        "_is_clear",
         "_is_ended",
         "_last",
         "_presence",
@@ -91,6 +92,8 @@ class Outlet:
         self._closing: tuple[int, str] | None = None
         self._deleted_epoch: str | None = None
         self._is_ended = False
+        self._is_clear = False
+        """Nothing waits, and nothing has to come before the next frame."""
         self._wire = wire
         wire.on_writable = self.flush
 
@@ -135,6 +138,7 @@ class Outlet:
 
         Without a frame: the client has that state already.
         """
+        self._is_clear = False
         if first is not None:
             self._queue.appendleft(first)
         if self._deleted_epoch is not None and shown.epoch not in {None, self._deleted_epoch}:
@@ -144,10 +148,28 @@ class Outlet:
         self.is_held = False
         self.flush()
 
+    def pass_on(self, shown: Position, frame: Frame) -> bool:
+        """Hand over a state at once: the short way of `offer_state`, for the many to whom it is simply the next.
+
+        False when it is not, or when something waits, or there is no room: then nothing has happened.
+        """
+        position = self.position
+        if (
+            self._is_clear
+            and not self.is_hidden_from
+            and position[1] < shown[1]
+            and position[0] == shown[0]
+            and self._wire.take(frame)
+        ):
+            self.position = shown
+            return True
+        return False
+
     def offer_state(self, epoch: str, version: int, frame: Frame, notices: Iterable[Frame] = ()) -> None:
         """A state with its notices; dropped when the client has been given this or a newer one."""
         if self.is_hidden_from or self._closing is not None or not self.position.is_before(epoch, version):
             return
+        self._is_clear = False
         self.position = Position(epoch, version)
         if self._state is not None:
             metrics.SOCKET_FRAMES_CONFLATED.inc()
@@ -158,11 +180,13 @@ class Outlet:
     def offer_presence(self, frame: Frame) -> None:
         """Who is there; an older one that still waits is forgotten."""
         if self._closing is None and not self.is_hidden_from:
+            self._is_clear = False
             self._presence = frame
             self.flush()
 
     def put(self, frame: Frame) -> None:
         """An answer."""
+        self._is_clear = False
         self._queue.append(frame)
         self.flush()
 
@@ -173,6 +197,7 @@ class Outlet:
             return False
         if self.position.epoch not in {asked_at.epoch, shown.epoch}:
             return False
+        self._is_clear = False
         self.position, self._state, self._sync = shown, None, frame
         self.flush()
         return True
@@ -180,19 +205,20 @@ class Outlet:
     def finish(self, code: int, reason: str, last: Frame | None = None, *, of_epoch: str | None = None) -> None:
         """End after what is waiting, and after a last frame; because the session of this epoch is no more."""
         if self._closing is None:
+            self._is_clear = False
             self._closing, self._last, self._deleted_epoch = (code, reason), last, of_epoch
             self.flush()
 
     def give_up(self) -> None:
         """End a client that takes nothing."""
         if not self._is_ended:
-            self._is_ended = True
+            self._is_ended, self._is_clear = True, False
             code, reason = self._closing or (CloseCode.TOO_SLOW, "Too slow")
             self._wire.expel(code, reason)
 
     def detach(self) -> None:
         """The client is gone."""
-        self._is_ended = True
+        self._is_ended, self._is_clear = True, False
         self._wire.on_writable = None
 
     def flush(self) -> None:
@@ -204,6 +230,7 @@ class Outlet:
             frame = self._next()
             if frame is None:
                 self.waits_since_s = None
+                self._is_clear = self._closing is None
                 if self._closing is not None and not self.is_busy:
                     self._is_ended = True
                     wire.finish(*self._closing)

@@ -59,6 +59,9 @@ class Wire(Protocol):
     def write(self, frame: Frame) -> None:
         """Take a frame; on a connection that is gone, forget it."""
 
+    def take(self, frame: Frame) -> bool:
+        """Write a frame if there is room on an open connection; False, and nothing has happened, if not."""
+
     def finish(self, code: int, reason: str) -> None:
         """End the connection after what has been taken."""
 
@@ -94,6 +97,13 @@ class TaskWire:
         """Send in a task."""
         self._sending = tasks.start(self._send(frame), "send")
         self._sending.add_done_callback(self._sent)
+
+    def take(self, frame: Frame) -> bool:
+        """Send in a task, if none is at it."""
+        if not (self.is_open and self.is_writable):
+            return False
+        self.write(frame)
+        return True
 
     def finish(self, code: int, reason: str) -> None:
         """Close in a task."""

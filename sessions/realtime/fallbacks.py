@@ -144,6 +144,11 @@ class PollWire:
         if shown.state is not UNSET:
             self._wake(shown)
 
+    def take(self, frame: Frame) -> bool:
+        """The same."""
+        self.write(frame)
+        return True
+
     def finish(self, code: int, reason: str) -> None:
         """Wake with the reason of the end."""
         metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from uuid import uuid4
 
 import pytest
@@ -35,6 +36,12 @@ class SlowWire:
     def write(self, frame: Frame) -> None:
         self.room -= 1
         self.sent.append(frame.payload.decode())
+
+    def take(self, frame: Frame) -> bool:
+        if self.room <= 0 or self.ended is not None:
+            return False
+        self.write(frame)
+        return True
 
     def finish(self, code: int, reason: str) -> None:
         self.ended = ("finished", code, reason)
@@ -283,3 +290,57 @@ async def test_a_hub_stops_even_when_a_client_leaves_in_that_very_moment(moments
         await stop_hub()
     await leaving
     await stores.close_async_client()
+
+
+def offered(outlet: Outlet, epoch: str, version: int) -> None:
+    outlet.offer_state(epoch, version, f(f"{epoch} {version}"))
+
+
+def passed_on(outlet: Outlet, epoch: str, version: int) -> None:
+    if not outlet.pass_on(Position(epoch, version), f(f"{epoch} {version}")):
+        offered(outlet, epoch, version)
+
+
+def lived(deliver, seed: int) -> tuple[SlowWire, Outlet]:
+    """A random life of one client, whose states are delivered one way or the other."""
+    dice = random.Random(seed)
+    wire = SlowWire()
+    outlet = Outlet(wire, ALICE)
+    acts = {
+        "state": lambda: deliver(outlet, "e", dice.randrange(40)),
+        "another session": lambda: deliver(outlet, "f", dice.randrange(40)),
+        "answer": lambda: outlet.put(f("answer")),
+        "presence": lambda: outlet.offer_presence(f("presence")),
+        "sync": lambda: outlet.put_sync(Position("e", dice.randrange(40)), f("sync"), outlet.position),
+        "release": lambda: outlet.release(f("hello"), Position("e", dice.randrange(40))),
+        "room": wire.drain,
+        "little room": lambda: setattr(wire, "room", 1),
+        "none": lambda: setattr(wire, "room", 0),
+        "finish": lambda: outlet.finish(1000, "over", f("last")),
+        "busy": lambda: setattr(outlet, "is_busy", dice.random() < 0.5),
+    }
+    outlet.release(f("hello"), Position("e", 0))
+    for act in dice.choices(list(acts), [20, 1, 3, 3, 2, 0.2, 6, 2, 2, 0.2, 2], k=80):
+        acts[act]()
+    outlet.is_busy = False
+    wire.drain()
+    return wire, outlet
+
+
+async def test_the_short_way_shows_a_client_the_same_as_the_long_one():
+    for seed in range(400):
+        (short_wire, short), (long_wire, long) = lived(passed_on, seed), lived(offered, seed)
+        assert short_wire.sent == long_wire.sent, seed
+        assert (short.position, short_wire.ended) == (long.position, long_wire.ended), seed
+
+
+async def test_the_short_way_is_taken_by_a_client_that_waits_for_nothing():
+    wire = SlowWire()
+    outlet = Outlet(wire, ALICE)
+    assert not outlet.pass_on(Position("e", 1), f("held"))
+    outlet.release(f("hello"), Position("e", 1))
+    assert not outlet.pass_on(Position("e", 2), f("hello still waits"))
+    wire.drain()
+    assert outlet.pass_on(Position("e", 2), f("two"))
+    assert not outlet.pass_on(Position("e", 2), f("again"))
+    assert wire.sent == ["hello", "two"]

@@ -1,0 +1,58 @@
+"""One message of the group layer on its way to the clients of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sessions.hub.outlet import Outlet, Position
+from sessions.hub.wire import Frame
+from sessions.messages import HubMessage
+from synckairos import logs, metrics
+from synckairos.close_codes import CloseCode
+from synckairos.rights import seats_of
+
+log = logs.get(__name__)
+
+
+class Delivery:
+    """A message, prepared once for all of them."""
+
+    def __init__(self, message: HubMessage) -> None:
+        self._message = message
+        self._shown = Position(message.epoch, message.version)
+        self._frame = Frame(message.state_frame)
+        self._notices = [Frame(notice) for notice in message.notices]
+        self._guests = message.guests
+        self._seats = None if message.guests is None else seats_of(message.guests)
+        self._is_plain = not (message.notices or message.is_deletion or message.guests is not None)
+        """Nothing but a state, and to the same people as before."""
+
+    def to(self, outlets: Iterable[Outlet]) -> None:
+        """Give it to these clients."""
+        shown, frame, is_plain = self._shown, self._frame, self._is_plain
+        passed = 0
+        for outlet in outlets:
+            try:
+                if is_plain and outlet.pass_on(shown, frame):
+                    passed += 1
+                else:
+                    self._offer(outlet)
+            except Exception:
+                # One client's fault must not reach the others.
+                metrics.SOCKET_FAULTS.inc()
+                log.exception("client failed")
+        metrics.SOCKET_FRAMES_OUT.inc(passed)  # one by one it would cost as much as the rest
+
+    def _offer(self, outlet: Outlet) -> None:
+        message = self._message
+        if self._guests is not None:
+            outlet.judge(self._guests, self._seats)
+        if outlet.is_hidden_from:
+            return
+        is_ours = outlet.position.epoch in {None, message.epoch}
+        if not is_ours and not message.is_creation:
+            return  # a late word of an older session under this id
+        if message.is_deletion:
+            outlet.finish(CloseCode.NORMAL, "Session deleted", self._frame, of_epoch=message.epoch)
+        else:
+            outlet.offer_state(message.epoch, message.version, self._frame, self._notices)
