@@ -12,6 +12,9 @@ from results import Outcome, Row, Spread, at_most, row
 from servers import FLOOR, PRODUCT, Group, serving
 from watching import watching
 
+from sessions.store import store
+from sessions.store.calls import arun, ask
+from synckairos import keys
 from synckairos.redis import async_client
 
 _AT_REST_MB, _SOCKET_KIB, _SESSION_KIB = 100.0, 30.0, 2.0
@@ -34,9 +37,17 @@ async def measure(bench: Bench) -> Outcome:
         rest = row("a web process at rest", "MB", [_rss(product) / 1e6], [_rss(floor) / 1e6])
         each = [await _each_socket(group, session_ids, sockets, settling_s) for group in (product, floor)]
     socket = row(f"a waiting socket, of {sockets:,}", "KiB", *([one / 1024] for one in each))
-    fresh, used = await _each_session(bench.size(2_000, 100))
-    outcome.rows += [rest, socket, _plain("a two-player session in the store, new", fresh)]
-    outcome.rows.append(_plain(f"the same after {_SWITCHES} switches", used))
+    sessions = await Sessions.of(await making.running_sessions(bench.size(2_000, 100)))
+    fresh = await _stored(sessions)
+    for _ in range(_SWITCHES):
+        await sessions.next()
+    outcome.rows += [
+        rest,
+        socket,
+        _plain("a two-player session in the store, new", fresh),
+        _plain(f"the same after {_SWITCHES} switches", await _stored(sessions)),
+        _plain("besides, for a day: each switch with an Idempotency-Key", await _record(sessions)),
+    ]
     outcome.verdicts += [
         at_most("web process at rest", _AT_REST_MB, rest.product, "MB"),
         at_most("a waiting socket", _SOCKET_KIB, socket.product, "KiB"),
@@ -53,23 +64,24 @@ async def _each_socket(group: Group, session_ids: list[str], sockets: int, settl
         return (_rss(group) - before) / sockets
 
 
-async def _each_session(number: int) -> tuple[float, float]:
-    """Bytes of one that has just begun, and of one that has been switched for a while."""
-    await making.drained()
-    before = await _used()
-    sessions = await Sessions.of(await making.running_sessions(number))
-    await making.drained()
-    fresh = (await _used() - before) / number
-    for _ in range(_SWITCHES):
-        await sessions.next()
-    await making.drained()
-    return fresh, (await _used() - before) / number
+async def _stored(sessions: Sessions) -> float:
+    """Bytes of a session's keys, and of its place among the deadlines."""
+    pipe = async_client().pipeline(transaction=False)
+    for state in sessions.states:
+        pipe.memory_usage(keys.state(state.session_id), samples=0)
+        pipe.memory_usage(keys.recent(state.session_id), samples=0)
+    own = sum(await pipe.execute()) / len(sessions.states)
+    deadlines = keys.deadlines(0)
+    place = await async_client().memory_usage(deadlines, samples=0) / await async_client().zcard(deadlines)
+    return float(own + place)
 
 
-async def _used() -> int:
-    """Bytes that the store has allocated."""
-    await asyncio.sleep(0.2)
-    return int((await async_client().info("memory"))["used_memory"])
+async def _record(sessions: Sessions) -> float:
+    """Bytes of the first answer that a repeat will get."""
+    write = making.switch_of(sessions.states[0], making.store_clock.now_ms())
+    await arun(ask(store.commit(write)))
+    assert write.record is not None
+    return float(await async_client().memory_usage(write.record.key, samples=0))
 
 
 def _rss(group: Group) -> float:
