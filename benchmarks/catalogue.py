@@ -34,7 +34,9 @@ CATALOGUE = (
     Measurement("fan_out", "A frame to all screens", "From its publication until the last socket has it."),
     Measurement("quizzing", "A quiz with 500 viewers", "`make load SCENARIO=quiz`, with two web processes."),
     Measurement("create_and_get", "Creating and reading", "16 connections, one web process."),
-    Measurement("checking", "Knowing who asks", "In the place of the floor: the product without the check of tokens."),
+    Measurement(
+        "checking", "Knowing who asks", "In the place of the floor: the product without the checks of token and rights."
+    ),
     Measurement("expiring", "Deadlines", "The floor is a timer with one write to the store."),
     Measurement("draining", "The audit's drain", "The floor is plain inserts into SQLite."),
     Measurement("memory", "Memory", "Processes that have done nothing else; resident memory."),

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "clients" / "python" / "src"))
 from synckairos_client import Api
 
 SLOW_SHARE = 0.05
-_SOCKETS_OF_ONE_PERSON = 500
+_SOCKETS_OF_ONE_TOKEN = 500
 _STORE_LAG_S = 3.0
 
 
@@ -34,10 +34,10 @@ def rss_kib(pid: int) -> int:
 
 
 def tokens(number: int) -> list[str]:
-    """Tokens of so many people."""
+    """So many tokens of the one who owns all sessions."""
     from synckairos.principal import mint  # noqa: PLC0415 - needs the attached stack
 
-    return [mint(f"person {place}", is_staff=False) for place in range(number)]
+    return [mint("player", is_staff=False) for _ in range(number)]
 
 
 async def make_session(api: Api) -> str:
@@ -91,7 +91,7 @@ async def fan_out(stack: Stack, *, sockets: int, rounds: int, switches: int) -> 
 
 async def idle(stack: Stack, *, sockets: int, sessions: int, for_s: float) -> bool:
     """Sockets that wait: memory of each, and how many are lost."""
-    people = tokens(-(-sockets // _SOCKETS_OF_ONE_PERSON))
+    people = tokens(-(-sockets // _SOCKETS_OF_ONE_TOKEN))
     web = stack.pid_of("web")
     async with Api(stack.url, people[0]) as api:
         made = [await make_session(api) for _ in range(sessions)]
@@ -99,7 +99,7 @@ async def idle(stack: Stack, *, sockets: int, sessions: int, for_s: float) -> bo
     await asyncio.sleep(_STORE_LAG_S)
     before_kib = rss_kib(web)
     began_s = time.perf_counter()
-    await crowd.open([(made[n % sessions], people[n // _SOCKETS_OF_ONE_PERSON]) for n in range(sockets)])
+    await crowd.open([(made[n % sessions], people[n // _SOCKETS_OF_ONE_TOKEN]) for n in range(sockets)])
     opened_s = time.perf_counter() - began_s
     await asyncio.sleep(_STORE_LAG_S)
     each_kib = (rss_kib(web) - before_kib) / sockets

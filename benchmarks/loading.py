@@ -22,7 +22,7 @@ from sessions.services import sessions as service
 from sessions.store.calls import arun
 from synckairos.engine.reading import read
 from synckairos.engine.state import SyncMode
-from synckairos.principal import mint
+from synckairos.principal import SYSTEM
 
 sys.path.insert(0, str(ROOT / "clients" / "python" / "src"))
 from synckairos_client import CommandTimeout, Screen, SyncKairosError
@@ -32,7 +32,7 @@ _SAMPLE = 12
 _LOOK_EVERY_S = 0.5
 _WRONG_BY_MS = 300_000
 """How wrong the clocks of devices may be."""
-_LAST_FRAMES_S = 2.0
+_LAST_FRAMES_S = 0.5
 
 
 @dataclass
@@ -90,7 +90,7 @@ def _screen(group: Group, session_id: str) -> Screen:
     """A reference client on a device whose clock is wrong."""
     wrong_ms = random.uniform(-_WRONG_BY_MS, _WRONG_BY_MS)
     address = f"http://{group.host}:{group.port}"
-    return Screen(address, session_id, mint("host", is_staff=True), device_ms=lambda: time.time() * 1000 + wrong_ms)
+    return Screen(address, session_id, making.tokens(1)[0], device_ms=lambda: time.time() * 1000 + wrong_ms)
 
 
 async def _command(
@@ -117,7 +117,7 @@ async def _watch_clocks(screens: list[Screen], load: Load) -> None:
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         for screen in screens:
-            outcome = await arun(service.get(making.UUID(screen.session_id)))
+            outcome = await arun(service.get(making.UUID(screen.session_id), SYSTEM))
             now_ms, shown_ms = time.time() * 1000, screen.remaining_ms()
             true_ms = read(outcome.state, outcome.at_ms).time_remaining_ms
             if screen.version == outcome.state.version and true_ms is not None and shown_ms is not None:

@@ -14,16 +14,18 @@ from sessions.store.calls import apipeline, arun, ask
 from synckairos import keys
 from synckairos.engine import SyncMode, create_session, decide
 from synckairos.engine.commands import Create, Seat, Switch
-from synckairos.engine.state import State
+from synckairos.engine.state import Access, State
 from synckairos.ids import new_epoch
-from synckairos.principal import mint
+from synckairos.principal import Principal, mint
 from synckairos.redis import async_client
 from timesync.clock import store_clock
 
 A_DAY_MS = 86_400_000
 _TOGETHER = 250
-_CALLER = Caller("benchmark", "0" * 32, Idempotency("1234567890", f"POST /v1/sessions/{uuid4()}/switch", bytes(16)))
-_NOBODY = Caller("benchmark", "")
+_PLAYER = Principal("player", is_staff=False, expires_s=float("inf"))
+"""Owns all sessions, and commands them."""
+_CALLER = Caller(_PLAYER, "0" * 32, Idempotency("1234567890", f"POST /v1/sessions/{uuid4()}/switch", bytes(16)))
+_PLAIN = Caller(_PLAYER, "")
 _numbers = count(1_000_000_000)
 
 
@@ -31,14 +33,16 @@ def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> s
     """A session that runs from now on and will not end while anybody looks."""
     now = store_clock.now_ms()
     seats = tuple(Seat(uuid4(), A_DAY_MS) for _ in range(participants))
-    command = Create(mode, seats, start_at_ms=now, total_time_ms=A_DAY_MS if mode is SyncMode.GLOBAL else None)
+    total_time_ms = A_DAY_MS if mode is SyncMode.GLOBAL else None
+    access = Access(owner=_PLAYER.subject)
+    command = Create(mode, seats, start_at_ms=now, total_time_ms=total_time_ms, access=access)
     decision = create_session(command, session_id=uuid4(), epoch=new_epoch(), now=now)
-    return write_of(decision, now, _NOBODY, is_creation=True)
+    return write_of(decision, now, _PLAIN, is_creation=True)
 
 
 def switch_of(state: State, now: int, *, is_repeatable: bool = True) -> store.Write:
     """What a switch of this state writes; repeatable: with an Idempotency-Key."""
-    return write_of(decide(state, Switch(), now), now, _CALLER if is_repeatable else _NOBODY)
+    return write_of(decide(state, Switch(), now), now, _CALLER if is_repeatable else _PLAIN)
 
 
 async def running_sessions(
@@ -130,5 +134,5 @@ def floor_reads(numbers: Sequence[int], token: str) -> Iterator[bytes]:
 
 
 def tokens(number: int) -> list[str]:
-    """Tokens of so many people."""
-    return [mint(f"person {place}", is_staff=False) for place in range(number)]
+    """So many tokens of the one who owns all sessions."""
+    return [mint(_PLAYER.subject, is_staff=False) for _ in range(number)]

@@ -17,7 +17,7 @@ from stack import ROOT
 
 PRODUCT = ["manage.py", "web", "--fd"]
 UNCHECKED = ["benchmarks/unchecked_web.py"]
-"""The product without the check of who asks."""
+"""The product without the checks of who asks, and what they may do."""
 FLOOR = ["benchmarks/floor.py"]
 _READY = b"serving"
 """What each of them logs when it accepts."""

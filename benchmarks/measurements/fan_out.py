@@ -12,7 +12,7 @@ SOCKETS = ((100, 1), (1_000, 1), (10_000, 1), (4_000, 1_000), (4_000, 1))
 """Sockets in all, and sessions they belong to; the goals are about the last."""
 SHORT = ((80, 20), (40, 1))
 _GOAL, _GOAL_OF_TWO = 0.9, 1.3
-_DELIVERIES = 40_000
+_DELIVERIES = 30_000
 _SWITCHES = range(3, 41)
 
 
