@@ -72,8 +72,9 @@ def _measured(all_kept: dict[Measurement, Kept]) -> Iterator[str]:
     for kept in all_kept.values():
         for one in kept.outcome.verdicts:
             yield f"| {one.goal} | {one.bound} | {one.measured} {one.unit} | {_mark(one)} |"
-    yield ""
-    yield "![How cost grows](performance.svg)"
+    if any(kept.outcome.curves for kept in all_kept.values()):
+        yield ""
+        yield "![How cost grows](performance.svg)"
     for measurement, kept in all_kept.items():
         yield from _section(measurement, kept)
 
