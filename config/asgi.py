@@ -14,11 +14,15 @@ from sessions.realtime.fallbacks import Fallbacks  # noqa: E402
 from sessions.realtime.hot import HotDoor  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from sessions.serving.lifespan import lifespan  # noqa: E402
-from synckairos.http.gate import Application, Gate  # noqa: E402
+from synckairos.http.asgi import Application  # noqa: E402
+from synckairos.http.bodies import Bodies  # noqa: E402
+from synckairos.http.gate import Gate  # noqa: E402
+
+_doors = HotDoor(Fallbacks(cast("Application", django_application)))
 
 application = ProtocolTypeRouter(
     {
-        "http": Gate(HotDoor(Fallbacks(cast("Application", django_application)))),
+        "http": Gate(Bodies(_doors)),
         "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
         "lifespan": lifespan,
     }

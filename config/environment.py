@@ -12,9 +12,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -22,6 +21,7 @@ from environs import Env, EnvValidationError
 from marshmallow.exceptions import ValidationError as Unacceptable
 from marshmallow.validate import Range
 
+from config import safety
 from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
 from synckairos.engine.units import Visibility
 from synckairos.rates import SETTINGS
@@ -31,7 +31,6 @@ from synckairos.signing import BadKey, KeyRing, key_ring, new_pem
 _PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 _STORE_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
 _LONGEST_SOCKET_PATH = 100
-_SHORTEST_SECRET = 32
 
 ROOT = Path(__file__).resolve().parent.parent
 _env = Env(eager=False)
@@ -56,21 +55,24 @@ def _limit(text: str) -> int | None:
     return int(text)
 
 
-class Proxies(NamedTuple):
-    """Peers that stand between us and the clients."""
-
-    networks: tuple[IPv4Network | IPv6Network, ...]
-    unix_sockets: bool
-
-
 @_env.parser_for("proxies")
-def _proxies(text: str) -> Proxies:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    try:
-        networks = tuple(ip_network(name) for name in names if name != "unix")
-    except ValueError as error:
-        raise Unacceptable(f"Expected networks such as 10.0.0.0/8, or unix, separated by commas: {error}.") from error
-    return Proxies(networks, "unix" in names)
+def _proxies(text: str) -> safety.Proxies:
+    return safety.proxies(text, in_production=IN_PRODUCTION)
+
+
+@_env.parser_for("origins")
+def _origins(text: str) -> tuple[str, ...]:
+    return safety.origins(text, in_production=IN_PRODUCTION)
+
+
+@_env.parser_for("hosts")
+def _hosts(text: str) -> list[str]:
+    return safety.hosts(text.split(","), in_production=IN_PRODUCTION)
+
+
+@_env.parser_for("token")
+def _token(text: str) -> str | None:
+    return safety.token(text)
 
 
 @_env.parser_for("store_url")
@@ -123,9 +125,13 @@ def _one_of(*allowed: str) -> Callable[[str], None]:
     return check
 
 
-def _long_enough(value: str) -> None:
-    if len(value) < _SHORTEST_SECRET:
-        raise Unacceptable(f"Must have at least {_SHORTEST_SECRET} characters.")
+def _strong(value: str) -> None:
+    safety.secret(value, in_production=IN_PRODUCTION)
+
+
+def _by_https(value: list[str]) -> None:
+    if IN_PRODUCTION and not all(origin.startswith("https://") for origin in value):
+        raise Unacceptable("In production each must begin with https://.")
 
 
 def _not_empty(value: str) -> None:
@@ -165,8 +171,8 @@ def kept_secret(path: Path, made: Callable[[], str]) -> str:
 
 def _secret_key() -> str:
     if IN_PRODUCTION:
-        return _env.str("SYNCKAIROS_SECRET_KEY", validate=_long_enough)
-    given: str | None = _env.str("SYNCKAIROS_SECRET_KEY", None, validate=_long_enough)
+        return _env.str("SYNCKAIROS_SECRET_KEY", validate=_strong)
+    given: str | None = _env.str("SYNCKAIROS_SECRET_KEY", None, validate=_strong)
     return given or kept_secret(DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(48))
 
 
@@ -211,12 +217,17 @@ SIGNING_KEYS: KeyRing = _signing_keys()
 ISSUER: str = _env.str("SYNCKAIROS_ISSUER", "synckairos", validate=_not_empty)
 PROVIDER: Provider | None = _provider()
 ALLOWED_HOSTS: list[str] = (
-    _env.list("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.list("SYNCKAIROS_ALLOWED_HOSTS", ["*"])
+    _env.hosts("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.hosts("SYNCKAIROS_ALLOWED_HOSTS", "*")
 )
-TRUSTED_ORIGINS: list[str] = _env.list("SYNCKAIROS_TRUSTED_ORIGINS", [])
 DEFAULT_VISIBILITY: str = _env.str(
     "SYNCKAIROS_DEFAULT_VISIBILITY", Visibility.PRIVATE.value, validate=_one_of(*Visibility)
 )
+TRUSTED_PROXIES: safety.Proxies = (
+    _env.proxies("SYNCKAIROS_TRUSTED_PROXIES") if IN_PRODUCTION else _env.proxies("SYNCKAIROS_TRUSTED_PROXIES", "")
+)
+TRUSTED_ORIGINS: list[str] = _env.list("SYNCKAIROS_TRUSTED_ORIGINS", [], validate=_by_https)
+CORS_ORIGINS: tuple[str, ...] = _env.origins("SYNCKAIROS_CORS_ORIGINS", "")
+METRICS_TOKEN: str | None = _env.token("SYNCKAIROS_METRICS_TOKEN", "")
 LOG_LEVEL: str = _env.str("SYNCKAIROS_LOG_LEVEL", "INFO", validate=_one_of("DEBUG", "INFO", "WARNING", "ERROR"))
 SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=_positive)
 IDLE_TTL_S: int = _env.int("SYNCKAIROS_IDLE_TTL_S", 86_400, validate=_positive)
@@ -229,12 +240,14 @@ SEND_TIMEOUT_S: float = _env.float("SYNCKAIROS_SEND_TIMEOUT_S", 10.0, validate=_
 AUTH_GRACE_S: float = _env.float("SYNCKAIROS_AUTH_GRACE_S", 30.0, validate=Range(min=0))
 TICKET_TTL_S: int = _env.int("SYNCKAIROS_TICKET_TTL_S", 30, validate=_positive)
 DRAIN_S: float = _env.float("SYNCKAIROS_DRAIN_S", 10.0, validate=Range(min=0))
+HEAD_TIMEOUT_S: float = _env.float("SYNCKAIROS_HEAD_TIMEOUT_S", 10.0, validate=_positive)
+BODY_TIMEOUT_S: float = _env.float("SYNCKAIROS_BODY_TIMEOUT_S", 30.0, validate=_positive)
+KEEP_ALIVE_S: int = _env.int("SYNCKAIROS_KEEP_ALIVE_S", 5, validate=_positive)
 MAX_FRAME_BYTES: int = _env.int("SYNCKAIROS_MAX_FRAME_BYTES", 16_384, validate=Range(min=1024))
 SOCKETS_PER_PRINCIPAL: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_PRINCIPAL", "1000")
 SOCKETS_PER_SESSION: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_SESSION", "20000")
 METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=_positive)
 RATES: dict[str, Rate | None] = {name: _env.rate(name, default) for name, default in SETTINGS.items()}
-TRUSTED_PROXIES: Proxies = _env.proxies("SYNCKAIROS_TRUSTED_PROXIES", "")
 
 try:
     _env.seal()

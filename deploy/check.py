@@ -1,4 +1,5 @@
-"""Part of `make check`: the settings of production pass Django's deployment checks, and have no forgotten default."""
+"""Part of `make check`: the settings of production pass Django's deployment checks, have no forgotten default, and what
+is unsafe is refused by name."""
 
 from __future__ import annotations
 
@@ -8,44 +9,97 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def _pem(key: Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
 REQUIRED = {
     "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
-    "SYNCKAIROS_SIGNING_KEYS": Ed25519PrivateKey.generate()
-    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    .decode(),
+    "SYNCKAIROS_SIGNING_KEYS": _pem(Ed25519PrivateKey.generate()),
     "SYNCKAIROS_ALLOWED_HOSTS": "clock.example.com",
+    "SYNCKAIROS_TRUSTED_PROXIES": "10.0.0.0/8",
     "REDIS_URL": "rediss://state.example.com:6379/0",
     "DATABASE_URL": "postgres://synckairos@audit.example.com:5432/synckairos",
 }
 """What an operator has to say in production, with made-up values."""
+UNSAFE = [
+    ("SYNCKAIROS_SECRET_KEY", "short-but-Quite-mixed-0123456789-abcdef"),
+    ("SYNCKAIROS_SECRET_KEY", "abcabcabc" * 8),
+    ("SYNCKAIROS_SECRET_KEY", f"django-insecure-{secrets.token_urlsafe(48)}"),
+    ("SYNCKAIROS_SIGNING_KEYS", _pem(rsa.generate_private_key(65537, 1024))),  # noqa: S505 - that is the point
+    ("SYNCKAIROS_SIGNING_KEYS", "a shared secret"),
+    ("SYNCKAIROS_ALLOWED_HOSTS", "*"),
+    ("SYNCKAIROS_ALLOWED_HOSTS", "clock.example.com,*.example.com"),
+    ("SYNCKAIROS_ALLOWED_HOSTS", " "),
+    ("SYNCKAIROS_TRUSTED_PROXIES", ""),
+    ("SYNCKAIROS_TRUSTED_PROXIES", "0.0.0.0/0"),
+    ("SYNCKAIROS_TRUSTED_PROXIES", "10.0.0.0/8,::/0"),
+    ("SYNCKAIROS_TRUSTED_ORIGINS", "http://app.example.com"),
+    ("SYNCKAIROS_CORS_ORIGINS", "*"),
+    ("SYNCKAIROS_CORS_ORIGINS", "http://app.example.com"),
+    ("SYNCKAIROS_CORS_ORIGINS", "https://*.example.com"),
+    ("SYNCKAIROS_CORS_ORIGINS", "app.example.com"),
+    ("SYNCKAIROS_CORS_ORIGINS", "https://app.example.com/path"),
+    ("SYNCKAIROS_CORS_ORIGINS", "null"),
+    ("SYNCKAIROS_METRICS_TOKEN", "prometheus"),
+    ("SYNCKAIROS_IDP_JWKS_URL", "http://login.example.com/keys"),
+]
+"""What an operator might say, and must not."""
+SAFE = {"SYNCKAIROS_CORS_ORIGINS": "https://app.example.com,capacitor://localhost,ionic://localhost,http://localhost"}
+_IDP = {"SYNCKAIROS_IDP_ISSUER": "https://login.example.com", "SYNCKAIROS_IDP_AUDIENCE": "clock"}
 
 
 def main() -> int:
     """Gives the exit status: 0 when production is safe to start."""
-    deploy = _python("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    deploy = _python("manage.py", "check", "--deploy", "--fail-level", "WARNING", **SAFE)
     print(deploy.stdout + deploy.stderr, end="")
-    forgiven = [name for name in REQUIRED if not _is_refused_without(name)]
-    for name in forgiven:
-        print(f"Production starts without {name}, or refuses without naming it.")
-    if deploy.returncode or forgiven:
+    problems = [f"starts without {name}, or refuses without naming it" for name in REQUIRED if not _refuses(name, None)]
+    problems += [
+        f"starts with {name}={value!r}, or says it aloud" for name, value in UNSAFE if not _refuses(name, value)
+    ]
+    if not _names_all_at_once():
+        problems.append("does not name everything that is wrong at once")
+    if not _cannot_be_debugged():
+        problems.append("can be put into Django's debug mode")
+    for problem in problems:
+        print(f"Production {problem}.")
+    if deploy.returncode or problems:
         return 1
-    print(f"Production refuses to start without any of: {', '.join(REQUIRED)}.")
+    print(f"Production refuses to start without any of: {', '.join(REQUIRED)}; and with {len(UNSAFE)} unsafe values.")
     return 0
 
 
-def _is_refused_without(name: str) -> bool:
-    start = _python("-c", "import config.environment", without=name)
-    return start.returncode != 0 and name in start.stderr and "Traceback" not in start.stderr
+def _refuses(name: str, value: str | None) -> bool:
+    """Whether production does not start, names the variable, and says nothing of a secret."""
+    start = _python("-c", "import config.environment", **{**_IDP, name: value} if "IDP" in name else {name: value})
+    tells = value is not None and ("KEY" in name or "TOKEN" in name) and value in start.stderr
+    return start.returncode != 0 and f"{name}:" in start.stderr and "Traceback" not in start.stderr and not tells
 
 
-def _python(*arguments: str, without: str = "") -> subprocess.CompletedProcess[str]:
+def _names_all_at_once() -> bool:
+    unsafe = dict(reversed(UNSAFE)) | _IDP
+    start = _python("-c", "import config.environment", **unsafe)
+    return all(f"{name}:" in start.stderr for name, _ in UNSAFE)
+
+
+def _cannot_be_debugged() -> bool:
+    wishes = {"DEBUG": "1", "DJANGO_DEBUG": "True", "SYNCKAIROS_DEBUG": "1", "SYNCKAIROS_LOG_LEVEL": "DEBUG"}
+    start = _python("-c", "from django.conf import settings; print(settings.DEBUG)", **wishes)
+    return start.stdout.strip() == "False"
+
+
+def _python(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
     """Run Python in production's environment: ours alone, so that no variable of the machine helps or harms."""
-    given = {name: value for name, value in REQUIRED.items() if name != without}
-    env = {"PATH": os.environ.get("PATH", ""), "SYNCKAIROS_ENV": "production", **given}
+    given = {name: value for name, value in {**REQUIRED, **changes}.items() if value is not None}
+    settings = {"SYNCKAIROS_ENV": "production", "DJANGO_SETTINGS_MODULE": "config.settings"}
+    env = {"PATH": os.environ.get("PATH", ""), **settings, **given}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=False, capture_output=True, text=True)
 
 

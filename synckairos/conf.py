@@ -65,11 +65,29 @@ class Conf(Struct, frozen=True, kw_only=True):
     rate_token: Rate | None
     """Logins and refreshes of each address, and of each name."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
-    """Peers whose `X-Forwarded-For` is believed."""
+    """Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     trusts_unix_sockets: bool
     """Whether that of a peer on a Unix socket is."""
+    cors_origins: tuple[str, ...]
+    """Origins whose pages may read our answers and open sockets; `*` for all."""
+    metrics_token: str | None
+    """The bearer token that `/metrics` asks for; None for none."""
+    metrics_open: bool
+    """Whether `/metrics` answers anybody; without a token and closed, it answers nobody."""
     max_body_bytes: int
     """Largest request body."""
+    max_address_bytes: int
+    """Longest path and query string together."""
+    max_headers: int
+    """Most header lines of a request."""
+    max_head_bytes: int
+    """Largest head of a request: address and headers."""
+    head_timeout_s: float
+    """How long the head of a request may take to arrive."""
+    body_timeout_s: float
+    """How long its body may take."""
+    keep_alive_s: int
+    """How long a connection may be idle between two requests."""
     recovery_events: int
     """Most events that a client which comes back is sent; one that has missed more gets the state alone."""
     recovery_age_ms: int

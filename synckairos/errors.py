@@ -152,6 +152,27 @@ class PayloadTooLarge(ApiError):
     message = "The request body is too large"
 
 
+class AddressTooLong(ApiError):
+    code = "ADDRESS_TOO_LONG"
+    http_status = 414
+    message = "The address is too long"
+
+
+class HeadersTooLarge(ApiError):
+    code = "HEADERS_TOO_LARGE"
+    http_status = 431
+    message = "The request has too many headers, or too large ones"
+
+
+class RequestTimeout(ApiError):
+    """The request came too slowly, or not to its end."""
+
+    code = "REQUEST_TIMEOUT"
+    http_status = 408
+    temporary = True
+    message = "The request took too long to arrive"
+
+
 class UnsupportedMediaType(ApiError):
     code = "UNSUPPORTED_MEDIA_TYPE"
     http_status = 415

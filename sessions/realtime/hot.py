@@ -25,7 +25,8 @@ from synckairos import context, ids
 from synckairos.engine import commands
 from synckairos.errors import ApiError, Unauthenticated
 from synckairos.http import answers
-from synckairos.http.gate import Application, Receive, Scope, Send, replay
+from synckairos.http.asgi import Application, Receive, Scope, Send
+from synckairos.http.bodies import replay
 from synckairos.principal import Principal, authenticate, bearer_token
 
 ROUTE = "/v1/sessions/<str:session_id>/switch"

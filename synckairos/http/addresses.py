@@ -32,6 +32,12 @@ def of_scope(scope: dict[str, Any]) -> str:
     return origin(client[0] if client else None, ",".join(values))
 
 
+def is_by_proxy(scope: dict[str, Any]) -> bool:
+    """Whether an ASGI connection comes from a proxy that is trusted."""
+    client = scope.get("client")
+    return _is_trusted(_parse(client[0] if client else ""))
+
+
 def of_request(request: HttpRequest) -> str:
     """Whose limit a request of Django's (or of DRF's) counts against."""
     return origin(request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR", ""))

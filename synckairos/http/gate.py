@@ -1,35 +1,23 @@
-"""The first thing a request meets: an id, a limit to its body, an access-log line, a metric. Plain ASGI, no thread."""
+"""The first thing a request meets: an id, who it is by, an access-log line, a metric. Plain ASGI, no thread."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.conf import settings
 
-from synckairos import context, ids, logs, metrics
-from synckairos.conf import conf
-from synckairos.errors import ApiError, InternalError, PayloadTooLarge
-from synckairos.http import answers
-
-log = logs.get(__name__)
-
-Scope: TypeAlias = dict[str, Any]
-Event: TypeAlias = Any
-Receive: TypeAlias = Callable[[], Awaitable[Event]]
-Send: TypeAlias = Callable[[Event], Awaitable[None]]
-Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+from synckairos import context, ids, metrics
+from synckairos.http import addresses
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header, headers
 
 REQUEST_ID_HEADER = b"x-request-id"
 _PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
 PROBE_HOST = "localhost"
 """The name by which Django knows a caller that asks by address; always one of ALLOWED_HOSTS."""
-
-
-class _ClientLeft(Exception):
-    """The client went away before its body was complete."""
+_CLIENT_LEFT = 499
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Gate:
@@ -40,9 +28,9 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        request_id = ids.accepted_request_id(_header(scope, REQUEST_ID_HEADER))
+        request_id = ids.accepted_request_id(header(scope, REQUEST_ID_HEADER))
         info = context.begin(request_id=request_id)
-        status = 0
+        status = _CLIENT_LEFT
 
         async def answer(event: Event) -> None:
             nonlocal status
@@ -52,50 +40,19 @@ class Gate:
             await send(event)
 
         try:
-            body = await _read_body(scope, receive)
-            await self.inner(_known_host(_with_length(scope, body)), replay(body, receive), answer)
-        except ApiError as error:
-            await answers.refuse(answer, error)
-        except _ClientLeft:
-            status = 499  # nobody is there to answer; the log line says so
-        except Exception:
-            log.exception("request failed")
-            if not status:
-                await answers.refuse(answer, InternalError())
+            await self.inner(_known_host(_true_scheme(scope)), receive, answer)
         finally:
             _record(scope, info, status, time.perf_counter() - began)
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key.lower() == name:
-            text: str = value.decode("latin-1")
-            return text
-    return None
-
-
-async def _read_body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body, which is small by contract. Raises PayloadTooLarge as soon as that is known."""
-    declared = _header(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared) > conf().max_body_bytes:
-        raise PayloadTooLarge
-    body = bytearray()
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise _ClientLeft
-        body += event.get("body", b"")
-        if len(body) > conf().max_body_bytes:
-            raise PayloadTooLarge
-        if not event.get("more_body", False):
-            return bytes(body)
-
-
-def _with_length(scope: Scope, body: bytes) -> Scope:
-    """The scope with the body's length, which a chunked request leaves out and without which DRF reads no body."""
-    if not body or _header(scope, b"content-length") is not None:
+def _true_scheme(scope: Scope) -> Scope:
+    """The scheme that the client has used: only a trusted proxy is believed about it, and nobody after us is told."""
+    told = headers(scope, b"x-forwarded-proto")
+    if not told:
         return scope
-    return {**scope, "headers": [*scope["headers"], (b"content-length", str(len(body)).encode())]}
+    others = [(name, value) for name, value in scope["headers"] if name.lower() != b"x-forwarded-proto"]
+    is_secure = addresses.is_by_proxy(scope) and [text.strip().lower() for text in told] == ["https"]
+    return {**scope, "headers": others, **({"scheme": "https"} if is_secure else {})}
 
 
 def _known_host(scope: Scope) -> Scope:
@@ -104,20 +61,6 @@ def _known_host(scope: Scope) -> Scope:
         return scope
     others = [(name, value) for name, value in scope["headers"] if name != b"host"]
     return {**scope, "headers": [*others, (b"host", PROBE_HOST.encode())]}
-
-
-def replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives this body first."""
-    sent = False
-
-    async def again() -> Event:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
 
 
 def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:
@@ -135,6 +78,3 @@ def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> 
 def _meters(method: str, route: str, status: int) -> tuple[Any, Any]:
     """What counts requests of one kind: routes and statuses are ours, and few."""
     return metrics.HTTP_REQUESTS.labels(method, route, str(status)), metrics.HTTP_SECONDS.labels(method, route)
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

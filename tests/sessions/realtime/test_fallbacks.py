@@ -17,6 +17,7 @@ from sessions.realtime.fallbacks import Fallbacks
 from sessions.store import calls
 from synckairos import redis as stores
 from synckairos.conf import Rate
+from synckairos.http.bodies import Bodies
 from synckairos.http.gate import Gate
 from tests import servers
 from tests.conftest import bearer
@@ -256,7 +257,7 @@ async def test_a_fault_of_a_fallback_has_the_documented_answer(configure, monkey
     else:
         monkeypatch.setattr(calls, "_asend", fail)
         configure(rate_general=Rate(100, 60_000))
-    transport = httpx.ASGITransport(Gate(Fallbacks(None)))
+    transport = httpx.ASGITransport(Gate(Bodies(Fallbacks(None))))
     async with httpx.AsyncClient(base_url="http://localhost", headers=bearer(token), transport=transport) as http:
         if status == 429:
             await http.get(f"/v1/sessions/{uuid4()}/poll")

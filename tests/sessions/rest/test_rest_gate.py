@@ -1,4 +1,4 @@
-"""The gate alone, around applications that misbehave."""
+"""The gate and the reader of bodies alone, around applications that misbehave."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import httpx
 import pytest
 
+from synckairos.http.bodies import Bodies
 from synckairos.http.gate import Gate
 from tests.sessions.rest.talk import refused
 
@@ -22,7 +23,7 @@ def _quiet():
 
 async def through(inner, method="POST", **request):
     """The answer of an application behind the gate."""
-    transport = httpx.ASGITransport(Gate(inner))
+    transport = httpx.ASGITransport(Gate(Bodies(inner)))
     async with httpx.AsyncClient(transport=transport, base_url="http://gate") as client:
         return await client.request(method, "/", **request)
 
@@ -66,7 +67,7 @@ async def test_an_application_that_fails_halfway_is_not_answered_for_twice():
     async def send(event):
         sent.append(event["type"])
 
-    await Gate(fail)(scope(), receiving({"type": "http.request", "body": b""}), send)
+    await Gate(Bodies(fail))(scope(), receiving({"type": "http.request", "body": b""}), send)
     assert sent == ["http.response.start"]
 
 
@@ -77,7 +78,7 @@ async def test_a_client_who_leaves_before_the_end_of_the_body_is_answered_nothin
         reached.append(scope)
 
     first = {"type": "http.request", "body": b"{", "more_body": True}
-    await Gate(inner)(scope(), receiving(first, {"type": "http.disconnect"}), sent.append)
+    await Gate(Bodies(inner))(scope(), receiving(first, {"type": "http.disconnect"}), sent.append)
     assert (sent, reached) == ([], [])
 
 
@@ -89,7 +90,7 @@ async def test_after_the_body_the_application_hears_the_rest():
 
     body = {"type": "http.request", "body": b"x", "more_body": False}
     gone = {"type": "http.disconnect"}
-    await Gate(inner)(scope(), receiving(body, gone), heard.append)
+    await Gate(Bodies(inner))(scope(), receiving(body, gone), heard.append)
     assert heard == [body, gone]
 
 

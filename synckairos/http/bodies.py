@@ -1,0 +1,98 @@
+"""A request's body, read whole before anybody sees it, within bounds of size and time; and an answer to every error."""
+
+from __future__ import annotations
+
+import asyncio
+
+from synckairos import logs
+from synckairos.conf import conf
+from synckairos.errors import ApiError, InternalError, PayloadTooLarge, RequestTimeout
+from synckairos.http import answers
+from synckairos.http.asgi import REFUSAL_EXTENSION, Application, Event, Receive, Scope, Send, header
+
+log = logs.get(__name__)
+
+
+class _ClientLeft(Exception):
+    """The client went away before its body was complete."""
+
+
+class Bodies:
+    """Wraps the HTTP application."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def answer(event: Event) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(event)
+
+        try:
+            _refuse_what_the_server_refused(scope)
+            body = await _read_in_time(scope, receive)
+            await self.inner(_with_length(scope, body), replay(body, receive), answer)
+        except ApiError as error:
+            await answers.refuse(answer, error)
+        except _ClientLeft:
+            log.debug("client left")  # nobody is there to answer
+        except Exception:
+            log.exception("request failed")
+            if not has_begun:
+                await answers.refuse(answer, InternalError())
+
+
+def _refuse_what_the_server_refused(scope: Scope) -> None:
+    refusal: ApiError | None = (scope.get("extensions") or {}).get(REFUSAL_EXTENSION)
+    if refusal is not None:
+        raise refusal
+
+
+async def _read_in_time(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises RequestTimeout when it takes its time."""
+    try:
+        async with asyncio.timeout(conf().body_timeout_s):
+            return await _read(scope, receive)
+    except TimeoutError:
+        raise RequestTimeout from None
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    """The whole body, which is small by contract. Raises PayloadTooLarge as soon as that is known."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > conf().max_body_bytes:
+        raise PayloadTooLarge
+    body = bytearray()
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise _ClientLeft
+        body += event.get("body", b"")
+        if len(body) > conf().max_body_bytes:
+            raise PayloadTooLarge
+        if not event.get("more_body", False):
+            return bytes(body)
+
+
+def _with_length(scope: Scope, body: bytes) -> Scope:
+    """The scope with the body's length, which a chunked request leaves out and without which DRF reads no body."""
+    if not body or header(scope, b"content-length") is not None:
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"content-length", str(len(body)).encode())]}
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives this body first."""
+    sent = False
+
+    async def again() -> Event:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
