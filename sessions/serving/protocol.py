@@ -1,21 +1,18 @@
-"""Uvicorn's protocols, with what ASGI has no message for.
+"""Uvicorn's WebSocket protocol, with what ASGI has no message for.
 
-The one of WebSockets is a `Wire`: frames that are encoded once are written to the transport without a task or an await
+It is a `Wire`: frames that are encoded once are written to the transport without a task or an await
 for each socket. It pings at an interval of the socket's own, counts frames before anybody decodes them, and can part
-from a peer that does not listen. They lean on names of Uvicorn's that are not public;
+from a peer that does not listen. It leans on names of Uvicorn's that are not public;
 tests/sessions/realtime/test_socket_server.py fails when these change.
 """
 
 from __future__ import annotations
 
-import socket
 from asyncio import TimerHandle
-from asyncio.transports import BaseTransport, Transport
+from asyncio.transports import BaseTransport
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame as PeerFrame
 from websockets.frames import Opcode
@@ -24,34 +21,16 @@ from websockets.protocol import State
 
 from sessions.hub.wire import WIRE_EXTENSION, Frame
 from sessions.serving.allowance import Allowance
+from sessions.serving.http_protocol import UNSENT_BYTES
 from synckairos import metrics
 from synckairos.close_codes import CloseCode
 from synckairos.conf import conf
-from synckairos.http.doors import ABORT_EXTENSION
 
-_UNSENT_BYTES = 16_384
-"""How much may wait in the kernel, and again here. What waits there is beyond conflation: it will be shown late."""
-_NOTSENT_LOWAT: int = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python 3.12 has it by name
 _PARTING_S = 5.0
 """How long a peer that does not listen may take to read why we part."""
 _LAST_WORDS_S = 1.0
 """The same when the process ends."""
 _COUNTED = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG})
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """One HTTP connection: Uvicorn's, with little in the kernel, and a way to cut off who takes nothing."""
-
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        raw = transport.get_extra_info("socket")
-        with suppress(OSError, AttributeError):  # not TCP, or a system that does not know it
-            raw.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UNSENT_BYTES)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope["extensions"] = {ABORT_EXTENSION: self.transport.abort}
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -141,7 +120,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
+        self.transport.set_write_buffer_limits(high=UNSENT_BYTES)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

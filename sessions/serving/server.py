@@ -13,7 +13,8 @@ import uvicorn
 
 from sessions.hub import tasks
 from sessions.hub.hub import hub
-from sessions.serving.protocol import HttpProtocol, SocketProtocol
+from sessions.serving.http_protocol import HttpProtocol
+from sessions.serving.protocol import SocketProtocol
 from synckairos import lifecycle, logs
 from synckairos.conf import conf
 
@@ -71,11 +72,12 @@ def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -
         ws=SocketProtocol,
         ws_max_size=conf().max_frame_bytes,
         ws_per_message_deflate=False,  # a frame is compressed for each socket anew: no shared bytes, 300 KiB a socket
+        timeout_keep_alive=conf().keep_alive_s,
         timeout_graceful_shutdown=_IN_FLIGHT_S,
         access_log=False,  # it would write tokens that stand in an address
         log_config=None,  # ours is configured with the settings
         server_header=False,
-        proxy_headers=False,  # whom to believe is ours to say (synckairos/http/addresses.py); the scheme is Django's
+        proxy_headers=False,  # whom to believe is ours to say (synckairos/http/addresses.py)
     )
     # Not Uvicorn's own `fd`: it takes every such socket for a Unix one, and the event loop then leaves TCP_NODELAY off.
     # The end of each answer would wait for the peer's delayed acknowledgement, 40 ms.

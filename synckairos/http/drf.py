@@ -29,6 +29,7 @@ from synckairos.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from synckairos.http.nesting import MAX_DEPTH, is_too_deep
 from synckairos.principal import Principal, authenticate, bearer_token
 
 log = logs.get(__name__)
@@ -49,6 +50,8 @@ class JSONParser(BaseParser):
         raw = stream.read()
         if not raw.strip():
             return {}
+        if is_too_deep(raw):
+            raise ValidationFailed([(WHOLE_BODY, f"At most {MAX_DEPTH} levels of nesting.")])
         try:
             data = msgspec.json.decode(raw)
             msgspec.json.encode(data)  # lone surrogates decode but can be written nowhere

@@ -221,12 +221,18 @@ def nested(levels: int) -> str:
         '{"type":"notify","a":"%s"}' % ("x" * 4096),
         '{"type":"notify","a":1%s}' % ("0" * 30),
         nested(101),
-        nested(800),
+        nested(120),
     ],
 )
 def test_objects_are_small_and_shallow(api, field, value):
     body = f'{{"sync_mode":"global","total_time_ms":1000,"{field}":{value}}}'
     assert wrong_fields(api.post("/v1/sessions", content=body, headers=JSON)) == [field]
+
+
+@pytest.mark.parametrize("field", ["metadata", "action_on_timeout"])
+def test_a_body_that_nests_without_end_is_wrong_as_a_whole(api, field):
+    body = f'{{"sync_mode":"global","total_time_ms":1000,"{field}":{nested(800)}}}'
+    assert wrong_fields(api.post("/v1/sessions", content=body, headers=JSON)) == ["body"]
 
 
 def test_metadata_of_4_kib_is_taken_and_one_byte_more_is_not(api):

@@ -1,0 +1,228 @@
+"""One HTTP connection: Uvicorn's, with bounds. A head has a size and a time to arrive in, a request that is answered
+early a time to end, an answer a time to be taken.
+
+What is too large or too slow is answered by the application, like any other error (synckairos/http/bodies.py). Leans on
+names of Uvicorn's that are not public; tests/sessions/serving/ fails when these change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from asyncio import TimerHandle
+from asyncio.transports import Transport
+from contextlib import suppress
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from synckairos.conf import conf
+from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout, ValidationFailed
+from synckairos.http.asgi import REFUSAL_EXTENSION
+from synckairos.http.doors import ABORT_EXTENSION
+
+UNSENT_BYTES = 16_384
+"""How much may wait in the kernel, and again here. What waits there is beyond conflation: it will be shown late."""
+_NOTSENT_LOWAT: int = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python 3.12 has it by name
+_PUNCTUATION = len(": \r\n")
+_LINGER_S = 5.0
+"""How long a request may go on arriving once it is answered."""
+_PATIENCE = 3
+"""How many send timeouts a client may take nothing of an answer that does not fit into the buffers. An event stream is
+ended by its outlet before that, with a last word."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One HTTP connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = False
+        self._told_bytes = 0
+        """Of the head, as far as the parser has told of it."""
+        self._head_bytes = 0
+        """Of the head, but for the piece of data in which it began."""
+        self._refusal: ApiError | None = None
+        self._is_deaf = False
+        self._coming: TimerHandle | None = None
+        """Ends a request that does not come."""
+        self._going: TimerHandle | None = None
+        """Ends an answer that is not taken."""
+
+    # ── what comes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        with suppress(OSError, AttributeError):  # not TCP, or a system that does not know it
+            raw.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
+        was_in_head = self._in_head
+        if self._is_idle() and self._coming is None:
+            self._await_head()
+        super().data_received(data)
+        if self._in_head and was_in_head:  # all of it was head, told of or not
+            self._head_bytes += len(data)
+            self._judge_head()
+        if self._in_head and self._refusal is not None:
+            self._refuse_now(self._refusal)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._told_bytes = self._head_bytes = 0
+        self._refusal = None
+        self._offer(ABORT_EXTENSION, self.transport.abort)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._told_bytes += len(url)
+        if len(self.url) > conf().max_address_bytes:
+            self._refusal = self._refusal or AddressTooLong()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not isinstance(self._refusal, HeadersTooLarge):
+            super().on_header(name, value)
+        self._told_bytes += len(name) + len(value) + _PUNCTUATION
+        self._judge_head()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_waiting()
+        if self._refusal is not None:
+            self._offer(REFUSAL_EXTENSION, self._refusal)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle is not None and self.cycle.response_complete:  # answered early, and whole now
+            self._stop_waiting()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _offer(self, name: str, what: Any) -> None:
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope.setdefault("extensions", {})[name] = what
+
+    def _judge_head(self) -> None:
+        limits = conf()
+        size = max(self._told_bytes, self._head_bytes)
+        is_too_large = size > limits.max_head_bytes or len(self.headers) > limits.max_headers
+        if is_too_large and not isinstance(self._refusal, AddressTooLong):
+            self._refusal = HeadersTooLarge()
+
+    def _should_upgrade(self) -> bool:
+        return self._refusal is None and super()._should_upgrade()
+
+    def _is_idle(self) -> bool:
+        return not self._in_head and not self.pipeline and (self.cycle is None or self.cycle.response_complete)
+
+    # ── what is refused before it is whole ────────────────────────────────────────────────────────────────────────
+
+    def _await_head(self) -> None:
+        self._stop_waiting()
+        self._coming = self.loop.call_later(conf().head_timeout_s, self._head_is_late)
+
+    def _stop_waiting(self) -> None:
+        if self._coming is not None:
+            self._coming.cancel()
+            self._coming = None
+
+    def _head_is_late(self) -> None:
+        if self._in_head:
+            self._refuse_now(RequestTimeout())
+        else:
+            self._end()
+
+    def send_400_response(self, msg: str) -> None:
+        """Uvicorn's answer to what is no HTTP."""
+        if not self._is_deaf:
+            self._refuse_now(ValidationFailed([("request", "Malformed HTTP.")]))
+
+    def _refuse_now(self, error: ApiError) -> None:
+        """Let the application answer with an error, and hear no more."""
+        self._is_deaf = True
+        self._in_head = False
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        if self.scope is None or (self.cycle is not None and not self.cycle.response_complete):
+            self._end()  # nothing to answer, or something else is being answered
+            return
+        known = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b""}
+        scope: Any = {**known, **self.scope, "extensions": {REFUSAL_EXTENSION: error}}
+        self.cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,  # until the client has had time to read
+            on_response=self._end_soon,
+        )
+        self.cycle.more_body = False
+        self._start_asgi_task(self.cycle, self.app)
+
+    # ── what goes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._cut_off_later()
+        elif self.cycle.response_complete and self.cycle.more_body:
+            self._coming = self.loop.call_later(_LINGER_S, self._end)
+        elif self._in_head:  # of the next one, which began to come meanwhile
+            self._await_head()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._end()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._cut_off_later()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._keep()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        self._keep()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_waiting()
+        self._keep()
+        self._unset_keepalive_if_required()
+        super().handle_websocket_upgrade()
+
+    def _end_soon(self) -> None:
+        """Say that this was all; a client that is still sending has a moment to read it."""
+        self.server_state.total_requests += 1
+        with suppress(OSError, NotImplementedError, RuntimeError):
+            self.transport.write_eof()
+        self._coming = self.loop.call_later(_LINGER_S, self._end)
+
+    def _end(self) -> None:
+        """Close; who does not take what is left is cut off."""
+        if not self.transport.is_closing():
+            self.transport.close()
+            self._cut_off_later()
+
+    def _cut_off_later(self) -> None:
+        self._keep()
+        self._going = self.loop.call_later(_PATIENCE * conf().send_timeout_s, self.transport.abort)
+
+    def _keep(self) -> None:
+        if self._going is not None:
+            self._going.cancel()
+            self._going = None
