@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
+from hmac import compare_digest
 
 from django.db import Error as DatabaseFault
 from django.db import connection
@@ -18,8 +19,10 @@ from sessions.store.calls import run
 from sessions.timekeeping.status import alive
 from synckairos import context, keys, lifecycle, logs, metrics
 from synckairos import redis as stores
-from synckairos.errors import MethodNotAllowed, ServiceUnavailable
+from synckairos.conf import conf
+from synckairos.errors import ApiError, MethodNotAllowed, NotFound, ServiceUnavailable, Unauthenticated
 from synckairos.http.drf import plain_answer
+from synckairos.principal import bearer_token
 
 log = logs.get(__name__)
 
@@ -67,12 +70,30 @@ def ready(request: HttpRequest) -> HttpResponse:
 def prometheus(request: HttpRequest) -> HttpResponse:
     """All metrics: of every process of this stack when they share a directory, else of this one."""
     context.note(route="/metrics")
+    if not _may_read_metrics(request):
+        return _refused(NotFound() if conf().metrics_token is None else Unauthenticated())
     _measure_outbox()
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    """By the token of the metrics, which is no token of a person; on a laptop without one, anybody."""
+    expected = conf().metrics_token
+    if expected is None:
+        return conf().metrics_open
+    given = bearer_token(request.headers.get("Authorization")) or ""
+    return compare_digest(given.encode(), expected.encode())
+
+
+def _refused(error: ApiError) -> HttpResponse:
+    answer = plain_answer(error)
+    if isinstance(error, Unauthenticated):
+        answer["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def _state_store_answers() -> bool:

@@ -1,0 +1,42 @@
+"""Who may read /metrics: anybody on a laptop, who has the metrics' own token where there is one, else nobody."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+TOKEN = "m" * 20 + "-secret-of-prometheus"
+
+
+def scraped(**headers):
+    return Client(headers=headers).get("/metrics")
+
+
+def test_on_a_laptop_anybody_may(configure):
+    configure(metrics_token=None, metrics_open=True)
+    assert b"synckairos_http_requests_total" in scraped().content
+
+
+def test_in_production_without_a_token_there_is_no_such_door(configure):
+    configure(metrics_token=None, metrics_open=False)
+    answer = scraped(Authorization=f"Bearer {TOKEN}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+def test_the_token_opens_it(configure):
+    configure(metrics_token=TOKEN, metrics_open=False)
+    answer = scraped(Authorization=f"Bearer {TOKEN}")
+    assert answer.status_code == 200
+    assert b"synckairos_http_requests_total" in answer.content
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "Bearer é"]
+)
+def test_nothing_else_does_not_even_a_persons_token(configure, token, given):
+    configure(metrics_token=TOKEN, metrics_open=True)
+    for header in (given, f"Bearer {token}"):
+        answer = scraped(Authorization=header)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHENTICATED")
+        assert answer["WWW-Authenticate"] == "Bearer"
+        assert b"synckairos_" not in answer.content
