@@ -17,12 +17,13 @@ from sessions.serving.lifespan import lifespan  # noqa: E402
 from synckairos.http.asgi import Application  # noqa: E402
 from synckairos.http.bodies import Bodies  # noqa: E402
 from synckairos.http.gate import Gate  # noqa: E402
+from synckairos.http.protection import Protected  # noqa: E402
 
 _doors = HotDoor(Fallbacks(cast("Application", django_application)))
 
 application = ProtocolTypeRouter(
     {
-        "http": Gate(Bodies(_doors)),
+        "http": Gate(Protected(Bodies(_doors))),
         "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
         "lifespan": lifespan,
     }

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from sessions.asyncapi import document as asyncapi
 from sessions.rest import jwks, operations
@@ -23,7 +23,9 @@ urlpatterns = [
     path("v1/time", TimeView.as_view()),
     path("v1/", include("sessions.rest.urls")),
     path("api-docs.json", SpectacularJSONAPIView.as_view(renderer_classes=[DocumentRenderer]), name="schema"),
-    path("api-docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path(
+        "api-docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"
+    ),  # split: no script in a page
     path("asyncapi.json", asyncapi.served),
     path("admin/login/", admin_login),  # in front of the admin's own, which has no limit
     path("admin/", admin.site.urls),

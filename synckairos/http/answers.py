@@ -9,19 +9,18 @@ import msgspec
 from synckairos.errors import ApiError, Unauthenticated
 
 JSON = (b"content-type", b"application/json")
-_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin"))
 
 
 async def answer(send: Any, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
     """A whole answer."""
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*_ALWAYS, *headers, length]})
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
 
 
 async def begin(send: Any, *headers: tuple[bytes, bytes]) -> None:
     """The beginning of an answer without an end; parts follow."""
-    await send({"type": "http.response.start", "status": 200, "headers": [*_ALWAYS, *headers]})
+    await send({"type": "http.response.start", "status": 200, "headers": [*headers]})
     await part(send, b"")
 
 

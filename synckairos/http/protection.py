@@ -1,0 +1,59 @@
+"""What every answer tells a browser not to do: guess types, frame, refer, keep. One place for every HTTP door."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send
+
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),  # the admin's forms are checked by it
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),  # apps of other origins read by CORS, which this leaves alone
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+)
+DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
+    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Styles may stand in a page (the API docs' do, and style attributes cannot steal a token); scripts may not."""
+
+
+class Protected:
+    """Wraps the HTTP application."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def answer(event: Event) -> None:
+            if event["type"] == "http.response.start":
+                event["headers"] = _protected(scope, event["headers"])
+            await send(event)
+
+        await self.inner(scope, receive, answer)
+
+
+def _protected(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers with ours, which replace Django's own of the same name."""
+    known = {name.lower(): value for name, value in given}
+    ours = [*ALWAYS, (b"content-security-policy", _policy(known))]
+    if b"cache-control" not in known:
+        ours.append((b"cache-control", _keeping(known)))
+    if scope.get("scheme") == "https" and settings.SECURE_HSTS_SECONDS:
+        lasting = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
+        ours.append((b"strict-transport-security", lasting.encode()))
+    names = {name for name, _ in ours}
+    return [*((name, value) for name, value in given if name.lower() not in names), *ours]
+
+
+def _policy(known: dict[bytes, bytes]) -> bytes:
+    return PAGE_POLICY if known.get(b"content-type", b"").startswith(b"text/html") else DATA_POLICY
+
+
+def _keeping(known: dict[bytes, bytes]) -> bytes:
+    """A state with a version may be kept by its client, which asks again each time; nothing else may be kept."""
+    return b"private, no-cache" if b"etag" in known else b"no-store"
