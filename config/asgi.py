@@ -14,8 +14,10 @@ from sessions.realtime.fallbacks import Fallbacks  # noqa: E402
 from sessions.realtime.hot import HotDoor  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from sessions.serving.lifespan import lifespan  # noqa: E402
+from synckairos.conf import conf  # noqa: E402
 from synckairos.http.asgi import Application  # noqa: E402
 from synckairos.http.bodies import Bodies  # noqa: E402
+from synckairos.http.cors import Cors  # noqa: E402
 from synckairos.http.gate import Gate  # noqa: E402
 from synckairos.http.protection import Protected  # noqa: E402
 
@@ -23,7 +25,7 @@ _doors = HotDoor(Fallbacks(cast("Application", django_application)))
 
 application = ProtocolTypeRouter(
     {
-        "http": Gate(Protected(Bodies(_doors))),
+        "http": Gate(Protected(Cors(Bodies(_doors), conf().cors_origins))),
         "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
         "lifespan": lifespan,
     }

@@ -57,6 +57,7 @@ TEMPLATES = [
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect first
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # they are for our own pages
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -1,4 +1,4 @@
-"""The Origin check of sockets: a browser's page must come from a host of ours; a native app sends no Origin."""
+"""The Origin check of sockets: a page comes from a host of ours or a listed origin, a native app has none."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from urllib.parse import urlsplit
 from channels.security.websocket import OriginValidator, WebsocketDenier
 from django.conf import settings
 
+from synckairos.conf import conf
+from synckairos.http.gate import PROBE_HOST
+
 
 class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no types
     """A missing Origin passes: our credentials are tokens, which a foreign page does not have."""
 
     def __init__(self, application: Any) -> None:
-        hosts = settings.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
-        super().__init__(application, [*hosts, *settings.CSRF_TRUSTED_ORIGINS])
+        hosts = [*settings.ALLOWED_HOSTS]
+        hosts.remove(PROBE_HOST)  # no page's, unless the operator says so too
+        super().__init__(application, [*hosts, *settings.CSRF_TRUSTED_ORIGINS, *conf().cors_origins])
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         try:
