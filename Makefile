@@ -10,7 +10,7 @@ DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
 CODE := config sessions timesync audit synckairos clients tests deploy benchmarks manage.py
 
-.PHONY: help up test slow bench load check format demo requirements clean
+.PHONY: help up test slow bench load check audit format demo requirements clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -59,6 +59,9 @@ check: $(DEV) ## format, lint, types, imports, migrations, deployment settings
 	$(VENV)/bin/lint-imports --no-cache
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) deploy/check.py
+
+audit: $(DEV) ## published holes in the compiled requirements; says aloud when no service can be asked
+	$(PY) deploy/audit.py
 
 format: $(DEV) ## rewrite the code in the house's format
 	$(VENV)/bin/ruff check --fix-only $(CODE)
