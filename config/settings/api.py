@@ -25,6 +25,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["sessions.rest.documents.add_components", "sessions.rest.limited.document"],
+    "POSTPROCESSING_HOOKS": [
+        "sessions.rest.documents.add_components",
+        "sessions.rest.limited.document",
+        "sessions.rest.precise.document",
+    ],
     "SECURITY": [{"bearer": []}],
 }
