@@ -19,9 +19,10 @@ from synckairos.http.asgi import Application  # noqa: E402
 from synckairos.http.bodies import Bodies  # noqa: E402
 from synckairos.http.cors import Cors  # noqa: E402
 from synckairos.http.gate import Gate  # noqa: E402
-from synckairos.http.protection import Protected  # noqa: E402
+from synckairos.http.protection import Protected, Secure  # noqa: E402
 
-_doors = HotDoor(Fallbacks(cast("Application", django_application)))
+_django = cast("Application", django_application)
+_doors = Secure(HotDoor(Fallbacks(_django)), _django)
 
 application = ProtocolTypeRouter(
     {

@@ -37,6 +37,18 @@ class Protected:
         await self.inner(scope, receive, answer)
 
 
+class Secure:
+    """Doors in front of Django, which sends plain HTTP to HTTPS where that is asked for: there it takes their place."""
+
+    def __init__(self, doors: Application, behind: Application) -> None:
+        self.doors = doors
+        self.behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_plain = settings.SECURE_SSL_REDIRECT and scope.get("scheme") != "https"
+        await (self.behind if is_plain else self.doors)(scope, receive, send)
+
+
 def _protected(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers with ours, which replace Django's own of the same name."""
     known = {name.lower(): value for name, value in given}

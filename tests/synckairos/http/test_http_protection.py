@@ -78,6 +78,13 @@ def test_only_a_clear_word_of_the_proxy_makes_a_request_secure(production, proto
     assert (answer.status_code, answer.headers["location"][:8]) == (301, "https://")
 
 
+@pytest.mark.parametrize(("method", "door"), [("GET", "poll"), ("GET", "stream"), ("POST", "switch")])
+def test_no_door_is_served_by_plain_http(production, method, door):
+    answer = httpx.request(method, f"{production.url}{SESSION}/{door}")
+    assert (answer.status_code, answer.headers["location"][:8]) == (301, "https://")
+    assert httpx.request(method, f"{production.url}{SESSION}/{door}", headers=SECURE).status_code == 401
+
+
 def test_nobody_but_a_trusted_proxy_is_believed():
     web = servers.web(
         SYNCKAIROS_ENV="production",
