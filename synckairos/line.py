@@ -92,6 +92,7 @@ class _Wire(asyncio.Protocol):
         self._reader = hiredis.Reader(replyError=cast("Any", _fault))
         self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
         """Whoever waits for a reply, in order, and since when on the loop's clock."""
+        self._unsent: list[bytes] = []
         self._watch: asyncio.TimerHandle | None = None
         self.is_open = True
         self._transport.set_protocol(self)
@@ -100,11 +101,22 @@ class _Wire(asyncio.Protocol):
         """Send commands; their replies are to come, errors as values."""
         now_s = self._loop.time()
         replies: list[asyncio.Future[Any]] = [self._loop.create_future() for _ in commands]
+        is_alone = not self._waiting
         self._waiting.extend((reply, now_s) for reply in replies)
-        self._transport.write(b"".join(map(hiredis.pack_command, commands)))
+        if is_alone:
+            self._transport.write(b"".join(map(hiredis.pack_command, commands)))
+        else:
+            if not self._unsent:  # what others ask for in this turn of the loop goes with it
+                self._loop.call_soon(self._send)
+            self._unsent += map(hiredis.pack_command, commands)
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout_s, self._look)
         return replies
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if self.is_open:
+            self._transport.write(b"".join(unsent))
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)

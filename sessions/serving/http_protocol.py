@@ -12,10 +12,11 @@ import socket
 from asyncio import TimerHandle
 from asyncio.transports import Transport
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from sessions.serving.corked import Corked
 from synckairos.conf import conf
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout, ValidationFailed
 from synckairos.http.asgi import REFUSAL_EXTENSION
@@ -37,6 +38,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._limits = conf()
         self._in_head = False
         self._told_bytes = 0
         """Of the head, as far as the parser has told of it."""
@@ -52,7 +54,7 @@ class HttpProtocol(HttpToolsProtocol):
     # ── what comes ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Corked(transport))  # type: ignore[arg-type]  # all of one that Uvicorn uses
         raw = transport.get_extra_info("socket")
         with suppress(OSError, AttributeError):  # not TCP, or a system that does not know it
             raw.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
@@ -81,7 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         self._told_bytes += len(url)
-        if len(self.url) > conf().max_address_bytes:
+        if len(self.url) > self._limits.max_address_bytes:
             self._refusal = self._refusal or AddressTooLong()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -110,9 +112,8 @@ class HttpProtocol(HttpToolsProtocol):
         scope.setdefault("extensions", {})[name] = what
 
     def _judge_head(self) -> None:
-        limits = conf()
         size = max(self._told_bytes, self._head_bytes)
-        is_too_large = size > limits.max_head_bytes or len(self.headers) > limits.max_headers
+        is_too_large = size > self._limits.max_head_bytes or len(self.headers) > self._limits.max_headers
         if is_too_large and not isinstance(self._refusal, AddressTooLong):
             self._refusal = HeadersTooLarge()
 
@@ -126,7 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._stop_waiting()
-        self._coming = self.loop.call_later(conf().head_timeout_s, self._head_is_late)
+        self._coming = self.loop.call_later(self._limits.head_timeout_s, self._head_is_late)
 
     def _stop_waiting(self) -> None:
         if self._coming is not None:
@@ -175,6 +176,7 @@ class HttpProtocol(HttpToolsProtocol):
     # ── what goes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_response_complete(self) -> None:
+        cast("Corked", self.transport).flush()
         super().on_response_complete()
         if self.transport.is_closing():
             self._cut_off_later()
@@ -200,6 +202,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
+        self.transport = cast("Corked", self.transport).raw  # frames have ways of their own
         self._stop_waiting()
         self._keep()
         self._unset_keepalive_if_required()
@@ -220,7 +223,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _cut_off_later(self) -> None:
         self._keep()
-        self._going = self.loop.call_later(_PATIENCE * conf().send_timeout_s, self.transport.abort)
+        self._going = self.loop.call_later(_PATIENCE * self._limits.send_timeout_s, self.transport.abort)
 
     def _keep(self) -> None:
         if self._going is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 from sessions.hub.hub import stop_hub
@@ -15,6 +16,7 @@ from timesync.clock import store_clock
 log = logs.get(__name__)
 
 _PROVIDER_WITHIN_S = 3.0
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
@@ -25,6 +27,7 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
         if event["type"] == "lifespan.startup":
             probe = asyncio.create_task(store_clock.aprobe())  # a store that hangs must not hold up the start
             await _know_the_provider()
+            _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif event["type"] == "lifespan.shutdown":
             if probe is not None:
@@ -34,6 +37,13 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
             log.info("stopped")
             await send({"type": "lifespan.shutdown.complete"})
             return
+
+
+def _spare_the_collector() -> None:
+    """What is here now stays: the collector need not look at it again with every few hundred objects that are made."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 async def _know_the_provider() -> None:
