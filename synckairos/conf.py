@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
+from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from msgspec import Struct
 
 from synckairos.engine.units import Visibility
@@ -124,7 +127,23 @@ HEARTBEAT_MAX_S = 300.0
 """The longest interval between pings that a client may ask for."""
 
 
+_in_force: Conf | None = None
+
+
 def conf() -> Conf:
     """The settings in force."""
-    configured: Conf = settings.SYNCKAIROS
-    return configured
+    return _in_force or _read()
+
+
+def _read() -> Conf:
+    global _in_force  # noqa: PLW0603 - Django's lazy settings cost more than what asks for them
+    _in_force = settings.SYNCKAIROS
+    return _in_force
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **_kwargs: Any) -> None:
+    """A test has other settings."""
+    global _in_force  # noqa: PLW0603 - likewise
+    if setting == "SYNCKAIROS":
+        _in_force = None

@@ -6,6 +6,7 @@ together. See docs/consistency.md.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 from zlib import crc32
@@ -31,20 +32,36 @@ def _in(shard: int, name: str) -> str:
     return f"{PREFIX}:{{{shard}}}:{name}"
 
 
+def text_of(session_id: UUID) -> str:
+    """A session's id as text, as its keys and messages have it."""
+    return _parts(session_id, 1)[1]
+
+
+@lru_cache(maxsize=4096)
+def _parts(session_id: UUID, shards: int) -> tuple[str, str]:
+    """What all keys of a session begin with, and its id as text: a command needs both a dozen times."""
+    return _in(crc32(session_id.bytes) % shards, ""), str(session_id)
+
+
+def _of(session_id: UUID, kind: str) -> str:
+    stem, text = _parts(session_id, conf().shards)
+    return f"{stem}{kind}:{text}"
+
+
 def state(session_id: UUID) -> str:
     """String: header and encoded state."""
-    return _in(shard_of(session_id), f"s:{session_id}")
+    return _of(session_id, "s")
 
 
 def recent(session_id: UUID) -> str:
     """List: the latest commits, newest first."""
-    return _in(shard_of(session_id), f"r:{session_id}")
+    return _of(session_id, "r")
 
 
 def idempotency(session_id: UUID, principal: str, route: str, key: str) -> str:
     """String: the first answer to a command with an Idempotency-Key."""
     digest = blake2b(f"{principal}\0{route}\0{key}".encode(), digest_size=16).hexdigest()
-    return _in(shard_of(session_id), f"i:{session_id}:{digest}")
+    return f"{_of(session_id, 'i')}:{digest}"
 
 
 def deadlines(shard: int) -> str:
@@ -74,7 +91,7 @@ def webs() -> str:
 
 def presence(session_id: UUID) -> str:
     """Hash: what each web process has told of the clients it has for this session."""
-    return _in(shard_of(session_id), f"p:{session_id}")
+    return _of(session_id, "p")
 
 
 def wake_channel(shard: int) -> str:
@@ -99,7 +116,7 @@ def drain_lock(shard: int) -> str:
 
 def switch_rate(session_id: UUID) -> str:
     """String: theoretical arrival time of a session's limit of switches, which the commit script keeps."""
-    return _in(shard_of(session_id), f"l:{session_id}")
+    return _of(session_id, "l")
 
 
 def rate(scope: str, who: str) -> str:
@@ -116,7 +133,7 @@ def ticket(value: str) -> str:
 
 def group(session_id: UUID) -> str:
     """Name of the Channels group of a session's sockets."""
-    return f"session.{session_id}"
+    return f"session.{text_of(session_id)}"
 
 
 def group_channel(session_id: UUID) -> str:

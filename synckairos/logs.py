@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from synckairos import context
+from synckairos.instants import as_iso
 
 
 def _with_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -78,38 +80,31 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-class _Stderr:
-    """Where lines go. The stream is looked up each time, since tests exchange it."""
+class AccessLog:
+    """The log of requests. Its line is the hottest of all, and takes a shorter way than structlog: the same fields, in
+    the same forms."""
 
-    def msg(self, line: bytes) -> None:
-        """Write a line at once."""
+    def __init__(self, *, as_json: bool, level: str) -> None:
+        self._as_json = as_json
+        self._level: int = getattr(logging, level)
+
+    def line(self, level: int, **fields: Any) -> None:
+        """Write one at once, when this level is wanted."""
+        if level < self._level:
+            return
+        name = "info" if level == logging.INFO else "debug"
+        now = as_iso(int(time.time() * 1000))
+        shown = {**fields, **context.current(), "logger": "synckairos.http.gate"}
+        if self._as_json:
+            line = msgspec.json.encode({"event": "request", **shown, "level": name, "timestamp": now})
+        else:
+            line = f"{now} [{name}] request {_readable(shown)}".encode()
+        # Looked up each time, since tests exchange it.
         sys.stderr.buffer.write(line + b"\n")
         sys.stderr.buffer.flush()
 
-    debug = info = msg
 
-
-def _readable(_logger: Any, _method: str, event: EventDict) -> bytes:
-    """A line for people. What a client chose is quoted unless it is harmless, so that it cannot look like another."""
-    head = f"{event.pop('timestamp')} [{event.pop('level')}] {event.pop('event')}"
-    values = ((name, str(value)) for name, value in event.items())
-    return " ".join([head, *(f"{n}={v if v.isprintable() and ' ' not in v else repr(v)}" for n, v in values)]).encode()
-
-
-def _json(_logger: Any, _method: str, event: EventDict) -> bytes:
-    return msgspec.json.encode(event, enc_hook=str)
-
-
-def access_log(*, as_json: bool, level: str) -> Any:
-    """The log of requests, whose line is the hottest of all: the same fields, without the standard library's logging,
-    which costs five times what the line does."""
-    return structlog.wrap_logger(
-        _Stderr(),
-        processors=[
-            _with_context,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _json if as_json else _readable,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-    ).bind(logger="synckairos.http.gate")
+def _readable(shown: dict[str, Any]) -> str:
+    """Fields for people. What a client chose is quoted unless it is harmless, so that it cannot look like another."""
+    texts = ((name, str(value)) for name, value in shown.items())
+    return " ".join(f"{n}={v if v.isprintable() and ' ' not in v else repr(v)}" for n, v in texts)

@@ -65,5 +65,5 @@ LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 logs.configure()
-ACCESS_LOG = logs.access_log(as_json=environment.IN_PRODUCTION, level=environment.LOG_LEVEL)
+ACCESS_LOG = logs.AccessLog(as_json=environment.IN_PRODUCTION, level=environment.LOG_LEVEL)
 LOGGING = logs.logging_config(as_json=environment.IN_PRODUCTION, level=environment.LOG_LEVEL)

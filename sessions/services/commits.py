@@ -29,9 +29,15 @@ _CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, AccessRevoked)
 
 
 def write_of(
-    decision: Decision, now: Instant, caller: Caller, *, is_creation: bool = False, rate: Rate | None = None
+    decision: Decision,
+    now: Instant,
+    caller: Caller,
+    *,
+    is_creation: bool = False,
+    key: str | None = None,
+    rate: Rate | None = None,
 ) -> Write:
-    """The write of a decision that has events."""
+    """The write of a decision that has events; `key` is where the answer is kept (`idempotency_key` of the caller)."""
     before = None if is_creation else decision.before
     after = decision.state
     is_deletion = isinstance(decision.events[-1], SessionDeleted)
@@ -63,7 +69,7 @@ def write_of(
             )
         ),
         message=messages.pack_for_layer(_hub_message(decision, now, since_version, is_deletion=is_deletion)),
-        record=_record(decision, now, caller),
+        record=_record(decision, now, caller, key),
         rate=rate,
     )
 
@@ -108,8 +114,8 @@ def notices_of(state: State, event: Event, now: Instant) -> list[bytes]:
             return []
 
 
-def _record(decision: Decision, now: Instant, caller: Caller) -> Record | None:
-    given, key = caller.idempotency, idempotency_key(decision.state.session_id, caller)
+def _record(decision: Decision, now: Instant, caller: Caller, key: str | None) -> Record | None:
+    given = caller.idempotency
     if key is None or given is None:
         return None
     answer = Answer(

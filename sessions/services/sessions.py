@@ -54,7 +54,8 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         raise Forbidden  # it is for a session that exists
     given = caller.idempotency
     new_id = session_id or ids.new_session_id(caller.principal.subject, None if given is None else given.key)
-    loaded = yield from ask(store.load(new_id, idempotency_key(new_id, caller)))
+    key = idempotency_key(new_id, caller)
+    loaded = yield from ask(store.load(new_id, key))
     if loaded.answer is not None:
         return _replay(loaded.answer, caller)
     if loaded.state is not None:
@@ -63,7 +64,7 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         decision = create_session(command, session_id=new_id, epoch=ids.new_epoch(), now=loaded.now)
     except Refusal as refusal:
         raise from_refusal(refusal) from None
-    reply = yield from ask(store.commit(write_of(decision, loaded.now, caller, is_creation=True)))
+    reply = yield from ask(store.commit(write_of(decision, loaded.now, caller, is_creation=True, key=key)))
     match reply:
         case Done():
             return _done(decision, loaded.now)
@@ -89,7 +90,8 @@ def execute(
     rate = rates.SWITCH.rate if isinstance(command, commands.Switch) else None
     accepted = None if only_if is None else only_if.versions
     check_scope(caller.principal, session_id)
-    loaded = yield from ask(store.load(session_id, idempotency_key(session_id, caller)))
+    key = idempotency_key(session_id, caller)
+    loaded = yield from ask(store.load(session_id, key))
     for _ in range(MAX_ATTEMPTS):
         if loaded.answer is not None:
             return _checked_replay(loaded.answer, loaded.state, command, caller)
@@ -104,7 +106,7 @@ def execute(
             raise from_refusal(refusal) from None
         if not decision.events:
             return _done(decision, loaded.now)  # it is as the command wants it
-        reply = yield from ask(store.commit(write_of(decision, loaded.now, caller, rate=rate)))
+        reply = yield from ask(store.commit(write_of(decision, loaded.now, caller, key=key, rate=rate)))
         match reply:
             case Done(standing=counted) | Limited(standing=counted):
                 _note(tally, rate, counted)

@@ -220,7 +220,7 @@ def commit(write: Write) -> Call[CommitReply]:
         b"" if write.after is None else codec.encode_state(write.after),
         write.forget_at_ms,
         "" if write.deadline_ms is None else write.deadline_ms,
-        str(write.session_id),
+        keys.text_of(write.session_id),
         codec.encode_commit(write.command_id, write.commit),
         COMMAND_ID_BYTES,
         conf().recent_transitions,

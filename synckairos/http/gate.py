@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import cache
 from typing import Any
@@ -11,6 +12,7 @@ from django.conf import settings
 from synckairos import context, ids, metrics
 from synckairos.http import addresses
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header, headers
+from synckairos.logs import AccessLog
 
 REQUEST_ID_HEADER = b"x-request-id"
 _PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
@@ -68,10 +70,10 @@ def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> 
     answered, took = _meters(method, info.pop("route", "other"), status)
     answered.inc()
     took.observe(seconds)
-    access: Any = settings.ACCESS_LOG
-    level = access.debug if scope["path"] in _PROBED_PATHS else access.info
+    access: AccessLog = settings.ACCESS_LOG
+    level = logging.DEBUG if scope["path"] in _PROBED_PATHS else logging.INFO
     # The path only: a query string may hold credentials.
-    level("request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+    access.line(level, method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from synckairos.http import answers
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send
 
 ALWAYS = (
@@ -20,6 +21,12 @@ PAGE_POLICY = (
     b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Styles may stand in a page (the API docs' do, and style attributes cannot steal a token); scripts may not."""
+
+
+_OF_STATES, _OF_OTHERS = (
+    (*ALWAYS, (b"content-security-policy", DATA_POLICY), (b"cache-control", keeping))
+    for keeping in (b"private, no-cache", b"no-store")
+)
 
 
 class Protected:
@@ -51,6 +58,9 @@ class Secure:
 
 def _protected(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers with ours, which replace Django's own of the same name."""
+    if answers.JSON in given and scope.get("scheme") != "https":  # of a door in front of Django, with none of these
+        has_version = any(name == b"etag" for name, _ in given)
+        return [*given, *(_OF_STATES if has_version else _OF_OTHERS)]
     known = {name.lower(): value for name, value in given}
     ours = [*ALWAYS, (b"content-security-policy", _policy(known))]
     if b"cache-control" not in known:
