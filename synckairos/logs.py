@@ -106,5 +106,12 @@ class AccessLog:
 
 def _readable(shown: dict[str, Any]) -> str:
     """Fields for people. What a client chose is quoted unless it is harmless, so that it cannot look like another."""
-    texts = ((name, str(value)) for name, value in shown.items())
-    return " ".join(f"{n}={v if v.isprintable() and ' ' not in v else repr(v)}" for n, v in texts)
+    return " ".join([f"{name}={_quoted(value) if name in _CHOSEN else value}" for name, value in shown.items()])
+
+
+_CHOSEN = frozenset({"path", "principal", "session_id", "route"})
+
+
+def _quoted(value: Any) -> str:
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)

@@ -22,7 +22,7 @@ from synckairos.conf import Rate, conf
 from synckairos.engine import Decision, commands, create_session, decide, observe
 from synckairos.engine.deadlines import is_due
 from synckairos.engine.events import Event
-from synckairos.engine.refusals import Refusal
+from synckairos.engine.refusals import Refusal, Unsettled
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import (
@@ -96,11 +96,11 @@ def execute(
         if loaded.answer is not None:
             return _checked_replay(loaded.answer, loaded.state, command, caller)
         by = check(caller.principal, ACTION_OF[type(command)], _existing(session_id, loaded))
-        if _owes_too_much(loaded):
-            loaded = yield from _caught_up(session_id, loaded)
-        state = _existing(session_id, loaded)
         try:
-            decision = decide(state, bound(command, by), loaded.now, accepted=accepted)
+            decision = decide(_existing(session_id, loaded), bound(command, by), loaded.now, accepted=accepted)
+        except Unsettled:  # more is due than one decision applies
+            loaded = yield from _caught_up(session_id, loaded)
+            continue
         except Refusal as refusal:
             yield from _caught_up(session_id, loaded)
             raise from_refusal(refusal) from None
@@ -236,13 +236,6 @@ def _existing(session_id: UUID, loaded: Loaded) -> State:
     if loaded.state is None:
         raise SessionNotFound(session_id)
     return loaded.state
-
-
-def _owes_too_much(loaded: Loaded) -> bool:
-    """Whether one decision cannot apply all that is due: then portions are committed first."""
-    if loaded.state is None or not is_due(loaded.state, loaded.now):
-        return False
-    return is_due(observe(loaded.state, loaded.now).state, loaded.now)
 
 
 def _caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from sessions.serving.corked import Corked
 from synckairos.conf import conf
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout, ValidationFailed
-from synckairos.http.asgi import REFUSAL_EXTENSION
+from synckairos.http.asgi import ARRIVED_EXTENSION, REFUSAL_EXTENSION
 from synckairos.http.doors import ABORT_EXTENSION
 
 UNSENT_BYTES = 16_384
@@ -97,7 +97,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         if self._refusal is not None:
             self._offer(REFUSAL_EXTENSION, self._refusal)
+        self._offer(ARRIVED_EXTENSION, self._has_arrived)
         super().on_headers_complete()
+
+    def _has_arrived(self) -> bool:
+        """Whether all of the request being answered is here. Of one that waits behind another: let it be timed."""
+        return not self.pipeline and self.cycle is not None and not self.cycle.more_body
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -12,6 +12,8 @@ Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REFUSAL_EXTENSION = "synckairos.refusal"
+ARRIVED_EXTENSION = "synckairos.arrived"
+"""Where a server of ours says whether the whole request is there: then nobody need look at the clock."""
 """Where a server of ours says with which error a request is to be answered, in the scope's `extensions`."""
 
 

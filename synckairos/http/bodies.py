@@ -8,7 +8,7 @@ from synckairos import logs
 from synckairos.conf import conf
 from synckairos.errors import ApiError, InternalError, PayloadTooLarge, RequestTimeout
 from synckairos.http import answers
-from synckairos.http.asgi import REFUSAL_EXTENSION, Application, Event, Receive, Scope, Send, header
+from synckairos.http.asgi import ARRIVED_EXTENSION, REFUSAL_EXTENSION, Application, Event, Receive, Scope, Send, header
 
 log = logs.get(__name__)
 
@@ -53,6 +53,9 @@ def _refuse_what_the_server_refused(scope: Scope) -> None:
 
 async def _read_in_time(scope: Scope, receive: Receive) -> bytes:
     """The whole body. Raises RequestTimeout when it takes its time."""
+    has_arrived = (scope.get("extensions") or {}).get(ARRIVED_EXTENSION)
+    if has_arrived is not None and has_arrived():
+        return await _read(scope, receive)
     try:
         async with asyncio.timeout(conf().body_timeout_s):
             return await _read(scope, receive)
