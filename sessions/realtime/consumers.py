@@ -18,6 +18,7 @@ from sessions.realtime import address
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
 from sessions.realtime.joining import current
+from sessions.realtime.turns import in_turn
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.store.calls import arun, beside
@@ -189,7 +190,7 @@ class SessionConsumer(FramesConsumer):
         else:
             command = _COMMANDS[type(message)](message.expected_version)
             steps = service.execute(session_id, command, caller)
-        return await arun(beside(tally.counted(limits.general(principal)), steps))
+        return await in_turn(session_id, beside(tally.counted(limits.general(principal)), steps))
 
     def _caller(self, message: messages.ClientCommand) -> Caller:
         request_id = context.current().get("request_id", "")

@@ -18,9 +18,10 @@ from msgspec import Struct
 from sessions import limits
 from sessions.presentation import present_switch, to_json
 from sessions.realtime.limited import CountedSend
+from sessions.realtime.turns import in_turn
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
-from sessions.store.calls import arun, beside
+from sessions.store.calls import beside
 from synckairos import context, ids
 from synckairos.engine import commands
 from synckairos.errors import ApiError, Unauthenticated
@@ -78,7 +79,7 @@ async def serve(asked: Asked, send: CountedSend) -> None:
     caller = Caller(asked.principal, info.get("request_id", ""), asked.idempotency)
     steps = service.switch(asked.session_id, asked.command, caller, tally=send.tally)
     try:
-        outcome = await arun(beside(send.tally.counted(limits.general(asked.principal)), steps))
+        outcome = await in_turn(asked.session_id, beside(send.tally.counted(limits.general(asked.principal)), steps))
     except ApiError as error:
         await answers.refuse(send, await send.judged(error))
         return

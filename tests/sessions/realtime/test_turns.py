@@ -1,0 +1,97 @@
+"""Commands that come to a process at once: each gets its turn, and nothing depends on it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import httpx
+import pytest
+
+from sessions.realtime import turns
+from sessions.realtime.turns import in_turn
+from synckairos import redis as stores
+from synckairos.principal import mint
+from tests import servers
+from tests.conftest import bearer
+from tests.sessions.rest.talk import at, client_of, created, done
+
+
+@pytest.fixture
+async def stage(monkeypatch):
+    """Procedures that note when they run, each until it is let go; gives (start one, let one go, what was noted)."""
+    noted, held = [], {}
+
+    async def drive(steps):
+        name = next(steps)
+        noted.append(name)
+        await held.setdefault(name, asyncio.Event()).wait()
+        return name
+
+    monkeypatch.setattr(turns, "arun", drive)
+
+    def start(session_id, name):
+        return asyncio.ensure_future(in_turn(session_id, iter([name])))
+
+    yield start, lambda name: held.setdefault(name, asyncio.Event()).set(), noted
+    assert not turns._turns
+    await stores.close_async_client()
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_commands_of_one_session_run_one_after_the_other_in_the_order_in_which_they_came(stage):
+    start, let_go, noted = stage
+    tasks = [start(1, name) for name in "abc"]
+    other = start(2, "other")
+    await settle()
+    assert noted == ["a", "other"]
+    for name, after in (("a", ["a", "other", "b"]), ("b", ["a", "other", "b", "c"])):
+        let_go(name)
+        await settle()
+        assert noted == after
+    let_go("c")
+    let_go("other")
+    assert await asyncio.gather(*tasks, other) == ["a", "b", "c", "other"]
+
+
+async def test_who_gives_up_holds_up_nobody(stage):
+    start, let_go, noted = stage
+    tasks = [start(1, name) for name in "abc"]
+    await settle()
+    tasks[1].cancel()
+    tasks[0].cancel()
+    await settle()
+    assert noted == ["a", "c"]
+    let_go("c")
+    assert await tasks[2] == "c"
+
+
+async def test_who_has_waited_too_long_goes_ahead(stage, monkeypatch):
+    monkeypatch.setattr(turns, "LONGEST_WAIT_S", 0.01)
+    start, let_go, noted = stage
+    tasks = [start(1, name) for name in "ab"]
+    await asyncio.sleep(0.05)
+    assert noted == ["a", "b"]
+    let_go("b")
+    assert await tasks[1] == "b"
+    late = start(1, "c")
+    let_go("a")
+    let_go("c")
+    assert await asyncio.gather(tasks[0], late) == ["a", "c"]
+
+
+async def test_of_a_hundred_switches_at_once_none_loses_a_race():
+    web = servers.web().wait_ready()
+    token = mint("alice", is_staff=False)
+    with client_of(web, token) as api:
+        state = done(api.post(at(created(api), "start")))
+        async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=20, verify=False) as http:
+            answers = await asyncio.gather(*(http.post(at(state, "switch")) for _ in range(100)))
+        assert sorted(answer.json()["data"]["version"] for answer in answers) == list(range(3, 103))
+        lost = re.search(r"^synckairos_lost_races_total (\S+)$", api.get("/metrics").text, re.MULTILINE)
+        assert float(lost[1]) == 0
+    web.stop()
