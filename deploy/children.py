@@ -19,6 +19,8 @@ FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 30.0
 STEADY_AFTER_S = 10.0
 """Who ran this long is not in a crash loop; its next restart comes after the first delay again."""
+PATIENCE = 10
+"""Niceness of who can wait."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -28,19 +30,28 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def death_pact() -> Callable[[], None] | None:
-    """Run in a new child: the kernel kills it when its supervisor dies, even by SIGKILL. Linux only."""
+def beginning(*, is_patient: bool) -> Callable[[], None] | None:
+    """What a new child does first. Linux only.
+
+    It has the kernel kill it when its supervisor dies, even by SIGKILL. A patient one gets the processor when nothing
+    more urgent wants it: by its niceness, and by that of its group, since the kernel shares out by sessions first
+    (sched(7), autogroup).
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
     supervisor = os.getpid()
 
-    def sign() -> None:
+    def begin() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != supervisor:  # it died before the pact
+        if os.getppid() != supervisor:  # it died before that
             os._exit(1)
+        if is_patient:
+            os.nice(PATIENCE)
+            with suppress(OSError):  # a kernel without
+                Path("/proc/self/autogroup").write_text(str(PATIENCE))
 
-    return sign
+    return begin
 
 
 @dataclass
@@ -52,7 +63,9 @@ class Surroundings:
     shared_fds: tuple[int, ...]
     metrics: Path
 
-    async def spawn(self, command: list[str], stdout: int | None = None) -> asyncio.subprocess.Process:
+    async def spawn(
+        self, command: list[str], stdout: int | None = None, *, is_patient: bool = False
+    ) -> asyncio.subprocess.Process:
         """A new process in a session of its own: Ctrl-C in the terminal reaches only the supervisor."""
         return await asyncio.create_subprocess_exec(
             *command,
@@ -62,7 +75,7 @@ class Surroundings:
             stdout=sys.stderr if stdout is None else stdout,  # standard output is for the ready block
             pass_fds=self.shared_fds,
             start_new_session=True,
-            preexec_fn=death_pact(),  # the supervisor has no threads
+            preexec_fn=beginning(is_patient=is_patient),  # the supervisor has no threads
         )
 
 
@@ -73,6 +86,8 @@ class Child:
     name: str
     command: list[str]
     around: Surroundings
+    is_patient: bool = False
+    """Nobody waits for what it does."""
     process: asyncio.subprocess.Process | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _keeper: asyncio.Task[None] | None = None
@@ -110,7 +125,7 @@ class Child:
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)
 
     async def _run(self) -> int:
-        self.process = process = await self.around.spawn(self.command)
+        self.process = process = await self.around.spawn(self.command, is_patient=self.is_patient)
         if self._stopping.is_set():  # asked to end while it began
             self._signal(signal.SIGTERM)
         status = await process.wait()

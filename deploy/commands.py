@@ -38,8 +38,8 @@ def timekeeper() -> list[str]:
 
 
 def worker() -> list[str]:
-    """Runs the tasks, when nothing more urgent wants the processor: nobody waits for a row of the audit."""
-    return ["nice", "-n", "10", sys.executable, *_QUIET, *_WORKER.split()]
+    """Runs the tasks."""
+    return [sys.executable, *_QUIET, *_WORKER.split()]
 
 
 def beat(data_dir: Path) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from children import death_pact
+from children import beginning
 from demo_game import Game, new_game
 from demo_view import show
 from rich.console import Console
@@ -69,7 +69,7 @@ async def _stack(directory: Path) -> AsyncIterator[tuple[str, str]]:
             stdout=asyncio.subprocess.PIPE,
             stderr=file,
             start_new_session=True,
-            preexec_fn=death_pact(),  # no threads here
+            preexec_fn=beginning(is_patient=False),  # no threads here
         )
     try:
         async with asyncio.timeout(_STARTS_WITHIN_S):

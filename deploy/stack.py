@@ -56,7 +56,7 @@ class Stack:
         self.others.append(self._child("timekeeper", commands.timekeeper()))
         await self._ready()
         self.webs += [self._child(f"web {n}", web) for n in range(2, self.options.web_workers + 1)]
-        self.others.append(self._child("worker", commands.worker()))
+        self.others.append(self._child("worker", commands.worker(), is_patient=True))
         self.others.append(self._child("beat", commands.beat(self.options.data_dir)))
         return told
 
@@ -80,8 +80,8 @@ class Stack:
         """The port it listens on."""
         return int(self.listener.getsockname()[1])
 
-    def _child(self, name: str, command: list[str]) -> Child:
-        return Child(name, command, self.around).start()
+    def _child(self, name: str, command: list[str], *, is_patient: bool = False) -> Child:
+        return Child(name, command, self.around, is_patient).start()
 
     async def _start_store(self, socket_path: Path) -> None:
         self.store = self._child("store", commands.store(self.options.data_dir, socket_path))

@@ -10,7 +10,7 @@ from bench import Bench
 from callers import Round, ask_for
 from measurements.switching import SESSIONS, latency, refused, throughput
 from results import Outcome, Spread, at_most
-from servers import UNCHECKED, Group
+from servers import PRODUCT, UNCHECKED, Group
 
 from synckairos import principal
 
@@ -22,7 +22,7 @@ _TIMES = 2_000
 async def measure(bench: Bench) -> Outcome:
     """In the columns of the floor stands the product that asks nobody."""
     outcome = Outcome()
-    checked, unchecked = bench.product(), bench.group(UNCHECKED, 1)
+    checked, unchecked = bench.group(PRODUCT, 1), bench.group(UNCHECKED, 1)  # started alike
     session_ids = await making.running_sessions(SESSIONS)
     people = making.tokens(_CONNECTIONS)
 
