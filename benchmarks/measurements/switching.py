@@ -69,6 +69,7 @@ def _report(outcome: Outcome, connections: int, product: list[Round], floor: lis
     median = latency(f"p50, {name}", 0.5, product, floor)
     outcome.rows += [per_s, median, latency(f"p99, {name}", 0.99, product, floor)]
     outcome.rows.append(throughput(f"switches, {name}, floor through redis-py", product, library))
+    outcome.rows.append(latency(f"p50, {name}, floor through redis-py", 0.5, product, library))
     outcome.faults += refused(product) + refused(floor) + refused(library)
     assert per_s.ratio is not None
     assert median.ratio is not None
