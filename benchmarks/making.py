@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from uuid import UUID, uuid4
 
-from sessions.services.commits import write_of
+from sessions.services.commits import idempotency_key, write_of
 from sessions.services.outcome import Caller, Idempotency
 from sessions.store import store
 from sessions.store.calls import apipeline, arun, ask

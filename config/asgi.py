@@ -16,13 +16,15 @@ from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from sessions.serving.lifespan import lifespan  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
 from synckairos.http.asgi import Application  # noqa: E402
+from synckairos.http.bare import BareHandler, ByPath  # noqa: E402
 from synckairos.http.bodies import Bodies  # noqa: E402
 from synckairos.http.cors import Cors  # noqa: E402
 from synckairos.http.gate import Gate  # noqa: E402
 from synckairos.http.protection import Protected, Secure  # noqa: E402
 
 _django = cast("Application", django_application)
-_doors = Secure(HotDoor(Fallbacks(_django)), _django)
+_behind = ByPath(cast("Application", BareHandler()), _django)
+_doors = Secure(HotDoor(Fallbacks(_behind)), _django)
 
 application = ProtocolTypeRouter(
     {

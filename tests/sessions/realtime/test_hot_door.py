@@ -15,7 +15,7 @@ from tests.sessions.rest.talk import at, client_of, created, done, game, refused
 
 SLOW = {"If-Match": "*"}
 """Any precondition sends a request to the view."""
-CHANGING = {"session_id", "cycle_started_at", "server_time_ms", "time_remaining_ms", "total_time_ms", "time_used_ms"}
+CHANGING = {"session_id", "epoch", "server_time_ms", "time_remaining_ms", "total_time_ms", "time_used_ms", "elapsed_ms"}
 
 
 def scope(**changes):
@@ -23,7 +23,7 @@ def scope(**changes):
     headers = {"authorization": f"Bearer {mint('alice', is_staff=False)}", "content-type": "application/json"}
     headers |= {name.replace("_", "-"): value for name, value in changes.items()}
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items() if value is not None]
-    return {"path": "/v1/sessions/x/switch", "headers": encoded}
+    return {"path": "/v1/sessions/x/switch", "headers": encoded, "query_string": b""}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def scope(**changes):
     ],
 )
 def test_a_plain_switch_is_served_here(body, changes):
-    asked = hot.read(scope(**changes), str(uuid4()), body)
+    asked = hot.read(scope(**changes), str(uuid4()), "switch", body)
     assert asked.principal.subject == "alice"
     assert (asked.idempotency is None) == ("idempotency_key" not in changes)
 
@@ -71,11 +71,27 @@ def test_a_plain_switch_is_served_here(body, changes):
     ],
 )
 def test_what_is_not_plain_or_not_right_is_the_views_to_answer(body, changes):
-    assert hot.read(scope(**changes), str(uuid4()), body) is None
+    assert hot.read(scope(**changes), str(uuid4()), "switch", body) is None
+
+
+VERBS = ("start", "pause", "resume", "complete", "cancel")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_other_commands_take_a_version_and_nothing_else(verb):
+    asked = hot.read(scope(), str(uuid4()), verb, b'{"expected_version": 3}')
+    assert (type(asked.command).__name__.lower(), asked.command.expected_version) == (verb, 3)
+    assert hot.read(scope(), str(uuid4()), verb, b'{"next_participant_id": null}') is None
+
+
+def test_a_plain_read_is_served_here_and_one_with_a_query_or_condition_is_not():
+    assert hot.read(scope(), str(uuid4()), None, b"").command is None
+    assert hot.read(scope(if_none_match='"v1"'), str(uuid4()), None, b"") is None
+    assert hot.read(scope() | {"query_string": b"fields=status"}, str(uuid4()), None, b"") is None
 
 
 def test_an_id_that_is_none_is_the_views_to_answer():
-    assert hot.read(scope(), "x", b"{}") is None
+    assert hot.read(scope(), "x", "switch", b"{}") is None
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +106,7 @@ def api():
 def plain(value):
     """What two answers about two sessions have in common."""
     if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items() if name not in CHANGING}
+        return {name: plain(item) for name, item in value.items() if name not in CHANGING and not name.endswith("_at")}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
@@ -135,6 +151,27 @@ def test_both_doors_give_the_same_answer(api, status, asked):
         answers = [api.post(at(state, "switch"), **(asked | {"headers": headers})) for _ in range(2)]
         seen.append([shape(answer) for answer in answers])
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("status", ["pending", "running", "paused", "completed"])
+def test_both_doors_give_the_same_answer_to_every_command(api, status, verb):
+    before = {"pending": (), "running": ("start",), "paused": ("start", "pause"), "completed": ("complete",)}[status]
+    seen = []
+    for door in ({}, SLOW):
+        state = created(api, game(participants=SEATS))
+        for step in before:
+            done(api.post(at(state, step)))
+        seen.append(shape(api.post(at(state, verb), json={"expected_version": len(before) + 1}, headers=door)))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("owner", ["alice", "bob"])
+def test_both_doors_show_the_same_state_to_whom_it_is_for(api, owner):
+    state = created(api, game(participants=SEATS), Authorization=bearer(mint(owner, is_staff=False))["Authorization"])
+    fast, slow = api.get(at(state)), api.get(at(state), headers={"If-None-Match": '"v99"'})
+    assert shape(fast) == shape(slow)
+    assert fast.status_code == (200 if owner == "alice" else 404)
 
 
 def test_a_session_that_is_not_there_is_told_alike(api):
