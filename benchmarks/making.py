@@ -42,7 +42,8 @@ def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> s
 
 def switch_of(state: State, now: int, *, is_repeatable: bool = True) -> store.Write:
     """What a switch of this state writes; repeatable: with an Idempotency-Key."""
-    return write_of(decide(state, Switch(), now), now, _CALLER if is_repeatable else _PLAIN)
+    caller = _CALLER if is_repeatable else _PLAIN
+    return write_of(decide(state, Switch(), now), now, caller, key=idempotency_key(state.session_id, caller))
 
 
 async def running_sessions(
