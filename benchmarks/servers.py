@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -33,6 +34,11 @@ class Group:
     host: str
     port: int
     pids: list[int]
+
+    def cpu_seconds(self) -> float:
+        """Processor time that they have used so far."""
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
 
     @property
     def open_files(self) -> list[int]:
