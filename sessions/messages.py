@@ -219,6 +219,7 @@ class HubMessage(Struct, frozen=True):
 
     session_id: UUID
     epoch: str
+    since_version: int
     version: int
     state_frame: bytes
     notices: tuple[bytes, ...] = ()
@@ -239,6 +240,7 @@ def pack_for_layer(message: HubMessage) -> bytes:
             "type": HUB_HANDLER,
             "session_id": message.session_id.bytes,
             "epoch": message.epoch,
+            "since_version": message.since_version,
             "version": message.version,
             "state_frame": message.state_frame,
             "notices": list(message.notices),
@@ -255,6 +257,7 @@ def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
     return HubMessage(
         session_id=UUID(bytes=data["session_id"]),
         epoch=data["epoch"],
+        since_version=data["since_version"],
         version=data["version"],
         state_frame=data["state_frame"],
         notices=tuple(data["notices"]),

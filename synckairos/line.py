@@ -39,7 +39,8 @@ class Line:
         self._retries = retries
         self._backoff = backoff or ExponentialWithJitterBackoff(base=0.05, cap=0.4)
         self._open: _Wire | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[_Wire] | None = None
+        self._is_closed = False
 
     async def evalsha(self, sha: str, number_of_keys: int, *rest: Any) -> Any:
         """Run a script that the store knows. Raises NoScriptError when it does not."""
@@ -60,23 +61,37 @@ class Line:
                 return [await reply for reply in wire.ask(commands)]
             except RedisConnectionError:
                 failures += 1
-                if failures > self._retries:
+                if failures > self._retries or self._is_closed:
                     raise
                 await asyncio.sleep(self._backoff.compute(failures))
 
     def close(self) -> None:
-        """Close the connection. The next command opens another."""
-        wire, self._open = self._open, None
-        if wire is not None:
-            wire.end()
+        """Close the connection, for good: who still waits hears of it, and nobody opens another."""
+        self._is_closed = True
+        if self._open is not None:
+            self._open.end()
 
     async def _connected(self) -> _Wire:
-        async with self._opening:
-            if self._open is None or not self._open.is_open:
-                connection = self._make()
-                await connection.connect()
-                self._open = _Wire(connection, self._timeout_s)
-            return self._open
+        """One attempt for all who wait: with the store away, they fail together and not one after the other."""
+        if self._is_closed:
+            raise RedisConnectionError("Connection closed")
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._connect())
+            self._opening.add_done_callback(self._connected_or_not)
+        return await asyncio.shield(self._opening)
+
+    async def _connect(self) -> _Wire:
+        connection = self._make()
+        await connection.connect()
+        return _Wire(connection, self._timeout_s)
+
+    def _connected_or_not(self, opening: asyncio.Task[_Wire]) -> None:
+        self._opening = None
+        if opening.cancelled() or opening.exception() is not None:
+            return  # whoever waited has been told
+        self._open = opening.result()
+        if self._is_closed:
+            self._open.end()
 
 
 class _Wire(asyncio.Protocol):

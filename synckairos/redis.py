@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -206,8 +206,10 @@ def scripts() -> AsyncClient | Line:
 
 def _line(client: AsyncClient) -> Line:
     pool = client.connection_pool
+    # The line tries again itself; retries of retries would keep callers waiting.
+    options = pool.connection_kwargs | {"retry": AsyncRetry(NoBackoff(), 0), "retry_on_error": []}
     return Line(
-        lambda: pool.connection_class(**pool.connection_kwargs),
+        lambda: pool.connection_class(**options),
         timeout_s=SOCKET_TIMEOUT_S,
         retries=RETRIES,
         backoff=_backoff(),

@@ -19,6 +19,7 @@ from synckairos.engine.state import Access, State
 from synckairos.engine.units import Visibility
 from synckairos.errors import Forbidden, SessionNotFound, Unauthenticated
 from synckairos.grants import Role, SessionGrant
+from synckairos.ids import parse_uuid
 from synckairos.principal import Principal
 
 
@@ -142,7 +143,7 @@ def standing(principal: Principal, session: Guarded, seats: Seats | None = None)
     """
     if principal.grant is not None:
         return _granted(principal.grant, session)
-    mine = (seats_of(session) if seats is None else seats).get(principal.subject, ())
+    mine = _seats_of_one(principal.subject, session) if seats is None else seats.get(principal.subject, ())
     commander = _commander(principal, session)
     if commander is not None:
         return Standing(commander, mine)
@@ -158,6 +159,18 @@ def seats_of(session: Guarded) -> Seats:
         subject = str(p.participant_id) if p.user_id is None else p.user_id
         found[subject] = (*found.get(subject, ()), p.participant_id)
     return found
+
+
+def _seats_of_one(subject: str, session: Guarded) -> tuple[UUID, ...]:
+    """One person's seats, without making text of a thousand ids."""
+    own_id = parse_uuid(subject)
+    if own_id is not None and str(own_id) != subject:
+        own_id = None  # another spelling is another name
+    return tuple(
+        p.participant_id
+        for p in session.participants
+        if (p.participant_id == own_id if p.user_id is None else p.user_id == subject)
+    )
 
 
 def check_scope(principal: Principal, session_id: UUID) -> None:

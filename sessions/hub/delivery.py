@@ -49,9 +49,9 @@ class Delivery:
             outlet.judge(self._guests, self._seats)
         if outlet.is_hidden_from:
             return
-        is_ours = outlet.position.epoch in {None, message.epoch}
-        if not is_ours and not message.is_creation:
-            return  # a late word of an older session under this id
+        is_waiting = outlet.is_held and outlet.judged_epoch is None
+        if outlet.judged_epoch != message.epoch and not is_waiting:
+            return  # a late word of an older session under this id, or of one that the client was not judged for
         if message.is_deletion:
             outlet.finish(CloseCode.NORMAL, "Session deleted", self._frame, of_epoch=message.epoch)
         else:

@@ -22,10 +22,11 @@ from sessions.hub import positions, sweep, tasks
 from sessions.hub.delivery import Delivery
 from sessions.hub.outlet import Outlet
 from sessions.hub.presence import Presence
-from sessions.hub.rooms import Rooms
+from sessions.hub.rooms import Room, Rooms
 from sessions.messages import HubMessage
 from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
+from synckairos.engine.state import State
 from synckairos.errors import ServiceUnavailable
 from timesync.clock import store_clock
 
@@ -66,6 +67,12 @@ class Hub:
         except RedisError as away:
             await self.leave(session_id, outlet)
             raise ServiceUnavailable from away
+
+    def judged(self, session_id: UUID, state: State) -> None:
+        """A client was judged by this state: from here on, messages say what changes."""
+        room = self.rooms.get(session_id)
+        if room is not None and room.known[0] is None:
+            room.known = (state.epoch, state.version)
 
     def welcome(self, session_id: UUID, outlet: Outlet) -> None:
         """The client has been shown the state: tell it who is there, and the others of it."""
@@ -165,8 +172,18 @@ class Hub:
             if start:
                 await asyncio.sleep(0)
             delivery.to(outlets[start : start + _DELIVERED_TOGETHER])
+        self._keep_up(room, message)
         if message.guests is not None:
             self.presence.changed(room.session_id)
+
+    def _keep_up(self, room: Room, message: HubMessage) -> None:
+        """A message that was missed may have said who may look on: then all are judged anew."""
+        epoch, version = room.known
+        if message.epoch == epoch and message.version <= version:
+            return  # a late one
+        if not message.is_creation and (message.epoch, message.since_version) != room.known:
+            self.presence.reseat(room.session_id)
+        room.known = (message.epoch, message.version)
 
     async def _check_positions(self) -> None:
         while True:

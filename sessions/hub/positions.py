@@ -43,10 +43,13 @@ async def check_all(rooms: Rooms, reseat: Callable[[UUID], None]) -> None:
 async def _check(rooms: Rooms, session_ids: list[UUID], reseat: Callable[[UUID], None]) -> None:
     """Compare what clients were given before the read with what the store says after it."""
     before = {session_id: _positions(rooms, session_id) for session_id in session_ids}
+    known = {room.session_id: room.known for room in map(rooms.get, session_ids) if room is not None}
     found = await arun(ask(store.headers(session_ids)))
     for session_id, stored in zip(session_ids, found, strict=True):
-        if stored is not None and _is_unjudged(rooms, session_id, stored[0]):
-            reseat(session_id)
+        room = rooms.get(session_id)
+        if room is not None and stored is not None and known.get(session_id) == room.known != stored:
+            room.known = stored
+            reseat(session_id)  # what was missed may have said who may look on
         for position, outlets in before[session_id].items():
             # Who has been given something since then will be looked at in the next round.
             still = [outlet for outlet in outlets if outlet.position == position]
@@ -66,13 +69,6 @@ def _positions(rooms: Rooms, session_id: UUID) -> dict[Position, list[Outlet]]:
         if not (outlet.is_held or outlet.is_hidden_from):
             found.setdefault(outlet.position, []).append(outlet)
     return found
-
-
-def _is_unjudged(rooms: Rooms, session_id: UUID, epoch: str) -> bool:
-    """Whether somebody waits for a session that may be theirs to see: the word of its creation was lost."""
-    room = rooms.get(session_id)
-    outlets = () if room is None else room.outlets
-    return any(outlet.is_hidden_from and outlet.judged_epoch != epoch for outlet in outlets)
 
 
 async def _compare(session_id: UUID, position: Position, stored: tuple[str, int] | None, outlets: list[Outlet]) -> bool:

@@ -159,9 +159,16 @@ class Presence:
                 state = (await arun(sessions.get(session_id, SYSTEM))).state
             except SessionNotFound:
                 continue
+            if room.known[0] not in {None, state.epoch}:
+                self._to_seat.add(session_id)  # it has been made anew since: look again
+                self._wake.set()
+                continue
+            room.known = max(room.known, (state.epoch, state.version), key=lambda known: known[1])
             seats = seats_of(state)
-            for outlet in list(room.outlets):
+            for number, outlet in enumerate(list(room.outlets), 1):
                 outlet.judge(state, seats)
+                if not number % _TOLD_TOGETHER:
+                    await asyncio.sleep(0)
             self._to_announce.add(session_id)
 
     async def _announce_some(self, session_ids: set[UUID]) -> None:

@@ -24,6 +24,8 @@ class Room:
         self.outlets: set[Outlet] = set()
         self.lock = asyncio.Lock()
         self.is_subscribed = False
+        self.known: tuple[str | None, int] = (None, 0)
+        """Epoch and version up to which nothing was missed that says who may look on."""
         self.connected: tuple[UUID, ...] = ()
         """The participants that its clients were last told of."""
         self.presence: Frame | None = None

@@ -25,6 +25,7 @@ from sessions.store.calls import arun, beside
 from synckairos import context, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine import commands
+from synckairos.engine.state import State
 from synckairos.errors import ApiError, Conflict, Forbidden, SessionNotFound, Unauthenticated, ValidationFailed
 from synckairos.http import addresses
 from synckairos.principal import Principal, authenticate
@@ -124,23 +125,35 @@ class SessionConsumer(FramesConsumer):
             case messages.Reconnect():
                 await self._reconnect(message)
             case messages.Auth():
-                self._renew(message)
+                await self._renew(message)
             case _:
                 await self._command(message)
 
-    def _renew(self, message: messages.Auth) -> None:
-        """Fresh credentials of the same person."""
+    async def _renew(self, message: messages.Auth) -> None:
+        """Fresh credentials of the same person, who may be staff now, or no longer."""
         outlet = self.outlet
         try:
             principal = authenticate(message.token)
             if not outlet.principal.is_same_person(principal):
                 raise Forbidden
+            state = await self._readable_by(principal)
         except ApiError as error:
             self.answer(messages.error(error, message.id))
             return
         outlet.principal, outlet.is_told_of_expiry = principal, False
+        if state is None:
+            outlet.hide()
+        else:
+            outlet.judge(state)
         expires_ms = int(principal.expires_s * 1000)
         self.answer(messages.authenticated(message.id, outlet.position.version, expires_ms))
+
+    async def _readable_by(self, principal: Principal) -> State | None:
+        """The session, as far as these credentials show it. Raises Unauthenticated for a token that is no good here."""
+        try:
+            return (await arun(service.get(self._shown(), principal))).state
+        except SessionNotFound:
+            return None
 
     async def _reconnect(self, message: messages.Reconnect) -> None:
         for _ in range(RECONNECT_TRIES):

@@ -107,7 +107,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
             await _answer_state(send, version, bytes(body))
         case CloseCode.NORMAL:
             raise SessionNotFound(session_id)
-        case CloseCode.CREDENTIALS_EXPIRED:
+        case CloseCode.CREDENTIALS_EXPIRED | CloseCode.NOT_AUTHENTICATED:
             raise Unauthenticated
         case _:  # in time, or sent away: asking again is right
             await answers.answer(send, 304, b"", (b"etag", f'"v{since}"'.encode()))

@@ -128,8 +128,8 @@ def read(scope: Scope, session_id: str, verb: str | None, raw: bytes) -> Asked |
     """What is asked for; None for what is not plain, or not right."""
     headers = {name.lower(): value for name, value in scope["headers"]}
     parsed = ids.parse_uuid(session_id)
-    if parsed is None or headers.keys() & _NOT_PLAIN:
-        return None
+    if parsed is None or headers.keys() & _NOT_PLAIN or len(headers) < len(scope["headers"]):
+        return None  # a field that is given twice has no one meaning here
     try:
         principal = authenticate(bearer_token(headers.get(b"authorization", b"").decode("latin-1")) or "")
         if verb is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sessions.hub.hub import hub
 from sessions.hub.outlet import Outlet
 from sessions.services import sessions as service
 from sessions.services.outcome import Outcome
@@ -23,5 +24,6 @@ async def current(session_id: UUID, outlet: Outlet) -> Outcome:
         outcome = await arun(service.get(session_id, outlet.principal))
         if outlet.position.epoch in {None, outcome.state.epoch}:
             outlet.judge(outcome.state)
+            hub().judged(session_id, outcome.state)
             return outcome
     raise Conflict

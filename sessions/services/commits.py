@@ -94,6 +94,7 @@ def _hub_message(decision: Decision, now: Instant, since_version: int, *, is_del
     return messages.HubMessage(
         session_id=state.session_id,
         epoch=state.epoch,
+        since_version=since_version,
         version=state.version,
         state_frame=frame,
         notices=tuple(notice for event in decision.events for notice in notices_of(state, event, now)),

@@ -154,9 +154,11 @@ def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> St
     """A session as it stands, for somebody who may read it, or do this with it. Raises SessionNotFound, Forbidden."""
     check_scope(reader, session_id)
     loaded = yield from ask(store.load(session_id))
-    check(reader, action, _existing(session_id, loaded))
+    check(reader, action, _existing(session_id, loaded))  # before: a stranger causes no commit
     loaded = yield from _caught_up(session_id, loaded)
-    return Outcome(_existing(session_id, loaded), loaded.now)
+    state = _existing(session_id, loaded)
+    check(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
+    return Outcome(state, loaded.now)
 
 
 def get_many(session_ids: Sequence[UUID], reader: Principal) -> Steps[tuple[list[Outcome], list[UUID]]]:
@@ -171,7 +173,7 @@ def get_many(session_ids: Sequence[UUID], reader: Principal) -> Steps[tuple[list
             if state is None or not _may_read(reader, state):
                 continue
             loaded = yield from _caught_up(session_id, Loaded(many.now, state))
-            if loaded.state is not None:
+            if loaded.state is not None and _may_read(reader, loaded.state):
                 found[session_id] = Outcome(loaded.state, loaded.now)
     wanted = list(dict.fromkeys(session_ids))
     return [found[i] for i in wanted if i in found], [i for i in wanted if i not in found]

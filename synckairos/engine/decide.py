@@ -129,7 +129,7 @@ def _switch(state: State, command: cmd.Switch, now: Instant) -> ev.Event:
         if state.position_of(claimed) == NOBODY:
             raise NoSuchParticipant(claimed)
         raise NotActive(claimed, active_id)
-    if command.by is not None and (active_id not in command.by or wanted in command.by):
+    if command.by is not None and active_id not in command.by:
         raise NotTheirTurn(active_id)
     if wanted is not None:
         if state.position_of(wanted) == NOBODY:
@@ -140,7 +140,19 @@ def _switch(state: State, command: cmd.Switch, now: Instant) -> ev.Event:
         if position is None and state.participants:
             return ev.SessionExpired(*_head(state), now, None)
         following = None if position is None else state.participants[position].participant_id
+    if command.by is not None and _would_stay(state, command, following):
+        raise NotTheirTurn(active_id)
     return ev.CycleSwitched(*_head(state), now, active_id, following)
+
+
+def _would_stay(state: State, command: cmd.Switch, following: UUID | None) -> bool:
+    """Whether the turn would not be passed on: to one of its own, named or come round to where that earns an increment,
+    or by name to somebody who shares the clock and could pass it back, again and again."""
+    earns = state.config.increment_ms > 0
+    if command.next_participant_id is None:
+        return earns and following in (command.by or ())
+    named = state.position_of(command.next_participant_id)
+    return following in (command.by or ()) or (earns and shares_clock(state, named, state.active))
 
 
 def _add(state: State, command: cmd.AddParticipant, now: Instant) -> ev.Event:

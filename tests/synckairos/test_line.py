@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from uuid import uuid4
 
 import pytest
@@ -121,10 +122,40 @@ async def test_a_store_that_hangs_is_not_waited_for_and_not_asked_again(store, c
     await stores.close_async_client()
 
 
-async def test_a_closed_line_opens_again_when_it_is_needed(line):
+async def test_a_closed_line_fails_who_waits_and_opens_no_other(line):
     await echo(line, "open")
+    waiting = asyncio.ensure_future(echo(line, "waiting"))
+    await asyncio.sleep(0)
     line.close()
-    assert await echo(line, "again") == b"again"
+    for asked in (waiting, echo(line, "late")):
+        with pytest.raises(RedisConnectionError):
+            await asked
+
+
+async def test_with_the_store_away_all_who_ask_fail_together(configure):
+    configure(redis_url=f"redis://127.0.0.1:{servers.free_port()}/0")
+    line = stores.scripts()
+    async with asyncio.timeout(2):
+        answers = await asyncio.gather(*(echo(line, str(number)) for number in range(200)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {RedisConnectionError}
+    await stores.close_async_client()
+
+
+async def test_a_host_that_does_not_answer_is_given_up_by_all_at_once(configure, monkeypatch):
+    monkeypatch.setattr(stores, "CONNECT_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        queued = [socket.socket() for _ in range(8)]  # nobody accepts: further connections are not answered
+        for one in queued:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        configure(redis_url=f"redis://127.0.0.1:{full.getsockname()[1]}/0")
+        line = stores.scripts()
+        async with asyncio.timeout(3):
+            answers = await asyncio.gather(*(echo(line, str(n)) for n in range(50)), return_exceptions=True)
+        assert all(stores.is_away(answer) for answer in answers)
+        await stores.close_async_client()
+        for one in queued:
+            one.close()
 
 
 async def test_sentinel_and_cluster_are_the_clients(configure):

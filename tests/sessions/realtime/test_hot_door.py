@@ -90,6 +90,12 @@ def test_a_plain_read_is_served_here_and_one_with_a_query_or_condition_is_not():
     assert hot.read(scope() | {"query_string": b"fields=status"}, str(uuid4()), None, b"") is None
 
 
+def test_a_field_that_is_given_twice_is_the_views_to_answer():
+    asked = scope()
+    asked["headers"].append((b"Authorization", b"Bearer other"))
+    assert hot.read(asked, str(uuid4()), "switch", b"{}") is None
+
+
 def test_an_id_that_is_none_is_the_views_to_answer():
     assert hot.read(scope(), "x", "switch", b"{}") is None
 

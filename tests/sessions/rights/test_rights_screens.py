@@ -130,3 +130,49 @@ async def test_a_poll_of_a_session_that_becomes_somebody_elses_brings_nothing(ap
     created(other_api, game(session_id=public.id))
     answer = await waiting
     assert answer.status_code in {304, 404}
+
+
+async def lose_what_is_said(action):
+    """Do something while no process hears of it."""
+    stores.client().client_kill_filter(_type="pubsub")
+    answer = await asyncio.to_thread(action)
+    assert answer.is_success, answer.text
+
+
+async def test_a_revocation_that_the_layer_lost_closes_the_socket_all_the_same(api, webs, stage):
+    given = stage.given(role="viewer")
+    async with screen(webs[0], stage.id, given["token"]) as viewer:
+        await viewer.until("CONNECTED")
+        await lose_what_is_said(lambda: api.delete(stage.at("tokens", given["token_id"])))
+        stage.do("start")  # a later word brings the screen to the newest version, past what was missed
+        assert await viewer.closed() == (4501, "Credentials revoked")
+
+
+async def test_a_seat_that_the_layer_lost_opens_the_eyes_of_who_waits_alone(api, webs, stage):
+    async with screen(webs[0], stage.id, MALLORY) as newcomer:
+        assert (await newcomer.until("CONNECTED"))["state"] is None
+        await lose_what_is_said(lambda: api.post(stage.at("participants"), json=seat(user_id="mallory")))
+        assert (await newcomer.until("STATE_UPDATE"))["version"] == 2
+
+
+async def test_fresh_credentials_are_judged_like_the_first(api, webs, stage):
+    good, revoked = (stage.given(role="viewer", lifetime_ms=60_000) for _ in range(2))
+    api.delete(stage.at("tokens", revoked["token_id"]))
+    async with screen(webs[0], stage.id, good["token"]) as viewer:
+        await viewer.send(type="AUTH", id="1", token=revoked["token"])
+        assert (await viewer.until("ERROR", id="1"))["code"] == "UNAUTHENTICATED"
+        stage.do("start")
+        await viewer.until_version(3)
+
+
+async def test_who_is_staff_no_longer_sees_no_more_and_who_becomes_staff_sees(webs, stage):
+    plain, staff = mint("mallory", is_staff=False), mint("mallory", is_staff=True)
+    async with screen(webs[0], stage.id, staff) as leaving, screen(webs[0], stage.id, plain) as coming:
+        assert (await leaving.until("CONNECTED"))["state"]
+        assert (await coming.until("CONNECTED"))["state"] is None
+        for socket, token in ((leaving, plain), (coming, staff)):
+            await socket.send(type="AUTH", id="1", token=token)
+            await socket.until("ACK", id="1")
+        stage.do("start")
+        await coming.until_version(2)
+        assert "STATE_UPDATE" not in await shown_so_far(leaving)

@@ -10,7 +10,7 @@ from sessions.services import sessions as service
 from sessions.services.outcome import Caller
 from synckairos.engine.commands import Seat, Switch
 from synckairos.errors import Forbidden
-from synckairos.principal import Principal
+from synckairos.principal import Principal, mint
 from tests.clocked import Clock
 from tests.conftest import bearer
 from tests.sessions.rest.talk import done, game, refused, seat
@@ -117,3 +117,35 @@ def test_what_a_session_can_permit_is_checked(api, options, field):
 
 def test_the_creator_is_the_owner_and_a_session_is_private_unless_it_says_otherwise(stage):
     assert (stage.state["owner"], stage.state["visibility"], stage.state["permissions"]) == ("alice", "private", [])
+
+
+def test_a_turn_that_comes_round_to_itself_earns_nothing_and_is_refused(api):
+    """Everybody else has run out of time: its switches would earn increment after increment."""
+    stage = Stage(api, {"increment_ms": 60_000, "auto_advance": True}).do("start")
+    moderator = bearer(mint("moderator", is_staff=True))
+    for other in (stage.grace, stage.joan):
+        api.patch(stage.at("participants", other["participant_id"]), json={"total_time_ms": 0}, headers=moderator)
+    stage.do("switch", "switch")
+    refused(switch(api, stage, ADA), 403, "FORBIDDEN")
+    assert done(api.post(stage.at("switch")))["active_participant_id"] == stage.ada["participant_id"]  # the owner may
+
+
+def test_without_an_increment_a_lap_of_ones_own_is_nobodys_loss(api):
+    stage = Stage(api)
+    stage.ada = seat(user_id="ada")
+    body = {"sync_mode": "count_up", "participants": [stage.ada]}
+    stage.state = api.post("/v1/sessions", json=body).json()["data"]
+    stage.do("start")
+    assert done(switch(api, stage, ADA))["version"] == 3
+    refused(switch(api, stage, ADA, next_participant_id=stage.ada["participant_id"]), 403, "FORBIDDEN")
+
+
+def test_team_mates_cannot_pass_the_turn_to_each_other_by_name_for_increments(api):
+    team, other = str(uuid4()), str(uuid4())
+    seats = [seat(user_id="ada", group_id=team), seat(user_id="grace", group_id=team), seat(group_id=other)]
+    stage = Stage(api)
+    body = {"sync_mode": "per_group", "participants": seats, "increment_ms": 1_000}
+    stage.state = api.post("/v1/sessions", json=body).json()["data"]
+    stage.do("start")
+    refused(switch(api, stage, ADA, next_participant_id=seats[1]["participant_id"]), 403, "FORBIDDEN")
+    assert done(switch(api, stage, ADA, next_participant_id=seats[2]["participant_id"]))["version"] == 3
