@@ -44,6 +44,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Of the head, as far as the parser has told of it."""
         self._head_bytes = 0
         """Of the head, but for the piece of data in which it began."""
+        self._fruitless_bytes = 0
+        """Of the body since it last brought something: framing, and trailers, which nobody reads."""
         self._refusal: ApiError | None = None
         self._is_deaf = False
         self._coming: TimerHandle | None = None
@@ -66,7 +68,11 @@ class HttpProtocol(HttpToolsProtocol):
         was_in_head = self._in_head
         if self._is_idle() and self._coming is None:
             self._await_head()
+        self._fruitless_bytes += len(data)
         super().data_received(data)
+        if not self._in_head and self._fruitless_bytes > self._limits.max_head_bytes and not self._is_idle():
+            self._is_deaf = True  # the parser puts it together piece by piece, at a cost that grows with the square
+            self._end()
         if self._in_head and was_in_head:  # all of it was head, told of or not
             self._head_bytes += len(data)
             self._judge_head()
@@ -75,6 +81,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self._in_head = True
         self._told_bytes = self._head_bytes = 0
         self._refusal = None
@@ -87,6 +94,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._refusal = self._refusal or AddressTooLong()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: what comes after the head is none of it, above all no credentials
         if not isinstance(self._refusal, HeadersTooLarge):
             super().on_header(name, value)
         self._told_bytes += len(name) + len(value) + _PUNCTUATION
@@ -94,11 +103,25 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._fruitless_bytes = 0
         self._stop_waiting()
+        if self._is_upgrade_with_body():
+            self._refusal = self._refusal or ValidationFailed([("request", "A handshake has no body.")])
         if self._refusal is not None:
             self._offer(REFUSAL_EXTENSION, self._refusal)
         self._offer(ARRIVED_EXTENSION, self._has_arrived)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._fruitless_bytes = 0
+        super().on_body(body)
+
+    def _is_upgrade_with_body(self) -> bool:
+        """Nobody would ever read it, or wait for it with a clock."""
+        if not self.parser.should_upgrade():
+            return False
+        told = dict(self.headers)
+        return told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told
 
     def _has_arrived(self) -> bool:
         """Whether all of the request being answered is here. Of one that waits behind another: let it be timed."""
@@ -106,7 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if self.cycle is not None and self.cycle.response_complete:  # answered early, and whole now
+        if self._is_idle():  # answered early, and whole now
             self._stop_waiting()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -140,7 +163,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._coming = None
 
     def _head_is_late(self) -> None:
-        if self._in_head:
+        if self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
+            self._await_head()  # those before it are still being answered
+        elif self._in_head:
             self._refuse_now(RequestTimeout())
         else:
             self._end()

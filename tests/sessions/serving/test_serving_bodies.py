@@ -1,0 +1,86 @@
+"""What comes after a head: bodies in pieces, trailers, and requests that follow each other closely."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import httpx
+import pytest
+
+from synckairos.principal import mint
+from tests import servers
+from tests.raw import Raw
+from tests.sessions.rest.talk import client_of, created
+from tests.sessions.serving.test_serving_bounds import SHORT, UPGRADE
+
+TOKEN = mint("alice", is_staff=False)
+CREDENTIALS = f"Authorization: Bearer {TOKEN}\r\n"
+CHUNKED = (
+    "POST /v1/sessions/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+)
+CHUNKS = '5\r\n{"a":\r\n2\r\n1}\r\n0\r\n'
+
+
+@pytest.fixture(scope="module")
+def hasty():
+    web = servers.web(**SHORT)
+    yield web.wait_ready()
+    web.stop()
+
+
+@pytest.fixture
+def raw(hasty):
+    with closing(Raw(hasty)) as connection:
+        yield connection
+
+
+def is_cut_off(raw, text, times):
+    """Whether the server ends a connection on which this is sent again and again."""
+    try:
+        for _ in range(times):
+            raw.send(text)
+    except ConnectionError:
+        return True
+    return raw.is_over()
+
+
+@pytest.mark.parametrize("beginning", ["0\r\nX-A: ", "0\r\nX-A: 1\r\nX-B: ", "5;extension="])
+def test_what_brings_nothing_is_not_listened_to_for_long(raw, hasty, beginning):
+    """The parser would put a trailer together piece by piece, and nobody else would be served meanwhile."""
+    raw.send(CHUNKED + CREDENTIALS + "\r\n" + beginning)
+    assert is_cut_off(raw, "x" * 8_192, times=400)
+    assert httpx.get(f"{hasty.url}/health", timeout=2).status_code == 200
+
+
+def test_a_body_in_many_small_pieces_is_a_body(raw):
+    pieces = "".join(f"1\r\n{letter}\r\n" for letter in '{"session_ids": ["' + "x" * 20_000 + '"]}')
+    assert raw.send(CHUNKED + CREDENTIALS + "\r\n" + pieces + "0\r\n\r\n").refusal() == (400, "VALIDATION_ERROR")
+
+
+def test_a_trailer_is_no_header(raw):
+    assert raw.send(CHUNKED + "\r\n" + CHUNKS + CREDENTIALS + "\r\n").refusal() == (401, "UNAUTHENTICATED")
+    assert raw.send(CHUNKED + CREDENTIALS + "\r\n" + CHUNKS + "\r\n").refusal() == (400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("field", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+def test_a_handshake_has_no_body(raw, field):
+    assert raw.get("/ws", *UPGRADE, field).refusal() == (400, "VALIDATION_ERROR")
+
+
+def test_a_request_that_follows_closely_has_all_the_time_it_asks_for(raw, hasty):
+    with client_of(hasty, TOKEN) as api:
+        session_id = created(api)["session_id"]
+    poll = f"/v1/sessions/{session_id}/poll?since_version=1&wait_ms=1500"  # longer than a connection may be idle
+    head = f"GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET {poll} HTTP/1.1\r\nHost: x\r\n{CREDENTIALS}\r\n"
+    raw.send(head)
+    assert raw.answer()[0] == 200
+    assert raw.answer()[0] == 304
+
+
+def test_a_head_that_is_late_does_not_end_the_answer_before_it(raw, hasty):
+    with client_of(hasty, TOKEN) as api:
+        session_id = created(api)["session_id"]
+    raw.get(f"/v1/sessions/{session_id}/poll?since_version=1&wait_ms=1200", CREDENTIALS.strip())
+    raw.send("GET /health HTTP/1.1\r\nHost")
+    assert raw.answer()[0] == 304
+    assert raw.refusal() == (408, "REQUEST_TIMEOUT")
