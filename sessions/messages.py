@@ -257,7 +257,7 @@ def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
     return HubMessage(
         session_id=UUID(bytes=data["session_id"]),
         epoch=data["epoch"],
-        since_version=data["since_version"],
+        since_version=data.get("since_version", -1),  # of a process of the last release: as if something was missed
         version=data["version"],
         state_frame=data["state_frame"],
         notices=tuple(data["notices"]),

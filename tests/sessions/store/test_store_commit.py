@@ -194,7 +194,7 @@ def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
 
 
 def test_the_layer_reads_plain_msgpack():
-    sample = messages.HubMessage(uuid4(), "0123abcd", 2, "{}", ("a",))
+    sample = messages.HubMessage(uuid4(), "0123abcd", 1, 2, "{}", ("a",))
     assert messages.unpack_from_layer(msgpack.unpackb(messages.pack_for_layer(sample))) == sample
 
 
