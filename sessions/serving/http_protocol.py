@@ -26,6 +26,8 @@ UNSENT_BYTES = 16_384
 """How much may wait in the kernel, and again here. What waits there is beyond conflation: it will be shown late."""
 _NOTSENT_LOWAT: int = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python 3.12 has it by name
 _PUNCTUATION = len(": \r\n")
+_FRAMING_PER_BODY = 8
+"""How many times the largest body its framing may weigh: a byte in a chunk of its own takes five more."""
 _LINGER_S = 5.0
 """How long a request may go on arriving once it is answered."""
 _PATIENCE = 3
@@ -46,6 +48,10 @@ class HttpProtocol(HttpToolsProtocol):
         """Of the head, but for the piece of data in which it began."""
         self._fruitless_bytes = 0
         """Of the body since it last brought something: framing, and trailers, which nobody reads."""
+        self._framing_bytes = 0
+        """The same, of the whole body."""
+        self._is_in_body = False
+        """From the end of a head to the end of its message, answered or not."""
         self._refusal: ApiError | None = None
         self._is_deaf = False
         self._coming: TimerHandle | None = None
@@ -69,8 +75,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_idle() and self._coming is None:
             self._await_head()
         self._fruitless_bytes += len(data)
+        self._framing_bytes += len(data)
         super().data_received(data)
-        if not self._in_head and self._fruitless_bytes > self._limits.max_head_bytes and not self._is_idle():
+        if self._is_in_body and self._is_mostly_framing():
             self._is_deaf = True  # the parser puts it together piece by piece, at a cost that grows with the square
             self._end()
         if self._in_head and was_in_head:  # all of it was head, told of or not
@@ -103,7 +110,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._fruitless_bytes = 0
+        self._is_in_body = True
+        self._fruitless_bytes = self._framing_bytes = 0
         self._stop_waiting()
         if self._is_upgrade_with_body():
             self._refusal = self._refusal or ValidationFailed([("request", "A handshake has no body.")])
@@ -114,11 +122,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._fruitless_bytes = 0
+        self._framing_bytes -= len(body)
         super().on_body(body)
 
+    def _is_mostly_framing(self) -> bool:
+        limits = self._limits
+        is_barren = self._fruitless_bytes > limits.max_head_bytes
+        return is_barren or self._framing_bytes > _FRAMING_PER_BODY * limits.max_body_bytes
+
     def _is_upgrade_with_body(self) -> bool:
-        """Nobody would ever read it, or wait for it with a clock."""
-        if not self.parser.should_upgrade():
+        """Nobody would ever read it, or wait for it with a clock. Of an upgrade to anything else (some clients offer
+        HTTP/2 with every request) the body is read: it stays a request."""
+        if not (self.parser.should_upgrade() and self._should_upgrade()):
             return False
         told = dict(self.headers)
         return told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told
@@ -128,6 +143,7 @@ class HttpProtocol(HttpToolsProtocol):
         return not self.pipeline and self.cycle is not None and not self.cycle.more_body
 
     def on_message_complete(self) -> None:
+        self._is_in_body = False
         super().on_message_complete()
         if self._is_idle():  # answered early, and whole now
             self._stop_waiting()

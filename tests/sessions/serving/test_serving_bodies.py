@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 
 import httpx
@@ -24,6 +25,13 @@ CHUNKS = '5\r\n{"a":\r\n2\r\n1}\r\n0\r\n'
 @pytest.fixture(scope="module")
 def hasty():
     web = servers.web(**SHORT)
+    yield web.wait_ready()
+    web.stop()
+
+
+@pytest.fixture(scope="module")
+def proxied():
+    web = servers.web(SYNCKAIROS_TRUSTED_PROXIES="127.0.0.0/8", RATE_LIMIT_GENERAL="1/h")
     yield web.wait_ready()
     web.stop()
 
@@ -52,6 +60,20 @@ def test_what_brings_nothing_is_not_listened_to_for_long(raw, hasty, beginning):
     assert httpx.get(f"{hasty.url}/health", timeout=2).status_code == 200
 
 
+def test_neither_is_it_once_the_request_is_answered(raw, hasty):
+    raw.send(CHUNKED + "".join(f"X-{n}: 1\r\n" for n in range(100)) + "\r\n")
+    assert raw.refusal() == (431, "HEADERS_TOO_LARGE")
+    began = time.monotonic()
+    assert is_cut_off(raw.send("0\r\nX-A: "), "x" * 8_192, times=400)
+    assert time.monotonic() - began < 3  # sooner than the time a request has to end once it is answered
+    assert httpx.get(f"{hasty.url}/health", timeout=2).status_code == 200
+
+
+def test_a_body_that_is_nearly_all_framing_is_not_listened_to_for_long(raw):
+    raw.send(CHUNKED + CREDENTIALS + "\r\n")
+    assert is_cut_off(raw, f"1;{'x' * 8_192}\r\n \r\n", times=2_000)
+
+
 def test_a_body_in_many_small_pieces_is_a_body(raw):
     pieces = "".join(f"1\r\n{letter}\r\n" for letter in '{"session_ids": ["' + "x" * 20_000 + '"]}')
     assert raw.send(CHUNKED + CREDENTIALS + "\r\n" + pieces + "0\r\n\r\n").refusal() == (400, "VALIDATION_ERROR")
@@ -60,6 +82,24 @@ def test_a_body_in_many_small_pieces_is_a_body(raw):
 def test_a_trailer_is_no_header(raw):
     assert raw.send(CHUNKED + "\r\n" + CHUNKS + CREDENTIALS + "\r\n").refusal() == (401, "UNAUTHENTICATED")
     assert raw.send(CHUNKED + CREDENTIALS + "\r\n" + CHUNKS + "\r\n").refusal() == (400, "VALIDATION_ERROR")
+
+
+def test_a_trailer_says_nothing_of_where_a_request_comes_from(proxied):
+    """The second stranger from an address is turned away, whatever addresses the trailers name."""
+    assert [stranger(proxied, trailer_address=f"198.51.100.{n}") for n in (1, 2)] == [401, 429]
+
+
+def stranger(web, trailer_address):
+    """The status of a request without credentials, always from the same address by its head."""
+    head = CHUNKED + "X-Forwarded-For: 203.0.113.77\r\n\r\n"
+    with closing(Raw(web)) as raw:
+        return raw.send(f"{head}{CHUNKS}X-Forwarded-For: {trailer_address}\r\n\r\n").answer()[0]
+
+
+def test_an_offer_of_another_protocol_may_have_a_body(raw):
+    offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    assert raw.send(CHUNKED + CREDENTIALS + offer + "\r\n" + CHUNKS + "\r\n").refusal() == (400, "VALIDATION_ERROR")
+    assert raw.send(CHUNKED + offer + "\r\n" + CHUNKS + "\r\n").refusal() == (401, "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize("field", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
