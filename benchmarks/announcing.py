@@ -8,7 +8,7 @@ from uuid import UUID
 import making
 from msgspec import Struct
 
-from sessions.store import store
+from sessions.store import writes
 from sessions.store.calls import apipeline
 from synckairos import keys
 from synckairos.engine.state import State
@@ -49,15 +49,15 @@ class Sessions:
     async def next(self) -> Announcement:
         """Commit a switch of each without announcing it."""
         now = making.store_clock.now_ms()
-        writes = [making.switch_of(state, now, is_repeatable=False) for state in self.states]
-        commits = [store.commit(write) for write in writes]
+        made = [making.switch_of(state, now, is_repeatable=False) for state in self.states]
+        commits = [writes.commit(write) for write in made]
         for commit in commits:
             commit.args[_CHANNEL] = "nowhere"
         for reply in await apipeline(commits):
-            if not isinstance(reply, store.Done):
+            if not isinstance(reply, writes.Done):
                 raise TypeError(reply)
         self.states = [write.after for write in writes if write.after is not None]
-        messages = [(keys.group_channel(write.session_id), write.message) for write in writes]
+        messages = [(keys.group_channel(write.session_id), write.message) for write in made]
         return Announcement(self.states[0].version, messages)
 
 

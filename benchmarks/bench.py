@@ -16,7 +16,7 @@ from servers import FLOOR, PRODUCT, Group, serving
 from stack import Stack
 
 from sessions.presentation import present_switch, to_json
-from sessions.store import store
+from sessions.store import writes
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ async def sizes(participants: int = 2) -> Sizes:
     assert loaded.state is not None
     write = making.switch_of(loaded.state, loaded.now)
     assert write.after is not None
-    arguments = store.commit(write).args
+    arguments = writes.commit(write).args
     commit = sum(len(one if isinstance(one, bytes) else str(one)) for one in arguments)
     body = to_json({"data": present_switch(write.after, loaded.now, None, None)})
     return Sizes(len(arguments[1]), commit, len(body), len(write.message))

@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller
-from sessions.store import store
+from sessions.store import writes
 from sessions.store.calls import apipeline
 from synckairos.engine import SyncMode, create_session
 from synckairos.engine.commands import Create, Seat
@@ -57,7 +57,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _write(deadline_ms: int, now: int) -> store.Write:
+def _write(deadline_ms: int, now: int) -> writes.Write:
     """A session of two players that runs from now on, until the first one's clock runs out."""
     create = Create(
         SyncMode.PER_PARTICIPANT,
@@ -75,7 +75,7 @@ async def make_sessions(deadlines_ms: list[int]) -> list[UUID]:
     for first in range(0, len(deadlines_ms), CHUNK):
         now = now_ms()
         writes = [_write(deadline_ms, now) for deadline_ms in deadlines_ms[first : first + CHUNK]]
-        await apipeline([store.commit(write) for write in writes])
+        await apipeline([writes.commit(write) for write in writes])
         made += [write.session_id for write in writes]
     return made
 

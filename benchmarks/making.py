@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.outcome import Caller, Idempotency
-from sessions.store import store
+from sessions.store import store, writes
 from sessions.store.calls import apipeline, arun, ask
 from synckairos import keys
 from synckairos.engine import SyncMode, create_session, decide
@@ -29,7 +29,7 @@ _PLAIN = Caller(_PLAYER, "")
 _numbers = count(1_000_000_000)
 
 
-def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> store.Write:
+def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> writes.Write:
     """A session that runs from now on and will not end while anybody looks."""
     now = store_clock.now_ms()
     seats = tuple(Seat(uuid4(), A_DAY_MS) for _ in range(participants))
@@ -40,7 +40,7 @@ def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> s
     return write_of(decision, now, _PLAIN, is_creation=True)
 
 
-def switch_of(state: State, now: int, *, is_repeatable: bool = True) -> store.Write:
+def switch_of(state: State, now: int, *, is_repeatable: bool = True) -> writes.Write:
     """What a switch of this state writes; repeatable: with an Idempotency-Key."""
     caller = _CALLER if is_repeatable else _PLAIN
     return write_of(decide(state, Switch(), now), now, caller, key=idempotency_key(state.session_id, caller))
@@ -55,12 +55,12 @@ async def running_sessions(
     aside = keys.outbox(0) + ":bench"
     while len(made) < number:
         writes = [write(participants, mode) for _ in range(min(_TOGETHER, number - len(made)))]
-        commits = [store.commit(one) for one in writes]
+        commits = [writes.commit(one) for one in writes]
         if not is_audited:
             for commit in commits:
                 commit.keys[3] = aside
         for reply in await apipeline(commits):
-            if not isinstance(reply, store.Done):
+            if not isinstance(reply, writes.Done):
                 raise TypeError(reply)
         made += [one.session_id for one in writes]
     await async_client().delete(aside)

@@ -58,6 +58,11 @@ def refresh_as(name: str) -> Claim:
     return rates.REFRESH_NAME, name
 
 
+def key_of(claim: tuple[rates.Limit, str]) -> str:
+    """Where the store has its count."""
+    return keys.rate(claim[0].scope, claim[1])
+
+
 class Standing(Struct, frozen=True):
     """How a limit stood when a request met it."""
 
@@ -137,8 +142,7 @@ class Tally:
 
 
 def _count(claim: tuple[rates.Limit, str], rate: Rate) -> Steps[list[int]]:
-    limit, who = claim
-    return (yield from ask(Call(_GCRA, [keys.rate(limit.scope, who)], [rate.interval_us, rate.limit], list)))
+    return (yield from ask(Call(_GCRA, [key_of(claim)], [rate.interval_us, rate.limit], list)))
 
 
 def _ceil(amount: int, unit: int) -> int:

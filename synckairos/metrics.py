@@ -25,6 +25,9 @@ SWITCH_SECONDS = Histogram(
     "synckairos_switch_seconds", "A switch from load to commit, lost races included.", buckets=_FAST
 )
 LOST_RACES = Counter("synckairos_lost_races_total", "Commits that met another one first and were decided again.")
+GUESSES_MISSED = Counter(
+    "synckairos_guesses_missed_total", "Commands decided on a remembered state that the store did not have any more."
+)
 REPLAYED = Counter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
 RATE_LIMITED = Counter("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
 SOCKETS = Gauge("synckairos_sockets", "Open WebSockets.", multiprocess_mode="livesum")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 from weakref import WeakKeyDictionary
@@ -169,6 +170,16 @@ def layer_hosts(url: str) -> list[Any]:
     return [{"address": url, "socket_connect_timeout": CONNECT_TIMEOUT_S, "protocol": 2}]
 
 
+@lru_cache(maxsize=8)
+def _scheme(url: str) -> str:
+    return urlsplit(url).scheme
+
+
+def is_in_one_place() -> bool:
+    """Whether a script may touch any keys together: not on a Cluster."""
+    return _scheme(conf().redis_url) != "redis+cluster"
+
+
 _sync_client: dict[str, SyncClient] = {}
 _sync_lock = threading.Lock()
 _async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
@@ -239,6 +250,7 @@ __all__ = [
     "client",
     "close_async_client",
     "is_away",
+    "is_in_one_place",
     "layer_hosts",
     "make_async_client",
     "make_client",

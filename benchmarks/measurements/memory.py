@@ -12,7 +12,7 @@ from results import Outcome, Row, Spread, at_most, row
 from servers import FLOOR, PRODUCT, Group, serving
 from watching import watching
 
-from sessions.store import store
+from sessions.store import writes
 from sessions.store.calls import arun, ask
 from synckairos import keys
 from synckairos.redis import async_client
@@ -79,7 +79,7 @@ async def _stored(sessions: Sessions) -> float:
 async def _record(sessions: Sessions) -> float:
     """Bytes of the first answer that a repeat will get."""
     write = making.switch_of(sessions.states[0], making.store_clock.now_ms())
-    await arun(ask(store.commit(write)))
+    await arun(ask(writes.commit(write)))
     assert write.record is not None
     return float(await async_client().memory_usage(write.record.key, samples=0))
 

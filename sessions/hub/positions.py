@@ -14,8 +14,8 @@ from sessions import messages
 from sessions.hub.outlet import NOWHERE, Outlet, Position
 from sessions.hub.rooms import Rooms
 from sessions.hub.wire import Frame
-from sessions.services import sessions as service
 from sessions.services.commits import notices_of
+from sessions.services.recovery import recover
 from sessions.store import store
 from sessions.store.calls import arun, ask
 from synckairos import keys, logs, metrics
@@ -94,7 +94,7 @@ async def _compare(session_id: UUID, position: Position, stored: tuple[str, int]
 async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -> None:
     """Bring clients to the store's state: with the events since, when they are all still there."""
     try:
-        recovery = await arun(service.recover(session_id, SYSTEM, position.version, position.epoch))
+        recovery = await arun(recover(session_id, SYSTEM, position.version, position.epoch))
     except SessionNotFound:
         return
     state = recovery.state

@@ -18,10 +18,11 @@ from sessions.realtime import address
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
 from sessions.realtime.joining import current
-from sessions.realtime.turns import in_turn
+from sessions.realtime.turns import carry_out
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
-from sessions.store.calls import arun, beside
+from sessions.services.recovery import recover
+from sessions.store.calls import arun
 from synckairos import context, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine import commands
@@ -158,9 +159,7 @@ class SessionConsumer(FramesConsumer):
     async def _reconnect(self, message: messages.Reconnect) -> None:
         for _ in range(RECONNECT_TRIES):
             asked_at = self.outlet.position
-            recovery = await arun(
-                service.recover(self._shown(), self.outlet.principal, message.last_version, message.epoch)
-            )
+            recovery = await arun(recover(self._shown(), self.outlet.principal, message.last_version, message.epoch))
             state = recovery.state
             self.outlet.judge(state)
             frame = messages.state_sync(
@@ -190,20 +189,15 @@ class SessionConsumer(FramesConsumer):
 
     async def _execute(self, message: messages.ClientCommand) -> Outcome:
         session_id = self._shown()
-        principal = self.outlet.principal
-        if principal.has_expired:
+        if self.outlet.principal.has_expired:
             raise Unauthenticated  # it may look on for a while, and bring fresh credentials
-        tally = limits.Tally()
-        caller = self._caller(message)
         if isinstance(message, messages.Switch):
-            switch = commands.Switch(
+            command: commands.Command = commands.Switch(
                 message.next_participant_id, message.current_participant_id, message.expected_version
             )
-            steps = service.switch(session_id, switch, caller, tally=tally)
         else:
             command = _COMMANDS[type(message)](message.expected_version)
-            steps = service.execute(session_id, command, caller)
-        return await in_turn(session_id, beside(tally.counted(limits.general(principal)), steps))
+        return await carry_out(session_id, command, self._caller(message), limits.Tally())
 
     def _caller(self, message: messages.ClientCommand) -> Caller:
         request_id = context.current().get("request_id", "")

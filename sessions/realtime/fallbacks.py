@@ -23,7 +23,7 @@ from sessions.presentation import present, to_json
 from sessions.realtime.credentials import credentials_of
 from sessions.realtime.joining import current
 from sessions.realtime.limited import CountedSend
-from sessions.services import sessions as service
+from sessions.services.recovery import recover
 from sessions.store.calls import arun
 from synckairos import context, ids, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
@@ -234,7 +234,7 @@ async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | No
     try:
         if last_event_id is not None:
             version, epoch = _read_id(last_event_id)
-            found = await arun(service.recover(session_id, outlet.principal, version, epoch))
+            found = await arun(recover(session_id, outlet.principal, version, epoch))
             state, now = found.state, found.now
             outlet.judge(state)
             since = version if found.recovered else None

@@ -2,9 +2,9 @@
 
 Of all requests these are the most frequent, and Django's handler, DRF and their threads cost several times what they do
 (docs/performance.md). So the plain case is served here, in front of Django: good credentials, a well-formed body, no
-precondition. It asks the same service, in one round trip to the store for a read and two for a command, and gives the
-same answer. Whatever is not plain goes on to the DRF views (sessions/rest/views.py), whose words about what is wrong
-are the documented ones; this door has none of its own, so that the two cannot differ.
+precondition. It asks the same service, in one round trip to the store (two for a command, when others command the
+session too), and gives the same answer. Whatever is not plain goes on to the DRF views (sessions/rest/views.py), whose
+words about what is wrong are the documented ones; this door has none of its own, so that the two cannot differ.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from msgspec import Struct
 from sessions import limits
 from sessions.presentation import StateView, SwitchView, present, present_switch, to_json
 from sessions.realtime.limited import CountedSend
-from sessions.realtime.turns import in_turn
+from sessions.realtime.turns import carry_out
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
-from sessions.store.calls import Steps, arun, beside
+from sessions.store.calls import arun, beside
 from synckairos import context, ids
 from synckairos.engine import commands
 from synckairos.errors import ApiError, Unauthenticated
@@ -66,14 +66,13 @@ class Asked(Struct, frozen=True):
     """None for the state."""
     idempotency: Idempotency | None = None
 
-    def steps(self, request_id: str, tally: limits.Tally) -> Steps[Outcome]:
+    async def served(self, request_id: str, tally: limits.Tally) -> Outcome:
         """How the service does it."""
         if self.command is None:
-            return service.get(self.session_id, self.principal)
+            counted = tally.counted(limits.general(self.principal))
+            return await arun(beside(counted, service.get(self.session_id, self.principal)))
         caller = Caller(self.principal, request_id, self.idempotency)
-        if isinstance(self.command, commands.Switch):
-            return service.switch(self.session_id, self.command, caller, tally=tally)
-        return service.execute(self.session_id, self.command, caller)
+        return await carry_out(self.session_id, self.command, caller, tally)
 
 
 class HotDoor:
@@ -100,11 +99,8 @@ async def serve(asked: Asked, route: str, send: CountedSend) -> None:
     """Carry it out and answer."""
     info = context.current()
     info.update(route=route, session_id=str(asked.session_id), principal=asked.principal.subject)
-    steps = beside(
-        send.tally.counted(limits.general(asked.principal)), asked.steps(info.get("request_id", ""), send.tally)
-    )
     try:
-        outcome = await (arun(steps) if asked.command is None else in_turn(asked.session_id, steps))
+        outcome = await asked.served(info.get("request_id", ""), send.tally)
     except ApiError as error:
         await answers.refuse(send, await send.judged(error))
         return

@@ -11,7 +11,13 @@ import asyncio
 from typing import TypeVar
 from uuid import UUID
 
+from sessions.limits import Tally
+from sessions.services import at_once
+from sessions.services.memory import memory
+from sessions.services.outcome import Caller, Outcome
 from sessions.store.calls import Steps, arun
+from synckairos.engine.commands import Command
+from timesync.clock import store_clock
 
 T = TypeVar("T")
 
@@ -39,6 +45,12 @@ class _Turn:
 
 
 _turns: dict[UUID, _Turn] = {}
+
+
+async def carry_out(session_id: UUID, command: Command, caller: Caller, tally: Tally) -> Outcome:
+    """Apply a command in its turn, each on what the last one has left. Raises what `at_once.execute` does."""
+    store_clock.freshen()
+    return await in_turn(session_id, at_once.execute(session_id, command, caller, tally, memory()))
 
 
 async def in_turn(session_id: UUID, steps: Steps[T]) -> T:

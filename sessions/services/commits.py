@@ -7,7 +7,7 @@ from uuid import UUID
 from sessions import messages
 from sessions.services.outcome import Caller
 from sessions.store.codec import Answer, StoredCommit
-from sessions.store.store import Record, Write
+from sessions.store.writes import Guess, Record, Write
 from synckairos import keys, outbox
 from synckairos.conf import Rate, conf
 from synckairos.engine import Decision, next_deadline
@@ -36,6 +36,8 @@ def write_of(
     is_creation: bool = False,
     key: str | None = None,
     rate: Rate | None = None,
+    caller_rate: tuple[str, Rate] | None = None,
+    guess: Guess | None = None,
 ) -> Write:
     """The write of a decision that has events; `key` is where the answer is kept (`idempotency_key` of the caller)."""
     before = None if is_creation else decision.before
@@ -71,6 +73,8 @@ def write_of(
         message=messages.pack_for_layer(_hub_message(decision, now, since_version, is_deletion=is_deletion)),
         record=_record(decision, now, caller, key),
         rate=rate,
+        caller_rate=caller_rate,
+        guess=guess,
     )
 
 

@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from sessions.services.commits import write_of
 from sessions.services.sessions import TIMEKEEPER, count
-from sessions.store import store
+from sessions.store import store, writes
 from sessions.store.calls import apipeline
 from sessions.store.codec import Unreadable
-from sessions.store.store import Done, Gone, Loaded, Write
+from sessions.store.store import Loaded
+from sessions.store.writes import Done, Gone, Write
 from synckairos.engine import Decision, State, observe
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
@@ -61,7 +62,7 @@ async def apply_due(session_ids: Sequence[UUID]) -> list[Applied]:
     loads = await apipeline([store.load(session_id) for session_id in session_ids])
     decided = [_decide(session_id, loaded) for session_id, loaded in zip(session_ids, loads, strict=True)]
     due = [item for item in decided if isinstance(item, _Due)]
-    replies = await apipeline([store.commit(item.write) for item in due]) if due else []
+    replies = await apipeline([writes.commit(item.write) for item in due]) if due else []
     settled = [item for item in decided if isinstance(item, Applied)]
     return settled + [_fate(item, reply) for item, reply in zip(due, replies, strict=True)]
 
@@ -88,7 +89,7 @@ def _due(session_id: UUID, state: State, now: Instant) -> _Due | Applied:
     return _Due(session_id, decision, write_of(decision, now, TIMEKEEPER), now)
 
 
-def _fate(item: _Due, reply: store.CommitReply | Exception) -> Applied:
+def _fate(item: _Due, reply: writes.CommitReply | Exception) -> Applied:
     match reply:
         case ServiceUnavailable():
             raise reply

@@ -61,6 +61,8 @@ class Outcome(Struct, frozen=True):
     action_applied: Json | None = None
     replayed: bool = False
     """This is the first answer to the same Idempotency-Key; nothing was changed now."""
+    command_id: bytes = b""
+    """Of the commit that has led to this state; empty when it was led to by none of this caller's."""
 
 
 class Recovery(Struct, frozen=True):

@@ -12,16 +12,16 @@ from uuid import UUID
 
 from sessions.limits import Tally
 from sessions.services.commits import idempotency_key, write_of
-from sessions.services.outcome import Caller, Outcome, Precondition, Recovery
-from sessions.store import store
+from sessions.services.outcome import Caller, Outcome, Precondition
+from sessions.store import store, writes
 from sessions.store.calls import Steps, ask
 from sessions.store.codec import Answer
-from sessions.store.store import Answered, Done, Gone, Limited, Loaded, LostRace
+from sessions.store.store import Loaded
+from sessions.store.writes import Answered, Done, Gone, Limited, LostRace
 from synckairos import ids, keys, metrics, rates
-from synckairos.conf import Rate, conf
+from synckairos.conf import Rate
 from synckairos.engine import Decision, commands, create_session, decide, observe
 from synckairos.engine.deadlines import is_due
-from synckairos.engine.events import Event
 from synckairos.engine.refusals import Refusal, Unsettled
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
@@ -64,10 +64,11 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         decision = create_session(command, session_id=new_id, epoch=ids.new_epoch(), now=loaded.now)
     except Refusal as refusal:
         raise from_refusal(refusal) from None
-    reply = yield from ask(store.commit(write_of(decision, loaded.now, caller, is_creation=True, key=key)))
+    write = write_of(decision, loaded.now, caller, is_creation=True, key=key)
+    reply = yield from ask(writes.commit(write))
     match reply:
         case Done():
-            return _done(decision, loaded.now)
+            return done(decision, loaded.now, write.command_id)
         case Answered(answer=answer):
             return _replay(answer, caller)
         case _:
@@ -79,6 +80,7 @@ def execute(
     command: commands.Command,
     caller: Caller,
     only_if: Precondition | None = None,
+    *,
     tally: Tally | None = None,
 ) -> Steps[Outcome]:
     """Apply a command. Raises SessionNotFound, Conflict, IdempotencyKeyReused, and what the engine refuses.
@@ -87,30 +89,39 @@ def execute(
     Idempotency-Key it was judged the first time. A switch counts for the session's limit when it is applied
     (RateLimitExceeded); `tally` takes note of how that stands.
     """
-    rate = rates.SWITCH.rate if isinstance(command, commands.Switch) else None
-    accepted = None if only_if is None else only_if.versions
     check_scope(caller.principal, session_id)
-    key = idempotency_key(session_id, caller)
-    loaded = yield from ask(store.load(session_id, key))
+    loaded = yield from ask(store.load(session_id, idempotency_key(session_id, caller)))
+    return (yield from proceed(loaded, session_id, command, caller, only_if, tally=tally))
+
+
+def proceed(
+    loaded: Loaded,
+    session_id: UUID,
+    command: commands.Command,
+    caller: Caller,
+    only_if: Precondition | None = None,
+    *,
+    tally: Tally | None = None,
+) -> Steps[Outcome]:
+    """`execute` for a session that has been loaded: decide, commit, and once more after a lost race."""
+    rate, key = rate_of(command), idempotency_key(session_id, caller)
+    accepted = None if only_if is None else only_if.versions
     for _ in range(MAX_ATTEMPTS):
         if loaded.answer is not None:
             return _checked_replay(loaded.answer, loaded.state, command, caller)
-        by = check(caller.principal, ACTION_OF[type(command)], _existing(session_id, loaded))
-        try:
-            decision = decide(_existing(session_id, loaded), bound(command, by), loaded.now, accepted=accepted)
-        except Unsettled:  # more is due than one decision applies
-            loaded = yield from _caught_up(session_id, loaded)
+        decision = yield from _decided(session_id, loaded, command, caller, accepted)
+        if isinstance(decision, Loaded):
+            loaded = decision
             continue
-        except Refusal as refusal:
-            yield from _caught_up(session_id, loaded)
-            raise from_refusal(refusal) from None
         if not decision.events:
-            return _done(decision, loaded.now)  # it is as the command wants it
-        reply = yield from ask(store.commit(write_of(decision, loaded.now, caller, key=key, rate=rate)))
+            return done(decision, loaded.now)  # it is as the command wants it
+        write = write_of(decision, loaded.now, caller, key=key, rate=rate)
+        reply = yield from ask(writes.commit(write))
         match reply:
-            case Done(standing=counted) | Limited(standing=counted):
-                _note(tally, rate, counted)
-                return _done(decision, loaded.now)
+            case Done(limits=counted) | Limited(limits=counted):
+                if rate is not None and counted:
+                    (tally or Tally()).note(rates.SWITCH, rate, counted)
+                return done(decision, loaded.now, write.command_id)
             case Answered(answer=answer):
                 return _replay(answer, caller)
             case LostRace(loaded=again):
@@ -121,10 +132,25 @@ def execute(
     raise Conflict
 
 
-def _note(tally: Tally | None, rate: Rate | None, counted: tuple[int, int, int] | None) -> None:
-    """How the limit of switches stands. Raises RateLimitExceeded."""
-    if rate is not None and counted is not None:
-        (tally or Tally()).note(rates.SWITCH, rate, counted)
+def _decided(
+    session_id: UUID, loaded: Loaded, command: commands.Command, caller: Caller, accepted: frozenset[int] | None
+) -> Steps[Decision | Loaded]:
+    """What the command does to the session; or the session brought up to date, when more is due than one decision
+    applies. Raises what the rights and the engine refuse."""
+    state = existing(session_id, loaded)
+    by = check(caller.principal, ACTION_OF[type(command)], state)
+    try:
+        return decide(state, bound(command, by), loaded.now, accepted=accepted)
+    except Unsettled:
+        return (yield from caught_up(session_id, loaded))
+    except Refusal as refusal:
+        yield from caught_up(session_id, loaded)
+        raise from_refusal(refusal) from None
+
+
+def rate_of(command: commands.Command) -> Rate | None:
+    """How often such a command may be applied to a session."""
+    return rates.SWITCH.rate if isinstance(command, commands.Switch) else None
 
 
 def switch(
@@ -135,9 +161,15 @@ def switch(
     tally: Tally | None = None,
 ) -> Steps[Outcome]:
     """Apply a switch, and measure it: the product's most frequent command."""
-    began = time.perf_counter()
-    outcome = yield from execute(session_id, command, caller, only_if, tally)
-    metrics.SWITCH_SECONDS.observe(time.perf_counter() - began)
+    return (yield from measured(command, execute(session_id, command, caller, only_if, tally=tally)))
+
+
+def measured(command: commands.Command, steps: Steps[Outcome]) -> Steps[Outcome]:
+    """A procedure that applies a command; a switch is timed."""
+    began_s = time.perf_counter()
+    outcome = yield from steps
+    if isinstance(command, commands.Switch):
+        metrics.SWITCH_SECONDS.observe(time.perf_counter() - began_s)
     return outcome
 
 
@@ -154,9 +186,9 @@ def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> St
     """A session as it stands, for somebody who may read it, or do this with it. Raises SessionNotFound, Forbidden."""
     check_scope(reader, session_id)
     loaded = yield from ask(store.load(session_id))
-    check(reader, action, _existing(session_id, loaded))  # before: a stranger causes no commit
-    loaded = yield from _caught_up(session_id, loaded)
-    state = _existing(session_id, loaded)
+    check(reader, action, existing(session_id, loaded))  # before: a stranger causes no commit
+    loaded = yield from caught_up(session_id, loaded)
+    state = existing(session_id, loaded)
     check(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
     return Outcome(state, loaded.now)
 
@@ -172,53 +204,11 @@ def get_many(session_ids: Sequence[UUID], reader: Principal) -> Steps[tuple[list
         for session_id, state in zip(together, many.states, strict=True):
             if state is None or not _may_read(reader, state):
                 continue
-            loaded = yield from _caught_up(session_id, Loaded(many.now, state))
+            loaded = yield from caught_up(session_id, Loaded(many.now, state))
             if loaded.state is not None and _may_read(reader, loaded.state):
                 found[session_id] = Outcome(loaded.state, loaded.now)
     wanted = list(dict.fromkeys(session_ids))
     return [found[i] for i in wanted if i in found], [i for i in wanted if i not in found]
-
-
-def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch: str | None) -> Steps[Recovery]:
-    """What a client at `last_version` has missed, when that can be proved complete. Raises SessionNotFound."""
-    check_scope(reader, session_id)
-    while True:
-        history = yield from ask(store.history(session_id))
-        loaded = Loaded(history.now, history.state)
-        state = _existing(session_id, loaded)
-        check(reader, Action.READ, state)
-        if not is_due(state, history.now):
-            break
-        yield from _caught_up(session_id, loaded)
-    missed = _missed(history, state, last_version, epoch)
-    if missed is None or not _is_within_window(missed, history.now):
-        return Recovery(state, history.now, recovered=False, missed=())
-    return Recovery(state, history.now, recovered=True, missed=tuple(missed))
-
-
-def _missed(history: store.History, state: State, last_version: int | None, epoch: str | None) -> list[Event] | None:
-    """The events after a version, oldest first; None when some may be lacking."""
-    if last_version is None or epoch != state.epoch or last_version > state.version:
-        return None
-    missed: list[Event] = []
-    reached = state.version
-    for commit in history.commits:
-        if reached <= last_version:
-            break
-        if commit.epoch != state.epoch or commit.version != reached:
-            return None
-        missed = [*commit.events, *missed]
-        reached = commit.since_version
-    if reached > last_version:
-        return None
-    return [event for event in missed if event.version > last_version]
-
-
-def _is_within_window(missed: Sequence[Event], now: Instant) -> bool:
-    """All or nothing: a client that has missed more than the settings allow gets the state alone."""
-    if len(missed) > conf().recovery_events:
-        return False
-    return all(event.at_ms >= now - conf().recovery_age_ms for event in missed)
 
 
 def _may_read(reader: Principal, state: State) -> bool:
@@ -234,13 +224,14 @@ def _checked_replay(answer: Answer, state: State | None, command: commands.Comma
     return _replay(answer, caller)
 
 
-def _existing(session_id: UUID, loaded: Loaded) -> State:
+def existing(session_id: UUID, loaded: Loaded) -> State:
+    """The state that was loaded. Raises SessionNotFound."""
     if loaded.state is None:
         raise SessionNotFound(session_id)
     return loaded.state
 
 
-def _caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
+def caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
     """The session with every due deadline applied *and committed*: a version once shown stays true.
 
     Each turn commits a portion or meets somebody else's commit. Raises ServiceUnavailable when a session owes so much
@@ -250,7 +241,7 @@ def _caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
         if loaded.state is None or not is_due(loaded.state, loaded.now):
             return loaded
         decision = observe(loaded.state, loaded.now)
-        reply = yield from ask(store.commit(write_of(decision, loaded.now, TIMEKEEPER)))
+        reply = yield from ask(writes.commit(write_of(decision, loaded.now, TIMEKEEPER)))
         match reply:
             case LostRace(loaded=again):
                 metrics.LOST_RACES.inc()
@@ -265,11 +256,13 @@ def _caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
     raise ServiceUnavailable("The session is being brought up to date, please retry")
 
 
-def _done(decision: Decision, now: Instant) -> Outcome:
+def done(decision: Decision, now: Instant, command_id: bytes = b"") -> Outcome:
+    """What a decision comes to, counted; `command_id` of the commit that it needed."""
     count(decision)
     return Outcome(
         state=decision.state,
         at_ms=now,
+        command_id=command_id,
         expired_participant_id=decision.expired_on_switch,
         action_applied=None if decision.expired is None else decision.expired.action_applied,
     )

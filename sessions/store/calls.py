@@ -20,6 +20,7 @@ from synckairos import metrics
 from synckairos import redis as stores
 from synckairos.errors import ServiceUnavailable
 from synckairos.line import Line
+from timesync.clock import store_clock
 
 T = TypeVar("T")
 
@@ -29,8 +30,10 @@ _LUA = Path(__file__).parent / "lua"
 class Script:
     """One Lua file of this folder; those it is made `of` stand before it."""
 
-    def __init__(self, name: str, *of: str) -> None:
+    def __init__(self, name: str, *of: str, tells_time_at: int | None = None) -> None:
         self.name = name
+        self.tells_time_at = tells_time_at
+        """Where in its reply the store's clock stands, as seconds and microseconds."""
         self.source = "".join((_LUA / f"{part}.lua").read_text() for part in (*of, name))
         self.seconds = metrics.STORE_SECONDS.labels(name)
         self.sha = sha1(self.source.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
@@ -131,14 +134,21 @@ async def arun(steps: Steps[T]) -> T:
             if isinstance(call, Together):
                 reply = await _together(client, call)
             else:
-                began = time.perf_counter()
+                began_s = time.monotonic()
                 answer = await _asend(client, call)
-                call.script.seconds.observe(time.perf_counter() - began)
+                ended_s = time.monotonic()
+                call.script.seconds.observe(ended_s - began_s)
+                if call.script.tells_time_at is not None:
+                    store_clock.take(began_s, _time_in(answer, call.script.tells_time_at), ended_s)
                 reply = call.parse(answer)
         except stores.FAULTS as error:
             if stores.is_away(error):
                 raise ServiceUnavailable from error
             raise
+
+
+def _time_in(answer: list[Any], place: int) -> float:
+    return int(answer[place]) + int(answer[place + 1]) / 1_000_000
 
 
 async def apipeline(calls: Sequence[Call[T]]) -> list[T | Exception]:
@@ -209,10 +219,9 @@ async def _asend(client: Any, call: Call[Any]) -> Any:
 
 
 async def _together(client: Any, together: Together) -> list[Any]:
-    began = time.perf_counter()
+    began_s = time.monotonic()
     replies = await _asend_all(client, together.calls)
-    seconds = time.perf_counter() - began
-    together.calls[-1].script.seconds.observe(seconds)
+    together.calls[-1].script.seconds.observe(time.monotonic() - began_s)
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply

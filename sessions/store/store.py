@@ -15,15 +15,12 @@ from sessions.store import codec
 from sessions.store.calls import Call, Script
 from sessions.store.codec import Answer, StoredCommit
 from synckairos import keys
-from synckairos.conf import Rate, conf
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
-from synckairos.ids import COMMAND_ID_BYTES
 
-_LOAD = Script("load")
+_LOAD = Script("load", tells_time_at=0)
 _HISTORY = Script("history")
 _HEADERS = Script("headers")
-_COMMIT = Script("commit", "gcra_rule")
 _DUE = Script("due")
 _FORGET = Script("forget")
 _LEASE = Script("lease")
@@ -75,67 +72,6 @@ class ShardStatus(Struct, frozen=True):
     overdue: int
     set_aside: int
     longest_overdue_ms: Duration
-
-
-class Record(Struct, frozen=True):
-    """The answer to keep under an idempotency key of `keys.idempotency`, and for how long."""
-
-    key: str
-    answer: Answer
-    kept_ms: Duration
-
-
-class Write(Struct, frozen=True):
-    """Everything that one commit writes."""
-
-    before: State | None
-    """The state it was decided on; None for a creation."""
-    after: State | None
-    """The new state; None to delete."""
-    session_id: UUID
-    forget_at_ms: Instant
-    deadline_ms: Instant | None
-    command_id: bytes
-    commit: StoredCommit
-    outbox_entry: bytes
-    message: bytes
-    """For the group layer, in its format."""
-    record: Record | None = None
-    """Of the caller's Idempotency-Key."""
-    rate: Rate | None = None
-    """How often such a commit may happen to this session; None for as often as anybody likes."""
-
-
-class Done(Struct, frozen=True):
-    """The write is in, by this call or by an earlier one whose reply was lost."""
-
-    standing: tuple[int, int, int] | None = None
-    """How the limit stands afterwards, as `gcra_rule.lua` has it."""
-
-
-class Limited(Struct, frozen=True):
-    """There were too many already: nothing was written."""
-
-    standing: tuple[int, int, int]
-
-
-class Answered(Struct, frozen=True):
-    """The Idempotency-Key has been used before: nothing was written."""
-
-    answer: Answer
-
-
-class LostRace(Struct, frozen=True):
-    """The session has moved on: nothing was written, and this is how it stands."""
-
-    loaded: Loaded
-
-
-class Gone(Struct, frozen=True):
-    """The session does not exist (any more): nothing was written."""
-
-
-CommitReply = Done | Answered | LostRace | Gone | Limited
 
 
 def load(session_id: UUID, idempotency_key: str | None = None) -> Call[Loaded]:
@@ -202,59 +138,27 @@ def forget_junk(shard: int, member: str) -> Call[bool]:
     return Call(_FORGET, names, [member, "0"], bool)
 
 
-def commit(write: Write) -> Call[CommitReply]:
-    """Write one transition, all or nothing."""
-    shard = keys.shard_of(write.session_id)
-    names = [
-        keys.state(write.session_id),
-        keys.recent(write.session_id),
-        keys.deadlines(shard),
-        keys.outbox(shard),
-    ]
-    if write.record is not None:
-        names.append(write.record.key)
-    if write.rate is not None:
-        names.append(keys.switch_rate(write.session_id))
-    args: list[Any] = [
-        b"" if write.before is None else codec.header(write.before.epoch, write.before.version),
-        b"" if write.after is None else codec.encode_state(write.after),
-        write.forget_at_ms,
-        "" if write.deadline_ms is None else write.deadline_ms,
-        keys.text_of(write.session_id),
-        codec.encode_commit(write.command_id, write.commit),
-        COMMAND_ID_BYTES,
-        conf().recent_transitions,
-        write.outbox_entry,
-        keys.group_channel(write.session_id),
-        write.message,
-        b"" if write.record is None else codec.encode_answer(write.record.answer),
-        "" if write.record is None else write.record.kept_ms,
-        keys.wake_channel(shard),
-        "" if write.rate is None else write.rate.interval_us,
-        "" if write.rate is None else write.rate.limit,
-    ]
-    return Call(_COMMIT, names, args, _parse_commit)
-
-
-def _instant(reply: Sequence[Any]) -> Instant:
+def instant(reply: Sequence[Any]) -> Instant:
+    """The store's clock, which a reply begins with."""
     return int(reply[0]) * 1000 + int(reply[1]) // 1000
 
 
-def _state(data: bytes | None) -> State | None:
+def state_in(data: bytes | None) -> State | None:
+    """A stored state."""
     return None if data is None else codec.decode_state(data)
 
 
 def _parse_loaded(reply: list[Any]) -> Loaded:
     answer = codec.decode_answer(reply[3]) if len(reply) > 3 and reply[3] is not None else None  # noqa: PLR2004
-    return Loaded(_instant(reply), _state(reply[2]), answer)
+    return Loaded(instant(reply), state_in(reply[2]), answer)
 
 
 def _parse_many(reply: list[Any]) -> LoadedMany:
-    return LoadedMany(_instant(reply), [_state(data) for data in reply[2:]])
+    return LoadedMany(instant(reply), [state_in(data) for data in reply[2:]])
 
 
 def _parse_history(reply: list[Any]) -> History:
-    return History(_instant(reply), _state(reply[2]), [codec.decode_commit(data) for data in reply[3]])
+    return History(instant(reply), state_in(reply[2]), [codec.decode_commit(data) for data in reply[3]])
 
 
 def _parse_headers(reply: list[bytes]) -> list[tuple[str, int] | None]:
@@ -265,7 +169,7 @@ def _parse_due(reply: list[Any]) -> Due:
     earliest_ms = None if reply[3] is None else int(float(reply[3]))
     members, deadlines = reply[2][::2], reply[2][1::2]
     overdue = [(m.decode(), int(float(at_ms))) for m, at_ms in zip(members, deadlines, strict=True)]
-    return Due(_instant(reply), overdue, earliest_ms, int(reply[4]))
+    return Due(instant(reply), overdue, earliest_ms, int(reply[4]))
 
 
 def _parse_seen(reply: list[Any]) -> dict[str, Duration]:
@@ -275,21 +179,3 @@ def _parse_seen(reply: list[Any]) -> dict[str, Duration]:
 def _parse_status(reply: list[Any]) -> ShardStatus:
     holder = None if reply[0] is None else reply[0].decode()
     return ShardStatus(holder, *map(int, reply[1:]))
-
-
-def _standing(reply: list[Any]) -> tuple[int, int, int] | None:
-    return (reply[1], reply[2], reply[3]) if len(reply) > 1 else None
-
-
-def _parse_commit(reply: list[Any]) -> CommitReply:
-    match reply[0]:
-        case b"done" | b"repeat":
-            return Done(_standing(reply))
-        case b"limited":
-            return Limited((reply[1], reply[2], reply[3]))
-        case b"answered":
-            return Answered(codec.decode_answer(reply[1]))
-        case b"race":
-            return LostRace(Loaded(_instant(reply[1:]), _state(reply[3])))
-        case _:
-            return Gone()

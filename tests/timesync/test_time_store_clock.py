@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from timesync import clock
@@ -27,7 +29,7 @@ class Local:
         there_s = sent_s + self.trip_s[0]
         store_s = there_s + self.ahead_s
         self.now_s = there_s + self.trip_s[1]
-        store_clock._take(sent_s, (int(store_s), round(store_s % 1 * 1_000_000)))
+        store_clock.take(sent_s, store_s, self.now_s)
 
 
 @pytest.fixture
@@ -73,3 +75,24 @@ def test_an_estimate_is_fresh_for_five_seconds(local):
     assert not store_clock.is_stale
     local.now_s += FRESH_S
     assert store_clock.is_stale
+
+
+def test_what_is_surely_past_is_never_ahead_of_the_store(local):
+    store_clock = StoreClock()
+    assert store_clock.surely_past_ms() is None
+    chance = random.Random(1)
+    for _ in range(2_000):
+        local.trip_s = (chance.expovariate(500), chance.expovariate(500))
+        local.probe(store_clock)
+        local.now_s += chance.random() * (FRESH_S - 0.1)
+        behind_ms = (local.now_s + local.ahead_s) * 1000 - store_clock.surely_past_ms()
+        assert -0.001 <= behind_ms <= 1 + 2 * max(local.trip_s) * 1000 + 50
+    local.now_s += FRESH_S
+    assert store_clock.surely_past_ms() is None
+
+
+def test_nobody_can_set_the_clock_it_runs_on(monkeypatch):
+    store_clock = StoreClock()
+    before_ms = store_clock.now_ms()
+    monkeypatch.setattr(clock.time, "time", lambda: 0.0)
+    assert store_clock.now_ms() - before_ms < 60_000

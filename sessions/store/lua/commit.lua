@@ -1,7 +1,7 @@
 -- Commit: one transition of one session, all or nothing. See docs/consistency.md.
 --
--- KEYS: 1 state (string), 2 recent commits (list), 3 deadlines (sorted set), 4 outbox (stream),
---       then, as far as there are any: the idempotency record (string), the limit of switches (string)
+-- KEYS: 1 state (string), 2 recent commits (list), 3 deadlines (sorted set), 4 outbox (stream), then, as far as there are
+--       any: the idempotency record (string), the session's limit of switches (string), the caller's limit (string)
 -- ARGV: 1 header that the state must begin with; '' when the session must not exist
 --       2 new state, header first; '' to delete the session
 --       3 instant at which the session may be forgotten, ms
@@ -14,21 +14,42 @@
 --      10 channel of the group, 11 message for it
 --      12 idempotency record ('' when the caller gave no key), 13 its time to live, ms
 --      14 channel of the timekeepers of this shard
---      15 interval between switches, microseconds ('' when this commit counts for no limit), 16 burst
--- Result: {'done', wait, more, reset}  the limit as gcra_rule.lua has it; nothing after 'done' without one
---         {'limited', wait, more, reset}  too many switches
---         {'repeat'}                  this very commit is already in (its reply was lost)
---         {'answered', record}        the Idempotency-Key has been used: its first answer
---         {'race', sec, usec, state}  the state is another one; it comes with the store's clock
---         {'gone'}                    the session does not exist
--- Writes every key named above, and publishes. Anything but 'done' has changed nothing.
+--      15 interval between switches, microseconds ('' when this commit counts for no such limit), 16 burst
+--      17 and 18 the same of the caller's limit
+--      19 instant that was decided on, ms, when the state was not loaded for it but remembered ('' otherwise); with it
+--      20 how far in the past this may lie, ms, and 21 the id of the commit that has led to the remembered state
+-- Result: {kind, limits, seconds, microseconds, …} with the store's clock, and of every limit that was counted three
+-- numbers as gcra_rule.lua has them: first the caller's, then the session's. Of the kinds
+--         done             the transition is in, or was already (its reply was lost)
+--         limited          the last of the limits says no
+--         answered, record the Idempotency-Key has been used: its first answer
+--         race, state      the state is another one, or the remembered instant is none of now
+--         gone             the session does not exist
+-- Writes every key named above, and publishes. Anything but 'done' has changed nothing but the limits.
 local header, blob, command = ARGV[1], ARGV[2], string.sub(ARGV[6], 1, ARGV[7])
-local answered = ARGV[12] ~= '' and KEYS[5]
+local now, limits = redis.call('TIME'), {}
 
+local function result(kind, more)
+  return {kind, limits, now[1], now[2], more}
+end
+
+local function is_over(key, interval, burst)
+  local wait, more, reset = gcra(key, now[1] * 1000000 + now[2], tonumber(interval), tonumber(burst))
+  for _, number in ipairs({wait, more, reset}) do
+    limits[#limits + 1] = number
+  end
+  return wait > 0
+end
+
+if ARGV[17] ~= '' and is_over(KEYS[#KEYS], ARGV[17], ARGV[18]) then
+  return result('limited')
+end
+
+local answered = ARGV[12] ~= '' and KEYS[5]
 if answered then
   local record = redis.call('GET', answered)
   if record then
-    return {'answered', record}
+    return result('answered', record)
   end
 end
 
@@ -36,24 +57,24 @@ local current = redis.call('GETRANGE', KEYS[1], 0, math.max(#header, 1) - 1)
 if current ~= header then
   for _, commit in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
     if string.sub(commit, 1, #command) == command then
-      return {'repeat'}
+      return result('done')
     end
   end
   if current == '' then
-    return {'gone'}
+    return result('gone')
   end
-  local now = redis.call('TIME')
-  return {'race', now[1], now[2], redis.call('GET', KEYS[1])}
+  return result('race', redis.call('GET', KEYS[1]))
+end
+if ARGV[19] ~= '' then
+  local late = now[1] * 1000 + math.floor(now[2] / 1000) - ARGV[19]
+  local last = redis.call('LINDEX', KEYS[2], 0) or ''
+  if late < 0 or late > tonumber(ARGV[20]) or string.sub(last, 1, #command) ~= ARGV[21] then
+    return result('race', redis.call('GET', KEYS[1]))
+  end
 end
 
-local reply = {'done'}
-if ARGV[15] ~= '' then
-  local now = redis.call('TIME')
-  local wait, more, reset = gcra(KEYS[#KEYS], now[1] * 1000000 + now[2], tonumber(ARGV[15]), tonumber(ARGV[16]))
-  reply = {wait > 0 and 'limited' or 'done', wait, more, reset}
-  if wait > 0 then
-    return reply
-  end
+if ARGV[15] ~= '' and is_over(KEYS[answered and 6 or 5], ARGV[15], ARGV[16]) then
+  return result('limited')
 end
 
 if blob == '' then
@@ -78,4 +99,4 @@ if answered then
   redis.call('SET', answered, ARGV[12], 'PX', ARGV[13])
 end
 redis.call('PUBLISH', ARGV[10], ARGV[11])
-return reply
+return result('done')

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller
-from sessions.store.store import Loaded, LostRace
+from sessions.store.store import Loaded
+from sessions.store.writes import LostRace
 from synckairos.engine import SyncMode, create_session, decide
 from synckairos.engine.commands import Complete, Create, RevokeAccess, Seat, Start
 from synckairos.engine.state import Access

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from sessions.services import recovery
 from sessions.services import sessions as service
 from synckairos.engine.commands import Create, Delete, Pause, Resume, Seat, Switch
 from synckairos.engine.units import SyncMode
@@ -31,7 +32,7 @@ def playing(clock):
 def recover(clock, session_id, last_version, epoch="same"):
     if epoch == "same":
         epoch = clock.run(service.get(session_id, SYSTEM)).state.epoch
-    return clock.run(service.recover(session_id, SYSTEM, last_version, epoch))
+    return clock.run(recovery.recover(session_id, SYSTEM, last_version, epoch))
 
 
 @pytest.mark.parametrize("last_version", range(1, 7))

@@ -15,7 +15,7 @@ from sessions import messages
 from sessions.services import sessions as service
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller, Idempotency
-from sessions.store import codec, store
+from sessions.store import codec, store, writes
 from sessions.store.calls import arun, ask, run
 from synckairos import keys, outbox
 from synckairos import redis as stores
@@ -64,8 +64,8 @@ def test_a_commit_on_an_older_version_changes_nothing_and_tells_how_things_stand
     stale = write_of(decide(state, Pause(), clock.now_ms), clock.now_ms, ALICE)
     clock.do(session_id, Switch())
     before = everything(session_id)
-    reply = run(ask(store.commit(stale)))
-    assert isinstance(reply, store.LostRace)
+    reply = run(ask(writes.commit(stale)))
+    assert isinstance(reply, writes.LostRace)
     assert reply.loaded.state == loaded(session_id).state
     assert everything(session_id) == before
 
@@ -73,9 +73,9 @@ def test_a_commit_on_an_older_version_changes_nothing_and_tells_how_things_stand
 def test_the_same_commit_sent_twice_is_in_once(clock):
     session_id = clock.start()
     write = write_of(decide(loaded(session_id).state, Switch(), clock.now_ms), clock.now_ms, ALICE)
-    assert isinstance(run(ask(store.commit(write))), store.Done)
+    assert isinstance(run(ask(writes.commit(write))), writes.Done)
     before = everything(session_id)
-    assert isinstance(run(ask(store.commit(write))), store.Done)
+    assert isinstance(run(ask(writes.commit(write))), writes.Done)
     assert everything(session_id) == before
 
 
@@ -84,7 +84,7 @@ def test_the_same_creation_sent_twice_is_in_once(clock):
     decision = create_session(create, session_id=uuid4(), epoch="0123abcd", now=clock.now_ms)
     write = write_of(decision, clock.now_ms, ALICE, is_creation=True)
     for _ in range(2):
-        assert isinstance(run(ask(store.commit(write))), store.Done)
+        assert isinstance(run(ask(writes.commit(write))), writes.Done)
     assert everything(write.session_id)["outbox"] == 1
 
 
@@ -93,7 +93,7 @@ def test_a_commit_on_a_deleted_session_says_gone(clock):
     state = loaded(session_id).state
     clock.do(session_id, Delete())
     write = write_of(decide(state, Switch(), clock.now_ms), clock.now_ms, ALICE)
-    assert isinstance(run(ask(store.commit(write))), store.Gone)
+    assert isinstance(run(ask(writes.commit(write))), writes.Gone)
     assert everything(session_id)["state"] is None
 
 
@@ -105,7 +105,7 @@ def test_a_session_recreated_under_its_id_is_another_one(clock):
     clock.do(session_id, Start())
     assert loaded(session_id).state.version == old.version
     write = write_of(decide(old, Switch(), clock.now_ms), clock.now_ms, ALICE)
-    assert isinstance(run(ask(store.commit(write))), store.LostRace)
+    assert isinstance(run(ask(writes.commit(write))), writes.LostRace)
 
 
 def test_an_id_in_use_is_refused(clock):

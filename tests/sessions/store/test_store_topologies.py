@@ -10,6 +10,7 @@ import redis
 
 from sessions.services import sessions as service
 from sessions.services import tickets
+from sessions.services.recovery import recover
 from sessions.store import store
 from sessions.store.calls import arun, ask, run
 from synckairos import keys
@@ -71,7 +72,7 @@ def test_sessions_run_spread_over_all_shards(topology):
     clock.now_ms += 60_000
     due = [run(ask(store.due(shard, 100))) for shard in keys.all_shards()]
     assert sum(len(shard.overdue) for shard in due) == 0  # their deadlines lie in the clock's future
-    assert clock.run(service.recover(ids[0], SYSTEM, 2, None)).recovered is False
+    assert clock.run(recover(ids[0], SYSTEM, 2, None)).recovered is False
 
 
 def test_tickets_are_redeemed_once(topology):

@@ -1,0 +1,103 @@
+"""A command in one round trip to the store: decided on what this process remembers, proved by the commit itself.
+
+The commit script finds out whether the session's last commit is the one that led to the remembered state, and whether
+the instant that was decided on is one of now (docs/consistency.md). If not, it says how the session stands, and the
+command goes on as any other: load, decide, commit. Nobody is answered by a guess; above all, nothing is refused on one.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from sessions import limits
+from sessions.limits import Tally
+from sessions.services import sessions
+from sessions.services.commits import idempotency_key, write_of
+from sessions.services.memory import Memory, Remembered
+from sessions.services.outcome import Caller, Outcome
+from sessions.store import writes
+from sessions.store.calls import Steps, ask, beside
+from sessions.store.writes import Done, Guess, LostRace
+from synckairos import metrics, rates
+from synckairos.engine import Decision, commands, decide
+from synckairos.engine.refusals import Refusal
+from synckairos.engine.units import Instant
+from synckairos.errors import ApiError
+from synckairos.rights import ACTION_OF, bound, check
+from timesync.clock import store_clock
+
+
+def execute(
+    session_id: UUID, command: commands.Command, caller: Caller, tally: Tally, memory: Memory | None
+) -> Steps[Outcome]:
+    """Apply a command, counted for the caller's general limit as well as the session's own; see `sessions.execute`.
+
+    Without a memory it is the same in two round trips: a Cluster has limits and sessions in different places.
+    """
+    return sessions.measured(command, _execute(session_id, command, caller, tally, memory))
+
+
+def _execute(
+    session_id: UUID, command: commands.Command, caller: Caller, tally: Tally, memory: Memory | None
+) -> Steps[Outcome]:
+    known = None if memory is None else memory.get(session_id)
+    guess = None if known is None else _guess(known, command, caller)
+    if guess is None:
+        counted = tally.counted(limits.general(caller.principal))
+        outcome = yield from beside(counted, sessions.execute(session_id, command, caller, tally=tally))
+    else:
+        outcome = yield from _proved(guess, session_id, command, caller, tally)
+    if memory is not None and outcome.command_id:
+        memory.keep(outcome.state, outcome.command_id)
+    return outcome
+
+
+class _Guess(Struct, frozen=True):
+    """What would be right if nothing has happened since."""
+
+    at_ms: Instant
+    decision: Decision
+    last_command_id: bytes
+
+
+def _guess(known: Remembered, command: commands.Command, caller: Caller) -> _Guess | None:
+    """None when what is remembered says that nothing would be written: let the store say so."""
+    now = store_clock.surely_past_ms()
+    if now is None:
+        return None
+    try:
+        by = check(caller.principal, ACTION_OF[type(command)], known.state)
+        decision = decide(known.state, bound(command, by), now)
+    except (Refusal, ApiError):
+        return None
+    return _Guess(now, decision, known.command_id) if decision.events else None
+
+
+def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: Caller, tally: Tally) -> Steps[Outcome]:
+    """Commit what was guessed; where it does not hold, go on with what the store says."""
+    general = limits.general(caller.principal)
+    rate, general_rate = sessions.rate_of(command), None if general is None else general[0].rate
+    write = write_of(
+        guess.decision,
+        guess.at_ms,
+        caller,
+        key=idempotency_key(session_id, caller),
+        rate=rate,
+        caller_rate=None if general is None or general_rate is None else (limits.key_of(general), general_rate),
+        guess=Guess(guess.at_ms, guess.last_command_id),
+    )
+    reply = yield from ask(writes.commit(write))
+    counted = reply.limits
+    if general is not None and general_rate is not None:
+        tally.note(general[0], general_rate, counted[:3])
+        counted = counted[3:]
+    if rate is not None and counted:
+        tally.note(rates.SWITCH, rate, counted)
+    if isinstance(reply, Done):
+        return sessions.done(guess.decision, guess.at_ms, write.command_id)
+    metrics.GUESSES_MISSED.inc()
+    if isinstance(reply, LostRace):
+        return (yield from sessions.proceed(reply.loaded, session_id, command, caller, tally=tally))
+    return (yield from sessions.execute(session_id, command, caller, tally=tally))

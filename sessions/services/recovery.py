@@ -1,0 +1,61 @@
+"""What a client that comes back has missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sessions.services import sessions
+from sessions.services.outcome import Recovery
+from sessions.store import store
+from sessions.store.calls import Steps, ask
+from sessions.store.store import Loaded
+from synckairos.conf import conf
+from synckairos.engine.deadlines import is_due
+from synckairos.engine.events import Event
+from synckairos.engine.state import State
+from synckairos.engine.units import Instant
+from synckairos.principal import Principal
+from synckairos.rights import Action, check, check_scope
+
+
+def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch: str | None) -> Steps[Recovery]:
+    """What a client at `last_version` has missed, when that can be proved complete. Raises SessionNotFound."""
+    check_scope(reader, session_id)
+    while True:
+        history = yield from ask(store.history(session_id))
+        loaded = Loaded(history.now, history.state)
+        state = sessions.existing(session_id, loaded)
+        check(reader, Action.READ, state)
+        if not is_due(state, history.now):
+            break
+        yield from sessions.caught_up(session_id, loaded)
+    missed = _missed(history, state, last_version, epoch)
+    if missed is None or not _is_within_window(missed, history.now):
+        return Recovery(state, history.now, recovered=False, missed=())
+    return Recovery(state, history.now, recovered=True, missed=tuple(missed))
+
+
+def _missed(history: store.History, state: State, last_version: int | None, epoch: str | None) -> list[Event] | None:
+    """The events after a version, oldest first; None when some may be lacking."""
+    if last_version is None or epoch != state.epoch or last_version > state.version:
+        return None
+    missed: list[Event] = []
+    reached = state.version
+    for commit in history.commits:
+        if reached <= last_version:
+            break
+        if commit.epoch != state.epoch or commit.version != reached:
+            return None
+        missed = [*commit.events, *missed]
+        reached = commit.since_version
+    if reached > last_version:
+        return None
+    return [event for event in missed if event.version > last_version]
+
+
+def _is_within_window(missed: Sequence[Event], now: Instant) -> bool:
+    """All or nothing: a client that has missed more than the settings allow gets the state alone."""
+    if len(missed) > conf().recovery_events:
+        return False
+    return all(event.at_ms >= now - conf().recovery_age_ms for event in missed)

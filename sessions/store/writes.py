@@ -1,0 +1,154 @@
+"""One transition on its way into the store: all that it writes, the call, and what may become of it. No I/O happens.
+
+See docs/consistency.md for what is atomic.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from sessions.store import codec, store
+from sessions.store.calls import Call, Script
+from sessions.store.codec import Answer, StoredCommit
+from synckairos import keys
+from synckairos.conf import Rate, conf
+from synckairos.engine.state import State
+from synckairos.engine.units import Duration, Instant
+from synckairos.ids import COMMAND_ID_BYTES
+
+_SCRIPT = Script("commit", "gcra_rule", tells_time_at=2)
+
+FURTHEST_BACK_MS = 100
+"""How old the instant of a guess may be when the script sees it."""
+
+
+class Record(Struct, frozen=True):
+    """The answer to keep under an idempotency key of `keys.idempotency`, and for how long."""
+
+    key: str
+    answer: Answer
+    kept_ms: Duration
+
+
+class Guess(Struct, frozen=True):
+    """What a write was decided on when nothing was loaded for it: the script proves it, or the race is lost."""
+
+    at_ms: Instant
+    """The instant; the store's clock has reached it, and not long ago."""
+    last_command_id: bytes
+    """Of the commit that has led to the state before."""
+
+
+class Write(Struct, frozen=True):
+    """Everything that one commit writes."""
+
+    before: State | None
+    """The state it was decided on; None for a creation."""
+    after: State | None
+    """The new state; None to delete."""
+    session_id: UUID
+    forget_at_ms: Instant
+    deadline_ms: Instant | None
+    command_id: bytes
+    commit: StoredCommit
+    outbox_entry: bytes
+    message: bytes
+    """For the group layer, in its format."""
+    record: Record | None = None
+    """Of the caller's Idempotency-Key."""
+    rate: Rate | None = None
+    """How often such a commit may happen to this session; None for as often as anybody likes."""
+    caller_rate: tuple[str, Rate] | None = None
+    """The caller's limit, by its key, when it is to be counted here: not on a Cluster, where it lives elsewhere."""
+    guess: Guess | None = None
+
+
+class CommitReply(Struct, frozen=True, kw_only=True):
+    """What became of a write."""
+
+    limits: list[int] = []
+    """How every limit that was counted stands, three numbers of `gcra_rule.lua` each: the caller's, the session's."""
+
+
+class Done(CommitReply, frozen=True):
+    """The write is in, by this call or by an earlier one whose reply was lost."""
+
+
+class Limited(CommitReply, frozen=True):
+    """There were too many already: nothing was written."""
+
+
+class Answered(CommitReply, frozen=True):
+    """The Idempotency-Key has been used before: nothing was written."""
+
+    answer: Answer
+
+
+class LostRace(CommitReply, frozen=True):
+    """The session has moved on: nothing was written, and this is how it stands."""
+
+    loaded: store.Loaded
+
+
+class Gone(CommitReply, frozen=True):
+    """The session does not exist (any more): nothing was written."""
+
+
+def commit(write: Write) -> Call[CommitReply]:
+    """Write one transition, all or nothing."""
+    shard = keys.shard_of(write.session_id)
+    names = [
+        keys.state(write.session_id),
+        keys.recent(write.session_id),
+        keys.deadlines(shard),
+        keys.outbox(shard),
+    ]
+    if write.record is not None:
+        names.append(write.record.key)
+    if write.rate is not None:
+        names.append(keys.switch_rate(write.session_id))
+    if write.caller_rate is not None:
+        names.append(write.caller_rate[0])
+    guess = write.guess
+    args: list[Any] = [
+        b"" if write.before is None else codec.header(write.before.epoch, write.before.version),
+        b"" if write.after is None else codec.encode_state(write.after),
+        write.forget_at_ms,
+        "" if write.deadline_ms is None else write.deadline_ms,
+        keys.text_of(write.session_id),
+        codec.encode_commit(write.command_id, write.commit),
+        COMMAND_ID_BYTES,
+        conf().recent_transitions,
+        write.outbox_entry,
+        keys.group_channel(write.session_id),
+        write.message,
+        b"" if write.record is None else codec.encode_answer(write.record.answer),
+        "" if write.record is None else write.record.kept_ms,
+        keys.wake_channel(shard),
+        *_interval_and_burst(write.rate),
+        *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
+        *(("", "", "") if guess is None else (guess.at_ms, FURTHEST_BACK_MS, guess.last_command_id)),
+    ]
+    return Call(_SCRIPT, names, args, _parse)
+
+
+def _interval_and_burst(rate: Rate | None) -> tuple[int | str, int | str]:
+    return ("", "") if rate is None else (rate.interval_us, rate.limit)
+
+
+def _parse(reply: list[Any]) -> CommitReply:
+    kind, limits = reply[0], reply[1]
+    match kind:
+        case b"done":
+            return Done(limits=limits)
+        case b"limited":
+            return Limited(limits=limits)
+        case b"answered":
+            return Answered(codec.decode_answer(reply[4]), limits=limits)
+        case b"race":
+            return LostRace(store.Loaded(store.instant(reply[2:]), store.state_in(reply[4])), limits=limits)
+        case _:
+            return Gone(limits=limits)

@@ -1,0 +1,227 @@
+"""A command on what a process remembers: one round trip when that still holds, and never a wrong answer when not."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from msgspec.structs import replace
+
+from sessions.limits import Tally
+from sessions.services import at_once
+from sessions.services import memory as memories
+from sessions.services import sessions as service
+from sessions.services.memory import Memory
+from sessions.services.outcome import Caller, Idempotency
+from sessions.services.sharing import revoke
+from sessions.store import store
+from sessions.store.calls import Together, ask, run
+from synckairos import keys, outbox
+from synckairos import redis as stores
+from synckairos.conf import Rate
+from synckairos.engine import SyncMode
+from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, Seat, Start, Switch
+from synckairos.engine.state import Access
+from synckairos.engine.units import Status
+from synckairos.errors import InvalidStateTransition, RateLimitExceeded, SessionNotFound, Unauthenticated
+from synckairos.grants import Role, SessionGrant
+from synckairos.principal import Principal
+from timesync.clock import store_clock
+
+ALICE = Caller(Principal("alice", is_staff=False, expires_s=2**40), "test")
+LOADED_FIRST = ["load", "commit"]
+
+
+class Process:
+    """A web process, as far as it remembers; notes what it asks the store."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self.asked: list = []
+        self.tally = Tally()
+
+    def do(self, session_id, command, caller=ALICE):
+        self.asked, self.tally = [], Tally()
+        return run(self._noted(at_once.execute(session_id, command, caller, self.tally, self.memory)))
+
+    def _noted(self, steps):
+        reply = None
+        while True:
+            try:
+                call = steps.send(reply)
+            except StopIteration as end:
+                return end.value
+            last = call.calls[-1] if isinstance(call, Together) else call  # beside a limit's count
+            self.asked.append(last.script.name)
+            reply = yield call
+
+
+@pytest.fixture
+def here():
+    store_clock.probe()
+    return Process()
+
+
+@pytest.fixture
+def elsewhere():
+    return Process()
+
+
+@pytest.fixture
+def session_id(here):
+    """A running session that the process has started."""
+    seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
+    made = run(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), None, ALICE))
+    here.do(made.state.session_id, Start())
+    assert here.asked == LOADED_FIRST
+    return made.state.session_id
+
+
+def stored(session_id):
+    return run(ask(store.load(session_id))).state
+
+
+def entries():
+    return [outbox.decode(fields[outbox.FIELD]) for _, fields in stores.client().xrange(keys.outbox(0))]
+
+
+def test_a_command_after_another_one_takes_one_round_trip(here, session_id):
+    for number in range(3, 6):
+        outcome = here.do(session_id, Switch())
+        assert here.asked == ["commit"]
+        assert outcome.state == stored(session_id)
+        assert outcome.state.version == number
+    assert [(entry.since_version, entry.version) for entry in entries()] == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]
+
+
+def test_what_others_have_done_meanwhile_counts(here, elsewhere, session_id):
+    elsewhere.do(session_id, Pause())
+    with pytest.raises(InvalidStateTransition):
+        here.do(session_id, Switch())
+    assert here.asked == ["commit"]  # lost, and refused on how it really stands
+    elsewhere.do(session_id, Resume())
+    outcome = here.do(session_id, Switch())
+    assert here.asked == ["commit", "commit"]
+    assert outcome.state == stored(session_id)
+    assert [entry.version for entry in entries()] == [1, 2, 3, 4, 5]
+    here.do(session_id, Switch())
+    assert here.asked == ["commit"]
+
+
+def test_nothing_is_refused_on_a_memory(here, elsewhere, session_id):
+    here.do(session_id, Pause())
+    elsewhere.do(session_id, Resume())
+    assert here.do(session_id, Switch()).state.version == 5
+    assert here.asked == LOADED_FIRST
+
+
+@pytest.mark.parametrize("off_ms", [60_000, 1_000, -1_000, -60_000])
+def test_an_instant_that_is_none_of_now_is_not_written(here, session_id, monkeypatch, off_ms):
+    real_ms = store_clock.now_ms()
+    monkeypatch.setattr(store_clock, "surely_past_ms", lambda: store_clock.now_ms() + off_ms)
+    outcome = here.do(session_id, Switch())
+    assert here.asked == ["commit", "commit"]
+    assert 0 <= outcome.at_ms - real_ms < 500
+    assert stored(session_id).cycle.started_ms == outcome.at_ms
+
+
+def test_while_the_store_s_clock_is_not_known_commands_load(here, session_id, monkeypatch):
+    monkeypatch.setattr(store_clock, "surely_past_ms", lambda: None)
+    here.do(session_id, Switch())
+    assert here.asked == LOADED_FIRST
+
+
+def test_a_state_of_the_same_version_that_another_commit_led_to_is_another_state(here, session_id):
+    """A store that has lost its last moments may come to the same version by another way."""
+    client, recent = stores.client(), keys.recent(session_id)
+    client.lset(recent, 0, b"otherid!" + client.lindex(recent, 0)[8:])
+    here.do(session_id, Switch())
+    assert here.asked == ["commit", "commit"]
+
+
+def test_a_session_that_is_gone_is_gone(here, session_id):
+    run(service.delete(session_id, ALICE))
+    with pytest.raises(SessionNotFound):
+        here.do(session_id, Switch())
+    create = Create(SyncMode.PER_PARTICIPANT, (Seat(uuid4(), 1_000),), access=Access("alice"))
+    run(service.create(create, session_id, ALICE))
+    with pytest.raises(InvalidStateTransition):
+        here.do(session_id, Switch())
+    assert here.do(session_id, Start()).state == stored(session_id)
+
+
+def test_a_token_that_was_revoked_elsewhere_commands_no_more(here, session_id):
+    grant = SessionGrant(session_id, stored(session_id).epoch, Role.CONTROLLER, "f" * 32)
+    guest = Caller(Principal("guest", is_staff=False, expires_s=2**40, grant=grant), "test")
+    here.do(session_id, Switch(), guest)
+    assert here.asked == ["commit"]
+    run(revoke(session_id, None, ALICE))
+    before = stored(session_id)
+    with pytest.raises(Unauthenticated):
+        here.do(session_id, Switch(), guest)
+    assert stored(session_id) == before
+
+
+def test_a_repeated_command_gets_its_first_answer(here, session_id):
+    keyed = Caller(ALICE.principal, "test", Idempotency("k", "POST /switch", bytes(16)))
+    first = here.do(session_id, Switch(), keyed)
+    again = here.do(session_id, Switch(), keyed)
+    assert again.replayed
+    assert (again.state, again.at_ms) == (first.state, first.at_ms)
+    assert here.do(session_id, Switch()).state.version == 4
+
+
+def test_the_caller_s_limit_is_counted_once_for_each_command(here, elsewhere, session_id, configure):
+    configure(rate_general=Rate(4, 3_600_000), rate_switch=Rate(100, 1_000))
+    left = []
+    for process in (here, here, elsewhere, here):  # the third loads, the fourth misses its guess
+        process.do(session_id, Switch())
+        left.append([standing.remaining for standing in process.tally.standings])
+    assert left == [[3, 99], [2, 98], [1, 97], [0, 96]]
+    with pytest.raises(RateLimitExceeded):
+        here.do(session_id, Pause())
+    assert here.asked == ["commit"]
+    assert stored(session_id).status is Status.RUNNING
+
+
+def test_the_session_s_limit_holds(here, session_id, configure):
+    configure(rate_switch=Rate(2, 3_600_000))
+    for _ in range(2):
+        here.do(session_id, Switch())
+    with pytest.raises(RateLimitExceeded):
+        here.do(session_id, Switch())
+    assert here.asked == ["commit"]
+    assert here.do(session_id, Pause()).state.version == 5
+
+
+def test_without_limits_it_is_the_same(here, session_id, configure):
+    configure(rate_general=None, rate_switch=None)
+    assert here.do(session_id, Switch()).state.version == 3
+    assert (here.asked, here.tally.standings) == (["commit"], [])
+
+
+def test_what_is_over_is_remembered_as_that(here, session_id):
+    assert here.do(session_id, Complete()).state.status is Status.COMPLETED
+    with pytest.raises(InvalidStateTransition):
+        here.do(session_id, Switch())
+    run(service.execute(session_id, Delete(), ALICE))
+    with pytest.raises(SessionNotFound):
+        here.do(session_id, Switch())
+
+
+def test_a_memory_keeps_the_sessions_that_were_commanded_latest(session_id):
+    state = stored(session_id)
+    memory = Memory(largest=9)  # three of two players
+    ids = [uuid4() for _ in range(4)]
+    for one in (ids[0], ids[1], ids[2], ids[0], ids[3]):
+        memory.keep(replace(state, session_id=one), b"id")
+    assert [memory.get(one) is not None for one in ids] == [True, False, True, True]
+    memory.forget(ids[3])
+    memory.keep(replace(state, session_id=ids[1]), b"id")
+    assert memory.get(ids[0]) is not None
+
+
+def test_on_a_cluster_nothing_is_remembered(configure):
+    assert memories.memory() is not None
+    configure(redis_url="redis+cluster://localhost:7000")
+    assert memories.memory() is None
