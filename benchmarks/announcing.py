@@ -56,7 +56,7 @@ class Sessions:
         for reply in await apipeline(commits):
             if not isinstance(reply, writes.Done):
                 raise TypeError(reply)
-        self.states = [write.after for write in writes if write.after is not None]
+        self.states = [write.after for write in made if write.after is not None]
         messages = [(keys.group_channel(write.session_id), write.message) for write in made]
         return Announcement(self.states[0].version, messages)
 

@@ -74,9 +74,9 @@ async def make_sessions(deadlines_ms: list[int]) -> list[UUID]:
     made: list[UUID] = []
     for first in range(0, len(deadlines_ms), CHUNK):
         now = now_ms()
-        writes = [_write(deadline_ms, now) for deadline_ms in deadlines_ms[first : first + CHUNK]]
-        await apipeline([writes.commit(write) for write in writes])
-        made += [write.session_id for write in writes]
+        made_now = [_write(deadline_ms, now) for deadline_ms in deadlines_ms[first : first + CHUNK]]
+        await apipeline([writes.commit(write) for write in made_now])
+        made += [write.session_id for write in made_now]
     return made
 
 

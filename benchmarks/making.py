@@ -54,15 +54,15 @@ async def running_sessions(
     made: list[UUID] = []
     aside = keys.outbox(0) + ":bench"
     while len(made) < number:
-        writes = [write(participants, mode) for _ in range(min(_TOGETHER, number - len(made)))]
-        commits = [writes.commit(one) for one in writes]
+        made_now = [write(participants, mode) for _ in range(min(_TOGETHER, number - len(made)))]
+        commits = [writes.commit(one) for one in made_now]
         if not is_audited:
             for commit in commits:
                 commit.keys[3] = aside
         for reply in await apipeline(commits):
             if not isinstance(reply, writes.Done):
                 raise TypeError(reply)
-        made += [one.session_id for one in writes]
+        made += [one.session_id for one in made_now]
     await async_client().delete(aside)
     return made
 

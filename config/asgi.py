@@ -24,11 +24,12 @@ from synckairos.http.protection import Protected, Secure  # noqa: E402
 
 _django = cast("Application", django_application)
 _behind = ByPath(cast("Application", BareHandler()), _django)
-_doors = Secure(HotDoor(Fallbacks(_behind)), _django)
+_doors = Secure(Fallbacks(_behind), _django)
+_cors = Cors(Bodies(_doors), conf().cors_origins)
 
 application = ProtocolTypeRouter(
     {
-        "http": Gate(Protected(Cors(Bodies(_doors), conf().cors_origins))),
+        "http": Gate(HotDoor(Protected(_cors), _cors)),
         "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
         "lifespan": lifespan,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -75,12 +76,17 @@ class Standing(Struct, frozen=True):
     @property
     def policy(self) -> str:
         """An item of `RateLimit-Policy`."""
-        return f'"{self.scope}";q={self.rate.limit};w={_ceil(self.rate.period_ms, 1000)}'
+        return _policy(self.scope, self.rate)
 
     @property
     def service_limit(self) -> str:
         """An item of `RateLimit`."""
         return f'"{self.scope}";r={self.remaining};t={self.reset_s}'
+
+
+@lru_cache(maxsize=64)
+def _policy(scope: str, rate: Rate) -> str:
+    return f'"{scope}";q={rate.limit};w={_ceil(rate.period_ms, 1000)}'
 
 
 class Tally:

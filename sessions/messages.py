@@ -28,7 +28,7 @@ from sessions.frames import (
     Start,
     Switch,
 )
-from sessions.presentation import present, present_event, to_json
+from sessions.presentation import StateView, present, present_event, to_json
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
@@ -66,8 +66,10 @@ def connected(session_id: UUID, state: State | None, now: Instant) -> bytes:
     )
 
 
-def state_update(state: State, now: Instant, since_version: int, events: Sequence[Event]) -> bytes:
-    """`STATE_UPDATE`: the state, and what has happened after `since_version`."""
+def state_update(
+    state: State, now: Instant, since_version: int, events: Sequence[Event], view: StateView | None = None
+) -> bytes:
+    """`STATE_UPDATE`: the state, and what has happened after `since_version`. `view` is the state as shown."""
     return to_json(
         frames.StateUpdate(
             session_id=state.session_id,
@@ -76,7 +78,7 @@ def state_update(state: State, now: Instant, since_version: int, events: Sequenc
             version=state.version,
             since_version=since_version,
             events=[present_event(event) for event in events],
-            state=present(state, now),
+            state=view or present(state, now),
         )
     )
 

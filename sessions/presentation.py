@@ -216,20 +216,16 @@ def present(state: State, now: Instant) -> StateView:
     )
 
 
-def present_switch(
-    state: State, now: Instant, expired_participant_id: UUID | None, action_applied: Json | None
-) -> SwitchView:
-    """The answer to a switch that led to this state."""
-    reading = read(state, now)
-    active = state.active_participant
+def present_switch(view: StateView, expired_participant_id: UUID | None, action_applied: Json | None) -> SwitchView:
+    """The answer to a switch that led to a state which is shown like this."""
     return SwitchView(
-        session_id=state.session_id,
-        active_participant_id=None if active is None else active.participant_id,
-        cycle_started_at=_iso(state.cycle.started_ms),
-        participants=_participants(state, reading.stretch_ms),
-        status=state.status.value,
-        version=state.version,
-        server_time_ms=reading.at_ms,
+        session_id=view.session_id,
+        active_participant_id=view.active_participant_id,
+        cycle_started_at=view.cycle_started_at,
+        participants=view.participants,
+        status=view.status,
+        version=view.version,
+        server_time_ms=view.server_time_ms,
         expired_participant_id=_given(expired_participant_id),
         action_applied=_given(action_applied),
     )

@@ -15,15 +15,16 @@ def as_datetime(at_ms: Instant) -> datetime:
     return EPOCH + timedelta(milliseconds=at_ms)
 
 
+@lru_cache(maxsize=16_384)
 def as_iso(at_ms: Instant) -> str:
-    """`2026-01-01T00:00:00.000Z`"""
+    """`2026-01-01T00:00:00.000Z`; kept for a while, since a state is full of instants that were in the last one too."""
     second, ms = divmod(at_ms, 1000)
-    return f"{_to_the_second(second)}.{ms:03d}Z"
+    return f"{to_the_second(second)}.{ms:03d}Z"
 
 
 @lru_cache(maxsize=4096)
-def _to_the_second(second: int) -> str:
-    """A state is full of instants, and most were in the last one too."""
+def to_the_second(second: int) -> str:
+    """`2026-01-01T00:00:00`, of seconds since the epoch."""
     return as_datetime(second * 1000).replace(tzinfo=None).isoformat()
 
 

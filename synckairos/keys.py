@@ -11,6 +11,8 @@ from hashlib import blake2b
 from uuid import UUID
 from zlib import crc32
 
+from msgspec import Struct
+
 from synckairos.conf import conf
 
 PREFIX = "sk"
@@ -46,6 +48,29 @@ def _parts(session_id: UUID, shards: int) -> tuple[str, str]:
 def _of(session_id: UUID, kind: str) -> str:
     stem, text = _parts(session_id, conf().shards)
     return f"{stem}{kind}:{text}"
+
+
+class OfCommit(Struct, frozen=True):
+    """What a commit of one session touches."""
+
+    keys: tuple[str, str, str, str]
+    """State, recent commits, deadlines and outbox."""
+    text: str
+    """The id as its keys have it."""
+    channel: str
+    wake_channel: str
+
+
+def of_commit(session_id: UUID) -> OfCommit:
+    """All that a commit touches, made once for many."""
+    return _of_commit(session_id, conf().shards)
+
+
+@lru_cache(maxsize=4096)
+def _of_commit(session_id: UUID, shards: int) -> OfCommit:
+    shard = crc32(session_id.bytes) % shards
+    touched = (state(session_id), recent(session_id), deadlines(shard), outbox(shard))
+    return OfCommit(touched, text_of(session_id), group_channel(session_id), wake_channel(shard))
 
 
 def state(session_id: UUID) -> str:

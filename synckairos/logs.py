@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from synckairos import context
-from synckairos.instants import as_iso
+from synckairos.instants import to_the_second
 
 
 def _with_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -88,28 +88,30 @@ class AccessLog:
         self._as_json = as_json
         self._level: int = getattr(logging, level)
 
-    def line(self, level: int, **fields: Any) -> None:
+    def line(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
         """Write one at once, when this level is wanted."""
         if level < self._level:
             return
         name = "info" if level == logging.INFO else "debug"
-        now = as_iso(int(time.time() * 1000))
-        shown = {**fields, **context.current(), "logger": "synckairos.http.gate"}
+        at_s = time.time()
+        now = f"{to_the_second(int(at_s))}.{int(at_s % 1 * 1000):03d}Z"
+        known = context.current()
         if self._as_json:
-            line = msgspec.json.encode({"event": "request", **shown, "level": name, "timestamp": now})
+            request = {"event": "request", "method": method, "path": path, "status": status, "ms": ms}
+            line = msgspec.json.encode(
+                {**request, **known, "logger": "synckairos.http.gate", "level": name, "timestamp": now}
+            )
         else:
-            line = f"{now} [{name}] request {_readable(shown)}".encode()
+            others = [f" {name}={_quoted(value) if name in _CHOSEN else value}" for name, value in known.items()]
+            request_line = f"request method={method} path={_quoted(path)} status={status} ms={ms}"
+            line = f"{now} [{name}] {request_line}{''.join(others)} logger=synckairos.http.gate".encode()
         # Looked up each time, since tests exchange it.
         sys.stderr.buffer.write(line + b"\n")
         sys.stderr.buffer.flush()
 
 
-def _readable(shown: dict[str, Any]) -> str:
-    """Fields for people. What a client chose is quoted unless it is harmless, so that it cannot look like another."""
-    return " ".join([f"{name}={_quoted(value) if name in _CHOSEN else value}" for name, value in shown.items()])
-
-
-_CHOSEN = frozenset({"path", "principal", "session_id", "route"})
+_CHOSEN = frozenset({"principal", "session_id", "route"})
+"""What a client chose is quoted unless it is harmless, so that it cannot look like another field."""
 
 
 def _quoted(value: Any) -> str:

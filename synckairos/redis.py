@@ -184,6 +184,8 @@ _sync_client: dict[str, SyncClient] = {}
 _sync_lock = threading.Lock()
 _async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
 _scripts: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient | Line] = WeakKeyDictionary()
+_latest: tuple[asyncio.AbstractEventLoop, AsyncClient | Line] | None = None
+"""The one that was asked for last."""
 
 
 def client() -> SyncClient:
@@ -206,12 +208,16 @@ def async_client() -> AsyncClient:
 
 def scripts() -> AsyncClient | Line:
     """What runs scripts on the running loop: one line to a plain store, else the client. Both have evalsha and eval."""
+    global _latest  # noqa: PLW0603 - a process has one loop for long, and looking it up costs more than comparing
     loop = asyncio.get_running_loop()
+    if _latest is not None and _latest[0] is loop:
+        return _latest[1]
     found = _scripts.get(loop)
     if found is None:
         client = async_client()
         is_plain = Address(conf().redis_url).scheme in _PLAIN
         found = _scripts[loop] = _line(client) if is_plain else client
+    _latest = (loop, found)
     return found
 
 
@@ -229,6 +235,8 @@ def _line(client: AsyncClient) -> Line:
 
 async def close_async_client() -> None:
     """Close the running loop's connections, at the end of a process or a test."""
+    global _latest  # noqa: PLW0603 - likewise
+    _latest = None
     line = _scripts.pop(asyncio.get_running_loop(), None)
     if isinstance(line, Line):
         line.close()

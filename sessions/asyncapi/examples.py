@@ -78,7 +78,7 @@ def _from_server() -> Examples:
         "PONG": [_told("with the client's instant", messages.pong(now, now, now - 40))],
         "ACK": [
             _told("of START", messages.ack(_ID, started[0].version, present(*started[:2]))),
-            _told("of SWITCH", messages.ack(_ID, state.version, present_switch(state, now, None, None))),
+            _told("of SWITCH", messages.ack(_ID, state.version, present_switch(present(state, now), None, None))),
             _told("of AUTH", messages.authenticated(_ID, state.version, _AT + 43_200_000)),
         ],
         "ERROR": [

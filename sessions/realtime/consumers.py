@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,7 +12,6 @@ from sessions import limits, messages
 from sessions.hub.hub import hub
 from sessions.hub.outlet import NOWHERE, Outlet, Position
 from sessions.hub.wire import Frame
-from sessions.presentation import present, present_switch
 from sessions.realtime import address
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
@@ -179,12 +177,7 @@ class SessionConsumer(FramesConsumer):
         except ApiError as error:
             self.answer(messages.error(error, message.id))
             return
-        if isinstance(message, messages.Switch):
-            view: Any = present_switch(
-                outcome.state, outcome.at_ms, outcome.expired_participant_id, outcome.action_applied
-            )
-        else:
-            view = present(outcome.state, outcome.at_ms)
+        view = outcome.switched if isinstance(message, messages.Switch) else outcome.shown
         self.answer(messages.ack(message.id, outcome.state.version, view))
 
     async def _execute(self, message: messages.ClientCommand) -> Outcome:

@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions import limits
-from sessions.presentation import present
 from sessions.rest.fields import Body
 from sessions.rest.limited import Limited
 from sessions.services.outcome import MAX_KEY_LENGTH, Caller, Idempotency, Outcome
@@ -84,7 +83,7 @@ def participant_id_of(text: str) -> UUID:
 
 def answer(outcome: Outcome, data: Any = None, status: int = 200) -> Response:
     """The answer to a command: the state at the command's own instant, unless told otherwise."""
-    response = Response({"data": present(outcome.state, outcome.at_ms) if data is None else data}, status=status)
+    response = Response({"data": outcome.shown if data is None else data}, status=status)
     response["ETag"] = etag(outcome)
     if outcome.replayed:
         response["Idempotency-Replayed"] = "true"

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions import limits, presentation
-from sessions.presentation import StateView, present, present_summary, present_switch
+from sessions.presentation import StateView, present_summary
 from sessions.rest import bodies, schema
 from sessions.rest.base import (
     SessionEndpoint,
@@ -54,7 +54,7 @@ class SessionView(SessionEndpoint):
             return Response(status=304, headers={"ETag": tag})
         if fields is None:
             return answer(outcome)
-        view = msgspec.to_builtins(present(outcome.state, outcome.at_ms))
+        view = msgspec.to_builtins(outcome.shown)
         return answer(outcome, {name: view[name] for name in fields if name in view})
 
     @schema.delete
@@ -108,8 +108,7 @@ class SwitchView(SessionEndpoint):
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
         only_if = precondition_of(request)
         outcome = run(service.switch(parsed, command, caller_of(request), only_if, self.tally))
-        view = present_switch(outcome.state, outcome.at_ms, outcome.expired_participant_id, outcome.action_applied)
-        return answer(outcome, view)
+        return answer(outcome, outcome.switched)
 
 
 class ParticipantsView(SessionEndpoint):
@@ -164,7 +163,7 @@ class BatchView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.BatchBody)
         outcomes, missing = run(service.get_many(values["session_ids"], principal_of(request)))
-        views = [present(outcome.state, outcome.at_ms) for outcome in outcomes]
+        views = [outcome.shown for outcome in outcomes]
         return Response({"data": {"sessions": views, "missing": missing}})
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from sessions import limits
 from sessions.limits import Tally
+from sessions.presentation import present
 from sessions.services import sessions
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.memory import Memory, Remembered
@@ -79,6 +80,7 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
     """Commit what was guessed; where it does not hold, go on with what the store says."""
     general = limits.general(caller.principal)
     rate, general_rate = sessions.rate_of(command), None if general is None else general[0].rate
+    view = present(guess.decision.state, guess.at_ms)
     write = write_of(
         guess.decision,
         guess.at_ms,
@@ -87,6 +89,7 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
         rate=rate,
         caller_rate=None if general is None or general_rate is None else (limits.key_of(general), general_rate),
         guess=Guess(guess.at_ms, guess.last_command_id),
+        view=view,
     )
     reply = yield from ask(writes.commit(write))
     counted = reply.limits
@@ -96,7 +99,7 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
     if rate is not None and counted:
         tally.note(rates.SWITCH, rate, counted)
     if isinstance(reply, Done):
-        return sessions.done(guess.decision, guess.at_ms, write.command_id)
+        return sessions.done(guess.decision, guess.at_ms, view, write.command_id)
     metrics.GUESSES_MISSED.inc()
     if isinstance(reply, LostRace):
         return (yield from sessions.proceed(reply.loaded, session_id, command, caller, tally=tally))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from sessions import messages
+from sessions.presentation import StateView
 from sessions.services.outcome import Caller
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.writes import Guess, Record, Write
 from synckairos import keys, outbox
 from synckairos.conf import Rate, conf
-from synckairos.engine import Decision, next_deadline
+from synckairos.engine import Decision
 from synckairos.engine.events import (
     AccessRevoked,
     Event,
@@ -38,14 +39,15 @@ def write_of(
     rate: Rate | None = None,
     caller_rate: tuple[str, Rate] | None = None,
     guess: Guess | None = None,
+    view: StateView | None = None,
 ) -> Write:
-    """The write of a decision that has events; `key` is where the answer is kept (`idempotency_key` of the caller)."""
+    """The write of a decision that has events; `key` is where the answer is kept (`idempotency_key` of the caller), and
+    `view` is how the new state is shown, when somebody needs that besides."""
     before = None if is_creation else decision.before
     after = decision.state
     is_deletion = isinstance(decision.events[-1], SessionDeleted)
     since_version = 0 if before is None else before.version
-    deadline = None if is_deletion else next_deadline(after)
-    deadline_ms = None if deadline is None else deadline.at_ms
+    deadline_ms = None if is_deletion or decision.deadline is None else decision.deadline.at_ms
     command_id = new_command_id()
     return Write(
         before=before,
@@ -70,7 +72,7 @@ def write_of(
                 participants=_changed(before, after),
             )
         ),
-        message=messages.pack_for_layer(_hub_message(decision, now, since_version, is_deletion=is_deletion)),
+        message=messages.pack_for_layer(_hub_message(decision, now, since_version, view, is_deletion=is_deletion)),
         record=_record(decision, now, caller, key),
         rate=rate,
         caller_rate=caller_rate,
@@ -89,12 +91,14 @@ def _changed(before: State | None, after: State) -> tuple[Participant, ...]:
     return tuple(p for p in after.participants if id(p) not in known)
 
 
-def _hub_message(decision: Decision, now: Instant, since_version: int, *, is_deletion: bool) -> messages.HubMessage:
+def _hub_message(
+    decision: Decision, now: Instant, since_version: int, view: StateView | None, *, is_deletion: bool
+) -> messages.HubMessage:
     state = decision.state
     if is_deletion:
         frame = messages.session_deleted(state.session_id, now)
     else:
-        frame = messages.state_update(state, now, since_version, decision.events)
+        frame = messages.state_update(state, now, since_version, decision.events, view)
     return messages.HubMessage(
         session_id=state.session_id,
         epoch=state.epoch,

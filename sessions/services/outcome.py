@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from sessions.presentation import StateView, SwitchView, present, present_switch
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json
@@ -61,8 +62,20 @@ class Outcome(Struct, frozen=True):
     action_applied: Json | None = None
     replayed: bool = False
     """This is the first answer to the same Idempotency-Key; nothing was changed now."""
+    view: StateView | None = None
+    """The state as shown at that instant, when that has been worked out already."""
     command_id: bytes = b""
     """Of the commit that has led to this state; empty when it was led to by none of this caller's."""
+
+    @property
+    def shown(self) -> StateView:
+        """The session, as clients see it."""
+        return self.view or present(self.state, self.at_ms)
+
+    @property
+    def switched(self) -> SwitchView:
+        """The answer to a switch."""
+        return present_switch(self.shown, self.expired_participant_id, self.action_applied)
 
 
 class Recovery(Struct, frozen=True):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sessions.limits import Tally
+from sessions.presentation import StateView, present
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.outcome import Caller, Outcome, Precondition
 from sessions.store import store, writes
@@ -64,11 +65,12 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         decision = create_session(command, session_id=new_id, epoch=ids.new_epoch(), now=loaded.now)
     except Refusal as refusal:
         raise from_refusal(refusal) from None
-    write = write_of(decision, loaded.now, caller, is_creation=True, key=key)
+    view = present(decision.state, loaded.now)
+    write = write_of(decision, loaded.now, caller, is_creation=True, key=key, view=view)
     reply = yield from ask(writes.commit(write))
     match reply:
         case Done():
-            return done(decision, loaded.now, write.command_id)
+            return done(decision, loaded.now, view, write.command_id)
         case Answered(answer=answer):
             return _replay(answer, caller)
         case _:
@@ -115,13 +117,14 @@ def proceed(
             continue
         if not decision.events:
             return done(decision, loaded.now)  # it is as the command wants it
-        write = write_of(decision, loaded.now, caller, key=key, rate=rate)
+        view = present(decision.state, loaded.now)
+        write = write_of(decision, loaded.now, caller, key=key, rate=rate, view=view)
         reply = yield from ask(writes.commit(write))
         match reply:
             case Done(limits=counted) | Limited(limits=counted):
                 if rate is not None and counted:
                     (tally or Tally()).note(rates.SWITCH, rate, counted)
-                return done(decision, loaded.now, write.command_id)
+                return done(decision, loaded.now, view, write.command_id)
             case Answered(answer=answer):
                 return _replay(answer, caller)
             case LostRace(loaded=again):
@@ -256,12 +259,13 @@ def caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
     raise ServiceUnavailable("The session is being brought up to date, please retry")
 
 
-def done(decision: Decision, now: Instant, command_id: bytes = b"") -> Outcome:
-    """What a decision comes to, counted; `command_id` of the commit that it needed."""
+def done(decision: Decision, now: Instant, view: StateView | None = None, command_id: bytes = b"") -> Outcome:
+    """What a decision comes to, counted; of the commit that it needed, how that has shown the state, and its id."""
     count(decision)
     return Outcome(
         state=decision.state,
         at_ms=now,
+        view=view,
         command_id=command_id,
         expired_participant_id=decision.expired_on_switch,
         action_applied=None if decision.expired is None else decision.expired.action_applied,

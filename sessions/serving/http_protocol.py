@@ -17,10 +17,10 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from sessions.serving.corked import Corked
+from sessions.serving.exchange import Exchange
 from synckairos.conf import conf
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout, ValidationFailed
-from synckairos.http.asgi import ARRIVED_EXTENSION, REFUSAL_EXTENSION
-from synckairos.http.doors import ABORT_EXTENSION
+from synckairos.http.asgi import EXCHANGE_EXTENSION
 
 UNSENT_BYTES = 16_384
 """How much may wait in the kernel, and again here. What waits there is beyond conflation: it will be shown late."""
@@ -92,7 +92,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._told_bytes = self._head_bytes = 0
         self._refusal = None
-        self._offer(ABORT_EXTENSION, self.transport.abort)
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -115,10 +114,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         if self._is_upgrade_with_body():
             self._refusal = self._refusal or ValidationFailed([("request", "A handshake has no body.")])
-        if self._refusal is not None:
-            self._offer(REFUSAL_EXTENSION, self._refusal)
-        self._offer(ARRIVED_EXTENSION, self._has_arrived)
+        exchange = Exchange(cast("Corked", self.transport), self._refusal)
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope["extensions"] = {EXCHANGE_EXTENSION: exchange}
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle.scope is self.scope:
+            exchange.belongs_to(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         self._fruitless_bytes = 0
@@ -138,10 +139,6 @@ class HttpProtocol(HttpToolsProtocol):
         told = dict(self.headers)
         return told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told
 
-    def _has_arrived(self) -> bool:
-        """Whether all of the request being answered is here. Of one that waits behind another: let it be timed."""
-        return not self.pipeline and self.cycle is not None and not self.cycle.more_body
-
     def on_message_complete(self) -> None:
         self._is_in_body = False
         super().on_message_complete()
@@ -150,10 +147,6 @@ class HttpProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-
-    def _offer(self, name: str, what: Any) -> None:
-        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope.setdefault("extensions", {})[name] = what
 
     def _judge_head(self) -> None:
         size = max(self._told_bytes, self._head_bytes)
@@ -202,7 +195,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._end()  # nothing to answer, or something else is being answered
             return
         known = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b""}
-        scope: Any = {**known, **self.scope, "extensions": {REFUSAL_EXTENSION: error}}
+        exchange = Exchange(cast("Corked", self.transport), error)
+        scope: Any = {**known, **self.scope, "extensions": {EXCHANGE_EXTENSION: exchange}}
         self.cycle = RequestResponseCycle(
             scope=scope,
             transport=self.transport,

@@ -99,13 +99,8 @@ class Gone(CommitReply, frozen=True):
 
 def commit(write: Write) -> Call[CommitReply]:
     """Write one transition, all or nothing."""
-    shard = keys.shard_of(write.session_id)
-    names = [
-        keys.state(write.session_id),
-        keys.recent(write.session_id),
-        keys.deadlines(shard),
-        keys.outbox(shard),
-    ]
+    places = keys.of_commit(write.session_id)
+    names = [*places.keys]
     if write.record is not None:
         names.append(write.record.key)
     if write.rate is not None:
@@ -118,16 +113,16 @@ def commit(write: Write) -> Call[CommitReply]:
         b"" if write.after is None else codec.encode_state(write.after),
         write.forget_at_ms,
         "" if write.deadline_ms is None else write.deadline_ms,
-        keys.text_of(write.session_id),
+        places.text,
         codec.encode_commit(write.command_id, write.commit),
         COMMAND_ID_BYTES,
         conf().recent_transitions,
         write.outbox_entry,
-        keys.group_channel(write.session_id),
+        places.channel,
         write.message,
         b"" if write.record is None else codec.encode_answer(write.record.answer),
         "" if write.record is None else write.record.kept_ms,
-        keys.wake_channel(shard),
+        places.wake_channel,
         *_interval_and_burst(write.rate),
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
         *(("", "", "") if guess is None else (guess.at_ms, FURTHEST_BACK_MS, guess.last_command_id)),

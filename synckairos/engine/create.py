@@ -62,8 +62,8 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
         access=create.access,
     )
     created = evolve(None, event)
-    state, late = settle(created, now, limit=1)
-    return Decision(created, state, (event, *late))
+    state, late, following = settle(created, now, limit=1)
+    return Decision(created, state, (event, *late), following)
 
 
 def _config(create: Create) -> Config:

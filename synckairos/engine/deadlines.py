@@ -53,20 +53,21 @@ def next_deadline(state: State) -> Deadline | None:
     return Deadline(expires_ms, DeadlineKind.EXPIRY)
 
 
-def settle(state: State, now: Instant, *, limit: int) -> tuple[State, list[ev.Event]]:
-    """Apply every deadline up to and including `now`, in order, each as of its own instant.
+def settle(state: State, now: Instant, *, limit: int) -> tuple[State, list[ev.Event], Deadline | None]:
+    """Apply every deadline up to and including `now`, in order, each as of its own instant; gives the next one too.
 
     At most `limit` transitions: a session that nobody has looked at for a day may owe tens of thousands, and the caller
-    commits them in portions.
+    commits them in portions. Then the next one is due.
     """
     happened: list[ev.Event] = []
+    following = next_deadline(state)
     for _ in range(limit):
-        due = next_deadline(state)
-        if due is None or due.at_ms > now:
+        if following is None or following.at_ms > now:
             break
-        state, events = _apply(state, due)
+        state, events = _apply(state, following)
         happened += events
-    return state, happened
+        following = next_deadline(state)
+    return state, happened, following
 
 
 def is_due(state: State, now: Instant) -> bool:

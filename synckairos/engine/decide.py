@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
-from synckairos.engine.deadlines import is_due, settle, started
+from synckairos.engine.deadlines import Deadline, settle, started
 from synckairos.engine.evolve import evolve
 from synckairos.engine.modes import mode_of
 from synckairos.engine.refusals import (
@@ -45,6 +45,8 @@ class Decision(Struct, frozen=True):
     before: State
     state: State
     events: tuple[ev.Event, ...]
+    deadline: Deadline | None
+    """The next one of the new state."""
 
     @property
     def expired(self) -> ev.ParticipantExpired | None:
@@ -69,8 +71,8 @@ class Decision(Struct, frozen=True):
 
 def observe(state: State, now: Instant, *, limit: int = SETTLE_LIMIT) -> Decision:
     """The state as time alone has made it by `now`."""
-    settled, events = settle(state, max(now, state.updated_ms), limit=limit)
-    return Decision(state, settled, tuple(events))
+    settled, events, following = settle(state, max(now, state.updated_ms), limit=limit)
+    return Decision(state, settled, tuple(events), following)
 
 
 def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozenset[int] | None = None) -> Decision:
@@ -80,8 +82,8 @@ def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozen
     A session that owes more than SETTLE_LIMIT transitions has to be brought up to date by `observe` first (Unsettled).
     """
     now = max(now, state.updated_ms)
-    settled, due = settle(state, now, limit=SETTLE_LIMIT)
-    if is_due(settled, now):
+    settled, due, following = settle(state, now, limit=SETTLE_LIMIT)
+    if following is not None and following.at_ms <= now:
         raise Unsettled
     if accepted is not None and settled.version not in accepted:
         raise PreconditionFailed(accepted, settled.version)
@@ -89,8 +91,8 @@ def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozen
     changed = settled
     for event in events:
         changed = evolve(changed, event)
-    after, late = settle(changed, now, limit=SETTLE_LIMIT)
-    return Decision(state, after, (*due, *events, *late))
+    after, late, following = settle(changed, now, limit=SETTLE_LIMIT)
+    return Decision(state, after, (*due, *events, *late), following)
 
 
 def _happen(state: State, command: cmd.Command, now: Instant) -> list[ev.Event]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+from synckairos.errors import ApiError
 
 Scope: TypeAlias = dict[str, Any]
 Event: TypeAlias = Any
@@ -11,10 +13,33 @@ Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-REFUSAL_EXTENSION = "synckairos.refusal"
-ARRIVED_EXTENSION = "synckairos.arrived"
-"""Where a server of ours says whether the whole request is there: then nobody need look at the clock."""
-"""Where a server of ours says with which error a request is to be answered, in the scope's `extensions`."""
+EXCHANGE_EXTENSION = "synckairos.exchange"
+"""Where a server of ours has its `Exchange`, in the scope's `extensions`."""
+
+
+class Exchange(Protocol):
+    """What a server of ours offers for one request, beyond ASGI."""
+
+    refusal: ApiError | None
+    """The error to answer with, whatever was asked for."""
+
+    def has_arrived(self) -> bool:
+        """Whether the whole request is there: then nobody need look at the clock."""
+
+    def whole_body(self) -> bytes | None:
+        """The body of a request that is there and can be answered at once, else None. `receive` gives it still."""
+
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Answer with 200, by header lines as they go over the wire, without a Content-Length, and a body."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+
+def exchange_of(scope: Scope) -> Exchange | None:
+    """The server's, when it offers one."""
+    found: Exchange | None = (scope.get("extensions") or {}).get(EXCHANGE_EXTENSION)
+    return found
 
 
 def header(scope: Scope, name: bytes) -> str | None:

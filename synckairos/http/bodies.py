@@ -8,7 +8,7 @@ from synckairos import logs
 from synckairos.conf import conf
 from synckairos.errors import ApiError, InternalError, PayloadTooLarge, RequestTimeout
 from synckairos.http import answers
-from synckairos.http.asgi import ARRIVED_EXTENSION, REFUSAL_EXTENSION, Application, Event, Receive, Scope, Send, header
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header
 
 log = logs.get(__name__)
 
@@ -32,7 +32,6 @@ class Bodies:
             await send(event)
 
         try:
-            _refuse_what_the_server_refused(scope)
             body = await _read_in_time(scope, receive)
             await self.inner(_with_length(scope, body), replay(body, receive), answer)
         except ApiError as error:
@@ -45,17 +44,14 @@ class Bodies:
                 await answers.refuse(answer, InternalError())
 
 
-def _refuse_what_the_server_refused(scope: Scope) -> None:
-    refusal: ApiError | None = (scope.get("extensions") or {}).get(REFUSAL_EXTENSION)
-    if refusal is not None:
-        raise refusal
-
-
 async def _read_in_time(scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises RequestTimeout when it takes its time."""
-    has_arrived = (scope.get("extensions") or {}).get(ARRIVED_EXTENSION)
-    if has_arrived is not None and has_arrived():
-        return await _read(scope, receive)
+    """The whole body. Raises RequestTimeout when it takes its time, and what the request is refused with already."""
+    exchange = exchange_of(scope)
+    if exchange is not None:
+        if exchange.refusal is not None:
+            raise exchange.refusal
+        if exchange.has_arrived():
+            return await _read(scope, receive)
     try:
         async with asyncio.timeout(conf().body_timeout_s):
             return await _read(scope, receive)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, cast
 
 from msgspec import json
@@ -11,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from synckairos.errors import Forbidden
-from synckairos.http.asgi import Application, Receive, Scope, Send
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send
 
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE")
 REQUEST_FIELDS = (
@@ -30,11 +32,16 @@ class Cors:
 
     def __init__(self, inner: Application, origins: Collection[str]) -> None:
         self.inner = inner
-        self.shared = cast("Application", _Shared(cast("Any", inner), origins)) if origins else inner
+        self._cors = _Shared(cast("Any", inner), origins) if origins else None
+        self.shared = cast("Application", self._cors or inner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = self.inner if scope["path"].startswith(_PAGES) else self.shared
         await application(scope, receive, send)
+
+    def head_for(self, origin: str | None) -> bytes:
+        """The header lines that this gives an answer to a page of this origin, as they go over the wire."""
+        return b"" if self._cors is None else self._cors.head_for(origin)
 
 
 class _Shared(CORSMiddleware):
@@ -49,6 +56,18 @@ class _Shared(CORSMiddleware):
             expose_headers=ANSWER_FIELDS,
             max_age=_MAX_AGE_S,
         )
+
+        self.head_for = lru_cache(maxsize=256)(self._head_for)
+
+    def _head_for(self, origin: str | None) -> bytes:
+        async def ignore(_event: Event) -> None:
+            """It is the headers that are wanted."""
+
+        start: Any = {"type": "http.response.start", "headers": []}
+        given = self.send(start, ignore, Headers({} if origin is None else {"origin": origin}))
+        with suppress(StopIteration):
+            given.send(None)  # it waits for nothing
+        return b"".join(b"%s: %s\r\n" % field for field in start["headers"])
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """204, or 403 saying what may not be: the origin, the method, a header."""

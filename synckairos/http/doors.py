@@ -10,11 +10,10 @@ from urllib.parse import parse_qs
 
 from synckairos import context
 from synckairos.errors import Unauthenticated, ValidationFailed
+from synckairos.http.asgi import exchange_of
 from synckairos.principal import Principal, authenticate, bearer_token
 
 _LONGEST_NUMBER = 20
-ABORT_EXTENSION = "synckairos.abort"
-"""Where a server of ours offers to cut a connection, in the ASGI scope's `extensions`."""
 
 
 class Asked:
@@ -48,9 +47,9 @@ class Asked:
 
     def abort(self) -> None:
         """Cut the connection, when the server offers that."""
-        cut = (self.scope.get("extensions") or {}).get(ABORT_EXTENSION)
-        if cut is not None:
-            cut()
+        exchange = exchange_of(self.scope)
+        if exchange is not None:
+            exchange.abort()
 
     def principal(self) -> Principal:
         """Who asks, by the `Authorization` header. Raises Unauthenticated."""

@@ -18,7 +18,10 @@ REQUEST_ID_HEADER = b"x-request-id"
 _PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
 PROBE_HOST = "localhost"
 """The name by which Django knows a caller that asks by address; always one of ALLOWED_HOSTS."""
+_TOLD_SCHEME = b"x-forwarded-proto"
 _CLIENT_LEFT = 499
+STATUS = "answered_with"
+"""Where a door that answers without `send` leaves its status, in the context of the request."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -29,7 +32,7 @@ class Gate:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
+        began_s = time.perf_counter()
         request_id = ids.accepted_request_id(header(scope, REQUEST_ID_HEADER))
         info = context.begin(request_id=request_id)
         status = _CLIENT_LEFT
@@ -44,15 +47,15 @@ class Gate:
         try:
             await self.inner(_known_host(_true_scheme(scope)), receive, answer)
         finally:
-            _record(scope, info, status, time.perf_counter() - began)
+            _record(scope, info, info.pop(STATUS, status), time.perf_counter() - began_s)
 
 
 def _true_scheme(scope: Scope) -> Scope:
     """The scheme that the client has used: only a trusted proxy is believed about it, and nobody after us is told."""
-    told = headers(scope, b"x-forwarded-proto")
-    if not told:
+    if not any(name == _TOLD_SCHEME for name, _ in scope["headers"]):
         return scope
-    others = [(name, value) for name, value in scope["headers"] if name.lower() != b"x-forwarded-proto"]
+    told = headers(scope, _TOLD_SCHEME)
+    others = [(name, value) for name, value in scope["headers"] if name != _TOLD_SCHEME]
     is_secure = addresses.is_by_proxy(scope) and [text.strip().lower() for text in told] == ["https"]
     return {**scope, "headers": others, **({"scheme": "https"} if is_secure else {})}
 

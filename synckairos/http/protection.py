@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from django.conf import settings
 
 from synckairos.http import answers
@@ -70,6 +72,14 @@ def _protected(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[byt
         ours.append((b"strict-transport-security", lasting.encode()))
     names = {name for name, _ in ours}
     return [*((name, value) for name, value in given if name.lower() not in names), *ours]
+
+
+@lru_cache(maxsize=8)
+def head_of_state(scheme: str, hsts_seconds: int) -> bytes:
+    """The header lines of a state as JSON, with the same protection, as they go over the wire."""
+    del hsts_seconds  # read where it always is; named so that what is kept holds for it only
+    fields = _protected({"scheme": scheme}, [answers.JSON, (b"etag", b"")])
+    return b"".join(b"%s: %s\r\n" % field for field in fields if field[0] != b"etag")
 
 
 def _policy(known: dict[bytes, bytes]) -> bytes:

@@ -23,7 +23,13 @@ def scope(**changes):
     headers = {"authorization": f"Bearer {mint('alice', is_staff=False)}", "content-type": "application/json"}
     headers |= {name.replace("_", "-"): value for name, value in changes.items()}
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items() if value is not None]
-    return {"path": "/v1/sessions/x/switch", "headers": encoded, "query_string": b""}
+    return {"headers": encoded, "query_string": b"", "scheme": "http"}
+
+
+def read(asked, verb, body, session_id=None):
+    """How the door takes a request for a verb, or for the state."""
+    path = f"/v1/sessions/{session_id or uuid4()}" + (f"/{verb}" if verb else "")
+    return hot.read(asked | {"path": path, "method": "POST" if verb else "GET"}, body)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +44,7 @@ def scope(**changes):
     ],
 )
 def test_a_plain_switch_is_served_here(body, changes):
-    asked = hot.read(scope(**changes), str(uuid4()), "switch", body)
+    asked = read(scope(**changes), "switch", body)
     assert asked.principal.subject == "alice"
     assert (asked.idempotency is None) == ("idempotency_key" not in changes)
 
@@ -71,7 +77,7 @@ def test_a_plain_switch_is_served_here(body, changes):
     ],
 )
 def test_what_is_not_plain_or_not_right_is_the_views_to_answer(body, changes):
-    assert hot.read(scope(**changes), str(uuid4()), "switch", body) is None
+    assert read(scope(**changes), "switch", body) is None
 
 
 VERBS = ("start", "pause", "resume", "complete", "cancel")
@@ -79,25 +85,25 @@ VERBS = ("start", "pause", "resume", "complete", "cancel")
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_other_commands_take_a_version_and_nothing_else(verb):
-    asked = hot.read(scope(), str(uuid4()), verb, b'{"expected_version": 3}')
+    asked = read(scope(), verb, b'{"expected_version": 3}')
     assert (type(asked.command).__name__.lower(), asked.command.expected_version) == (verb, 3)
-    assert hot.read(scope(), str(uuid4()), verb, b'{"next_participant_id": null}') is None
+    assert read(scope(), verb, b'{"next_participant_id": null}') is None
 
 
 def test_a_plain_read_is_served_here_and_one_with_a_query_or_condition_is_not():
-    assert hot.read(scope(), str(uuid4()), None, b"").command is None
-    assert hot.read(scope(if_none_match='"v1"'), str(uuid4()), None, b"") is None
-    assert hot.read(scope() | {"query_string": b"fields=status"}, str(uuid4()), None, b"") is None
+    assert read(scope(), None, b"").command is None
+    assert read(scope(if_none_match='"v1"'), None, b"") is None
+    assert read(scope() | {"query_string": b"fields=status"}, None, b"") is None
 
 
 def test_a_field_that_is_given_twice_is_the_views_to_answer():
     asked = scope()
-    asked["headers"].append((b"Authorization", b"Bearer other"))
-    assert hot.read(asked, str(uuid4()), "switch", b"{}") is None
+    asked["headers"].append((b"authorization", b"Bearer other"))
+    assert read(asked, "switch", b"{}") is None
 
 
 def test_an_id_that_is_none_is_the_views_to_answer():
-    assert hot.read(scope(), "x", "switch", b"{}") is None
+    assert read(scope(), "switch", b"{}", session_id="x") is None
 
 
 @pytest.fixture(scope="module")
@@ -221,4 +227,18 @@ def test_beyond_the_limit_it_says_when_to_come_again():
         assert last.headers["ratelimit"].startswith('"general";r=0;')
         with client_of(web, mint("moderator", is_staff=True)) as moderator:
             assert done(moderator.get(at(state)))["version"] == 3
+    web.stop()
+
+
+@pytest.mark.parametrize("origins", ["", "*", "https://app.example,https://other.example"])
+def test_pages_of_other_origins_get_the_same_permission_at_both_doors(origins):
+    web = servers.web(SYNCKAIROS_CORS_ORIGINS=origins).wait_ready()
+    with client_of(web, mint("alice", is_staff=False)) as api:
+        state = done(api.post(at(created(api), "start")))
+        for asked in ({}, {"Origin": "https://app.example"}, {"Origin": "https://evil.example"}):
+            fast, slow = (api.post(at(state, "switch"), headers=asked | door) for door in ({}, SLOW))
+            assert ("allow" in fast.headers, "allow" in slow.headers) == (False, True)  # as DRF says
+            for name in ("access-control-allow-origin", "access-control-expose-headers"):
+                assert fast.headers.get(name) == slow.headers.get(name)
+            assert ("Origin" in fast.headers.get("vary", "")) == ("Origin" in slow.headers.get("vary", ""))
     web.stop()
