@@ -123,9 +123,13 @@ class Tally:
         if not self.standings:
             return {}
         return {
-            "RateLimit-Policy": ", ".join(standing.policy for standing in self.standings),
-            "RateLimit": ", ".join(standing.service_limit for standing in self.standings),
+            "RateLimit-Policy": ", ".join([standing.policy for standing in self.standings]),
+            "RateLimit": ", ".join([standing.service_limit for standing in self.standings]),
         }
+
+    def head(self) -> bytes:
+        """The same as header lines over the wire."""
+        return b"".join([f"{name}: {value}\r\n".encode() for name, value in self.headers().items()])
 
     @contextmanager
     def _as_it_fails(self, limit: rates.Limit) -> Iterator[None]:

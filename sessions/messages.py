@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgpack
 import msgspec
 from msgspec import UNSET, Struct
 
@@ -235,23 +234,40 @@ _guests = msgspec.msgpack.Encoder(uuid_format="bytes")
 _guest_lists = msgspec.msgpack.Decoder(GuestList)
 
 
+class _Packed(Struct, frozen=True):
+    """A `HubMessage` on its way: `type` says whose it is."""
+
+    type: str
+    session_id: bytes
+    epoch: str
+    since_version: int
+    version: int
+    state_frame: bytes
+    notices: tuple[bytes, ...]
+    is_creation: bool
+    is_deletion: bool
+    guests: bytes | None
+
+
+_packer = msgspec.msgpack.Encoder()
+
+
 def pack_for_layer(message: HubMessage) -> bytes:
     """The bytes that the pub/sub layer expects on a group's channel: a msgpack map with `type`."""
-    packed: bytes = msgpack.packb(
-        {
-            "type": HUB_HANDLER,
-            "session_id": message.session_id.bytes,
-            "epoch": message.epoch,
-            "since_version": message.since_version,
-            "version": message.version,
-            "state_frame": message.state_frame,
-            "notices": list(message.notices),
-            "is_creation": message.is_creation,
-            "is_deletion": message.is_deletion,
-            "guests": None if message.guests is None else _guests.encode(message.guests),
-        }
+    return _packer.encode(
+        _Packed(
+            HUB_HANDLER,
+            message.session_id.bytes,
+            message.epoch,
+            message.since_version,
+            message.version,
+            message.state_frame,
+            message.notices,
+            message.is_creation,
+            message.is_deletion,
+            None if message.guests is None else _guests.encode(message.guests),
+        )
     )
-    return packed
 
 
 def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
@@ -271,8 +287,7 @@ def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
 
 def pack_presence_hint(session_id: UUID) -> bytes:
     """Tells every process that shows the session to look again who is there."""
-    packed: bytes = msgpack.packb({"type": PRESENCE_HANDLER, "session_id": session_id.bytes})
-    return packed
+    return _packer.encode({"type": PRESENCE_HANDLER, "session_id": session_id.bytes})
 
 
 def unpack_presence_hint(data: dict[str, Any]) -> UUID:

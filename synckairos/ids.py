@@ -6,6 +6,7 @@ import os
 import random
 import re
 import secrets
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID, uuid4
 
@@ -20,8 +21,9 @@ EPOCH_CHARS = 8
 TOKEN_ID_CHARS = 32
 
 
+@lru_cache(maxsize=8192)
 def parse_uuid(text: str) -> UUID | None:
-    """A UUID in its canonical form with hyphens, either case; None for anything else."""
+    """A UUID in its canonical form with hyphens, either case; None for anything else. The same ones come again."""
     return UUID(text) if _UUID.fullmatch(text) else None
 
 

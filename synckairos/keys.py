@@ -144,6 +144,7 @@ def switch_rate(session_id: UUID) -> str:
     return _of(session_id, "l")
 
 
+@lru_cache(maxsize=8192)
 def rate(scope: str, who: str) -> str:
     """String: theoretical arrival time of a rate limit."""
     digest = blake2b(who.encode(), digest_size=12).hexdigest()

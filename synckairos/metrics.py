@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server, values
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from synckairos import counting
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    # The library asks the system who we are with every number it counts. None of our processes forks.
-    _PID = os.getpid()
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: _PID)  # type: ignore[no-untyped-call]
+    counting.begin()
 
 _FAST = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 

@@ -27,7 +27,7 @@ from sessions.realtime.turns import carry_out
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.store.calls import arun, beside
-from synckairos import context, ids, logs
+from synckairos import context, ids, keys, logs
 from synckairos.conf import conf
 from synckairos.engine import commands
 from synckairos.errors import ApiError, InternalError, Unauthenticated
@@ -114,14 +114,14 @@ class HotDoor:
     async def _serve(self, asked: Asked, scope: Scope, exchange: Exchange, tally: limits.Tally) -> None:
         """Carry it out and answer."""
         info = context.current()
-        info.update(route=asked.route, session_id=str(asked.session_id), principal=asked.principal.subject)
+        info.update(route=asked.route, session_id=keys.text_of(asked.session_id), principal=asked.principal.subject)
         outcome = await asked.served(info["request_id"], tally)
         view = outcome.switched if isinstance(asked.command, commands.Switch) else outcome.shown
         head = [
             head_of_state(scope["scheme"], settings.SECURE_HSTS_SECONDS),
             self.cors.head_for(asked.origin),
             b'etag: "v%d"\r\nx-request-id: %s\r\n' % (outcome.state.version, info["request_id"].encode()),
-            *[f"{name}: {value}\r\n".encode() for name, value in tally.headers().items()],
+            tally.head(),
         ]
         if outcome.replayed:
             head.append(b"idempotency-replayed: true\r\n")

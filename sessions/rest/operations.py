@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from sessions.store.calls import run
 from sessions.timekeeping.status import alive
-from synckairos import context, keys, lifecycle, logs, metrics
+from synckairos import context, counting, keys, lifecycle, logs, metrics
 from synckairos import redis as stores
 from synckairos.conf import conf
 from synckairos.errors import ApiError, MethodNotAllowed, NotFound, ServiceUnavailable, Unauthenticated
@@ -75,6 +75,7 @@ def prometheus(request: HttpRequest) -> HttpResponse:
     _measure_outbox()
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        counting.write()
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

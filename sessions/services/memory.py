@@ -40,7 +40,7 @@ class Memory:
     def keep(self, state: State, command_id: bytes) -> None:
         """Remember this of its session, and forget those that were not commanded for longest."""
         self.forget(state.session_id)
-        self._sessions[state.session_id] = Remembered(state, command_id)
+        self._sessions[state.session_id] = Remembered(state, command_id)  # the last in order
         self._size += _size_of(state)
         while self._size > self._largest:
             _, oldest = self._sessions.popitem(last=False)

@@ -72,11 +72,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_deaf:
             return
         was_in_head = self._in_head
-        if self._is_idle() and self._coming is None:
-            self._await_head()
         self._fruitless_bytes += len(data)
         self._framing_bytes += len(data)
         super().data_received(data)
+        if self._coming is None and self._is_waiting_for_a_head():  # one that is whole at once needs no clock
+            self._await_head()
         if self._is_in_body and self._is_mostly_framing():
             self._is_deaf = True  # the parser puts it together piece by piece, at a cost that grows with the square
             self._end()
@@ -102,10 +102,11 @@ class HttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: what comes after the head is none of it, above all no credentials
-        if not isinstance(self._refusal, HeadersTooLarge):
+        if self._refusal is None or not isinstance(self._refusal, HeadersTooLarge):
             super().on_header(name, value)
         self._told_bytes += len(name) + len(value) + _PUNCTUATION
-        self._judge_head()
+        if self._told_bytes > self._limits.max_head_bytes or len(self.headers) > self._limits.max_headers:
+            self._judge_head()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -156,6 +157,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _should_upgrade(self) -> bool:
         return self._refusal is None and super()._should_upgrade()
+
+    def _is_waiting_for_a_head(self) -> bool:
+        return not self._is_deaf and (self._in_head or self._is_idle())
 
     def _is_idle(self) -> bool:
         return not self._in_head and not self.pipeline and (self.cycle is None or self.cycle.response_complete)
@@ -243,6 +247,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self.transport = cast("Corked", self.transport).raw  # frames have ways of their own
+        self._is_deaf = True
         self._stop_waiting()
         self._keep()
         self._unset_keepalive_if_required()

@@ -1,0 +1,76 @@
+"""Counts are exact, and in the file that other processes' scrapes read soon after."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from synckairos import counting
+from synckairos.counting import Counted
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """Where processes share their numbers; the library opens its files once."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = tmp_path_factory.mktemp("metrics")
+        patch.setenv("PROMETHEUS_MULTIPROC_DIR", str(place))
+        yield place
+
+
+def number(kind, name, mode=""):
+    return Counted(kind, name, name, (), (), "help", mode)
+
+
+def shown(directory, name):
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(directory))
+    return registry.get_sample_value(name)
+
+
+def test_a_count_is_in_the_file_once_it_is_written(directory):
+    one = number("counter", "a_total")
+    one.inc(2)
+    one.inc(1)
+    assert shown(directory, "a_total") == 0
+    counting.write()
+    assert shown(directory, "a_total") == 3
+    counting.write()
+    assert (shown(directory, "a_total"), one.get()) == (3, 3)
+
+
+def test_a_gauge_that_is_set_forgets_what_was_counted_before(directory):
+    one = number("gauge", "b", "livesum")
+    one.inc(5)
+    one.set(2)
+    assert shown(directory, "b") == 2
+    one.inc(-1)
+    assert one.get() == 1
+    counting.write()
+    assert shown(directory, "b") == 1
+
+
+def test_threads_lose_no_count(directory):
+    one = number("counter", "c_total")
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            counting.write()
+
+    def count():
+        for _ in range(20_000):
+            one.inc(1)
+
+    writer, counters = threading.Thread(target=write), [threading.Thread(target=count) for _ in range(4)]
+    for thread in (writer, *counters):
+        thread.start()
+    for thread in counters:
+        thread.join()
+    stop.set()
+    writer.join()
+    counting.write()
+    assert shown(directory, "c_total") == 80_000
