@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sessions.hub.outlet import Outlet, Position
+from sessions.hub.step import Step
 from sessions.hub.wire import Frame
 from sessions.messages import HubMessage
 from synckairos import logs, metrics
@@ -27,11 +26,11 @@ class Delivery:
         self._is_plain = not (message.notices or message.is_deletion or message.guests is not None)
         """Nothing but a state, and to the same people as before."""
 
-    def to(self, outlets: Iterable[Outlet]) -> None:
+    def to(self, step: Step) -> None:
         """Give it to these clients."""
         shown, frame, is_plain = self._shown, self._frame, self._is_plain
-        passed = 0
-        for outlet in outlets:
+        passed = step.pass_on(shown, frame) if is_plain else 0
+        for outlet in step.others if is_plain else list(step.outlets):
             try:
                 if is_plain and outlet.pass_on(shown, frame):
                     passed += 1

@@ -34,8 +34,6 @@ log = logs.get(__name__)
 
 CHECK_EVERY_S = 1.0
 _AFTER_FAULT_S = 0.5
-_DELIVERED_TOGETHER = 500
-"""Clients that are served before others get their turn."""
 _SENT_AWAY_TOGETHER = 50
 _SEND_AWAY_EVERY_S = 0.1
 _LAST_WORDS_S = 2.0
@@ -166,12 +164,11 @@ class Hub:
         room = self.rooms.get(message.session_id)
         if room is None:
             return
-        outlets = list(room.outlets)
         delivery = Delivery(message)
-        for start in range(0, len(outlets), _DELIVERED_TOGETHER):
-            if start:
-                await asyncio.sleep(0)
-            delivery.to(outlets[start : start + _DELIVERED_TOGETHER])
+        for number, step in enumerate(list(room.steps)):
+            if number:
+                await asyncio.sleep(0)  # others get their turn
+            delivery.to(step)
         self._keep_up(room, message)
         if message.guests is not None:
             self.presence.changed(room.session_id)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
+from sessions.hub.step import Direct, Step
 from sessions.hub.wire import Frame, Wire
 from synckairos import metrics
 from synckairos.close_codes import CloseCode
@@ -43,9 +44,11 @@ class Outlet:
     __slots__ = (
         "_closing",
         "_deleted_epoch",
+        "_direct",
         "_is_clear",
         "_is_ended",
         "_last",
+        "_position",
         "_presence",
         "_queue",
         "_state",
@@ -58,14 +61,18 @@ class Outlet:
         "is_told_of_expiry",
         "judged_epoch",
         "participants",
-        "position",
         "principal",
+        "step",
         "subject",
         "waits_since_s",
     )  # fmt: skip
 
     def __init__(self, wire: Wire, principal: Principal, *, counts_as_present: bool = True) -> None:
-        self.position = NOWHERE
+        self.step: Step | None = None
+        """With whom it goes in step, when it does."""
+        self._position = NOWHERE
+        self._direct: Direct | None = None
+        """Where the step writes to; None while the client goes alone."""
         self.principal = principal
         """Whose credentials opened it; replaced when fresh ones come."""
         self.subject = principal.subject
@@ -96,6 +103,32 @@ class Outlet:
         """Nothing waits, and nothing has to come before the next frame."""
         self._wire = wire
         wire.on_writable = self.flush
+        wire.on_blocked = self._go_alone
+
+    @property
+    def position(self) -> Position:
+        """The state that the client has been given, or is about to be."""
+        return self._position if self._direct is None or self.step is None else self.step.position
+
+    @position.setter
+    def position(self, shown: Position) -> None:
+        self._go_alone()
+        self._position = shown
+
+    def _go_alone(self) -> None:
+        """Something is to come before the next frame, or there is no room."""
+        self._is_clear = False
+        if self._direct is not None and self.step is not None:
+            self._position = self.step.position
+            self.step.fall_out(self._direct)
+            self._direct = None
+
+    def _fall_in(self) -> None:
+        """Nothing waits: go in step with those who have been given the same, if the wire can do that."""
+        self._is_clear = True
+        direct = None if self.is_hidden_from else self._wire.direct
+        if direct is not None and self.step is not None and self.step.fall_in(self, direct, self._position):
+            self._direct = direct
 
     @property
     def is_closing(self) -> bool:
@@ -138,7 +171,7 @@ class Outlet:
 
         Without a frame: the client has that state already.
         """
-        self._is_clear = False
+        self._go_alone()
         if first is not None:
             self._queue.appendleft(first)
         if self._deleted_epoch is not None and shown.epoch not in {None, self._deleted_epoch}:
@@ -151,9 +184,10 @@ class Outlet:
     def pass_on(self, shown: Position, frame: Frame) -> bool:
         """Hand over a state at once: the short way of `offer_state`, for the many to whom it is simply the next.
 
-        False when it is not, or when something waits, or there is no room: then nothing has happened.
+        False when it is not, or when something waits, or there is no room: then nothing has happened. Not for those in
+        step.
         """
-        position = self.position
+        position = self._position
         if (
             self._is_clear
             and not self.is_hidden_from
@@ -161,7 +195,8 @@ class Outlet:
             and position[0] == shown[0]
             and self._wire.take(frame)
         ):
-            self.position = shown
+            self._position = shown
+            self._fall_in()
             return True
         return False
 
@@ -169,7 +204,6 @@ class Outlet:
         """A state with its notices; dropped when the client has been given this or a newer one."""
         if self.is_hidden_from or self._closing is not None or not self.position.is_before(epoch, version):
             return
-        self._is_clear = False
         self.position = Position(epoch, version)
         if self._state is not None:
             metrics.SOCKET_FRAMES_CONFLATED.inc()
@@ -180,13 +214,13 @@ class Outlet:
     def offer_presence(self, frame: Frame) -> None:
         """Who is there; an older one that still waits is forgotten."""
         if self._closing is None and not self.is_hidden_from:
-            self._is_clear = False
+            self._go_alone()
             self._presence = frame
             self.flush()
 
     def put(self, frame: Frame) -> None:
         """An answer."""
-        self._is_clear = False
+        self._go_alone()
         self._queue.append(frame)
         self.flush()
 
@@ -197,7 +231,6 @@ class Outlet:
             return False
         if self.position.epoch not in {asked_at.epoch, shown.epoch}:
             return False
-        self._is_clear = False
         self.position, self._state, self._sync = shown, None, frame
         self.flush()
         return True
@@ -205,21 +238,23 @@ class Outlet:
     def finish(self, code: int, reason: str, last: Frame | None = None, *, of_epoch: str | None = None) -> None:
         """End after what is waiting, and after a last frame; because the session of this epoch is no more."""
         if self._closing is None:
-            self._is_clear = False
+            self._go_alone()
             self._closing, self._last, self._deleted_epoch = (code, reason), last, of_epoch
             self.flush()
 
     def give_up(self) -> None:
         """End a client that takes nothing."""
         if not self._is_ended:
-            self._is_ended, self._is_clear = True, False
+            self._go_alone()
+            self._is_ended = True
             code, reason = self._closing or (CloseCode.TOO_SLOW, "Too slow")
             self._wire.expel(code, reason)
 
     def detach(self) -> None:
         """The client is gone."""
-        self._is_ended, self._is_clear = True, False
-        self._wire.on_writable = None
+        self._go_alone()
+        self._is_ended = True
+        self._wire.on_writable = self._wire.on_blocked = None
 
     def flush(self) -> None:
         """Hand over what the wire has room for."""
@@ -230,8 +265,10 @@ class Outlet:
             frame = self._next()
             if frame is None:
                 self.waits_since_s = None
-                self._is_clear = self._closing is None
-                if self._closing is not None and not self.is_busy:
+                if self._closing is None:
+                    if self._direct is None:
+                        self._fall_in()
+                elif not self.is_busy:
                     self._is_ended = True
                     wire.finish(*self._closing)
                 return

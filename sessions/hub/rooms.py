@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from uuid import UUID
 
-from sessions.hub.outlet import Outlet
+from sessions.hub.outlet import NOWHERE, Outlet
+from sessions.hub.step import LARGEST, Step
 from sessions.hub.wire import Frame
 from synckairos import metrics
 from synckairos.conf import conf
@@ -22,6 +23,8 @@ class Room:
     def __init__(self, session_id: UUID) -> None:
         self.session_id = session_id
         self.outlets: set[Outlet] = set()
+        self.steps: list[Step] = []
+        """The same clients, in portions."""
         self.lock = asyncio.Lock()
         self.is_subscribed = False
         self.known: tuple[str | None, int] = (None, 0)
@@ -30,6 +33,25 @@ class Room:
         """The participants that its clients were last told of."""
         self.presence: Frame | None = None
         """How they were told."""
+
+    def add(self, outlet: Outlet) -> None:
+        """One more."""
+        self.outlets.add(outlet)
+        with_room = (step for step in self.steps if len(step.outlets) < LARGEST)
+        outlet.step = next(with_room, None)
+        if outlet.step is None:
+            outlet.step = Step(NOWHERE)
+            self.steps.append(outlet.step)
+        outlet.step.outlets.add(outlet)
+
+    def remove(self, outlet: Outlet) -> None:
+        """One less, who is detached."""
+        self.outlets.discard(outlet)
+        if outlet.step is not None:
+            outlet.step.outlets.discard(outlet)
+            if not outlet.step.outlets:
+                self.steps.remove(outlet.step)
+            outlet.step = None
 
 
 class Rooms:
@@ -61,7 +83,7 @@ class Rooms:
         _check("principal", self._by_subject[subject], conf().sockets_per_principal)
         if room is None:
             room = self._rooms[session_id] = Room(session_id)
-        room.outlets.add(outlet)
+        room.add(outlet)
         self._by_subject[subject] += 1
         self.are_empty.clear()
         return room
@@ -71,7 +93,7 @@ class Rooms:
         room = self._rooms.get(session_id)
         if room is None or outlet not in room.outlets:
             return None
-        room.outlets.discard(outlet)
+        room.remove(outlet)
         subject = outlet.subject
         self._by_subject[subject] -= 1
         if not self._by_subject[subject]:

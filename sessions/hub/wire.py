@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Protocol
 
 from sessions.hub import tasks
+from sessions.hub.step import Direct
 from synckairos import metrics
 
 WIRE_EXTENSION = "synckairos.wire"
@@ -44,6 +45,12 @@ class Wire(Protocol):
 
     on_writable: Callable[[], None] | None
     """Called when there is room again."""
+    on_blocked: Callable[[], None] | None
+    """Called before `direct` ends."""
+
+    @property
+    def direct(self) -> Direct | None:
+        """Where whole frames may be written straight, as long as the wire is open and has room; None for nowhere."""
 
     @property
     def is_open(self) -> bool:
@@ -79,6 +86,8 @@ class TaskWire:
         on_broken: Callable[[], None] | None = None,
     ) -> None:
         self.on_writable: Callable[[], None] | None = None
+        self.on_blocked: Callable[[], None] | None = None
+        self.direct = None
         self.is_open = True
         self._send = send
         self._close = close

@@ -131,8 +131,9 @@ class PollWire:
 
     def __init__(self) -> None:
         self.on_writable: Callable[[], None] | None = None
-        self.is_open = True
-        self.is_writable = True
+        self.on_blocked: Callable[[], None] | None = None
+        self.direct = None
+        self.is_open = self.is_writable = True
         self.woken: asyncio.Future[Stateful | int] = asyncio.get_running_loop().create_future()
 
     def heartbeat(self, seconds: float) -> None:

@@ -19,6 +19,7 @@ from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from sessions.hub.step import Direct
 from sessions.hub.wire import WIRE_EXTENSION, Frame
 from sessions.serving.allowance import Allowance
 from sessions.serving.http_protocol import UNSENT_BYTES
@@ -37,6 +38,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket connection."""
 
     on_writable: Callable[[], None] | None = None
+    on_blocked: Callable[[], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,6 +48,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._has_room = True
 
     # ── the wire ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def direct(self) -> Direct | None:
+        """The transport, while the connection is open and has room."""
+        return self.transport if self._has_room and self.is_open else None
+
+    def _block(self) -> None:
+        if self.on_blocked is not None:
+            self.on_blocked()
 
     @property
     def is_writable(self) -> bool:
@@ -79,6 +90,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Close: the peer has `_PARTING_S` to answer."""
         if not self.is_open:
             return
+        self._block()
         self.stop_keepalive()
         metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
@@ -131,6 +143,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._has_room = False
+        self._block()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -139,12 +152,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.on_writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._block()
         if self._parting is not None:
             self._parting.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """The process ends. Those who were sent away have heard it; the others hear it now."""
+        self._block()
         if self.is_open or not self.handshake_complete:
             super().shutdown()
         else:
@@ -160,17 +175,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.is_open:
             self.expel(CloseCode.TOO_MANY_MESSAGES, "Too many messages")
         else:  # the peer has said goodbye behind them
+            self._block()
             self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.TOO_MANY_MESSAGES, "reason": ""})
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
             self._part_within(_PARTING_S)
 
     def handle_close(self, event: PeerFrame) -> None:
+        self._block()
         super().handle_close(event)
         self.stop_keepalive()
         self._part_within(_PARTING_S)
 
     def handle_parser_exception(self) -> None:
+        self._block()
         super().handle_parser_exception()
         self._part_within(_PARTING_S)
 

@@ -17,7 +17,7 @@ SESSION = uuid4()
 class NoWire:
     """Takes nothing."""
 
-    on_writable = None
+    on_writable = on_blocked = direct = None
     is_open = True
     is_writable = False
 

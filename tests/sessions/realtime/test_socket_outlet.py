@@ -23,7 +23,7 @@ class SlowWire:
         self.room = 0
         self.sent: list[str] = []
         self.ended: tuple[str, int, str] | None = None
-        self.on_writable = None
+        self.on_writable = self.on_blocked = self.direct = None
         self.is_open = True
 
     @property
