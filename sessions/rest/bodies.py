@@ -7,6 +7,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from sessions.bounds import MAX_INCREMENT_MS, MAX_INDEX, MAX_USER_ID, MAX_VERSION, MAX_WARNINGS, MIN_TIME_MS
 from sessions.rest.fields import (
     Body,
     BooleanField,
@@ -25,12 +26,7 @@ from synckairos.grants import GRANTED, Role
 from synckairos.rights import PERMITTED
 from timesync.clock import store_clock
 
-MIN_TIME_MS = 1_000
-MAX_INCREMENT_MS = 60_000
-MAX_WARNINGS = 8
 MAX_BATCH = 50
-MAX_INDEX = 1_000_000
-MAX_VERSION = 2**53
 LONGEST_WAIT_MS = 36_525 * 86_400_000
 """How far ahead a start may be scheduled."""
 
@@ -56,7 +52,7 @@ class ParticipantBody(Body):
     participant_index = IntegerField(min_value=0, max_value=MAX_INDEX, required=False, allow_null=True)
     total_time_ms = _duration()
     group_id = UUIDField(required=False, allow_null=True)
-    user_id = TextField(required=False, allow_null=True, max_length=128)
+    user_id = TextField(required=False, allow_null=True, max_length=MAX_USER_ID)
 
 
 class GroupBody(Body):

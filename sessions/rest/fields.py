@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-import msgspec
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.settings import api_settings
 
+from sessions.bounds import object_problem
 from synckairos.ids import parse_uuid
 from synckairos.instants import from_datetime
 
-MAX_OBJECT_BYTES = 4096
-MAX_OBJECT_DEPTH = 100
-"""Levels of nesting; far below what any reader of the stored form can follow."""
 _YEARS = range(1971, 9999)
 
 
@@ -81,32 +78,10 @@ class ObjectField(serializers.DictField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("not_a_dict", input_type=type(data).__name__)
-        if _is_deeper(data, MAX_OBJECT_DEPTH):
-            raise ValidationError(f"At most {MAX_OBJECT_DEPTH} levels of nesting.")
-        encoded = msgspec.json.encode(data)
-        try:
-            msgspec.msgpack.encode(data)
-        except OverflowError:
-            raise ValidationError("Integers beyond 64 bits are not supported.") from None
-        if len(encoded) > MAX_OBJECT_BYTES:
-            raise ValidationError(f"At most {MAX_OBJECT_BYTES} bytes when encoded.")
+        problem = object_problem(data)
+        if problem is not None:
+            raise ValidationError(problem)
         return data
-
-
-def _is_deeper(data: Any, levels: int) -> bool:
-    """Whether there is anything below so many levels of objects and arrays. No recursion: that is the danger here."""
-    layer = [data]
-    for _ in range(levels):
-        layer = [child for item in layer for child in _children(item)]
-        if not layer:
-            return False
-    return True
-
-
-def _children(item: Any) -> Iterable[Any]:
-    if isinstance(item, dict):
-        return item.values()
-    return item if isinstance(item, list) else ()
 
 
 class KnownFieldsOnly:

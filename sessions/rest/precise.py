@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sessions.bounds import MAX_VERSION
 from sessions.presentation import StateView
-from sessions.rest.bodies import MAX_VERSION
 from sessions.rest.schema import ERROR_SCHEMA
 from sessions.services.outcome import MAX_KEY_LENGTH
 from synckairos.engine import TimeoutAction

@@ -26,11 +26,12 @@ class Exchange(Protocol):
     def has_arrived(self) -> bool:
         """Whether the whole request is there: then nobody need look at the clock."""
 
-    def whole_body(self) -> bytes | None:
-        """The body of a request that is there and can be answered at once, else None. `receive` gives it still."""
+    async def whole_body(self) -> bytes | None:
+        """The body, when it is there; None when it is too large or when somebody has to be asked for it first, so that
+        the request can be answered by `send` only. `receive` gives it still. Raises RequestTimeout."""
 
-    def answer(self, head: bytes, body: bytes) -> None:
-        """Answer with 200, by header lines as they go over the wire, without a Content-Length, and a body."""
+    def answer(self, status: int, head: bytes, body: bytes) -> None:
+        """Answer with 200 or 201, by header lines as they go over the wire, without a Content-Length, and a body."""
 
     def abort(self) -> None:
         """Cut the connection."""

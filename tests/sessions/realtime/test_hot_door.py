@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from sessions.realtime import hot
+from sessions.realtime.asking import State
 from synckairos.principal import mint
 from tests import servers
 from tests.conftest import bearer
@@ -29,7 +30,8 @@ def scope(**changes):
 def read(asked, verb, body, session_id=None):
     """How the door takes a request for a verb, or for the state."""
     path = f"/v1/sessions/{session_id or uuid4()}" + (f"/{verb}" if verb else "")
-    return hot.read(asked | {"path": path, "method": "POST" if verb else "GET"}, body)
+    address = hot._ADDRESS.fullmatch(path)
+    return hot.read(asked | {"path": path, "method": "POST" if verb else "GET"}, body, address)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +47,8 @@ def read(asked, verb, body, session_id=None):
 )
 def test_a_plain_switch_is_served_here(body, changes):
     asked = read(scope(**changes), "switch", body)
-    assert asked.principal.subject == "alice"
-    assert (asked.idempotency is None) == ("idempotency_key" not in changes)
+    assert asked.asker.principal.subject == "alice"
+    assert (asked.asker.idempotency is None) == ("idempotency_key" not in changes)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_other_commands_take_a_version_and_nothing_else(verb):
 
 
 def test_a_plain_read_is_served_here_and_one_with_a_query_or_condition_is_not():
-    assert read(scope(), None, b"").command is None
+    assert isinstance(read(scope(), None, b""), State)
     assert read(scope(if_none_match='"v1"'), None, b"") is None
     assert read(scope() | {"query_string": b"fields=status"}, None, b"") is None
 

@@ -37,7 +37,7 @@ def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(no_colle
     assert ended() is None
 
 
-def test_before_the_head_is_there_nothing_can_be_answered():
+async def test_before_the_head_is_there_nothing_can_be_answered():
     exchange = Exchange(None, None)
     assert not exchange.has_arrived()
-    assert exchange.whole_body() is None
+    assert await exchange.whole_body() is None
