@@ -11,11 +11,22 @@ All raise django.db.DatabaseError.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache, partial
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from django.db import connection
-from django.db.models import BooleanField, CharField, Field, ForeignKey, IntegerField, JSONField, Model
+from django.db.models import (
+    BooleanField,
+    CharField,
+    DateTimeField,
+    Field,
+    ForeignKey,
+    IntegerField,
+    JSONField,
+    Model,
+    UUIDField,
+)
 
 Row: TypeAlias = tuple[Any, ...]
 """Values in the order of the names that stand beside it. A foreign key's is the key, a JSON field's is JSON text."""
@@ -88,8 +99,17 @@ def _source(fields: Fields) -> str:
 def _converted(field: Field[Any, Any], values: Row) -> list[Any]:
     if isinstance(field, _AS_THEY_ARE):
         return list(values)
-    # Few values of a column differ, and asking a field is dear.
-    return list(map(lru_cache(None)(partial(field.get_db_prep_save, connection=connection)), values))
+    if isinstance(field, DateTimeField):
+        return list(map(_moment, values))
+    if isinstance(field, UUIDField) and not connection.features.has_native_uuid_field:
+        return [None if value is None else value.hex for value in values]
+    return [field.get_db_prep_save(value, connection) for value in values]
+
+
+@lru_cache(8192)
+def _moment(value: datetime | None) -> Any:
+    """As the database takes it; few of many rows' moments differ."""
+    return connection.ops.adapt_datetimefield_value(value)
 
 
 def _fields(model: type[Model], names: Iterable[str]) -> Fields:
