@@ -37,11 +37,12 @@ class Shown(Struct, frozen=True):
     deleted_at: datetime | None
 
 
-Sessions: TypeAlias = dict[Key, Shown]
+Placed: TypeAlias = list[tuple[Shown, Commit]]
+"""Commits, each beside its session's row."""
 
 
-def locked_sessions(commits: Sequence[Commit]) -> Sessions:
-    """The locked rows of all sessions concerned, made if need be; a new one shows version 0."""
+def placed_commits(commits: Sequence[Commit]) -> Placed:
+    """Lock the rows of all sessions concerned, made if need be; a new one shows version 0."""
     firsts = {commit.key: commit for commit in commits}
     sessions = _locked(firsts)
     missing = sorted(firsts.keys() - sessions.keys())
@@ -53,10 +54,10 @@ def locked_sessions(commits: Sequence[Commit]) -> Sessions:
             unique=_IDENTITY,
         )
         sessions |= _locked(missing)
-    return sessions
+    return [(sessions[commit.key], commit) for commit in commits]
 
 
-def _locked(wanted: Iterable[Key]) -> Sessions:
+def _locked(wanted: Iterable[Key]) -> dict[Key, Shown]:
     keys = set(wanted)
     rows = SyncSession.objects.select_for_update().order_by("pk")
     columns = ("session_id", "epoch", "pk", "version", "created_by", "deleted_at")
@@ -68,13 +69,12 @@ def _locked(wanted: Iterable[Key]) -> Sessions:
     return {row[:2]: Shown(*row[2:]) for row in found if row[:2] in keys}
 
 
-def project_sessions(sessions: Sessions, commits: Sequence[Commit]) -> None:
+def project_sessions(placed: Placed) -> None:
     """Bring the rows of sessions forward."""
     newest: dict[int, Commit] = {}
     created: dict[int, str] = {}
     deleted: dict[int, datetime] = {}
-    for commit in commits:
-        shown = sessions[commit.key]
+    for shown, commit in placed:
         if commit.version > newest.get(shown.pk, shown).version:
             newest[shown.pk] = commit
         if commit.created_by and not shown.created_by:
@@ -86,23 +86,21 @@ def project_sessions(sessions: Sessions, commits: Sequence[Commit]) -> None:
     bulk.update(SyncSession, ["deleted_at"], sorted(deleted.items()))
 
 
-def project_participants(sessions: Sessions, commits: Sequence[Commit]) -> None:
+def project_participants(placed: Placed) -> None:
     """Bring the rows of participants forward."""
-    newest: dict[tuple[int, UUID], Values] = {}
-    late: set[tuple[int, UUID]] = set()
-    for commit in sorted(commits, key=lambda commit: commit.version):
-        shown = sessions[commit.key]
+    newest: dict[tuple[int, UUID], tuple[bool, Values]] = {}
+    for shown, commit in sorted(placed, key=lambda one: one[1].version):
+        is_late = commit.version <= shown.version
         for values in commit.participants:
-            place = (shown.pk, values["participant_id"])
-            newest[place] = values
-            (late.add if commit.version <= shown.version else late.discard)(place)
+            newest[shown.pk, values["participant_id"]] = (is_late, values)
+    late = {place for place, (is_late, _) in newest.items() if is_late}
     for place, version in _written_participants(late):
-        if version >= newest[place]["version"]:
+        if version >= newest[place][1]["version"]:
             del newest[place]
     bulk.upsert(
         SyncParticipant,
         ["session", *PARTICIPANT_FIELDS],
-        [(pk, *_participant_values(values)) for (pk, _), values in sorted(newest.items())],
+        [(pk, *_participant_values(values)) for (pk, _), (_, values) in sorted(newest.items())],
         unique=["session", "participant_id"],
         updated=_MOVING_OF_PARTICIPANT,
     )

@@ -24,7 +24,7 @@ def drain_outbox() -> None:
 @worker_ready.connect
 def drain_at_start(**_: Any) -> None:
     """A worker that has just come up does not wait for beat."""
-    # What is here now stays. A drain makes many objects, and each full collection would look through all of these again.
+    # What is here now stays: full collections, which a drain causes with all that it makes, need not look through it.
     gc.collect()
     gc.freeze()
     metrics.serve(conf().metrics_port)

@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError, transaction
 
 from audit import bulk
 from audit.models import SyncEvent
-from audit.projections import Sessions, locked_sessions, portions, project_participants, project_sessions
+from audit.projections import Placed, placed_commits, portions, project_participants, project_sessions
 from audit.rows import EVENT_FIELDS, Commit, Values
 
 
@@ -34,10 +34,10 @@ def write(commits: Sequence[Commit]) -> int:
     Raises one of FAULTS, or another DatabaseError when the database cannot serve.
     """
     with transaction.atomic():
-        sessions = locked_sessions(commits)
-        project_sessions(sessions, commits)
-        project_participants(sessions, commits)
-        return _append_events(sessions, commits)
+        placed = placed_commits(commits)
+        project_sessions(placed)
+        project_participants(placed)
+        return _append_events(placed)
 
 
 def write_apart(commits: Sequence[Commit]) -> tuple[int, dict[str, Exception]]:
@@ -56,12 +56,11 @@ def write_apart(commits: Sequence[Commit]) -> tuple[int, dict[str, Exception]]:
     return one[0] + other[0], one[1] | other[1]
 
 
-def _append_events(sessions: Sessions, commits: Sequence[Commit]) -> int:
+def _append_events(placed: Placed) -> int:
     """Add the events that are not there yet; gives their number. Raises Diverged."""
     new: dict[tuple[int, int], Values] = {}
     late: set[tuple[int, int]] = set()
-    for commit in commits:
-        shown = sessions[commit.key]
+    for shown, commit in placed:
         for values in commit.events:
             place = (shown.pk, values["sequence"])
             _expect_same(new.setdefault(place, values), values)
