@@ -32,7 +32,7 @@ Row: TypeAlias = tuple[Any, ...]
 """Values in the order of the names that stand beside it. A foreign key's is the key, a JSON field's is JSON text."""
 Fields: TypeAlias = "list[Field[Any, Any]]"
 
-_AS_THEY_ARE = (BooleanField, CharField, ForeignKey, IntegerField, JSONField)
+_AS_THEY_ARE = (BooleanField, CharField, IntegerField, JSONField)
 """Fields whose values a driver takes without a conversion."""
 
 
@@ -59,10 +59,8 @@ def update(model: type[Model], names: Sequence[str], rows: Iterable[Row]) -> Non
     fields = _fields(model, ["id", *names])
     key, *columns = _columns(fields)
     if _takes_lists():
-        news, where = (
-            ", ".join(f"{column} = news.{column}" for column in columns),
-            f"{_table(model)}.{key} = news.{key}",
-        )
+        news = ", ".join(f"{column} = news.{column}" for column in columns)
+        where = f"{_table(model)}.{key} = news.{key}"
         source = f" FROM ({_source(fields)}) AS news ({', '.join([key, *columns])})"
     else:
         news, where, source = ", ".join(f"{column} = %s" for column in columns), f"{key} = %s", ""
@@ -83,8 +81,10 @@ def _run(sql: str, fields: Fields, rows: Iterable[Row]) -> None:
 
 
 def _takes_lists() -> bool:
-    """Whether a statement is given a list for each column; if not, it is run again for each row, which costs SQLite, a
-    library in this process, next to nothing."""
+    """Whether a statement is given a list for each column.
+
+    If not, it runs once for each row, which costs next to nothing where the database is in this process (SQLite).
+    """
     return connection.vendor == "postgresql"
 
 
@@ -97,6 +97,8 @@ def _source(fields: Fields) -> str:
 
 
 def _converted(field: Field[Any, Any], values: Row) -> list[Any]:
+    if isinstance(field, ForeignKey):
+        field = field.target_field
     if isinstance(field, _AS_THEY_ARE):
         return list(values)
     if isinstance(field, DateTimeField):
