@@ -26,7 +26,7 @@ LEASE_S = 5.0
 """How long a drain that died keeps others away."""
 WITHIN_S = 10.0
 """How long one drain works at most; then the next one goes on."""
-ROWS_IN_ONE_TRANSACTION = 5_000
+ROWS_IN_ONE_TRANSACTION = 10_000
 TRIES = 3
 """An entry that the database refuses by itself is set aside on this delivery."""
 

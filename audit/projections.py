@@ -3,96 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
+from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from django.db import connection
+from msgspec import Struct
 
+from audit import bulk
 from audit.models import SyncParticipant, SyncSession
-from audit.rows import Commit, Key, Values
+from audit.rows import PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, Key, Values
 
 T = TypeVar("T")
-Sessions: TypeAlias = dict[Key, SyncSession]
-Versions: TypeAlias = dict[Key, int]
 
 _PORTION = 10_000
-_SESSION_FIELDS = [
-    field.name
-    for field in SyncSession._meta.fields  # noqa: SLF001 - public in spite of its name
-    if field.name not in {"id", "session_id", "epoch"}
-]
-_PARTICIPANT_FIELDS = [
-    field.name
-    for field in SyncParticipant._meta.fields  # noqa: SLF001
-    if field.name not in {"id", "session", "participant_id"}
-]
+_IDENTITY = ("session_id", "epoch")
+_MOVING = tuple(name for name in SESSION_FIELDS if name not in _IDENTITY)
+"""Fields of a session that a commit brings forward."""
+_MOVING_OF_PARTICIPANT = tuple(name for name in PARTICIPANT_FIELDS if name != "participant_id")
+_session_values = itemgetter(*SESSION_FIELDS)
+_moving_values = itemgetter(*_MOVING)
+_participant_values = itemgetter(*PARTICIPANT_FIELDS)
 
 
-def locked_sessions(commits: Sequence[Commit]) -> Sessions:
-    """The locked rows of all sessions concerned, made if need be; a new one shows version 0."""
+class Shown(Struct, frozen=True):
+    """What the row of a session shows before the commits are written."""
+
+    pk: int
+    version: int
+    created_by: str
+    deleted_at: datetime | None
+
+
+Placed: TypeAlias = list[tuple[Shown, Commit]]
+"""Commits, each beside its session's row."""
+
+
+def placed_commits(commits: Sequence[Commit]) -> Placed:
+    """Lock the rows of all sessions concerned, made if need be; a new one shows version 0."""
     firsts = {commit.key: commit for commit in commits}
     sessions = _locked(firsts)
     missing = sorted(firsts.keys() - sessions.keys())
     if missing:
-        blanks = [SyncSession(**{**firsts[key].session, "version": 0}) for key in missing]
-        SyncSession.objects.bulk_create(blanks, ignore_conflicts=True)
+        bulk.upsert(
+            SyncSession,
+            [*SESSION_FIELDS, "created_by"],
+            [(*_session_values({**firsts[key].session, "version": 0}), "") for key in missing],
+            unique=_IDENTITY,
+        )
         sessions |= _locked(missing)
-    return sessions
+    return [(sessions[commit.key], commit) for commit in commits]
 
 
-def _locked(wanted: Iterable[Key]) -> Sessions:
+def _locked(wanted: Iterable[Key]) -> dict[Key, Shown]:
     keys = set(wanted)
     rows = SyncSession.objects.select_for_update().order_by("pk")
+    columns = ("session_id", "epoch", "pk", "version", "created_by", "deleted_at")
     found = (
         row
         for portion in portions({session_id for session_id, _ in keys})
-        for row in rows.filter(session_id__in=portion)
+        for row in rows.filter(session_id__in=portion).values_list(*columns)
     )
-    return {key: row for row in found if (key := (row.session_id, row.epoch)) in keys}
+    return {row[:2]: Shown(*row[2:]) for row in found if row[:2] in keys}
 
 
-def project_sessions(sessions: Sessions, commits: Sequence[Commit]) -> None:
-    changed = {commit.key for commit in commits if _advance(sessions[commit.key], commit)}
-    SyncSession.objects.bulk_create(
-        [sessions[key] for key in changed],
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=_SESSION_FIELDS,
-    )
+def project_sessions(placed: Placed) -> None:
+    """Bring the rows of sessions forward."""
+    newest: dict[int, Commit] = {}
+    created: dict[int, str] = {}
+    deleted: dict[int, datetime] = {}
+    for shown, commit in placed:
+        if commit.version > newest.get(shown.pk, shown).version:
+            newest[shown.pk] = commit
+        if commit.created_by and not shown.created_by:
+            created.setdefault(shown.pk, commit.created_by)
+        if commit.deleted_at and not shown.deleted_at:
+            deleted.setdefault(shown.pk, commit.deleted_at)
+    bulk.update(SyncSession, _MOVING, [(pk, *_moving_values(commit.session)) for pk, commit in sorted(newest.items())])
+    bulk.update(SyncSession, ["created_by"], sorted(created.items()))
+    bulk.update(SyncSession, ["deleted_at"], sorted(deleted.items()))
 
 
-def _advance(row: SyncSession, commit: Commit) -> bool:
-    """Take over what a commit adds to a row; False when that is nothing."""
-    news: Values = {}
-    if commit.version > row.version:
-        news |= commit.session
-    if commit.created_by and not row.created_by:
-        news["created_by"] = commit.created_by
-    if commit.deleted_at and not row.deleted_at:
-        news["deleted_at"] = commit.deleted_at
-    for name, value in news.items():
-        setattr(row, name, value)
-    return bool(news)
-
-
-def project_participants(sessions: Sessions, shown: Versions, commits: Sequence[Commit]) -> None:
-    """Bring participants forward; `shown` is what the rows of their sessions showed before."""
-    newest: dict[tuple[int, UUID], Values] = {}
-    late: set[tuple[int, UUID]] = set()
-    for commit in sorted(commits, key=lambda commit: commit.version):
+def project_participants(placed: Placed) -> None:
+    """Bring the rows of participants forward."""
+    newest: dict[tuple[int, UUID], tuple[bool, Values]] = {}
+    for shown, commit in sorted(placed, key=lambda one: one[1].version):
+        is_late = commit.version <= shown.version
         for values in commit.participants:
-            place = (sessions[commit.key].pk, values["participant_id"])
-            newest[place] = values
-            (late.add if commit.version <= shown[commit.key] else late.discard)(place)
+            newest[shown.pk, values["participant_id"]] = (is_late, values)
+    late = {place for place, (is_late, _) in newest.items() if is_late}
     for place, version in _written_participants(late):
-        if version >= newest[place]["version"]:
+        if version >= newest[place][1]["version"]:
             del newest[place]
-    SyncParticipant.objects.bulk_create(
-        [SyncParticipant(session_id=pk, **values) for (pk, _), values in sorted(newest.items())],
-        update_conflicts=True,
-        unique_fields=["session", "participant_id"],
-        update_fields=_PARTICIPANT_FIELDS,
+    bulk.upsert(
+        SyncParticipant,
+        ["session", *PARTICIPANT_FIELDS],
+        [(pk, *_participant_values(values)) for (pk, _), (_, values) in sorted(newest.items())],
+        unique=["session", "participant_id"],
+        updated=_MOVING_OF_PARTICIPANT,
     )
 
 

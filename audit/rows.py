@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
-from django.db.models import CharField, Model
+from django.db.models import CharField, IntegerField, Model
 from msgspec import Struct
 
 from audit.models import LONGEST_NAME, SyncEvent, SyncParticipant, SyncSession
@@ -25,16 +28,26 @@ from synckairos.instants import as_datetime
 Key: TypeAlias = tuple[UUID, str]
 """Session id and epoch."""
 Values: TypeAlias = dict[str, Any]
-"""Fields of one row."""
+"""Fields of one row; a JSON field as its text."""
+Numbers: TypeAlias = Callable[[Values], tuple[int, ...]]
+"""Takes the numbers out of a row's values."""
 
-_BIGINT = range(-(2**63), 2**63)
-_LONGEST: dict[tuple[type[Model], str], int] = {
-    (model, field.name): field.max_length or 0
-    for model in (SyncSession, SyncEvent, SyncParticipant)
-    for field in model._meta.fields  # noqa: SLF001 - public in spite of its name
-    if isinstance(field, CharField)
-}
+SESSION_FIELDS = (
+    *("session_id", "epoch", "version", "sync_mode", "status", "cycle_number", "total_time_ms", "running_ms"),
+    *("active_participant_id", "created_at", "updated_at", "started_at", "completed_at"),
+)
+"""What every commit says of its session; `created_by` and `deleted_at` are said once in its life."""
+EVENT_FIELDS = ("sequence", "version", "type", "at", "committed_at", "data", "principal", "request_id")
+PARTICIPANT_FIELDS = (
+    *("participant_id", "participant_index", "group_id", "user_id", "total_time_ms", "time_used_ms", "cycle_count"),
+    *("has_expired", "version"),
+)
+
+_LARGEST = 2**63 - 1
+"""Nothing is below a column's range: an entry's encoding has no numbers there."""
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_as_json = json.JSONEncoder(allow_nan=False).encode
+_moment_of = lru_cache(4096)(as_datetime)  # what is committed together happens at few instants
 
 
 class Unfit(ValueError):
@@ -62,6 +75,26 @@ class Commit(Struct, frozen=True):
     def weight(self) -> int:
         """How many rows it touches."""
         return 1 + len(self.events) + len(self.participants)
+
+
+def _limits(model: type[Model], names: tuple[str, ...]) -> tuple[Numbers, dict[str, int]]:
+    """What to check in a model's values: the numbers, and the lengths of the texts that are not one of a few."""
+    fields: list[Any] = [model._meta.get_field(name) for name in names]  # noqa: SLF001 - public in spite of its name
+    numbers: Any = itemgetter(*(field.name for field in fields if isinstance(field, IntegerField)))
+    texts: Any = {
+        field.name: field.max_length for field in fields if isinstance(field, CharField) and not field.choices
+    }
+    return numbers, texts
+
+
+_LIMITS: dict[type[Model], tuple[Numbers, dict[str, int]]] = {
+    model: _limits(model, names)
+    for model, names in (
+        (SyncSession, SESSION_FIELDS),
+        (SyncEvent, EVENT_FIELDS),
+        (SyncParticipant, PARTICIPANT_FIELDS),
+    )
+}
 
 
 def read(entry_id: str, data: bytes) -> Commit:
@@ -98,8 +131,8 @@ def _session(entry: outbox.Entry) -> Values:
         "total_time_ms": summary.total_time_ms,
         "running_ms": summary.running_ms,
         "active_participant_id": summary.active_participant_id,
-        "created_at": as_datetime(summary.created_ms),
-        "updated_at": as_datetime(summary.updated_ms),
+        "created_at": _moment_of(summary.created_ms),
+        "updated_at": _moment_of(summary.updated_ms),
         "started_at": _moment(summary.started_ms),
         "completed_at": _moment(summary.completed_ms),
     }
@@ -110,9 +143,9 @@ def _event(entry: outbox.Entry, event: Event) -> Values:
         "sequence": event.sequence,
         "version": event.version,
         "type": event.name,
-        "at": as_datetime(event.at_ms),
-        "committed_at": as_datetime(entry.committed_ms),
-        "data": details(event),
+        "at": _moment_of(event.at_ms),
+        "committed_at": _moment_of(entry.committed_ms),
+        "data": _json(details(event)),
         "principal": _cut(entry.principal),
         "request_id": entry.request_id,
     }
@@ -139,18 +172,23 @@ def _cut(name: str) -> str:
 
 
 def _moment(at_ms: Instant | None) -> Any:
-    return None if at_ms is None else as_datetime(at_ms)
+    return None if at_ms is None else _moment_of(at_ms)
+
+
+def _json(value: dict[str, Any]) -> str:
+    """Raises Unfit for NUL (PostgreSQL stores none), another ValueError for NaN, RecursionError."""
+    text = _as_json(value)
+    if "\\u0000" in text and _NUL_IN_JSON.search(text):
+        raise Unfit("an event's data hold NUL")
+    return text
 
 
 def _check(model: type[Model], values: Values) -> None:
-    """Raises Unfit for a number beyond 64 bits, a text that is too long, NUL (PostgreSQL stores none), NaN."""
-    for name, value in values.items():
-        match value:
-            case int() if value not in _BIGINT:
-                raise Unfit(f"{name} is beyond 64 bits")
-            case str() if "\0" in value or len(value) > _LONGEST[model, name]:
-                raise Unfit(f"{name} is too long or holds NUL")
-            case dict() if _NUL_IN_JSON.search(json.dumps(value, allow_nan=False)):
-                raise Unfit(f"{name} holds NUL")
-            case _:
-                pass
+    """Raises Unfit for a number beyond 64 bits, a text that is too long, NUL (PostgreSQL stores none)."""
+    numbers, texts = _LIMITS[model]
+    if max(numbers(values)) > _LARGEST:
+        raise Unfit("a number is beyond 64 bits")
+    for name, longest in texts.items():
+        text = values[name]
+        if text is not None and (len(text) > longest or "\0" in text):
+            raise Unfit(f"{name} is too long or holds NUL")

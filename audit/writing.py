@@ -7,12 +7,14 @@ newer than all that was written; only the others need a look at what is there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from django.db import DataError, IntegrityError, transaction
 
+from audit import bulk
 from audit.models import SyncEvent
-from audit.projections import Sessions, Versions, locked_sessions, portions, project_participants, project_sessions
-from audit.rows import Commit, Values
+from audit.projections import Placed, placed_commits, portions, project_participants, project_sessions
+from audit.rows import EVENT_FIELDS, Commit, Values
 
 
 class Diverged(Exception):
@@ -22,6 +24,7 @@ class Diverged(Exception):
 FAULTS = (DataError, IntegrityError, Diverged)
 """The commits are at fault, not the database; one of them is enough."""
 
+_event_values = itemgetter(*EVENT_FIELDS)
 _TOLD_APART_BY = ("version", "type", "at", "committed_at", "request_id")
 
 
@@ -31,11 +34,10 @@ def write(commits: Sequence[Commit]) -> int:
     Raises one of FAULTS, or another DatabaseError when the database cannot serve.
     """
     with transaction.atomic():
-        sessions = locked_sessions(commits)
-        shown = {key: session.version for key, session in sessions.items()}
-        project_sessions(sessions, commits)
-        project_participants(sessions, shown, commits)
-        return _append_events(sessions, shown, commits)
+        placed = placed_commits(commits)
+        project_sessions(placed)
+        project_participants(placed)
+        return _append_events(placed)
 
 
 def write_apart(commits: Sequence[Commit]) -> tuple[int, dict[str, Exception]]:
@@ -54,21 +56,23 @@ def write_apart(commits: Sequence[Commit]) -> tuple[int, dict[str, Exception]]:
     return one[0] + other[0], one[1] | other[1]
 
 
-def _append_events(sessions: Sessions, shown: Versions, commits: Sequence[Commit]) -> int:
+def _append_events(placed: Placed) -> int:
     """Add the events that are not there yet; gives their number. Raises Diverged."""
     new: dict[tuple[int, int], Values] = {}
     late: set[tuple[int, int]] = set()
-    for commit in commits:
+    for shown, commit in placed:
         for values in commit.events:
-            place = (sessions[commit.key].pk, values["sequence"])
+            place = (shown.pk, values["sequence"])
             _expect_same(new.setdefault(place, values), values)
-            if commit.version <= shown[commit.key]:
+            if commit.version <= shown.version:
                 late.add(place)
     for place, written in _written_events(late):
         _expect_same(written, new.pop(place))
-    SyncEvent.objects.bulk_create(
-        [SyncEvent(session_id=pk, **values) for (pk, _), values in sorted(new.items())],
-        ignore_conflicts=True,
+    bulk.upsert(
+        SyncEvent,
+        ["session", *EVENT_FIELDS],
+        [(pk, *_event_values(values)) for (pk, _), values in sorted(new.items())],
+        unique=["session", "sequence"],
     )
     return len(new)
 
@@ -84,5 +88,5 @@ def _written_events(places: set[tuple[int, int]]) -> Iterator[tuple[tuple[int, i
 
 
 def _expect_same(one: Values, other: Values) -> None:
-    if any(one[name] != other[name] for name in _TOLD_APART_BY):
+    if one is not other and any(one[name] != other[name] for name in _TOLD_APART_BY):
         raise Diverged

@@ -171,17 +171,58 @@ def test_a_drain_stops_when_its_time_is_over_and_the_next_goes_on(monkeypatch):
     assert waiting() == 0
 
 
-def test_large_entries_go_in_several_transactions(monkeypatch):
-    monkeypatch.setattr(drain, "ROWS_IN_ONE_TRANSACTION", 10)
+def portions_written(monkeypatch):
+    """The numbers of commits that are written together from here on."""
     sizes = []
     write = drain.write_apart
     monkeypatch.setattr(drain, "write_apart", lambda commits: (sizes.append(len(commits)), write(commits))[1])
+    return sizes
+
+
+def test_large_entries_go_in_several_transactions(monkeypatch):
+    monkeypatch.setattr(drain, "ROWS_IN_ONE_TRANSACTION", 10)
+    sizes = portions_written(monkeypatch)
     histories = [History().played(5) for _ in range(3)]
     post(*(entry for history in histories for entry in history.entries))
     drain_all()
     assert sum(sizes) == 15
     assert len(sizes) > 3
     assert SyncEvent.objects.count() == sum(history.state.sequence for history in histories)
+
+
+def test_what_several_reads_bring_is_written_together_and_let_go_in_as_many_steps(monkeypatch):
+    monkeypatch.setattr(stream, "BATCH", 4)
+    monkeypatch.setattr(stream, "TOGETHER", 10)
+    sizes = portions_written(monkeypatch)
+    first, *rest = History().played(20).entries
+    post(b"\xc1poison", first, *rest)
+    drain_all()
+    assert sizes == [11, 9]
+    assert (waiting(), unfinished(), len(dead())) == (0, 0, 1)
+
+
+def test_what_was_read_and_not_written_is_read_again_in_as_many_steps(monkeypatch, failing):
+    monkeypatch.setattr(stream, "BATCH", 4)
+    history = History().played(15)
+    post(*history.entries)
+    with failing("INSERT", OperationalError("away")):
+        drain_all()
+    assert unfinished() == 15
+    sizes = portions_written(monkeypatch)
+    drain_all()
+    assert sizes == [15]
+    assert SyncEvent.objects.count() == history.state.sequence
+    assert (waiting(), unfinished()) == (0, 0)
+
+
+def test_a_read_ends_early_when_entries_are_large(monkeypatch):
+    monkeypatch.setattr(stream, "BATCH", 1)
+    monkeypatch.setattr(stream, "ENOUGH_BYTES", 500)
+    sizes = portions_written(monkeypatch)
+    post(*(History().entries[0] for _ in range(6)))
+    drain_all()
+    assert sum(sizes) == 6
+    assert max(sizes) < 6
 
 
 def test_nothing_of_an_entry_is_logged(caplog):

@@ -39,6 +39,7 @@ def test_a_drain_gives_its_lease_back_whatever_happens(failing):
 @pytest.mark.django_db
 def test_a_drain_that_lost_its_lease_stops_after_what_it_has_in_hand(monkeypatch, caplog):
     monkeypatch.setattr(stream, "BATCH", 2)
+    monkeypatch.setattr(stream, "TOGETHER", 2)
     history = History().played(6)
     post(*history.entries)
     write_apart = drain.write_apart

@@ -30,6 +30,7 @@ def test_twice_and_out_of_order_is_the_same_as_once_and_in_order(monkeypatch, se
     again = [*entries, *shuffle.sample(entries, len(entries) // 2)]
     shuffle.shuffle(again)
     monkeypatch.setattr(stream, "BATCH", shuffle.choice([1, 2, 7, 500]))
+    monkeypatch.setattr(stream, "TOGETHER", shuffle.choice([1, 5, 20, 2_000]))
     post(*again)
     drained()
     assert tables() == expected
