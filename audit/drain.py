@@ -79,17 +79,22 @@ class Turn:
         return time.monotonic() < self.ends_at_s
 
     def batches(self) -> Iterator[list[Received]]:
-        """What earlier drains have left unfinished, then what is new."""
+        """What earlier drains have left unfinished, then what is new, as far as it is there now.
+
+        What comes meanwhile waits for the next drain: a transaction for each few entries would cost ten times as much,
+        and take the processor from those who are waited for.
+        """
         position = UNFINISHED
         while self.may_go_on():
-            batch = self.outbox.read(position)
+            batch, is_all = self.outbox.read(position)
             if batch:
                 yield batch
-                position = FRESH if position == FRESH else batch[-1].entry_id
-            elif position == FRESH:
+            if position == FRESH and is_all:
                 return
-            else:
+            if is_all:
                 position = FRESH
+            elif position != FRESH:
+                position = batch[-1].entry_id
 
     def settle(self, batch: list[Received]) -> None:
         """Write a batch, and take off the stream what is written or will never be."""

@@ -51,8 +51,9 @@ class Outbox:
         self.key = keys.outbox(shard)
         self._client = stores.client()
 
-    def read(self, position: str) -> list[Received]:
-        """The next entries: FRESH ones, or unfinished ones after an entry id (UNFINISHED: from the first)."""
+    def read(self, position: str) -> tuple[list[Received], bool]:
+        """The next entries: FRESH ones, or unfinished ones after an entry id (UNFINISHED: from the first); and whether
+        these were all."""
         entries: list[Received] = []
         size = 0
         while len(entries) < TOGETHER and size < ENOUGH_BYTES:
@@ -60,9 +61,9 @@ class Outbox:
             entries += some
             size += sum(len(entry.data) for entry in some)
             if len(some) < BATCH:
-                break
+                return entries, True
             position = FRESH if position == FRESH else some[-1].entry_id
-        return entries
+        return entries, False
 
     def _some(self, position: str) -> list[Received]:
         try:

@@ -107,3 +107,22 @@ def _until_done(commits):
             continue
         return
     raise AssertionError("never written")
+
+
+@pytest.mark.django_db
+def test_what_comes_while_a_drain_writes_waits_for_the_next_one(monkeypatch):
+    history = History().played(4)
+    first, *rest = history.entries
+    post(first)
+    write_apart = drain.write_apart
+
+    def meanwhile(commits):
+        post(*rest)
+        rest.clear()
+        return write_apart(commits)
+
+    monkeypatch.setattr(drain, "write_apart", meanwhile)
+    drain_all()
+    assert waiting() == len(history.entries) - 1
+    drain_all()
+    assert waiting() == 0
