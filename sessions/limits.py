@@ -129,7 +129,11 @@ class Tally:
 
     def head(self) -> bytes:
         """The same as header lines over the wire."""
-        return b"".join([f"{name}: {value}\r\n".encode() for name, value in self.headers().items()])
+        if not self.standings:
+            return b""
+        policies = ", ".join([standing.policy for standing in self.standings])
+        limits = ", ".join([standing.service_limit for standing in self.standings])
+        return f"ratelimit-policy: {policies}\r\nratelimit: {limits}\r\n".encode()
 
     @contextmanager
     def _as_it_fails(self, limit: rates.Limit) -> Iterator[None]:

@@ -8,6 +8,7 @@ us all the same, and who has waited too long goes ahead.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TypeVar
 from uuid import UUID
 
@@ -24,27 +25,8 @@ T = TypeVar("T")
 LONGEST_WAIT_S = 1.0
 
 
-class _Turn:
-    """Who is at it, and how many know of it."""
-
-    __slots__ = ("lock", "users")
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.users = 0
-
-    async def take(self) -> bool:
-        """Wait for it; False when that takes too long."""
-        if not self.lock.locked():
-            return await self.lock.acquire()
-        try:
-            async with asyncio.timeout(LONGEST_WAIT_S):
-                return await self.lock.acquire()
-        except TimeoutError:
-            return False
-
-
-_turns: dict[UUID, _Turn] = {}
+_turns: dict[UUID, deque[asyncio.Future[None]]] = {}
+"""Sessions that somebody is at, each with those who wait for it."""
 
 
 async def carry_out(session_id: UUID, command: Command, caller: Caller, tally: Tally) -> Outcome:
@@ -55,15 +37,38 @@ async def carry_out(session_id: UUID, command: Command, caller: Caller, tally: T
 
 async def in_turn(session_id: UUID, steps: Steps[T]) -> T:
     """Drive a procedure that commands this session, after those that came before. Raises what `arun` raises."""
-    turn = _turns.setdefault(session_id, _Turn())
-    turn.users += 1
-    has_it = False
+    waiting = _turns.get(session_id)
+    if waiting is None:
+        waiting, has_it = _turns.setdefault(session_id, deque()), True
+    else:
+        has_it = await _turn(session_id, waiting)
     try:
-        has_it = await turn.take()
         return await arun(steps)
     finally:
         if has_it:
-            turn.lock.release()
-        turn.users -= 1
-        if not turn.users:
-            _turns.pop(session_id, None)
+            _pass_on(session_id, waiting)
+
+
+async def _turn(session_id: UUID, waiting: deque[asyncio.Future[None]]) -> bool:
+    """Wait for it; False when that takes too long."""
+    mine = asyncio.get_running_loop().create_future()
+    waiting.append(mine)
+    try:
+        async with asyncio.timeout(LONGEST_WAIT_S):
+            await mine
+    except TimeoutError:
+        return not mine.cancelled()  # it may have come at the last moment
+    except asyncio.CancelledError:
+        if not mine.cancelled():
+            _pass_on(session_id, waiting)
+        raise
+    return True
+
+
+def _pass_on(session_id: UUID, waiting: deque[asyncio.Future[None]]) -> None:
+    while waiting:
+        next_one = waiting.popleft()
+        if not next_one.done():  # who has given up is done
+            next_one.set_result(None)
+            return
+    del _turns[session_id]

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cache
 from uuid import UUID
+
+from prometheus_client import Counter
 
 from sessions.limits import Tally
 from sessions.presentation import StateView, present
@@ -289,4 +292,9 @@ def _replay(answer: Answer, caller: Caller) -> Outcome:
 def count(decision: Decision) -> None:
     """Add the events of a decision that was committed to the metrics."""
     for event in decision.events:
-        metrics.TRANSITIONS.labels(event.name).inc()
+        _counter_of(event.name).inc()
+
+
+@cache
+def _counter_of(event: str) -> Counter:
+    return metrics.TRANSITIONS.labels(event)

@@ -70,6 +70,20 @@ async def test_who_gives_up_holds_up_nobody(stage):
     assert await tasks[2] == "c"
 
 
+async def test_who_gives_up_just_when_it_is_their_turn_passes_it_on(stage):
+    start, let_go, noted = stage
+    tasks = [start(1, name) for name in "abc"]
+    await settle()
+    let_go("a")
+    while len(turns._turns[1]) > 1:
+        await asyncio.sleep(0)
+    tasks[1].cancel()  # it has been told, and has not heard it yet
+    await settle()
+    assert noted == ["a", "c"]
+    let_go("c")
+    assert await asyncio.gather(tasks[0], tasks[2]) == ["a", "c"]
+
+
 async def test_who_has_waited_too_long_goes_ahead(stage, monkeypatch):
     monkeypatch.setattr(turns, "LONGEST_WAIT_S", 0.01)
     start, let_go, noted = stage
