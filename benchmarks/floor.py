@@ -3,7 +3,7 @@
 No framework, no check, no clock.
 
 * `POST /<n>/switch` reads as many bytes from the store as a load does and writes as many as a commit, with plain
-  commands over a bare connection. `POST /<n>/library` does so through redis-py: what the client library costs.
+  commands through redis-py. `POST /<n>/bare` does so over a connection made for it: what a client library costs.
 * `GET /<n>` only reads, and `GET /` asks the store nothing.
 * A socket of `/ws?sessionId=<n>` is handed what is published on `floor:<n>`: one frame, encoded once, written to every
   transport.
@@ -107,13 +107,13 @@ async def answer(path: bytes, send: Any) -> None:
     """One request."""
     number, _, verb = path[1:].partition(b"/")
     if verb == b"switch":
-        await line.ask(b"GET", b"floor:s:" + number)
-        await line.ask(b"MSET", b"floor:s:" + number, STATE, b"floor:r:" + number, REST)
-    elif verb == b"library":
         await library.get(b"floor:s:" + number)
         await library.mset({b"floor:s:" + number: STATE, b"floor:r:" + number: REST})
-    elif number:
+    elif verb == b"bare":
         await line.ask(b"GET", b"floor:s:" + number)
+        await line.ask(b"MSET", b"floor:s:" + number, STATE, b"floor:r:" + number, REST)
+    elif number:
+        await library.get(b"floor:s:" + number)
     await send(START)
     await send(ANSWER)
 

@@ -1,4 +1,4 @@
-"""The audit's drain: how many commits a second go from the outbox into the database, beside bare inserts."""
+"""The audit's drain: how many switches a second go from the outbox into the database, beside bare inserts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from bench import Bench
 from results import Outcome, row
 
 from synckairos import keys
+from synckairos.engine.state import State
+from synckairos.outbox import FIELD
 from synckairos.redis import async_client
+from timesync.clock import store_clock
 
-_COMMITS, _SHORT = 2_000, 300
+_COMMITS, _SHORT = 20_000, 1_000
+_SESSIONS = 500
 _TOGETHER = 500
 _PATIENCE_S = 120.0
 
@@ -25,8 +29,11 @@ async def measure(bench: Bench) -> Outcome:
     commits = bench.size(_COMMITS, _SHORT)
     file = bench.stack.data_dir / "floor.sqlite3"
 
+    loaded = [await making.state_of(one) for one in await making.running_sessions(_SESSIONS)]
+    states = [one.state for one in loaded if one.state is not None]
+
     async def ours() -> float:
-        return await _drain(commits)
+        return await _drain(states, commits)
 
     async def theirs() -> float:
         return await asyncio.to_thread(_insert, file, commits, bench.sizes.commit - bench.sizes.state)
@@ -35,10 +42,19 @@ async def measure(bench: Bench) -> Outcome:
     return Outcome(rows=[row("outbox to database", "commits/s", *rounds)])
 
 
-async def _drain(commits: int) -> float:
-    """From the first creation to the last row; commits a second."""
+async def _drain(states: list[State], commits: int) -> float:
+    """From when all entries are there to the last row; commits a second."""
     client, outbox = async_client(), keys.outbox(0)
-    await making.running_sessions(commits)
+    entries = []
+    while len(entries) < commits:
+        now = store_clock.now_ms()
+        some = [making.switch_of(state, now) for state in states]
+        entries += [write.outbox_entry for write in some]
+        states[:] = [write.after for write in some if write.after is not None]
+    pipe = client.pipeline(transaction=False)
+    for entry in entries:
+        pipe.xadd(outbox, {FIELD: entry})
+    await pipe.execute()
     began_s, waiting = time.perf_counter(), await client.xlen(outbox)
     async with asyncio.timeout(_PATIENCE_S):
         while await client.xlen(outbox):  # noqa: ASYNC110 - the store tells nobody

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from itertools import count
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -32,7 +33,7 @@ async def measure(bench: Bench) -> Outcome:
     outcome = Outcome()
     product, floor = bench.product(), bench.floor()
     (person,) = making.tokens(1)
-    requests = [making.floor_requests(range(64), "switch", person)]
+    asked = {verb: [making.floor_requests(range(64), verb, person)] for verb in ("switch", "bare")}
     for viewers in VIEWERS:
         (session_id,) = await making.running_sessions(1)
         crowd = Crowd(f"http://{product.host}:{product.port}", Talker)
@@ -42,11 +43,11 @@ async def measure(bench: Bench) -> Outcome:
         async def ours(session_id: UUID = session_id, members: list[Talker] = members) -> Times:
             return await _switches(session_id, members, bench.seconds)
 
-        async def theirs() -> Round:
-            return await ask_for(floor.host, floor.port, requests, bench.seconds)
+        async def theirs(verb: str) -> Round:
+            return await ask_for(floor.host, floor.port, asked[verb], bench.seconds)
 
-        times, rounds = await bench.in_turns(ours, theirs)
-        _report(outcome, viewers, cast("list[Times]", times), cast("list[Round]", rounds))
+        times, *rounds = await bench.in_turns(ours, partial(theirs, "switch"), partial(theirs, "bare"))
+        _report(outcome, viewers, cast("list[Times]", times), *cast("list[list[Round]]", rounds))
         crowd.leave()
     return outcome
 
@@ -70,13 +71,14 @@ async def _switches(session_id: UUID, members: list[Talker], seconds: float) -> 
     return times
 
 
-def _report(outcome: Outcome, viewers: int, times: list[Times], floor: list[Round]) -> None:
+def _report(outcome: Outcome, viewers: int, times: list[Times], floor: list[Round], bare: list[Round]) -> None:
     name = f"{viewers} viewer{'s' * (viewers > 1)}"
-    bare = [percentile(one.latencies_ms, 0.5) for one in floor]
-    shown = row(f"to the last of {name}, p50", "ms", [percentile(one.shown, 0.5) for one in times], bare)
+    last = [percentile(one.shown, 0.5) for one in times]
+    shown = row(f"to the last of {name}, p50", "ms", last, _medians(floor))
     outcome.rows += [
-        row(f"to the ACK, {name}, p50", "ms", [percentile(one.acknowledged, 0.5) for one in times], bare),
+        row(f"to the ACK, {name}, p50", "ms", [percentile(one.acknowledged, 0.5) for one in times], _medians(floor)),
         shown,
+        row(f"to the last of {name}, p50, beside the bare connection", "ms", last, _medians(bare)),
         row(f"to the last of {name}, p99", "ms", [percentile(one.shown, 0.99) for one in times]),
     ]
     if viewers == 1:
@@ -84,3 +86,7 @@ def _report(outcome: Outcome, viewers: int, times: list[Times], floor: list[Roun
         outcome.verdicts.append(
             at_most("socket switch to another client, p50 ÷ the floor's REST p50", _GOAL, shown.ratio)
         )
+
+
+def _medians(rounds: list[Round]) -> list[float]:
+    return [percentile(one.latencies_ms, 0.5) for one in rounds]

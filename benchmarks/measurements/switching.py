@@ -26,7 +26,7 @@ async def measure(bench: Bench) -> Outcome:
 
 
 async def switch_rounds(bench: Bench, product: Group, floor: Group, connections: int) -> list[list[Round]]:
-    """Rounds of the product, of the floor, and of the floor through redis-py."""
+    """Rounds of the product, of the floor, and of the floor over a bare connection to the store."""
     session_ids = await making.running_sessions(SESSIONS)
     names = making.tokens(connections)
 
@@ -43,7 +43,7 @@ async def switch_rounds(bench: Bench, product: Group, floor: Group, connections:
     return await bench.in_turns(
         turn(product, ours),
         turn(floor, partial(theirs, verb="switch")),
-        turn(floor, partial(theirs, verb="library")),
+        turn(floor, partial(theirs, verb="bare")),
     )
 
 
@@ -63,14 +63,14 @@ def refused(rounds: list[Round]) -> list[str]:
     return [text.decode("latin-1") for one in rounds for text in one.refused[:3]]
 
 
-def _report(outcome: Outcome, connections: int, product: list[Round], floor: list[Round], library: list[Round]) -> None:
+def _report(outcome: Outcome, connections: int, product: list[Round], floor: list[Round], bare: list[Round]) -> None:
     name = f"{connections} connection{'s' * (connections > 1)}"
     per_s = throughput(f"switches, {name}", product, floor)
     median = latency(f"p50, {name}", 0.5, product, floor)
     outcome.rows += [per_s, median, latency(f"p99, {name}", 0.99, product, floor)]
-    outcome.rows.append(throughput(f"switches, {name}, floor through redis-py", product, library))
-    outcome.rows.append(latency(f"p50, {name}, floor through redis-py", 0.5, product, library))
-    outcome.faults += refused(product) + refused(floor) + refused(library)
+    outcome.rows.append(throughput(f"switches, {name}, beside the bare connection", product, bare))
+    outcome.rows.append(latency(f"p50, {name}, beside the bare connection", 0.5, product, bare))
+    outcome.faults += refused(product) + refused(floor) + refused(bare)
     assert per_s.ratio is not None
     assert median.ratio is not None
     outcome.verdicts.append(at_least(f"REST switch throughput ÷ floor, {name}", _THROUGHPUT, per_s.ratio))
