@@ -14,6 +14,10 @@ from typing import Any
 
 from prometheus_client import values
 
+from synckairos import logs
+
+log = logs.get(__name__)
+
 WRITTEN_EVERY_S = 0.5
 
 _PROCESS = os.getpid()
@@ -60,7 +64,10 @@ def write() -> None:
         waiting = _waiting.copy()
         _waiting.clear()
     for number in waiting:
-        number.write()
+        try:
+            number.write()
+        except Exception:  # a full disk, say: the others' counts must not wait for ever
+            log.exception("a count could not be written")
 
 
 def _write_for_ever() -> None:

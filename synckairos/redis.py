@@ -210,8 +210,9 @@ def scripts() -> AsyncClient | Line:
     """What runs scripts on the running loop: one line to a plain store, else the client. Both have evalsha and eval."""
     global _latest  # noqa: PLW0603 - a process has one loop for long, and looking it up costs more than comparing
     loop = asyncio.get_running_loop()
-    if _latest is not None and _latest[0] is loop:
-        return _latest[1]
+    latest = _latest  # other threads have loops too
+    if latest is not None and latest[0] is loop:
+        return latest[1]
     found = _scripts.get(loop)
     if found is None:
         client = async_client()

@@ -12,10 +12,10 @@ if __name__ == "__main__":
     django.setup()
 
 from sessions.serving.server import serve
-from sessions.store import store
+from sessions.store import writes
 
 if __name__ == "__main__":
     port, lua = int(sys.argv[1]), Path(sys.argv[2])
-    store._COMMIT.source = lua.read_text()
-    store._COMMIT.sha = sha1(store._COMMIT.source.encode()).hexdigest()
+    writes._SCRIPT.source = lua.read_text()
+    writes._SCRIPT.sha = sha1(writes._SCRIPT.source.encode()).hexdigest()
     serve(port=port)

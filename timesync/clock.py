@@ -21,6 +21,8 @@ FRESH_S = 5.0
 WINDOW_S = 15.0
 """The quickest probe of this window and of the last one is believed: a slow one says little (D. L. Mills, RFC 5905, the
 clock filter)."""
+PARTING = 200e-6
+"""How fast two clocks may part, of the time that goes by: good ones by a tenth of that."""
 _DRIFT_MS = 1.0
 """How far two good clocks may part while probes are remembered."""
 
@@ -56,7 +58,9 @@ class StoreClock:
         """Of this window and the last."""
         self._quickest = self._best
         """Of this window."""
-        self._window_since_s = self._taken_at_s = float("-inf")
+        self._window_since_s = self._taken_at_s = self._floor_at_s = float("-inf")
+        self._floor_ms = float("-inf")
+        """The store's clock was at least so much ahead of the local one, when it was learnt."""
         self._probing: asyncio.Task[None] | None = None
 
     def now_ms(self) -> Instant:
@@ -64,11 +68,15 @@ class StoreClock:
         return int(time.monotonic() * 1000 + self._best.offset_ms)
 
     def surely_past_ms(self) -> Instant | None:
-        """The latest instant that the store's clock has surely reached; None while the estimate is stale."""
+        """The latest instant that the store's clock has reached, if the two part no faster than PARTING; None while the
+        estimate is stale."""
         now_s = time.monotonic()
         if now_s - self._taken_at_s >= FRESH_S:
             return None
-        return int(now_s * 1000 + self._best.offset_ms - self._best.error_ms)
+        return int(now_s * 1000 + self._floor_now_ms(now_s))
+
+    def _floor_now_ms(self, now_s: float) -> float:
+        return self._floor_ms - (now_s - self._floor_at_s) * PARTING * 1000
 
     @property
     def is_stale(self) -> bool:
@@ -106,7 +114,10 @@ class StoreClock:
         self._taken_at_s = received_s
         is_next_window = received_s - self._window_since_s >= WINDOW_S
         newest = estimate(sent_s, store_s, received_s)
-        if not _may_both_hold(newest, self._best):
+        floor_ms, was_set = newest.offset_ms - newest.error_ms, not _may_both_hold(newest, self._best)
+        if was_set or floor_ms >= self._floor_now_ms(received_s):
+            self._floor_ms, self._floor_at_s = floor_ms, received_s
+        if was_set:
             self._quickest = self._best = newest
             self._window_since_s = received_s
         elif is_next_window:

@@ -29,8 +29,9 @@ class Delivery:
     def to(self, step: Step) -> None:
         """Give it to these clients."""
         shown, frame, is_plain = self._shown, self._frame, self._is_plain
-        passed = step.pass_on(shown, frame) if is_plain else 0
-        for outlet in step.others if is_plain else list(step.outlets):
+        goes_in_step = is_plain and step.position.epoch == shown.epoch
+        passed = step.pass_on(shown, frame) if goes_in_step else 0
+        for outlet in step.others if goes_in_step else list(step.outlets):
             try:
                 if is_plain and outlet.pass_on(shown, frame):
                     passed += 1

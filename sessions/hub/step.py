@@ -63,7 +63,7 @@ class Step:
         del self._in_step[direct]
 
     def pass_on(self, shown: Position, frame: Frame) -> int:
-        """Give all in step a state, if it is newer than theirs; gives how many they are."""
+        """Give all in step a state of the same epoch, if it is newer than theirs; gives how many they are."""
         before = self.position
         if not self._in_step or before.epoch != shown.epoch or before.version >= shown.version:
             return 0

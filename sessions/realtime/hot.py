@@ -35,6 +35,8 @@ from synckairos.principal import authenticate, bearer_token
 log = logs.get(__name__)
 
 _ADDRESS = re.compile(r"/v1/sessions(?:/([^/]+)(?:/(switch|start|pause|resume|complete|cancel))?)?")
+_NUL = b"\\u0000"
+"""As JSON has it; the view says no to it, and to nothing that only looks like it."""
 _METHODS = frozenset({"GET", "POST"})
 _NOT_PLAIN = frozenset({b"if-match", b"if-none-match", b"content-encoding"})
 
@@ -53,17 +55,25 @@ class HotDoor:
             return
         counted = CountedSend(scope, send)
         try:
-            body = await exchange.whole_body()
-            asked = None if body is None else read(scope, body, address)
-            if asked is not None:
-                await self._serve(asked, scope, exchange, counted.tally)
+            if await self._has_served(scope, exchange, address, counted):
                 return
-        except ApiError as error:
-            exchange.refusal = await counted.judged(error)
         except Exception:
             log.exception("request failed")
             exchange.refusal = InternalError()
         await self.inner(scope, receive, counted)
+
+    async def _has_served(self, scope: Scope, exchange: Exchange, address: re.Match[str], counted: CountedSend) -> bool:
+        """Whether it is answered; if not, others do that, with an error if there is one."""
+        try:
+            body = await exchange.whole_body()
+            asked = None if body is None else read(scope, body, address)
+            if asked is not None:
+                await self._serve(asked, scope, exchange, counted.tally)
+        except ApiError as error:
+            exchange.refusal = await counted.judged(error)
+            return False
+        else:
+            return asked is not None
 
     async def _serve(self, asked: Asked, scope: Scope, exchange: Exchange, tally: limits.Tally) -> None:
         """Carry it out and answer."""
@@ -80,8 +90,8 @@ class HotDoor:
         ]
         if outcome.replayed:
             head.append(b"idempotency-replayed: true\r\n")
-        info[STATUS] = asked.status
         exchange.answer(asked.status, b"".join(head), to_json({"data": asked.view(outcome)}))
+        info[STATUS] = asked.status
 
 
 def read(scope: Scope, raw: bytes, address: re.Match[str]) -> Asked | None:
@@ -123,4 +133,6 @@ def _json(headers: dict[bytes, bytes], raw: bytes) -> Any:
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if kind != b"application/json" and (raw or kind):
         raise ValueError
+    if _NUL in raw:
+        raise ValueError  # it could be stored, and not audited
     return msgspec.json.decode(raw) if raw else {}

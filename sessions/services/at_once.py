@@ -24,6 +24,7 @@ from sessions.store.writes import Done, Guess, LostRace
 from synckairos import metrics, rates
 from synckairos.engine import Decision, commands, decide
 from synckairos.engine.refusals import Refusal
+from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
 from synckairos.rights import ACTION_OF, bound, check
@@ -44,21 +45,30 @@ def _execute(
     session_id: UUID, command: commands.Command, caller: Caller, tally: Tally, memory: Memory | None
 ) -> Steps[Outcome]:
     known = None if memory is None else memory.get(session_id)
-    guess = None if known is None else _guess(known, command, caller)
+    guess = None if known is None or known.is_shared else _guess(known, command, caller)
     if guess is None:
         counted = tally.counted(limits.general(caller.principal))
         outcome = yield from beside(counted, sessions.execute(session_id, command, caller, tally=tally))
     else:
         outcome = yield from _proved(guess, session_id, command, caller, tally)
     if memory is not None and outcome.command_id:
-        memory.keep(outcome.state, outcome.command_id)
+        is_shared = known is not None and not _is_next(outcome.state, known.state)
+        memory.keep(outcome.state, outcome.command_id, is_shared=is_shared)
     return outcome
+
+
+def _is_next(state: State, before: State) -> bool:
+    """Whether nobody came between the two. Who shares a session with other processes had better load it: a guess that
+    fails costs as much as the command itself."""
+    return state.epoch == before.epoch and state.version == before.version + 1
 
 
 class _Guess(Struct, frozen=True):
     """What would be right if nothing has happened since."""
 
+    now: Instant
     at_ms: Instant
+    """The same, but not before the state's last transition."""
     decision: Decision
     last_command_id: bytes
 
@@ -73,7 +83,8 @@ def _guess(known: Remembered, command: commands.Command, caller: Caller) -> _Gue
         decision = decide(known.state, bound(command, by), now)
     except (Refusal, ApiError):
         return None
-    return _Guess(now, decision, known.command_id) if decision.events else None
+    at_ms = max(now, known.state.updated_ms)
+    return _Guess(now, at_ms, decision, known.command_id) if decision.events else None
 
 
 def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: Caller, tally: Tally) -> Steps[Outcome]:
@@ -88,19 +99,21 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
         key=idempotency_key(session_id, caller),
         rate=rate,
         caller_rate=None if general is None or general_rate is None else (limits.key_of(general), general_rate),
-        guess=Guess(guess.at_ms, guess.last_command_id),
+        guess=Guess(guess.now, guess.last_command_id),
         view=view,
     )
     reply = yield from ask(writes.commit(write))
     counted = reply.limits
-    if general is not None and general_rate is not None:
+    if general is not None and general_rate is not None and counted:
         tally.note(general[0], general_rate, counted[:3])
         counted = counted[3:]
     if rate is not None and counted:
         tally.note(rates.SWITCH, rate, counted)
-    if isinstance(reply, Done):
-        return sessions.done(guess.decision, guess.at_ms, view, write.command_id)
-    metrics.GUESSES_MISSED.inc()
-    if isinstance(reply, LostRace):
-        return (yield from sessions.proceed(reply.loaded, session_id, command, caller, tally=tally))
-    return (yield from sessions.execute(session_id, command, caller, tally=tally))
+    match reply:
+        case Done():
+            return sessions.done(guess.decision, guess.at_ms, view, write.command_id)
+        case LostRace(loaded=loaded):
+            metrics.GUESSES_MISSED.inc()
+            return (yield from sessions.proceed(loaded, session_id, command, caller, tally=tally))
+        case _:
+            return (yield from sessions.execute(session_id, command, caller, tally=tally))

@@ -64,10 +64,10 @@ async def test_200_concurrent_switches_through_two_processes_are_one_history(web
 async def test_without_the_version_check_the_history_breaks(tmp_path: Path, token):
     """The mutation: a commit script that compares nothing. The same test must then fail."""
     source = Path(store_calls.__file__).parent / "lua" / "commit.lua"
-    intact = "if current ~= header then"
+    intact = "if current ~= header then\n  if current == ''"
     assert source.read_text().count(intact) == 1
     mutant = tmp_path / "commit.lua"
-    mutant.write_text(source.read_text().replace(intact, "if current == '' and header ~= '' then"))
+    mutant.write_text(source.read_text().replace(intact, "if current == '' and header ~= '' then\n  if current == ''"))
     broken = [servers.mutated_web(mutant) for _ in range(2)]
     try:
         done, rotation, _ = await play([web.wait_ready() for web in broken], token)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -32,6 +33,10 @@ def test_a_killed_stack_leaves_no_process_and_the_next_goes_on_where_it_was(stac
     with stack.client() as client:
         session_id = client.post("/v1/sessions", json=game).json()["data"]["session_id"]
     password = (stack.data_dir / "admin_password").read_text()
+    store = redis.Redis(unix_socket_path=str(stack.data_dir / "valkey.sock"))
+    # A store whose disk is busy holds its writes back for up to 2 s (docs/consistency.md).
+    servers.wait_until(lambda: not store.info("persistence")["aof_buffer_length"], 5.0, "the store has written all")
+    store.close()
     stack.signal(signal.SIGKILL)
     servers.wait_until(lambda: not stack.processes(), ORPHANS_DIE_WITHIN_S, "the children are gone")
     servers.wait_until(lambda: _is_free(stack.port), ORPHANS_DIE_WITHIN_S, "and the port with them")

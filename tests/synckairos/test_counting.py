@@ -74,3 +74,13 @@ def test_threads_lose_no_count(directory):
     writer.join()
     counting.write()
     assert shown(directory, "c_total") == 80_000
+
+
+def test_a_count_that_cannot_be_written_holds_up_no_other(directory, monkeypatch, caplog):
+    broken, other = number("counter", "d_total"), number("counter", "e_total")
+    monkeypatch.setattr(broken, "write", lambda: 1 / 0)
+    broken.inc(1)
+    other.inc(1)
+    counting.write()
+    assert shown(directory, "e_total") == 1
+    assert "could not be written" in caplog.text

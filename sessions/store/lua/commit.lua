@@ -20,7 +20,7 @@
 --      20 how far in the past this may lie, ms, and 21 the id of the commit that has led to the remembered state
 -- Result: {kind, limits, seconds, microseconds, …} with the store's clock, and of every limit that was counted three
 -- numbers as gcra_rule.lua has them: first the caller's, then the session's. Of the kinds
---         done             the transition is in, or was already (its reply was lost)
+--         done             the transition is in, or was already (its reply was lost: then nothing is counted)
 --         limited          the last of the limits says no
 --         answered, record the Idempotency-Key has been used: its first answer
 --         race, state      the state is another one, or the remembered instant is none of now
@@ -41,6 +41,16 @@ local function is_over(key, interval, burst)
   return wait > 0
 end
 
+local current = redis.call('GETRANGE', KEYS[1], 0, math.max(#header, 1) - 1)
+if current ~= header then
+  -- First of all: what is in is in, and counts for no limit a second time.
+  for _, commit in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+    if string.sub(commit, 1, #command) == command then
+      return result('done')
+    end
+  end
+end
+
 if ARGV[17] ~= '' and is_over(KEYS[#KEYS], ARGV[17], ARGV[18]) then
   return result('limited')
 end
@@ -53,13 +63,7 @@ if answered then
   end
 end
 
-local current = redis.call('GETRANGE', KEYS[1], 0, math.max(#header, 1) - 1)
 if current ~= header then
-  for _, commit in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
-    if string.sub(commit, 1, #command) == command then
-      return result('done')
-    end
-  end
   if current == '' then
     return result('gone')
   end

@@ -85,6 +85,9 @@ LEFT = {
     "a permission that is no text": chess(permissions=[1]),
     "an unknown visibility": chess(visibility="maybe"),
     "a whole number as JavaScript may write it": chess(increment_ms=2_000.0),
+    "NUL in metadata": chess(metadata={"x": "a\0b"}),
+    "NUL in a name of metadata": chess(metadata={"a\0b": 1}),
+    "NUL in an action": chess(action_on_timeout={"type": "notify", "x": "\0"}),
     "a schedule": chess(start_at="2030-01-01T00:00:00.000Z"),
     "a schedule of no kind": chess(start_at="soon"),
 }

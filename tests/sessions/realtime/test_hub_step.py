@@ -200,6 +200,15 @@ async def test_who_may_look_on_no_more_is_shown_nothing_more(stage):
     assert (guest.is_hidden_from, owner.is_hidden_from) == (True, False)
 
 
+async def test_who_was_judged_for_a_new_life_is_shown_its_state_at_once(stage):
+    (outlet, wire), (_, other) = stage.come(), stage.come()
+    outlet.judged_epoch = "two"
+    message = HubMessage(SESSION, "two", 2, 3, b'{"version": 3}')
+    for step in stage.room.steps:
+        Delivery(message).to(step)
+    assert (wire.versions, other.versions) == ([1, 3], [1])
+
+
 async def test_the_end_comes_last(stage):
     (outlet, wire), (_, other) = stage.come(), stage.come()
     outlet.finish(1012, "restart")

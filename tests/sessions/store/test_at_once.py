@@ -40,11 +40,11 @@ class Process:
         self.asked: list = []
         self.tally = Tally()
 
-    def do(self, session_id, command, caller=ALICE):
+    def do(self, session_id, command, caller=ALICE, sends=1):
         self.asked, self.tally = [], Tally()
-        return run(self._noted(at_once.execute(session_id, command, caller, self.tally, self.memory)))
+        return run(self._noted(at_once.execute(session_id, command, caller, self.tally, self.memory), sends))
 
-    def _noted(self, steps):
+    def _noted(self, steps, sends):
         reply = None
         while True:
             try:
@@ -52,8 +52,9 @@ class Process:
             except StopIteration as end:
                 return end.value
             last = call.calls[-1] if isinstance(call, Together) else call  # beside a limit's count
-            self.asked.append(last.script.name)
-            reply = yield call
+            for _ in range(sends):
+                self.asked.append(last.script.name)
+                reply = yield call
 
 
 @pytest.fixture
@@ -104,8 +105,28 @@ def test_what_others_have_done_meanwhile_counts(here, elsewhere, session_id):
     assert here.asked == ["commit", "commit"]
     assert outcome.state == stored(session_id)
     assert [entry.version for entry in entries()] == [1, 2, 3, 4, 5]
-    here.do(session_id, Switch())
-    assert here.asked == ["commit"]
+
+
+def test_who_shares_a_session_with_another_process_loads_it_as_long_as_it_does(here, elsewhere, session_id):
+    asked = []
+    for process in (elsewhere, here, elsewhere, here, elsewhere, here, here, here):
+        process.do(session_id, Switch())
+        asked.append(process.asked)
+    # The first guess of each fails; then both load, until one of them is alone again.
+    missed = ["commit", "commit"]
+    assert asked == [LOADED_FIRST, missed, missed, LOADED_FIRST, LOADED_FIRST, LOADED_FIRST, LOADED_FIRST, ["commit"]]
+    assert stored(session_id).version == 10
+
+
+def test_a_commit_whose_reply_was_lost_counts_for_no_limit_twice(here, session_id, configure):
+    """The last request that the limit allows, sent again by the connection: it is in, and is not refused."""
+    configure(rate_general=Rate(1, 3_600_000), rate_switch=Rate(1, 3_600_000))
+    outcome = here.do(session_id, Switch(), sends=2)
+    assert here.asked == ["commit", "commit"]
+    assert outcome.state == stored(session_id)
+    assert outcome.state.version == 3
+    with pytest.raises(RateLimitExceeded):
+        here.do(session_id, Switch())
 
 
 def test_nothing_is_refused_on_a_memory(here, elsewhere, session_id):
@@ -180,6 +201,16 @@ def test_the_caller_s_limit_is_counted_once_for_each_command(here, elsewhere, se
     assert left == [[3, 99], [2, 98], [1, 97], [0, 96]]
     with pytest.raises(RateLimitExceeded):
         here.do(session_id, Pause())
+    with pytest.raises(RateLimitExceeded):
+        elsewhere.do(session_id, Pause())
+    assert stored(session_id).status is Status.RUNNING
+
+
+def test_a_guess_that_is_over_the_caller_s_limit_writes_nothing(here, session_id, configure):
+    configure(rate_general=Rate(1, 3_600_000))
+    here.do(session_id, Switch())
+    with pytest.raises(RateLimitExceeded):
+        here.do(session_id, Pause())
     assert here.asked == ["commit"]
     assert stored(session_id).status is Status.RUNNING
 
@@ -209,16 +240,31 @@ def test_what_is_over_is_remembered_as_that(here, session_id):
         here.do(session_id, Switch())
 
 
+def of_another_id(state, **config):
+    return replace(state, session_id=uuid4(), config=replace(state.config, **config))
+
+
 def test_a_memory_keeps_the_sessions_that_were_commanded_latest(session_id):
-    state = stored(session_id)
-    memory = Memory(largest=9)  # three of two players
-    ids = [uuid4() for _ in range(4)]
-    for one in (ids[0], ids[1], ids[2], ids[0], ids[3]):
-        memory.keep(replace(state, session_id=one), b"id")
-    assert [memory.get(one) is not None for one in ids] == [True, False, True, True]
-    memory.forget(ids[3])
-    memory.keep(replace(state, session_id=ids[1]), b"id")
-    assert memory.get(ids[0]) is not None
+    states = [of_another_id(stored(session_id)) for _ in range(4)]
+    memory = Memory(largest_bytes=3 * 1_800)  # three of two players
+    for number in (0, 1, 2, 0, 3):
+        memory.keep(states[number], b"id")
+    assert [memory.get(one.session_id) is not None for one in states] == [True, False, True, True]
+
+
+def test_what_clients_have_a_session_carry_weighs_what_it_takes(session_id):
+    memory = Memory(largest_bytes=100_000)
+    plain, laden = of_another_id(stored(session_id)), of_another_id(stored(session_id), metadata={"x": [{}] * 1_300})
+    memory.keep(plain, b"id")
+    memory.keep(laden, b"id")
+    assert memory.get(laden.session_id).size > 80_000
+    memory.keep(of_another_id(stored(session_id), metadata={"x": [{}] * 1_300}), b"id")
+    assert (memory.get(plain.session_id), memory.get(laden.session_id)) == (None, None)
+
+
+def test_a_session_that_is_over_is_not_remembered(here, session_id):
+    here.do(session_id, Complete())
+    assert here.memory.get(session_id) is None
 
 
 def test_on_a_cluster_nothing_is_remembered(configure):
