@@ -35,7 +35,7 @@ GATHER_S = 0.25
 _ALIVE_EVERY_S = 1.0
 _READ_AGAIN_EVERY_S = 10.0
 _ANNOUNCE_AGAIN_EVERY_S = KEPT_MS / 1000 / 3
-_FORGOTTEN_S = 60.0
+_FORGOTTEN_MS = 60_000
 _TOGETHER = 200
 _TOLD_TOGETHER = 500
 
@@ -50,6 +50,8 @@ class Presence:
         """When each process was last heard of, on the loop's clock. Ours to remember: a store that has lost its data
         knows nobody until everybody has spoken again."""
         self._alive: frozenset[str] = frozenset()
+        self._dead: frozenset[str] = frozenset()
+        """Who has been silent for long by the store's own word: one that it does not know may be alive all the same."""
         self._rolls: dict[UUID, Roll] = {}
         self._announced: dict[UUID, Attendance] = {}
         """What the store has of ours, as far as we know."""
@@ -95,7 +97,7 @@ class Presence:
         """Be believed by the others, know whom to believe, and look again now and then."""
         while True:
             try:
-                heard = await arun(ask(seen(self._process, BELIEVED_MS, keys.webs())))
+                heard = await arun(ask(seen(self._process, _FORGOTTEN_MS, keys.webs())))
                 self._look(heard, asyncio.get_running_loop().time())
             except ServiceUnavailable:
                 log.debug("presence waits: the state store is away")
@@ -122,6 +124,7 @@ class Presence:
             self._read_at_s = now_s
             self._to_read |= self._rolls.keys()
         before, self._alive = self._alive, self._believed(heard, now_s, after_outage=silence_s > 2 * _ALIVE_EVERY_S)
+        self._dead = frozenset(p for p, ago_ms in heard.items() if ago_ms > 2 * BELIEVED_MS) - self._alive
         if before != self._alive:
             self._to_read |= self._rolls.keys()
         if self._to_seat or self._to_announce or self._to_read:
@@ -132,7 +135,7 @@ class Presence:
         known = self._heard_at_s | (dict.fromkeys(self._alive, now_s) if after_outage else {})
         for process, ago_ms in heard.items():
             known[process] = max(known.get(process, 0.0), now_s - ago_ms / 1000)
-        self._heard_at_s = {process: at_s for process, at_s in known.items() if now_s - at_s < _FORGOTTEN_S}
+        self._heard_at_s = {process: at_s for process, at_s in known.items() if (now_s - at_s) * 1000 < _FORGOTTEN_MS}
         return frozenset(p for p, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 <= BELIEVED_MS)
 
     async def _work(self) -> None:
@@ -218,8 +221,6 @@ class Presence:
         return self._announced.get(session_id, NOBODY)
 
     async def _read(self, session_ids: set[UUID]) -> None:
-        now_s = asyncio.get_running_loop().time()
-        dead = {process for process, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 > 2 * BELIEVED_MS}
         for together in by_shard(session_ids):
             for some in portions(together, _TOGETHER):
                 rolls = await arun(ask(store.rolls(some)))
@@ -232,14 +233,16 @@ class Presence:
                         self._unsure.add(session_id)  # the store has lost ours, or has an older one
                         self.changed(session_id)
                     await self._tell(session_id)
-                await self._clear_away(dict(zip(some, rolls, strict=True)), dead)
+                await self._clear_away(dict(zip(some, rolls, strict=True)))
 
     async def _tell(self, session_id: UUID) -> None:
         """Send the clients here what has changed for them."""
         room = self._rooms.get(session_id)
         if room is None:
             return
-        connected = service.present(self._rolls.get(session_id, {}), self._alive).connected
+        # Of our own clients we know better than the store, which may have lost what we have told.
+        roll = self._rolls.get(session_id, {}) | {self._process: self._told(session_id)}
+        connected = service.present(roll, self._alive | {self._process}).connected
         if connected == room.connected:
             return
         room.connected = connected
@@ -250,12 +253,12 @@ class Presence:
             if not number % _TOLD_TOGETHER:
                 await asyncio.sleep(0)
 
-    async def _clear_away(self, rolls: dict[UUID, Roll], dead: set[str]) -> None:
-        """Forget in the store what processes have told that we saw live and die."""
+    async def _clear_away(self, rolls: dict[UUID, Roll]) -> None:
+        """Forget in the store what dead processes have told. One that was only away hears of it, and tells it again."""
         calls = [
-            store.announce(session_id, process, NOBODY, is_news=False)
+            store.announce(session_id, process, NOBODY, is_news=True)
             for session_id, roll in rolls.items()
-            for process in dead & roll.keys()
+            for process in self._dead & roll.keys()
         ]
         if calls:
             await apipeline(calls)

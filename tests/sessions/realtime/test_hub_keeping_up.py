@@ -10,19 +10,9 @@ from sessions.hub.hub import Hub
 from sessions.hub.outlet import Outlet
 from sessions.messages import HubMessage
 from synckairos.principal import Principal
+from tests.wires import NoWire
 
 SESSION = uuid4()
-
-
-class NoWire:
-    """Takes nothing."""
-
-    on_writable = on_blocked = direct = None
-    is_open = True
-    is_writable = False
-
-    def take(self, frame):
-        return False
 
 
 @pytest.fixture

@@ -10,14 +10,18 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from sessions.hub.outlet import Outlet
 from sessions.hub.presence import Presence
 from sessions.hub.rooms import Rooms
+from sessions.store.calls import ask, run
+from sessions.store.presence import NOBODY, Attendance, announce
 from synckairos import keys
 from synckairos import redis as stores
-from synckairos.principal import mint
+from synckairos.principal import Principal, mint
 from tests import servers
 from tests.conftest import bearer
 from tests.sockets import screen
+from tests.wires import NoWire
 
 ADA, GRACE = sorted(str(uuid4()) for _ in range(2))
 
@@ -177,12 +181,55 @@ async def test_silence_while_the_store_is_away_proves_nothing(looking):
     assert looking({"one": 0}, at_s=136.0) == {"one"}
 
 
-async def test_presence_that_the_store_has_lost_is_told_again(webs, session_id, token):
+async def test_presence_that_the_store_has_lost_is_told_again(webs, session_id):
     async with screen(webs[0], session_id, as_("ada")) as ada:
         await ada.until("PRESENCE", connected=[ADA])
         stores.client().delete(keys.presence(UUID(session_id)))
         async with screen(webs[1], session_id, as_(GRACE)) as grace:
-            await grace.until("PRESENCE", connected=[ADA, GRACE], within_s=15)
+            await grace.until("PRESENCE", connected=[ADA, GRACE])
+            assert (await ada.until("PRESENCE"))["connected"] == [ADA, GRACE]  # a process knows its own all the time
+
+
+async def test_a_process_that_was_taken_for_dead_tells_at_once_that_its_clients_are_there(webs, session_id, token):
+    async with screen(webs[1], session_id, token) as hall, screen(webs[0], session_id, as_("ada")):
+        await hall.until("PRESENCE", connected=[ADA])
+        for process in stores.client().hkeys(keys.presence(UUID(session_id))):
+            run(ask(announce(UUID(session_id), process.decode(), NOBODY, is_news=True)))
+        await hall.until("PRESENCE", connected=[])
+        await hall.until("PRESENCE", connected=[ADA])
+
+
+@pytest.fixture
+async def cleared():
+    """Whether a process, told this of how long ago the store has heard of "other", clears away what that has told."""
+    session_id, rooms = uuid4(), Rooms()
+    rooms.admit(session_id, Outlet(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
+    here = Presence(rooms)
+    run(ask(announce(session_id, "other", Attendance(viewers=1), is_news=False)))
+
+    async def clears(at_s, heard):
+        here._look({here._process: 0} | heard, at_s)
+        await here._read({session_id})
+        return not stores.client().hexists(keys.presence(session_id), "other")
+
+    return clears
+
+
+async def test_what_a_dead_process_has_told_is_cleared_away(cleared):
+    for seconds in range(11):
+        assert not await cleared(100.0 + seconds, {"other": seconds * 1_000})
+    assert await cleared(111.0, {"other": 11_000})
+
+
+async def test_a_process_that_the_store_has_forgotten_is_not_taken_for_dead(cleared):
+    assert not await cleared(100.0, {"other": 0})
+    for at_s in range(101, 131):
+        assert not await cleared(float(at_s), {})
+
+
+async def test_who_was_silent_while_the_store_was_away_is_not_taken_for_dead(cleared):
+    assert not await cleared(100.0, {"other": 0})
+    assert not await cleared(130.0, {"other": 30_000})
 
 
 async def test_after_a_reload_the_page_is_told_at_once_who_is_there(webs, session_id):
