@@ -15,21 +15,30 @@ from sessions.realtime.hot import HotDoor  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from sessions.serving.lifespan import lifespan  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
-from synckairos.http.asgi import Application  # noqa: E402
+from synckairos.http.asgi import Application as Asgi  # noqa: E402
+from synckairos.http.asgi import Door  # noqa: E402
 from synckairos.http.bare import BareHandler, ByPath  # noqa: E402
 from synckairos.http.bodies import Bodies  # noqa: E402
 from synckairos.http.cors import Cors  # noqa: E402
 from synckairos.http.gate import Gate  # noqa: E402
 from synckairos.http.protection import Protected, Secure  # noqa: E402
 
-_django = cast("Application", django_application)
-_behind = ByPath(cast("Application", BareHandler()), _django)
+_django = cast("Asgi", django_application)
+_behind = ByPath(cast("Asgi", BareHandler()), _django)
 _doors = Secure(Fallbacks(_behind), _django)
 _cors = Cors(Bodies(_doors), conf().cors_origins)
 
-application = ProtocolTypeRouter(
+
+class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no types
+    """All that is served."""
+
+    first: Door = HotDoor(_cors)
+    """Which our own server shows whole requests before all others."""
+
+
+application = Application(
     {
-        "http": Gate(HotDoor(Protected(_cors), _cors)),
+        "http": Gate(Protected(_cors)),
         "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
         "lifespan": lifespan,
     }

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeAlias, cast
 
 import hiredis
 from redis._parsers import BaseParser
@@ -23,6 +24,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from synckairos import logs
 
 log = logs.get(__name__)
+
+Replies: TypeAlias = list[Any]
+"""One for each command, in order; an error that the store says is a value."""
+Told: TypeAlias = Callable[[Replies | Exception], None]
+"""Hears what has become of commands that were sent together. Must not raise."""
 
 
 class Line:
@@ -50,20 +56,32 @@ class Line:
         """Run a script, and let the store know it."""
         return _good(*await self.replies([("EVAL", source, number_of_keys, *rest)]))
 
-    async def replies(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """What the store says to these, sent at once; an error that it says is a value."""
+    def ask(self, commands: Sequence[tuple[Any, ...]], told: Told) -> bool:
+        """Send these at once, if the connection is up, and let somebody be told what the store says: nobody waits for
+        it, so there is no task to wake. What is lost is not sent again."""
+        wire = self._open
+        if wire is None or not wire.is_open:
+            return False
+        wire.ask(commands, told)
+        return True
+
+    async def replies(self, commands: Sequence[tuple[Any, ...]]) -> Replies:
+        """What the store says to these, sent at once."""
         failures = 0
-        while True:
+        while commands:
             try:
                 wire = self._open
                 if wire is None or not wire.is_open:
                     wire = await self._connected()
-                return [await reply for reply in wire.ask(commands)]
+                replies: asyncio.Future[Replies] = asyncio.get_running_loop().create_future()
+                wire.ask(commands, partial(_tell, replies))
+                return await replies
             except RedisConnectionError:
                 failures += 1
                 if failures > self._retries or self._is_closed:
                     raise
                 await asyncio.sleep(self._backoff.compute(failures))
+        return []
 
     def close(self) -> None:
         """Close the connection, for good: who still waits hears of it, and nobody opens another."""
@@ -105,19 +123,19 @@ class _Wire(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timeout_s = timeout_s
         self._reader = hiredis.Reader(replyError=cast("Any", _fault))
-        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
-        """Whoever waits for a reply, in order, and since when on the loop's clock."""
+        self._waiting: deque[tuple[int, Told, float]] = deque()
+        """Whoever is to be told, in order: of how many replies, and since when they wait on the loop's clock."""
+        self._replies: Replies = []
+        """To the first of them, as far as they have come."""
         self._unsent: list[bytes] = []
         self._watch: asyncio.TimerHandle | None = None
         self.is_open = True
         self._transport.set_protocol(self)
 
-    def ask(self, commands: Sequence[tuple[Any, ...]]) -> list[asyncio.Future[Any]]:
-        """Send commands; their replies are to come, errors as values."""
-        now_s = self._loop.time()
-        replies: list[asyncio.Future[Any]] = [self._loop.create_future() for _ in commands]
+    def ask(self, commands: Sequence[tuple[Any, ...]], told: Told) -> None:
+        """Send commands, and let somebody be told of their replies."""
         is_alone = not self._waiting
-        self._waiting.extend((reply, now_s) for reply in replies)
+        self._waiting.append((len(commands), told, self._loop.time()))
         if is_alone:
             self._transport.write(b"".join(map(hiredis.pack_command, commands)))
         else:
@@ -126,7 +144,6 @@ class _Wire(asyncio.Protocol):
             self._unsent += map(hiredis.pack_command, commands)
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout_s, self._look)
-        return replies
 
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
@@ -136,9 +153,11 @@ class _Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
         while self._waiting and (reply := self._reader.gets()) is not False:
-            waiting, _ = self._waiting.popleft()
-            if not waiting.done():  # a caller may have given up, its place in the order stays
-                waiting.set_result(reply)
+            self._replies.append(reply)
+            if len(self._replies) == self._waiting[0][0]:
+                _, told, _ = self._waiting.popleft()
+                replies, self._replies = self._replies, []
+                told(replies)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(RedisConnectionError("Connection lost"))
@@ -153,7 +172,7 @@ class _Wire(asyncio.Protocol):
         self._watch = None
         if not self._waiting:
             return
-        left_s = self._waiting[0][1] + self._timeout_s - self._loop.time()
+        left_s = self._waiting[0][2] + self._timeout_s - self._loop.time()
         if left_s > 0:
             self._watch = self._loop.call_later(left_s, self._look)
             return
@@ -166,11 +185,18 @@ class _Wire(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        while self._waiting:
-            waiting, _ = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_exception(error)
-                waiting.exception()  # of several, the first that is waited for tells of it
+        waiting, self._waiting = self._waiting, deque()  # who is told may ask again, of another connection
+        for _, told, _ in waiting:
+            told(error)
+
+
+def _tell(waiting: asyncio.Future[Replies], replies: Replies | Exception) -> None:
+    if waiting.done():
+        return  # a caller may have given up, its place in the order stays
+    if isinstance(replies, Exception):
+        waiting.set_exception(replies)
+    else:
+        waiting.set_result(replies)
 
 
 def _good(reply: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import TypeAlias
 from uuid import UUID
 
@@ -9,10 +10,11 @@ from msgspec import Struct
 
 from sessions import limits
 from sessions.presentation import StateView, SwitchView
-from sessions.realtime.turns import carry_out
+from sessions.realtime.turns import drive_in_turn, steps_of
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
-from sessions.store.calls import arun, beside
+from sessions.store.calls import Steps, beside
+from sessions.store.driving import Waiter, drive
 from synckairos.engine import commands
 from synckairos.principal import Principal
 
@@ -25,6 +27,8 @@ class Asker(Struct, frozen=True):
     principal: Principal
     origin: str | None
     """Of the page that asks."""
+    request_id: str | None
+    """By which the asker wants to know it."""
     idempotency: Idempotency | None = None
 
     def caller(self, request_id: str) -> Caller:
@@ -41,10 +45,14 @@ class State(Struct, frozen=True):
     status = 200
     route = f"{ROUTE}/<str:session_id>"
 
-    async def served(self, _request_id: str, tally: limits.Tally) -> Outcome:
+    def steps(self, _request_id: str, tally: limits.Tally) -> Steps[Outcome]:
         """Read it."""
         counted = tally.counted(limits.general(self.asker.principal))
-        return await arun(beside(counted, service.get(self.session_id, self.asker.principal)))
+        return beside(counted, service.get(self.session_id, self.asker.principal))
+
+    def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
+        """At once."""
+        drive(steps, waiter, context)
 
     def view(self, outcome: Outcome) -> StateView:
         """The session."""
@@ -66,9 +74,13 @@ class Command(Struct, frozen=True):
         """Its address, as metrics and logs have it."""
         return f"{ROUTE}/<str:session_id>/{self.verb}"
 
-    async def served(self, request_id: str, tally: limits.Tally) -> Outcome:
-        """Carry it out in its turn."""
-        return await carry_out(self.session_id, self.command, self.asker.caller(request_id), tally)
+    def steps(self, request_id: str, tally: limits.Tally) -> Steps[Outcome]:
+        """Do it."""
+        return steps_of(self.session_id, self.command, self.asker.caller(request_id), tally)
+
+    def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
+        """In its turn."""
+        drive_in_turn(self.session_id, steps, waiter, context)
 
     def view(self, outcome: Outcome) -> StateView | SwitchView:
         """The session; of a switch what has become of the turn."""
@@ -86,11 +98,16 @@ class Creation(Struct, frozen=True):
     status = 201
     route = ROUTE
 
-    async def served(self, request_id: str, tally: limits.Tally) -> Outcome:
+    def steps(self, request_id: str, tally: limits.Tally) -> Steps[Outcome]:
         """Make it, if neither limit says no."""
-        await tally.atake(limits.general(self.asker.principal))
+        yield from tally.counted(limits.general(self.asker.principal))
         counted = tally.counted(limits.create(self.asker.principal))
-        return await arun(beside(counted, service.create(self.command, self.session_id, self.asker.caller(request_id))))
+        creation = service.create(self.command, self.session_id, self.asker.caller(request_id))
+        return (yield from beside(counted, creation))
+
+    def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
+        """At once."""
+        drive(steps, waiter, context)
 
     def view(self, outcome: Outcome) -> StateView:
         """The session."""

@@ -13,22 +13,25 @@ header lines that they would add.
 from __future__ import annotations
 
 import re
+import time
+from contextvars import copy_context
 from typing import Any
 
 import msgspec
 from django.conf import settings
 
 from sessions import limits
+from sessions.hub import tasks
 from sessions.presentation import to_json
 from sessions.realtime import plain
 from sessions.realtime.asking import Asked, Asker, Command, Creation, State
-from sessions.realtime.limited import CountedSend
-from sessions.services.outcome import Idempotency
+from sessions.realtime.limited import fields_of, judged
+from sessions.services.outcome import Idempotency, Outcome
 from synckairos import context, ids, keys, logs
 from synckairos.errors import ApiError, InternalError, Unauthenticated
-from synckairos.http.asgi import Application, Exchange, Receive, Scope, Send, exchange_of
+from synckairos.http.asgi import Exchange, Scope
 from synckairos.http.cors import Cors
-from synckairos.http.gate import STATUS
+from synckairos.http.gate import REQUEST_ID_HEADER, record, true_scheme
 from synckairos.http.protection import head_of_state
 from synckairos.principal import authenticate, bearer_token
 
@@ -42,60 +45,98 @@ _NOT_PLAIN = frozenset({b"if-match", b"if-none-match", b"content-encoding"})
 
 
 class HotDoor:
-    """The door, in front of an application that has all others."""
+    """The door, in front of all others."""
 
-    def __init__(self, inner: Application, cors: Cors) -> None:
-        self.inner = inner
-        self.cors = cors
+    def __init__(self, cors: Cors) -> None:
+        self._cors = cors
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange, address = exchange_of(scope), _ADDRESS.fullmatch(scope["path"])
-        if exchange is None or address is None or scope["method"] not in _METHODS:
-            await self.inner(scope, receive, send)
-            return
-        counted = CountedSend(scope, send)
-        try:
-            if await self._has_served(scope, exchange, address, counted):
-                return
-        except Exception:
-            log.exception("request failed")
-            exchange.refusal = InternalError()
-        await self.inner(scope, receive, counted)
+    def knows(self, scope: Scope) -> bool:
+        """Whether its address is one of ours."""
+        return scope["method"] in _METHODS and _ADDRESS.fullmatch(scope["path"]) is not None
 
-    async def _has_served(self, scope: Scope, exchange: Exchange, address: re.Match[str], counted: CountedSend) -> bool:
-        """Whether it is answered; if not, others do that, with an error if there is one."""
-        try:
-            body = await exchange.whole_body()
-            asked = None if body is None else read(scope, body, address)
-            if asked is not None:
-                await self._serve(asked, scope, exchange, counted.tally)
-        except ApiError as error:
-            exchange.refusal = await counted.judged(error)
+    def serves(self, scope: Scope, body: bytes, exchange: Exchange) -> bool:
+        """Whether a request is plain: then it is carried out."""
+        began_s = time.perf_counter()
+        scope = true_scheme(scope)
+        asked = read(scope, body)
+        if asked is None:
             return False
-        else:
-            return asked is not None
+        _Request(asked, scope, exchange, self._cors, began_s).begin()
+        return True
 
-    async def _serve(self, asked: Asked, scope: Scope, exchange: Exchange, tally: limits.Tally) -> None:
-        """Carry it out and answer."""
-        info = context.current()
-        info.update(route=asked.route, principal=asked.asker.principal.subject)
+
+class _Request:
+    """One that was taken, until it is answered."""
+
+    __slots__ = ("_asked", "_began_s", "_cors", "_exchange", "_info", "_scope", "_tally")
+
+    def __init__(self, asked: Asked, scope: Scope, exchange: Exchange, cors: Cors, began_s: float) -> None:
+        self._asked = asked
+        self._scope = scope
+        self._exchange = exchange
+        self._cors = cors
+        self._began_s = began_s
+        self._tally = limits.Tally()
+        self._info: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        """Carry it out."""
+        asked = self._asked
+        request_id = ids.accepted_request_id(asked.asker.request_id)
+        surroundings = copy_context()
+        info = {"request_id": request_id, "principal": asked.asker.principal.subject, "route": asked.route}
         if asked.session_id is not None:
             info["session_id"] = keys.text_of(asked.session_id)
-        outcome = await asked.served(info["request_id"], tally)
-        head = [
-            head_of_state(scope["scheme"], settings.SECURE_HSTS_SECONDS),
-            self.cors.head_for(asked.asker.origin),
-            b'etag: "v%d"\r\nx-request-id: %s\r\n' % (outcome.state.version, info["request_id"].encode()),
-            tally.head(),
-        ]
-        if outcome.replayed:
-            head.append(b"idempotency-replayed: true\r\n")
-        exchange.answer(asked.status, b"".join(head), to_json({"data": asked.view(outcome)}))
-        info[STATUS] = asked.status
+        self._info = surroundings.run(context.begin, **info)
+        asked.drive(asked.steps(request_id, self._tally), self, surroundings)
+
+    def done(self, outcome: Outcome) -> None:
+        """Answer, with what the application would say."""
+        asked, info = self._asked, self._info
+        try:
+            head = [
+                head_of_state(self._scope["scheme"], settings.SECURE_HSTS_SECONDS),
+                self._cors.head_for(asked.asker.origin),
+                b'etag: "v%d"\r\nx-request-id: %s\r\n' % (outcome.state.version, info["request_id"].encode()),
+                self._tally.head(),
+            ]
+            if outcome.replayed:
+                head.append(b"idempotency-replayed: true\r\n")
+            self._exchange.answer(asked.status, b"".join(head), to_json({"data": asked.view(outcome)}))
+            record(self._scope, info, asked.status, time.perf_counter() - self._began_s)
+        except Exception:
+            log.exception("answer failed")
+            self._exchange.abort()
+
+    def failed(self, error: Exception) -> None:
+        """Let the application find the words."""
+        if not isinstance(error, ApiError):
+            log.error("request failed", exc_info=error)
+            error = InternalError()
+        if isinstance(error, Unauthenticated):
+            tasks.start(self._judge(error), "judge")
+        else:
+            self._refuse(error)
+
+    async def _judge(self, error: ApiError) -> None:
+        try:
+            error = await judged(error, self._scope, self._tally)
+        except ApiError as other:
+            error = other
+        self._refuse(error)
+
+    def _refuse(self, error: ApiError) -> None:
+        self._exchange.known = self._info
+        self._exchange.refusal = error
+        self._exchange.told = fields_of(self._tally)
+        self._exchange.pass_on()
 
 
-def read(scope: Scope, raw: bytes, address: re.Match[str]) -> Asked | None:
+def read(scope: Scope, raw: bytes) -> Asked | None:
     """What is asked for; None for what is not plain, or not right. `raw` is the body."""
+    address = _ADDRESS.fullmatch(scope["path"])
+    if address is None:
+        return None
     if settings.SECURE_SSL_REDIRECT and scope["scheme"] != "https":
         return None  # Django sends it there
     headers = dict(scope["headers"])
@@ -104,7 +145,8 @@ def read(scope: Scope, raw: bytes, address: re.Match[str]) -> Asked | None:
     try:
         principal = authenticate(bearer_token(headers.get(b"authorization", b"").decode("latin-1")) or "")
         origin = headers[b"origin"].decode("latin-1") if b"origin" in headers else None
-        return _read(scope, headers, raw, Asker(principal, origin), address)
+        request_id = headers[REQUEST_ID_HEADER].decode("latin-1") if REQUEST_ID_HEADER in headers else None
+        return _read(scope, headers, raw, Asker(principal, origin, request_id), address)
     except (Unauthenticated, msgspec.DecodeError, RecursionError, OverflowError, ValueError):
         return None
 
@@ -122,7 +164,7 @@ def _read(scope: Scope, headers: dict[bytes, bytes], raw: bytes, asker: Asker, a
     decoded, key = _json(headers, raw), headers.get(b"idempotency-key")
     if key is not None:
         given = Idempotency.of_request(key.decode("latin-1"), "POST", scope["path"], decoded)
-        asker = Asker(asker.principal, asker.origin, given)
+        asker = Asker(asker.principal, asker.origin, asker.request_id, given)
     if session_id is None or verb is None:
         return Creation(asker, *plain.creation(decoded, asker.principal.subject))
     return Command(asker, session_id, verb, plain.command(verb, decoded))

@@ -9,6 +9,21 @@ from synckairos.errors import ApiError, RateLimitExceeded, Unauthenticated
 from synckairos.http import addresses
 
 
+async def judged(error: ApiError, scope: dict[str, Any], tally: limits.Tally) -> ApiError:
+    """The error to answer with: a stranger who comes too often hears of that instead."""
+    if isinstance(error, Unauthenticated):
+        try:
+            await tally.atake(limits.stranger(addresses.of_scope(scope)))
+        except RateLimitExceeded as exceeded:
+            return exceeded
+    return error
+
+
+def fields_of(tally: limits.Tally) -> list[tuple[bytes, bytes]]:
+    """The standing of every limit that a request has met, as an answer tells it."""
+    return [(name.lower().encode(), value.encode()) for name, value in tally.headers().items()]
+
+
 class CountedSend:
     """An ASGI `send` whose answer begins with the standing of every limit that the request has met."""
 
@@ -23,15 +38,9 @@ class CountedSend:
 
     async def judged(self, error: ApiError) -> ApiError:
         """The error to answer with: a stranger who comes too often hears of that instead."""
-        if isinstance(error, Unauthenticated):
-            try:
-                await self.take(limits.stranger(addresses.of_scope(self._scope)))
-            except RateLimitExceeded as exceeded:
-                return exceeded
-        return error
+        return await judged(error, self._scope, self.tally)
 
     async def __call__(self, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start":
-            fields = [(name.lower().encode(), value.encode()) for name, value in self.tally.headers().items()]
-            event["headers"] = [*event["headers"], *fields]
+            event["headers"] = [*event["headers"], *fields_of(self.tally)]
         await self._send(event)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TypeVar
+from contextvars import Context
+from typing import Generic, TypeVar
 from uuid import UUID
 
+from sessions.hub import tasks
 from sessions.limits import Tally
 from sessions.services import at_once
 from sessions.services.memory import memory
 from sessions.services.outcome import Caller, Outcome
 from sessions.store.calls import Steps, arun
+from sessions.store.driving import Waiter, drive
 from synckairos.engine.commands import Command
 from timesync.clock import store_clock
 
@@ -31,8 +34,49 @@ _turns: dict[UUID, deque[asyncio.Future[None]]] = {}
 
 async def carry_out(session_id: UUID, command: Command, caller: Caller, tally: Tally) -> Outcome:
     """Apply a command in its turn, each on what the last one has left. Raises what `at_once.execute` does."""
+    return await in_turn(session_id, steps_of(session_id, command, caller, tally))
+
+
+def steps_of(session_id: UUID, command: Command, caller: Caller, tally: Tally) -> Steps[Outcome]:
+    """The procedure of a command, whose turn it is when it is driven."""
     store_clock.freshen()
-    return await in_turn(session_id, at_once.execute(session_id, command, caller, tally, memory()))
+    return at_once.execute(session_id, command, caller, tally, memory())
+
+
+def drive_in_turn(session_id: UUID, steps: Steps[T], waiter: Waiter[T], context: Context) -> None:
+    """The same as `in_turn`, without a task where nobody is before us; `waiter` is told how it has ended."""
+    if session_id in _turns:
+        tasks.start(_told(session_id, steps, waiter), "in turn", context)
+        return
+    _turns[session_id] = deque()
+    drive(steps, _InTurn(session_id, waiter), context)
+
+
+class _InTurn(Generic[T]):
+    """Who has the turn, and passes it on."""
+
+    __slots__ = ("_session_id", "_waiter")
+
+    def __init__(self, session_id: UUID, waiter: Waiter[T]) -> None:
+        self._session_id = session_id
+        self._waiter = waiter
+
+    def done(self, result: T) -> None:
+        _pass_on(self._session_id, _turns[self._session_id])
+        self._waiter.done(result)
+
+    def failed(self, error: Exception) -> None:
+        _pass_on(self._session_id, _turns[self._session_id])
+        self._waiter.failed(error)
+
+
+async def _told(session_id: UUID, steps: Steps[T], waiter: Waiter[T]) -> None:
+    try:
+        result = await in_turn(session_id, steps)
+    except Exception as error:  # noqa: BLE001 - whoever waits is told
+        waiter.failed(error)
+    else:
+        waiter.done(result)
 
 
 async def in_turn(session_id: UUID, steps: Steps[T]) -> T:

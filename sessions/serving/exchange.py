@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from sessions.serving.corked import Corked
 from synckairos.conf import conf
-from synckairos.errors import ApiError, RequestTimeout
+from synckairos.errors import ApiError
 from synckairos.http.asgi import header
 
 if TYPE_CHECKING:
@@ -22,12 +22,17 @@ _STATUS_LINES = {200: b"HTTP/1.1 200 OK\r\n", 201: b"HTTP/1.1 201 Created\r\n"}
 class Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_reference", "_transport", "refusal")
+    __slots__ = ("_pass_on", "_reference", "_transport", "known", "refusal", "told")
 
-    def __init__(self, transport: Corked, refusal: ApiError | None) -> None:
+    def __init__(
+        self, transport: Corked, refusal: ApiError | None, pass_on: Callable[[RequestResponseCycle], None]
+    ) -> None:
         self._transport = transport
-        self.refusal = refusal
+        self._pass_on = pass_on
         self._reference: weakref.ref[RequestResponseCycle] | None = None
+        self.refusal = refusal
+        self.known: Mapping[str, str] = {}
+        self.told: Sequence[tuple[bytes, bytes]] = ()
 
     def belongs_to(self, cycle: RequestResponseCycle) -> None:
         """The head is there. The cycle has us in its scope: a ring of the two would wait for the garbage collector."""
@@ -42,17 +47,11 @@ class Exchange:
         cycle = self._cycle
         return cycle is not None and not cycle.more_body
 
-    async def whole_body(self) -> bytes | None:
-        """Its body, when nothing stands between the request and its answer. Raises RequestTimeout."""
+    def pass_on(self) -> None:
+        """Let the application answer."""
         cycle = self._cycle
-        if cycle is None or self.refusal is not None or cycle.waiting_for_100_continue or cycle.flow.write_paused:
-            return None
-        if cycle.more_body:
-            if not _will_be_small(cycle):
-                return None
-            await _arrival(cycle)
-        is_whole = not cycle.more_body and not cycle.disconnected and len(cycle.body) <= conf().max_body_bytes
-        return bytes(cycle.body) if is_whole else None
+        if cycle is not None:
+            self._pass_on(cycle)
 
     def answer(self, status: int, head: bytes, body: bytes) -> None:
         """What `cycle.send` does with an answer's start and body, for one that is whole and known to be well-formed."""
@@ -77,20 +76,7 @@ class Exchange:
         self._transport.abort()
 
 
-def _will_be_small(cycle: RequestResponseCycle) -> bool:
+def will_be_small(cycle: RequestResponseCycle) -> bool:
     """Whether it says how long its body is, and Uvicorn keeps that much before anybody asks for it."""
     declared = header(dict(cycle.scope), b"content-length") or ""
     return declared.isdecimal() and int(declared) <= min(HIGH_WATER_LIMIT, conf().max_body_bytes)
-
-
-async def _arrival(cycle: RequestResponseCycle) -> None:
-    """Wait for the rest of a body: many clients send it apart from the head. Raises RequestTimeout."""
-    try:
-        async with asyncio.timeout(conf().body_timeout_s):
-            while cycle.more_body and not cycle.disconnected:
-                cycle.message_event.clear()
-                await cycle.message_event.wait()
-    except TimeoutError:
-        raise RequestTimeout from None
-    finally:
-        cycle.message_event.set()  # for whoever receives it

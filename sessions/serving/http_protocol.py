@@ -14,10 +14,11 @@ from asyncio.transports import Transport
 from contextlib import suppress
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from sessions.serving.corked import Corked
 from sessions.serving.exchange import Exchange
+from sessions.serving.shown_first import ShownFirst
 from synckairos.conf import conf
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout, ValidationFailed
 from synckairos.http.asgi import EXCHANGE_EXTENSION
@@ -35,7 +36,7 @@ _PATIENCE = 3
 ended by its outlet before that, with a last word."""
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(ShownFirst):
     """One HTTP connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -115,7 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         if self._is_upgrade_with_body():
             self._refusal = self._refusal or ValidationFailed([("request", "A handshake has no body.")])
-        exchange = Exchange(cast("Corked", self.transport), self._refusal)
+        exchange = Exchange(cast("Corked", self.transport), self._refusal, self._pass_on)
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["extensions"] = {EXCHANGE_EXTENSION: exchange}
         super().on_headers_complete()
@@ -199,7 +200,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._end()  # nothing to answer, or something else is being answered
             return
         known = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b""}
-        exchange = Exchange(cast("Corked", self.transport), error)
+        exchange = Exchange(cast("Corked", self.transport), error, self._pass_on)
         scope: Any = {**known, **self.scope, "extensions": {EXCHANGE_EXTENSION: exchange}}
         self.cycle = RequestResponseCycle(
             scope=scope,

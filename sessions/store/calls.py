@@ -57,7 +57,7 @@ class Together:
     __slots__ = ("calls",)
 
     def __init__(self, *calls: Call[Any]) -> None:
-        self.calls = calls
+        self.calls: Sequence[Call[Any]] = calls
 
 
 Steps: TypeAlias = Generator[Call[Any] | Together, Any, T]
@@ -120,31 +120,46 @@ def run(steps: Steps[T]) -> T:
             raise
 
 
-async def arun(steps: Steps[T]) -> T:
-    """Drive a procedure on the running loop. Raises ServiceUnavailable when the store cannot serve."""
+async def arun(steps: Steps[T], call: Call[Any] | Together | None = None) -> T:
+    """Drive a procedure on the running loop, one that has begun from the call that it asks for. Raises
+    ServiceUnavailable when the store cannot serve."""
     client = stores.scripts()
-    reply = None
-    while True:
-        try:
-            call = steps.send(reply)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        try:
-            if isinstance(call, Together):
-                reply = await _together(client, call)
-            else:
-                began_s = time.monotonic()
-                answer = await _asend(client, call)
-                ended_s = time.monotonic()
-                call.script.seconds.observe(ended_s - began_s)
-                if call.script.tells_time_at is not None:
-                    store_clock.take(began_s, _time_in(answer, call.script.tells_time_at), ended_s)
-                reply = call.parse(answer)
-        except stores.FAULTS as error:
-            if stores.is_away(error):
-                raise ServiceUnavailable from error
-            raise
+    try:
+        if call is None:
+            call = next(steps)
+        while True:
+            call = steps.send(await _answered(client, call))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def _answered(client: Any, call: Call[Any] | Together) -> Any:
+    began_s = time.monotonic()
+    try:
+        answers = await _asend_all(client, call.calls) if isinstance(call, Together) else [await _asend(client, call)]
+        return answered(call, answers, began_s)
+    except stores.FAULTS as error:
+        if stores.is_away(error):
+            raise ServiceUnavailable from error
+        raise
+
+
+def answered(call: Call[Any] | Together, answers: list[Any], began_s: float) -> Any:
+    """What the procedure that has asked for this is to be sent, asked at an instant on the monotonic clock. Raises what
+    the store has raised, and what cannot be read."""
+    ended_s = time.monotonic()
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    if isinstance(call, Together):
+        call.calls[-1].script.seconds.observe(ended_s - began_s)
+        return [one.parse(answer) for one, answer in zip(call.calls, answers, strict=True)]
+    script = call.script
+    script.seconds.observe(ended_s - began_s)
+    if script.tells_time_at is not None:
+        store_clock.take(began_s, _time_in(answers[0], script.tells_time_at), ended_s)
+    return call.parse(answers[0])
 
 
 def _time_in(answer: list[Any], place: int) -> float:
@@ -176,8 +191,7 @@ async def _asend_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
     if isinstance(client, RedisCluster):  # its pipelines know no scripts
         return await asyncio.gather(*(_asend(client, call) for call in calls), return_exceptions=True)
     if isinstance(client, Line):
-        commands = [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls]
-        replies = await client.replies(commands)
+        replies = await client.replies(commands_of(calls))
     else:
         pipe = client.pipeline(transaction=False)
         for call in calls:
@@ -187,6 +201,11 @@ async def _asend_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
         if isinstance(reply, NoScriptError):
             replies[place] = await _asend(client, calls[place])
     return replies
+
+
+def commands_of(calls: Sequence[Call[Any]]) -> list[tuple[Any, ...]]:
+    """As they are sent to a store that knows the scripts."""
+    return [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls]
 
 
 def _asked_of(client: Any, call: Call[Any] | Together) -> Any:
@@ -216,13 +235,3 @@ async def _asend(client: Any, call: Call[Any]) -> Any:
         return await client.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
     except NoScriptError:
         return await client.eval(script.source, len(call.keys), *call.keys, *call.args)
-
-
-async def _together(client: Any, together: Together) -> list[Any]:
-    began_s = time.monotonic()
-    replies = await _asend_all(client, together.calls)
-    together.calls[-1].script.seconds.observe(time.monotonic() - began_s)
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    return [call.parse(reply) for call, reply in zip(together.calls, replies, strict=True)]

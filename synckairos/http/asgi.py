@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from synckairos.errors import ApiError
@@ -22,19 +22,32 @@ class Exchange(Protocol):
 
     refusal: ApiError | None
     """The error to answer with, whatever was asked for."""
+    known: Mapping[str, str]
+    """What is known of the request already, its `request_id` first: for the logs (`synckairos.context`)."""
+    told: Sequence[tuple[bytes, bytes]]
+    """Header fields that the answer is to have besides."""
 
     def has_arrived(self) -> bool:
         """Whether the whole request is there: then nobody need look at the clock."""
 
-    async def whole_body(self) -> bytes | None:
-        """The body, when it is there; None when it is too large or when somebody has to be asked for it first, so that
-        the request can be answered by `send` only. `receive` gives it still. Raises RequestTimeout."""
-
     def answer(self, status: int, head: bytes, body: bytes) -> None:
         """Answer with 200 or 201, by header lines as they go over the wire, without a Content-Length, and a body."""
 
+    def pass_on(self) -> None:
+        """Let the application answer."""
+
     def abort(self) -> None:
         """Cut the connection."""
+
+
+class Door(Protocol):
+    """What is shown whole requests before the application is, and may answer them."""
+
+    def knows(self, scope: Scope) -> bool:
+        """Whether a request may be for it, as far as its head tells."""
+
+    def serves(self, scope: Scope, body: bytes, exchange: Exchange) -> bool:
+        """Whether it has taken a request: then it answers, or passes it on, now or later."""
 
 
 def exchange_of(scope: Scope) -> Exchange | None:

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from synckairos import context, ids, metrics
 from synckairos.http import addresses
-from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header, headers
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header, headers
 from synckairos.logs import AccessLog
 
 REQUEST_ID_HEADER = b"x-request-id"
@@ -20,8 +20,6 @@ PROBE_HOST = "localhost"
 """The name by which Django knows a caller that asks by address; always one of ALLOWED_HOSTS."""
 _TOLD_SCHEME = b"x-forwarded-proto"
 _CLIENT_LEFT = 499
-STATUS = "answered_with"
-"""Where a door that answers without `send` leaves its status, in the context of the request."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -33,24 +31,26 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began_s = time.perf_counter()
-        request_id = ids.accepted_request_id(header(scope, REQUEST_ID_HEADER))
-        info = context.begin(request_id=request_id)
+        exchange = exchange_of(scope)
+        known, told = ({}, ()) if exchange is None else (exchange.known, exchange.told)
+        request_id = known.get("request_id") or ids.accepted_request_id(header(scope, REQUEST_ID_HEADER))
+        info = context.begin(**{**known, "request_id": request_id})
         status = _CLIENT_LEFT
 
         async def answer(event: Event) -> None:
             nonlocal status
             if event["type"] == "http.response.start":
                 status = event["status"]
-                event["headers"] = [*event["headers"], (REQUEST_ID_HEADER, request_id.encode())]
+                event["headers"] = [*event["headers"], *told, (REQUEST_ID_HEADER, request_id.encode())]
             await send(event)
 
         try:
-            await self.inner(_known_host(_true_scheme(scope)), receive, answer)
+            await self.inner(_known_host(true_scheme(scope)), receive, answer)
         finally:
-            _record(scope, info, info.pop(STATUS, status), time.perf_counter() - began_s)
+            record(scope, info, status, time.perf_counter() - began_s)
 
 
-def _true_scheme(scope: Scope) -> Scope:
+def true_scheme(scope: Scope) -> Scope:
     """The scheme that the client has used: only a trusted proxy is believed about it, and nobody after us is told."""
     if not any(name == _TOLD_SCHEME for name, _ in scope["headers"]):
         return scope
@@ -68,7 +68,8 @@ def _known_host(scope: Scope) -> Scope:
     return {**scope, "headers": [*others, (b"host", PROBE_HOST.encode())]}
 
 
-def _record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:
+def record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:
+    """Count a request that was answered, and write its line, in the context of `info`."""
     method = scope["method"] if scope["method"] in _METHODS else "other"
     answered, took = _meters(method, info.pop("route", "other"), status)
     answered.inc()

@@ -28,7 +28,7 @@ def no_collector():
 
 
 def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(no_collector):
-    exchange = Exchange(None, None)
+    exchange = Exchange(None, None, None)
     cycle = Cycle({"extensions": {EXCHANGE_EXTENSION: exchange}})
     exchange.belongs_to(cycle)
     assert exchange_of(cycle.scope).has_arrived()
@@ -37,7 +37,5 @@ def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(no_colle
     assert ended() is None
 
 
-async def test_before_the_head_is_there_nothing_can_be_answered():
-    exchange = Exchange(None, None)
-    assert not exchange.has_arrived()
-    assert await exchange.whole_body() is None
+def test_before_the_head_is_there_nothing_has_arrived():
+    assert not Exchange(None, None, None).has_arrived()
