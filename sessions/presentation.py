@@ -179,8 +179,8 @@ def present(state: State, now: Instant) -> StateView:
     return StateView(
         session_id=state.session_id,
         epoch=state.epoch,
-        sync_mode=config.sync_mode.value,
-        status=state.status.value,
+        sync_mode=config.sync_mode,
+        status=state.status,
         version=state.version,
         participants=_participants(state, reading.stretch_ms),
         groups=[
@@ -208,7 +208,7 @@ def present(state: State, now: Instant) -> StateView:
         warning_thresholds_ms=config.warning_thresholds_ms,
         metadata=config.metadata,
         owner=state.access.owner,
-        visibility=state.access.visibility.value,
+        visibility=state.access.visibility,
         permissions=state.access.permissions,
         created_at=as_iso(state.created_ms),
         updated_at=as_iso(state.updated_ms),
@@ -237,7 +237,7 @@ def present_summary(state: State, now: Instant) -> SummaryView:
     active = state.active_participant
     return SummaryView(
         session_id=state.session_id,
-        status=state.status.value,
+        status=state.status,
         active_participant_id=None if active is None else active.participant_id,
         version=state.version,
         time_remaining_ms=reading.time_remaining_ms,
@@ -270,8 +270,8 @@ def _participants(state: State, stretch_ms: int) -> list[ParticipantView]:
                 cycle_count=p.cycle_count,
                 is_active=is_active,
                 has_expired=p.has_expired,
-                group_id=_given(p.group_id),
-                user_id=_given(p.user_id),
+                group_id=p.group_id or UNSET,
+                user_id=p.user_id or UNSET,
             )
         )
     return views

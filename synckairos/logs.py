@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -87,9 +88,13 @@ class AccessLog:
     def __init__(self, *, as_json: bool, level: str) -> None:
         self._as_json = as_json
         self._level: int = getattr(logging, level)
+        self._lines: list[bytes] = []
+        """Of this turn of the event loop."""
+        self._due_in: asyncio.AbstractEventLoop | None = None
+        """Whose turn that is."""
 
     def line(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
-        """Write one at once, when this level is wanted."""
+        """Write one, when this level is wanted; those of one turn of the event loop together."""
         if level < self._level:
             return
         name = "info" if level == logging.INFO else "debug"
@@ -105,8 +110,21 @@ class AccessLog:
             others = [f" {name}={_quoted(value) if name in _CHOSEN else value}" for name, value in known.items()]
             request_line = f"request method={method} path={_quoted(path)} status={status} ms={ms}"
             line = f"{now} [{name}] {request_line}{''.join(others)} logger=synckairos.http.gate".encode()
+        self._lines.append(line)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no loop, no turn of it
+            self._write()
+            return
+        if self._due_in is not loop:
+            self._due_in = loop
+            loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._due_in = None
+        lines, self._lines = self._lines, []
         # Looked up each time, since tests exchange it.
-        sys.stderr.buffer.write(line + b"\n")
+        sys.stderr.buffer.write(b"\n".join([*lines, b""]))
         sys.stderr.buffer.flush()
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, start_http_server
 
 from synckairos import counting
+from synckairos.counting import Timings
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     counting.begin()
@@ -14,14 +15,14 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
 _FAST = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 HTTP_REQUESTS = Counter("synckairos_http_requests_total", "HTTP requests answered.", ("method", "route", "status"))
-HTTP_SECONDS = Histogram(
+HTTP_SECONDS = Timings(
     "synckairos_http_request_seconds", "Time from request to answer.", ("method", "route"), buckets=_FAST
 )
-STORE_SECONDS = Histogram(
+STORE_SECONDS = Timings(
     "synckairos_store_seconds", "Round trip of one script to the state store.", ("script",), buckets=_FAST
 )
 TRANSITIONS = Counter("synckairos_events_total", "Events committed, by type.", ("event",))
-SWITCH_SECONDS = Histogram(
+SWITCH_SECONDS = Timings(
     "synckairos_switch_seconds", "A switch from load to commit, lost races included.", buckets=_FAST
 )
 LOST_RACES = Counter("synckairos_lost_races_total", "Commits that met another one first and were decided again.")
@@ -45,8 +46,8 @@ SOCKET_FAULTS = Counter("synckairos_socket_faults_total", "Handlers that failed 
 OUTBOX_LENGTH = Gauge("synckairos_outbox_entries", "Commits waiting for the audit.", multiprocess_mode="mostrecent")
 AUDIT_ROWS = Counter("synckairos_audit_events_total", "Event rows written by the drain.")
 AUDIT_DEAD = Counter("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
-AUDIT_SECONDS = Histogram("synckairos_audit_batch_seconds", "One batch of the drain.")
-DEADLINE_LATENESS_SECONDS = Histogram(
+AUDIT_SECONDS = Timings("synckairos_audit_batch_seconds", "One batch of the drain.")
+DEADLINE_LATENESS_SECONDS = Timings(
     "synckairos_deadline_lateness_seconds",
     "From a deadline to its commit by the timekeeper.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),

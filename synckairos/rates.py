@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from msgspec import Struct
@@ -29,6 +30,7 @@ class Limit(Struct, frozen=True):
         return rate
 
 
+@cache
 def field_of(setting: str) -> str:
     """The field of `Conf` that has the value of a variable."""
     return setting.lower().replace("rate_limit_", "rate_")

@@ -19,6 +19,10 @@ from synckairos.engine import commands
 from synckairos.principal import Principal
 
 ROUTE = "/v1/sessions"
+_ROUTES = {
+    verb: f"{ROUTE}/<str:session_id>/{verb}" for verb in ("switch", "start", "pause", "resume", "complete", "cancel")
+}
+"""As metrics and logs have them."""
 
 
 class Asker(Struct, frozen=True):
@@ -72,7 +76,7 @@ class Command(Struct, frozen=True):
     @property
     def route(self) -> str:
         """Its address, as metrics and logs have it."""
-        return f"{ROUTE}/<str:session_id>/{self.verb}"
+        return _ROUTES[self.verb]
 
     def steps(self, request_id: str, tally: limits.Tally) -> Steps[Outcome]:
         """Do it."""

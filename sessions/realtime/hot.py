@@ -49,6 +49,8 @@ class HotDoor:
 
     def __init__(self, cors: Cors) -> None:
         self._cors = cors
+        self._is_for_https = settings.SECURE_SSL_REDIRECT
+        self._hsts_seconds = settings.SECURE_HSTS_SECONDS
 
     def knows(self, scope: Scope) -> bool:
         """Whether its address is one of ours."""
@@ -58,23 +60,32 @@ class HotDoor:
         """Whether a request is plain: then it is carried out."""
         began_s = time.perf_counter()
         scope = true_scheme(scope)
+        if self._is_for_https and scope["scheme"] != "https":
+            return False  # Django sends it there
         asked = read(scope, body)
         if asked is None:
             return False
-        _Request(asked, scope, exchange, self._cors, began_s).begin()
+        _Request(asked, scope, exchange, self, began_s).begin()
         return True
+
+    def head_of(self, outcome: Outcome, scope: Scope, origin: str | None, request_id: str) -> bytes:
+        """The header lines that the application would give the answer."""
+        known = b'etag: "v%d"\r\nx-request-id: %s\r\n' % (outcome.state.version, request_id.encode())
+        if outcome.replayed:
+            known += b"idempotency-replayed: true\r\n"
+        return head_of_state(scope["scheme"], self._hsts_seconds) + self._cors.head_for(origin) + known
 
 
 class _Request:
     """One that was taken, until it is answered."""
 
-    __slots__ = ("_asked", "_began_s", "_cors", "_exchange", "_info", "_scope", "_tally")
+    __slots__ = ("_asked", "_began_s", "_door", "_exchange", "_info", "_scope", "_tally")
 
-    def __init__(self, asked: Asked, scope: Scope, exchange: Exchange, cors: Cors, began_s: float) -> None:
+    def __init__(self, asked: Asked, scope: Scope, exchange: Exchange, door: HotDoor, began_s: float) -> None:
         self._asked = asked
         self._scope = scope
         self._exchange = exchange
-        self._cors = cors
+        self._door = door
         self._began_s = began_s
         self._tally = limits.Tally()
         self._info: dict[str, Any] = {}
@@ -94,15 +105,8 @@ class _Request:
         """Answer, with what the application would say."""
         asked, info = self._asked, self._info
         try:
-            head = [
-                head_of_state(self._scope["scheme"], settings.SECURE_HSTS_SECONDS),
-                self._cors.head_for(asked.asker.origin),
-                b'etag: "v%d"\r\nx-request-id: %s\r\n' % (outcome.state.version, info["request_id"].encode()),
-                self._tally.head(),
-            ]
-            if outcome.replayed:
-                head.append(b"idempotency-replayed: true\r\n")
-            self._exchange.answer(asked.status, b"".join(head), to_json({"data": asked.view(outcome)}))
+            head = self._door.head_of(outcome, self._scope, asked.asker.origin, info["request_id"]) + self._tally.head()
+            self._exchange.answer(asked.status, head, to_json({"data": asked.view(outcome)}))
             record(self._scope, info, asked.status, time.perf_counter() - self._began_s)
         except Exception:
             log.exception("answer failed")
@@ -137,10 +141,8 @@ def read(scope: Scope, raw: bytes) -> Asked | None:
     address = _ADDRESS.fullmatch(scope["path"])
     if address is None:
         return None
-    if settings.SECURE_SSL_REDIRECT and scope["scheme"] != "https":
-        return None  # Django sends it there
     headers = dict(scope["headers"])
-    if headers.keys() & _NOT_PLAIN or len(headers) < len(scope["headers"]):
+    if not _NOT_PLAIN.isdisjoint(headers) or len(headers) < len(scope["headers"]):
         return None  # a field that is given twice has no one meaning here
     try:
         principal = authenticate(bearer_token(headers.get(b"authorization", b"").decode("latin-1")) or "")

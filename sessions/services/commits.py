@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sessions import messages
@@ -88,7 +89,7 @@ def _forget_at(state: State, now: Instant, deadline_ms: Instant | None) -> Insta
 
 def _changed(before: State | None, after: State) -> tuple[Participant, ...]:
     known = set() if before is None else set(map(id, before.participants))
-    return tuple(p for p in after.participants if id(p) not in known)
+    return tuple([p for p in after.participants if id(p) not in known])
 
 
 def _hub_message(
@@ -105,11 +106,18 @@ def _hub_message(
         since_version=since_version,
         version=state.version,
         state_frame=frame,
-        notices=tuple(notice for event in decision.events for notice in notices_of(state, event, now)),
+        notices=tuple([notice for event in decision.events for notice in notices_of(state, event, now)]),
         is_creation=since_version == 0,
         is_deletion=is_deletion,
-        guests=guest_list(state) if any(isinstance(event, _CHANGE_RIGHTS) for event in decision.events) else None,
+        guests=guest_list(state) if _changes_rights(decision.events) else None,
     )
+
+
+def _changes_rights(events: Sequence[Event]) -> bool:
+    for event in events:  # noqa: SIM110 - of one event, mostly: a generator would cost more than this
+        if isinstance(event, _CHANGE_RIGHTS):
+            return True
+    return False
 
 
 def notices_of(state: State, event: Event, now: Instant) -> list[bytes]:

@@ -45,12 +45,13 @@ class Memory:
 
     def __init__(self, largest_bytes: int = LARGEST_BYTES) -> None:
         self._largest_bytes = largest_bytes
-        self._sessions: OrderedDict[UUID, Remembered] = OrderedDict()
+        self._sessions: OrderedDict[int, Remembered] = OrderedDict()
+        """By the number of their ids, which hashes without Python."""
         self._bytes = 0
 
     def get(self, session_id: UUID) -> Remembered | None:
         """What is remembered of it."""
-        return self._sessions.get(session_id)
+        return self._sessions.get(session_id.int)
 
     def keep(self, state: State, command_id: bytes, *, is_shared: bool = False) -> None:
         """Remember this of its session, and forget those that were not commanded for longest; and one that is over."""
@@ -60,14 +61,14 @@ class Memory:
         is_known = before is not None and before.state.config is state.config
         carried = before.carried_bytes if is_known and before is not None else _carried_bytes(state.config)
         remembered = Remembered(state, command_id, is_shared, carried)
-        self._sessions[state.session_id] = remembered  # the last in order
+        self._sessions[state.session_id.int] = remembered  # the last in order
         self._bytes += remembered.size
         while self._bytes > self._largest_bytes:
             _, oldest = self._sessions.popitem(last=False)
             self._bytes -= oldest.size
 
     def _forget(self, session_id: UUID) -> Remembered | None:
-        known = self._sessions.pop(session_id, None)
+        known = self._sessions.pop(session_id.int, None)
         if known is not None:
             self._bytes -= known.size
         return known

@@ -30,10 +30,11 @@ class Deadline(Struct, frozen=True):
 
 def expiry_at(state: State) -> Instant | None:
     """When the running clock ends, or ended; None when nothing drains or nothing runs."""
-    started_ms, left_ms = state.cycle.started_ms, mode_of(state).left_ms(state)
-    if state.status is not Status.RUNNING or started_ms is None or left_ms is None:
+    started_ms = state.cycle.started_ms
+    if state.status is not Status.RUNNING or started_ms is None:
         return None
-    return started_ms + left_ms
+    left_ms = mode_of(state).left_ms(state)
+    return None if left_ms is None else started_ms + left_ms
 
 
 def next_deadline(state: State) -> Deadline | None:

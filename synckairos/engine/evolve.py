@@ -116,10 +116,11 @@ def _charge(state: State, at_ms: Instant) -> State:
 
 
 def _switched(state: State, event: ev.CycleSwitched) -> State:
-    ran_out = mode_of(state).clock_expired(state)
+    mode, increment_ms = mode_of(state), state.config.increment_ms
+    earns = increment_ms and not event.on_timeout and not mode.clock_expired(state)
     state = _charge(state, event.at_ms)
-    if state.config.increment_ms and not ran_out and not event.on_timeout:
-        state = mode_of(state).credit(state, state.config.increment_ms)
+    if earns:
+        state = mode.credit(state, increment_ms)
     leaving = state.active_participant
     if leaving is not None:
         left = replace(leaving, cycle_count=leaving.cycle_count + 1)
@@ -130,6 +131,8 @@ def _switched(state: State, event: ev.CycleSwitched) -> State:
 
 def _open_cycle(state: State, position: int, *, number: int, at_ms: Instant) -> State:
     opened = replace(state, active=position, cycle=Cycle(number=number, started_ms=at_ms))
+    if not state.config.warning_thresholds_ms:
+        return opened
     left_ms = mode_of(opened).left_ms(opened)
     if left_ms is None:
         return opened

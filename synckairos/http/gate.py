@@ -52,7 +52,7 @@ class Gate:
 
 def true_scheme(scope: Scope) -> Scope:
     """The scheme that the client has used: only a trusted proxy is believed about it, and nobody after us is told."""
-    if not any(name == _TOLD_SCHEME for name, _ in scope["headers"]):
+    if _TOLD_SCHEME not in [name for name, _ in scope["headers"]]:
         return scope
     told = headers(scope, _TOLD_SCHEME)
     others = [(name, value) for name, value in scope["headers"] if name != _TOLD_SCHEME]
@@ -74,10 +74,15 @@ def record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> N
     answered, took = _meters(method, info.pop("route", "other"), status)
     answered.inc()
     took.observe(seconds)
-    access: AccessLog = settings.ACCESS_LOG
     level = logging.DEBUG if scope["path"] in _PROBED_PATHS else logging.INFO
     # The path only: a query string may hold credentials.
-    access.line(level, method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+    _access_log().line(level, method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+
+
+@cache
+def _access_log() -> AccessLog:
+    log: AccessLog = settings.ACCESS_LOG  # Django's lazy settings cost more than what asks for them
+    return log
 
 
 @cache

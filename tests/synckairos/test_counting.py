@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from synckairos import counting
-from synckairos.counting import Counted
+from synckairos.counting import Counted, Timings
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,31 @@ def test_threads_lose_no_count(directory):
     writer.join()
     counting.write()
     assert shown(directory, "c_total") == 80_000
+
+
+TIMES_S = [0.0004, 0.001, 0.0011, 0.5, 99.0]
+
+
+@pytest.mark.parametrize("kind", [Histogram, Timings])
+def test_timings_are_counted_as_the_library_counts_them(kind):
+    registry = CollectorRegistry()
+    timings = kind("f_seconds", "help", ("script",), buckets=(0.0005, 0.001, 1.0), registry=registry)
+    for time_s in TIMES_S:
+        timings.labels("x").observe(time_s)
+
+    def told(name, **labels):
+        return registry.get_sample_value(f"f_seconds_{name}", {"script": "x", **labels})
+
+    assert [told("bucket", le=le) for le in ("0.0005", "0.001", "1.0", "+Inf")] == [1, 2, 4, 5]
+    assert (told("count"), told("sum")) == (5, pytest.approx(sum(TIMES_S)))
+
+
+def test_nobody_has_to_come_for_timings(monkeypatch):
+    monkeypatch.setattr(counting, "_MOST_NOTED", 10)
+    timings = Timings("g_seconds", "help", registry=CollectorRegistry())
+    for _ in range(25):
+        timings.observe(1.0)
+    assert len(timings._noted._amounts) == 5
 
 
 def test_a_count_that_cannot_be_written_holds_up_no_other(directory, monkeypatch, caplog):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -15,6 +16,8 @@ from synckairos.principal import mint
 from tests import servers
 from tests.conftest import bearer
 from tests.sessions.rest.talk import at, client_of, created, done
+
+ONE, OTHER = uuid4(), uuid4()
 
 
 @pytest.fixture
@@ -45,8 +48,8 @@ async def settle():
 
 async def test_commands_of_one_session_run_one_after_the_other_in_the_order_in_which_they_came(stage):
     start, let_go, noted = stage
-    tasks = [start(1, name) for name in "abc"]
-    other = start(2, "other")
+    tasks = [start(ONE, name) for name in "abc"]
+    other = start(OTHER, "other")
     await settle()
     assert noted == ["a", "other"]
     for name, after in (("a", ["a", "other", "b"]), ("b", ["a", "other", "b", "c"])):
@@ -60,7 +63,7 @@ async def test_commands_of_one_session_run_one_after_the_other_in_the_order_in_w
 
 async def test_who_gives_up_holds_up_nobody(stage):
     start, let_go, noted = stage
-    tasks = [start(1, name) for name in "abc"]
+    tasks = [start(ONE, name) for name in "abc"]
     await settle()
     tasks[1].cancel()
     tasks[0].cancel()
@@ -72,7 +75,7 @@ async def test_who_gives_up_holds_up_nobody(stage):
 
 async def test_who_gives_up_just_when_it_is_their_turn_passes_it_on(stage):
     start, let_go, noted = stage
-    tasks = [start(1, name) for name in "abc"]
+    tasks = [start(ONE, name) for name in "abc"]
     await settle()
     let_go("a")
     while len(turns._turns[1]) > 1:  # noqa: ASYNC110 - turn by turn of the loop
@@ -87,12 +90,12 @@ async def test_who_gives_up_just_when_it_is_their_turn_passes_it_on(stage):
 async def test_who_has_waited_too_long_goes_ahead(stage, monkeypatch):
     monkeypatch.setattr(turns, "LONGEST_WAIT_S", 0.01)
     start, let_go, noted = stage
-    tasks = [start(1, name) for name in "ab"]
+    tasks = [start(ONE, name) for name in "ab"]
     await asyncio.sleep(0.05)
     assert noted == ["a", "b"]
     let_go("b")
     assert await tasks[1] == "b"
-    late = start(1, "c")
+    late = start(ONE, "c")
     let_go("a")
     let_go("c")
     assert await asyncio.gather(tasks[0], late) == ["a", "c"]
