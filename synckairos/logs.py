@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 import time
@@ -14,6 +13,7 @@ from structlog.typing import EventDict, Processor
 
 from synckairos import context
 from synckairos.instants import to_the_second
+from synckairos.turn import OnceInATurn
 
 
 def _with_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -90,8 +90,7 @@ class AccessLog:
         self._level: int = getattr(logging, level)
         self._lines: list[bytes] = []
         """Of this turn of the event loop."""
-        self._due_in: asyncio.AbstractEventLoop | None = None
-        """Whose turn that is."""
+        self._soon = OnceInATurn(self._write)
 
     def line(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
         """Write one, when this level is wanted; those of one turn of the event loop together."""
@@ -107,21 +106,15 @@ class AccessLog:
                 {**request, **known, "logger": "synckairos.http.gate", "level": name, "timestamp": now}
             )
         else:
-            others = [f" {name}={_quoted(value) if name in _CHOSEN else value}" for name, value in known.items()]
+            others = ""
+            for field, value in known.items():
+                others += f" {field}={_quoted(value) if field in _CHOSEN else value}"
             request_line = f"request method={method} path={_quoted(path)} status={status} ms={ms}"
-            line = f"{now} [{name}] {request_line}{''.join(others)} logger=synckairos.http.gate".encode()
+            line = f"{now} [{name}] {request_line}{others} logger=synckairos.http.gate".encode()
         self._lines.append(line)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # no loop, no turn of it
-            self._write()
-            return
-        if self._due_in is not loop:
-            self._due_in = loop
-            loop.call_soon(self._write)
+        self._soon.ask()
 
     def _write(self) -> None:
-        self._due_in = None
         lines, self._lines = self._lines, []
         # Looked up each time, since tests exchange it.
         sys.stderr.buffer.write(b"\n".join([*lines, b""]))
@@ -134,4 +127,4 @@ _CHOSEN = frozenset({"principal", "session_id", "route"})
 
 def _quoted(value: Any) -> str:
     text = str(value)
-    return text if text.isprintable() and " " not in text else repr(text)
+    return text if " " not in text and text.isprintable() else repr(text)

@@ -4,48 +4,48 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import Counter, Gauge, start_http_server
+from prometheus_client import Gauge, start_http_server
 
 from synckairos import counting
-from synckairos.counting import Timings
+from synckairos.counting import Counts, Timings
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     counting.begin()
 
 _FAST = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-HTTP_REQUESTS = Counter("synckairos_http_requests_total", "HTTP requests answered.", ("method", "route", "status"))
+HTTP_REQUESTS = Counts("synckairos_http_requests_total", "HTTP requests answered.", ("method", "route", "status"))
 HTTP_SECONDS = Timings(
     "synckairos_http_request_seconds", "Time from request to answer.", ("method", "route"), buckets=_FAST
 )
 STORE_SECONDS = Timings(
     "synckairos_store_seconds", "Round trip of one script to the state store.", ("script",), buckets=_FAST
 )
-TRANSITIONS = Counter("synckairos_events_total", "Events committed, by type.", ("event",))
+TRANSITIONS = Counts("synckairos_events_total", "Events committed, by type.", ("event",))
 SWITCH_SECONDS = Timings(
     "synckairos_switch_seconds", "A switch from load to commit, lost races included.", buckets=_FAST
 )
-LOST_RACES = Counter("synckairos_lost_races_total", "Commits that met another one first and were decided again.")
-GUESSES_MISSED = Counter(
+LOST_RACES = Counts("synckairos_lost_races_total", "Commits that met another one first and were decided again.")
+GUESSES_MISSED = Counts(
     "synckairos_guesses_missed_total", "Commands decided on a remembered state that the store did not have any more."
 )
-REPLAYED = Counter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
-RATE_LIMITED = Counter("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
+REPLAYED = Counts("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
+RATE_LIMITED = Counts("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
 SOCKETS = Gauge("synckairos_sockets", "Open WebSockets.", multiprocess_mode="livesum")
 STREAMS = Gauge("synckairos_streams", "Open event streams.", multiprocess_mode="livesum")
-SOCKETS_OPENED = Counter("synckairos_sockets_opened_total", "WebSockets accepted.")
-SOCKETS_CLOSED = Counter("synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",))
-SOCKETS_REFUSED = Counter("synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",))
-SOCKET_FRAMES_IN = Counter("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
-SOCKET_FRAMES_OUT = Counter("synckairos_socket_frames_out_total", "Frames to clients.")
-SOCKET_FRAMES_CONFLATED = Counter(
+SOCKETS_OPENED = Counts("synckairos_sockets_opened_total", "WebSockets accepted.")
+SOCKETS_CLOSED = Counts("synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",))
+SOCKETS_REFUSED = Counts("synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",))
+SOCKET_FRAMES_IN = Counts("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
+SOCKET_FRAMES_OUT = Counts("synckairos_socket_frames_out_total", "Frames to clients.")
+SOCKET_FRAMES_CONFLATED = Counts(
     "synckairos_socket_frames_conflated_total", "State frames that a newer one replaced before they were sent."
 )
-SOCKET_RESYNCS = Counter("synckairos_socket_resyncs_total", "Sessions brought up to date by the position check.")
-SOCKET_FAULTS = Counter("synckairos_socket_faults_total", "Handlers that failed (a fault of ours).")
+SOCKET_RESYNCS = Counts("synckairos_socket_resyncs_total", "Sessions brought up to date by the position check.")
+SOCKET_FAULTS = Counts("synckairos_socket_faults_total", "Handlers that failed (a fault of ours).")
 OUTBOX_LENGTH = Gauge("synckairos_outbox_entries", "Commits waiting for the audit.", multiprocess_mode="mostrecent")
-AUDIT_ROWS = Counter("synckairos_audit_events_total", "Event rows written by the drain.")
-AUDIT_DEAD = Counter("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
+AUDIT_ROWS = Counts("synckairos_audit_events_total", "Event rows written by the drain.")
+AUDIT_DEAD = Counts("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
 AUDIT_SECONDS = Timings("synckairos_audit_batch_seconds", "One batch of the drain.")
 DEADLINE_LATENESS_SECONDS = Timings(
     "synckairos_deadline_lateness_seconds",
@@ -58,7 +58,7 @@ DEADLINES_OVERDUE = Gauge(
     multiprocess_mode="mostrecent",
 )
 LEASES_HELD = Gauge("synckairos_leases_held", "Shards that this timekeeper serves.", multiprocess_mode="livesum")
-DEADLINES_SET_ASIDE = Counter("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")
+DEADLINES_SET_ASIDE = Counts("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")
 
 
 def serve(port: int | None) -> None:

@@ -24,14 +24,14 @@ from sessions import limits
 from sessions.hub import tasks
 from sessions.presentation import to_json
 from sessions.realtime import plain
-from sessions.realtime.asking import Asked, Asker, Command, Creation, State
+from sessions.realtime.asking import ROUTE, Asked, Asker, Command, Creation, State
 from sessions.realtime.limited import fields_of, judged
 from sessions.services.outcome import Idempotency, Outcome
 from synckairos import context, ids, keys, logs
 from synckairos.errors import ApiError, InternalError, Unauthenticated
 from synckairos.http.asgi import Exchange, Scope
 from synckairos.http.cors import Cors
-from synckairos.http.gate import REQUEST_ID_HEADER, record, true_scheme
+from synckairos.http.gate import REQUEST_ID_HEADER, TOLD_SCHEME, record, true_scheme
 from synckairos.http.protection import head_of_state
 from synckairos.principal import authenticate, bearer_token
 
@@ -53,16 +53,18 @@ class HotDoor:
         self._hsts_seconds = settings.SECURE_HSTS_SECONDS
 
     def knows(self, scope: Scope) -> bool:
-        """Whether its address is one of ours."""
-        return scope["method"] in _METHODS and _ADDRESS.fullmatch(scope["path"]) is not None
+        """Whether its address may be one of ours."""
+        return scope["method"] in _METHODS and scope["path"].startswith(ROUTE)
 
     def serves(self, scope: Scope, body: bytes, exchange: Exchange) -> bool:
         """Whether a request is plain: then it is carried out."""
         began_s = time.perf_counter()
-        scope = true_scheme(scope)
+        headers = dict(scope["headers"])
+        if TOLD_SCHEME in headers:
+            scope = true_scheme(scope)
         if self._is_for_https and scope["scheme"] != "https":
             return False  # Django sends it there
-        asked = read(scope, body)
+        asked = read(scope, headers, body)
         if asked is None:
             return False
         _Request(asked, scope, exchange, self, began_s).begin()
@@ -136,13 +138,10 @@ class _Request:
         self._exchange.pass_on()
 
 
-def read(scope: Scope, raw: bytes) -> Asked | None:
+def read(scope: Scope, headers: dict[bytes, bytes], raw: bytes) -> Asked | None:
     """What is asked for; None for what is not plain, or not right. `raw` is the body."""
     address = _ADDRESS.fullmatch(scope["path"])
-    if address is None:
-        return None
-    headers = dict(scope["headers"])
-    if not _NOT_PLAIN.isdisjoint(headers) or len(headers) < len(scope["headers"]):
+    if address is None or not _NOT_PLAIN.isdisjoint(headers) or len(headers) < len(scope["headers"]):
         return None  # a field that is given twice has no one meaning here
     try:
         principal = authenticate(bearer_token(headers.get(b"authorization", b"").decode("latin-1")) or "")

@@ -19,8 +19,8 @@ from sessions.services.commits import idempotency_key, write_of
 from sessions.services.memory import Memory, Remembered
 from sessions.services.outcome import Caller, Outcome
 from sessions.store import writes
-from sessions.store.calls import Steps, ask, beside
-from sessions.store.writes import Done, Guess, LostRace
+from sessions.store.calls import Steps, beside
+from sessions.store.writes import CommitReply, Done, Guess, LostRace
 from synckairos import metrics, rates
 from synckairos.engine import Decision, commands, decide
 from synckairos.engine.refusals import Refusal
@@ -102,7 +102,7 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
         guess=Guess(guess.now, guess.last_command_id),
         view=view,
     )
-    reply = yield from ask(writes.commit(write))
+    reply: CommitReply = yield writes.commit(write)  # `ask` without its generator
     counted = reply.limits
     if general is not None and general_rate is not None and counted:
         tally.note(general[0], general_rate, counted[:3])

@@ -58,13 +58,13 @@ class Exchange:
         cycle = self._cycle
         if cycle is None or cycle.disconnected:
             return
-        lines = [_STATUS_LINES[status], *[b"%s: %s\r\n" % field for field in cycle.default_headers], head]
+        lines = [_STATUS_LINES[status], _lines_of(cycle.default_headers), head]
         if not cycle.keep_alive:
             lines.append(b"connection: close\r\n")
         lines.append(b"content-length: %d\r\n\r\n" % len(body))
         lines.append(body)
         cycle.response_started = True
-        self._transport.raw.write(b"".join(lines))
+        self._transport.write_soon(b"".join(lines))
         cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
@@ -74,6 +74,17 @@ class Exchange:
     def abort(self) -> None:
         """Cut the connection."""
         self._transport.abort()
+
+
+_latest: tuple[Sequence[tuple[bytes, bytes]], bytes] = ((), b"")
+"""The server's own fields, which are others each second (the date is one of them), and their lines."""
+
+
+def _lines_of(fields: Sequence[tuple[bytes, bytes]]) -> bytes:
+    global _latest  # noqa: PLW0603 - it is the same for all requests of a second
+    if fields is not _latest[0]:
+        _latest = (fields, b"".join([b"%s: %s\r\n" % field for field in fields]))
+    return _latest[1]
 
 
 def will_be_small(cycle: RequestResponseCycle) -> bool:

@@ -101,10 +101,14 @@ class HttpProtocol(ShownFirst):
             self._refusal = self._refusal or AddressTooLong()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """As Uvicorn does, which is asked once for each field of every request; within bounds."""
         if not self._in_head:
             return  # a trailer: what comes after the head is none of it, above all no credentials
         if self._refusal is None or not isinstance(self._refusal, HeadersTooLarge):
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
         self._told_bytes += len(name) + len(value) + _PUNCTUATION
         if self._told_bytes > self._limits.max_head_bytes or len(self.headers) > self._limits.max_headers:
             self._judge_head()
@@ -113,8 +117,9 @@ class HttpProtocol(ShownFirst):
         self._in_head = False
         self._is_in_body = True
         self._fruitless_bytes = self._framing_bytes = 0
-        self._stop_waiting()
-        if self._is_upgrade_with_body():
+        if self._coming is not None:
+            self._stop_waiting()
+        if self.parser.should_upgrade() and self._is_upgrade_with_body():
             self._refusal = self._refusal or ValidationFailed([("request", "A handshake has no body.")])
         exchange = Exchange(cast("Corked", self.transport), self._refusal, self._pass_on)
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
@@ -136,7 +141,7 @@ class HttpProtocol(ShownFirst):
     def _is_upgrade_with_body(self) -> bool:
         """Nobody would ever read it, or wait for it with a clock. Of an upgrade to anything else (some clients offer
         HTTP/2 with every request) the body is read: it stays a request."""
-        if not (self.parser.should_upgrade() and self._should_upgrade()):
+        if not self._should_upgrade():
             return False
         told = dict(self.headers)
         return told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told

@@ -63,8 +63,12 @@ class ShownFirst(HttpToolsProtocol):
 
     def _show(self, cycle: RequestResponseCycle, door: Door, exchange: Exchange) -> None:
         """To the first door, a request that is whole."""
-        can_be_answered = not cycle.flow.write_paused and len(cycle.body) <= conf().max_body_bytes
-        if not (can_be_answered and door.serves(cast("Scope", cycle.scope), bytes(cycle.body), exchange)):
+        is_small = len(cycle.body) <= conf().max_body_bytes
+        if not (
+            is_small
+            and not cycle.flow.write_paused
+            and door.serves(cast("Scope", cycle.scope), bytes(cycle.body), exchange)
+        ):
             self._pass_on(cycle)
 
     def _pass_on(self, cycle: RequestResponseCycle) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
@@ -84,9 +84,12 @@ def decode_commit(data: bytes) -> StoredCommit:
         raise Unreadable("commit") from cause
 
 
-def encode_answer(answer: Answer) -> bytes:
-    """An idempotency record."""
-    return _encoder.encode(answer)
+def encode_answer(answer: Answer, stored: bytes) -> bytes:
+    """An idempotency record. `stored` is its state as `encode_state` has encoded it already, if it has."""
+    state = Raw(memoryview(stored)[HEADER_BYTES:]) if stored else answer.state
+    return _encoder.encode(
+        (answer.fingerprint, state, answer.at_ms, answer.expired_participant_id, answer.action_applied)
+    )
 
 
 def decode_answer(data: bytes) -> Answer:

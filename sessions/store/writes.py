@@ -108,9 +108,10 @@ def commit(write: Write) -> Call[CommitReply]:
     if write.caller_rate is not None:
         names.append(write.caller_rate[0])
     guess = write.guess
+    stored = b"" if write.after is None else codec.encode_state(write.after)
     args: list[Any] = [
         b"" if write.before is None else codec.header(write.before.epoch, write.before.version),
-        b"" if write.after is None else codec.encode_state(write.after),
+        stored,
         write.forget_at_ms,
         "" if write.deadline_ms is None else write.deadline_ms,
         places.text,
@@ -120,7 +121,7 @@ def commit(write: Write) -> Call[CommitReply]:
         write.outbox_entry,
         places.channel,
         write.message,
-        b"" if write.record is None else codec.encode_answer(write.record.answer),
+        b"" if write.record is None else codec.encode_answer(write.record.answer, stored),
         "" if write.record is None else write.record.kept_ms,
         places.wake_channel,
         *_interval_and_burst(write.rate),

@@ -7,6 +7,7 @@ clock with no time left, say).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from uuid import UUID
 
 from msgspec import Struct
@@ -39,7 +40,7 @@ SETTLE_LIMIT = 256
 """Most transitions that one decision applies before its command."""
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, dict=True):
     """What a command (or the passing of time) makes of a state. Without events nothing has changed."""
 
     before: State
@@ -48,7 +49,7 @@ class Decision(Struct, frozen=True):
     deadline: Deadline | None
     """The next one of the new state."""
 
-    @property
+    @cached_property
     def expired(self) -> ev.ParticipantExpired | None:
         """The last expiry among the events."""
         for event in reversed(self.events):
@@ -56,7 +57,7 @@ class Decision(Struct, frozen=True):
                 return event
         return None
 
-    @property
+    @cached_property
     def expired_on_switch(self) -> UUID | None:
         """Who had run out of time when a command ended their cycle; None when the last switch was no such."""
         for place, event in enumerate(self.events):

@@ -140,7 +140,12 @@ _PLAIN = frozenset({int, str, bool})
 
 def details(event: Event) -> dict[str, Any]:
     """The fields of one event type besides the common ones, as plain JSON values, structs as objects."""
-    return {field: _named(getattr(event, field)) for field in event.__struct_fields__ if field not in _COMMON}
+    return {field: _named(getattr(event, field)) for field in _own_fields(type(event))}
+
+
+@cache
+def _own_fields(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(field for field in kind.__struct_fields__ if field not in _COMMON)
 
 
 def rebuild(name: str, *, sequence: int, version: int, at_ms: Instant, data: dict[str, Any]) -> Event:

@@ -15,10 +15,10 @@ def next_position(state: State) -> int | None:
     count = len(state.participants)
     if count == 0:
         return None
-    first = 0 if state.active == NOBODY else state.active + 1
+    first, mode = 0 if state.active == NOBODY else state.active + 1, mode_of(state)
     for step in range(count):
         position = (first + step) % count
-        if not (state.config.passes_over_expired and mode_of(state).is_out(state, position)):
+        if not (mode.is_out(state, position) and state.config.passes_over_expired):
             return position
     return None
 

@@ -56,8 +56,8 @@ class Config(Struct, frozen=True, array_like=True):
     @property
     def timeout_action(self) -> TimeoutAction:
         """The action in force, with `auto_advance` turning `notify` into `skip_cycle`."""
-        given = self.action_on_timeout or {}
-        action = TimeoutAction(str(given.get("type", TimeoutAction.NOTIFY)))
+        given = self.action_on_timeout
+        action = TimeoutAction(str(given.get("type", TimeoutAction.NOTIFY))) if given else TimeoutAction.NOTIFY
         if action is TimeoutAction.NOTIFY and self.auto_advance:
             return TimeoutAction.SKIP_CYCLE
         return action

@@ -18,7 +18,8 @@ REQUEST_ID_HEADER = b"x-request-id"
 _PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
 PROBE_HOST = "localhost"
 """The name by which Django knows a caller that asks by address; always one of ALLOWED_HOSTS."""
-_TOLD_SCHEME = b"x-forwarded-proto"
+TOLD_SCHEME = b"x-forwarded-proto"
+"""In which a proxy says how the client has come."""
 _CLIENT_LEFT = 499
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -52,10 +53,10 @@ class Gate:
 
 def true_scheme(scope: Scope) -> Scope:
     """The scheme that the client has used: only a trusted proxy is believed about it, and nobody after us is told."""
-    if _TOLD_SCHEME not in [name for name, _ in scope["headers"]]:
+    if TOLD_SCHEME not in [name for name, _ in scope["headers"]]:
         return scope
-    told = headers(scope, _TOLD_SCHEME)
-    others = [(name, value) for name, value in scope["headers"] if name != _TOLD_SCHEME]
+    told = headers(scope, TOLD_SCHEME)
+    others = [(name, value) for name, value in scope["headers"] if name != TOLD_SCHEME]
     is_secure = addresses.is_by_proxy(scope) and [text.strip().lower() for text in told] == ["https"]
     return {**scope, "headers": others, **({"scheme": "https"} if is_secure else {})}
 

@@ -30,7 +30,7 @@ def scope(**changes):
 def read(asked, verb, body, session_id=None):
     """How the door takes a request for a verb, or for the state."""
     path = f"/v1/sessions/{session_id or uuid4()}" + (f"/{verb}" if verb else "")
-    return hot.read(asked | {"path": path, "method": "POST" if verb else "GET"}, body)
+    return hot.read(asked | {"path": path, "method": "POST" if verb else "GET"}, dict(asked["headers"]), body)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ async def test_who_gives_up_just_when_it_is_their_turn_passes_it_on(stage):
     tasks = [start(ONE, name) for name in "abc"]
     await settle()
     let_go("a")
-    while len(turns._turns[1]) > 1:  # noqa: ASYNC110 - turn by turn of the loop
+    while len(turns._turns[ONE.int]) > 1:  # noqa: ASYNC110 - turn by turn of the loop
         await asyncio.sleep(0)
     tasks[1].cancel()  # it has been told, and has not heard it yet
     await settle()
