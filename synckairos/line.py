@@ -21,7 +21,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from synckairos import logs
+from synckairos import batch, logs
 
 log = logs.get(__name__)
 
@@ -152,12 +152,23 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
+        answered: list[tuple[Told, Replies]] = []
         while self._waiting and (reply := self._reader.gets()) is not False:
             self._replies.append(reply)
             if len(self._replies) == self._waiting[0][0]:
                 _, told, _ = self._waiting.popleft()
-                replies, self._replies = self._replies, []
-                told(replies)
+                answered.append((told, self._replies))
+                self._replies = []
+        if len(answered) == 1:
+            told, replies = answered[0]
+            told(replies)
+        elif answered:
+            batch.begin()
+            try:
+                for told, replies in answered:
+                    told(replies)
+            finally:
+                batch.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(RedisConnectionError("Connection lost"))

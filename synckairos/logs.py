@@ -11,9 +11,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
-from synckairos import context
+from synckairos import batch, context
 from synckairos.instants import to_the_second
-from synckairos.turn import OnceInATurn
 
 
 def _with_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -89,11 +88,10 @@ class AccessLog:
         self._as_json = as_json
         self._level: int = getattr(logging, level)
         self._lines: list[bytes] = []
-        """Of this turn of the event loop."""
-        self._soon = OnceInATurn(self._write)
+        """Of events that came together."""
 
     def line(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
-        """Write one, when this level is wanted; those of one turn of the event loop together."""
+        """Write one, when this level is wanted; those of events that came together at once."""
         if level < self._level:
             return
         name = "info" if level == logging.INFO else "debug"
@@ -112,7 +110,8 @@ class AccessLog:
             request_line = f"request method={method} path={_quoted(path)} status={status} ms={ms}"
             line = f"{now} [{name}] {request_line}{others} logger=synckairos.http.gate".encode()
         self._lines.append(line)
-        self._soon.ask()
+        if len(self._lines) == 1 and not batch.later(self._write):
+            self._write()
 
     def _write(self) -> None:
         lines, self._lines = self._lines, []

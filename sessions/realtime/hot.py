@@ -1,4 +1,4 @@
-"""The hot door: sessions made, commanded and read without a thread and without a framework.
+"""The hot door: sessions made, commanded and read without a thread, without a task and without a framework.
 
 Of all requests these are the most frequent, and Django's handler, DRF and their threads cost several times what they do
 (docs/performance.md). So the plain case is served here, in front of Django: good credentials, a well-formed body, no
@@ -6,8 +6,8 @@ precondition. It asks the same service, in one round trip to the store (two for 
 session too), and gives the same answer. Whatever is not plain goes on to the DRF views (sessions/rest/views.py), whose
 words about what is wrong are the documented ones; this door has none of its own, so that the two cannot differ.
 
-It stands in front of all other ASGI applications as well, and writes its answer in one piece (`Exchange`), with the
-header lines that they would add.
+It is no ASGI application: our server shows it whole requests (`Door` in synckairos/http/asgi.py), it writes its answer
+in one piece, with the header lines that the others would add, and what it does not answer it passes on to them.
 """
 
 from __future__ import annotations

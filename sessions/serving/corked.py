@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from synckairos.turn import OnceInATurn
+from synckairos import batch
 
 _HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 
@@ -20,7 +20,7 @@ class Corked:
         self.raw = raw
         self._head = b""
         self._answer = b""
-        """A whole one, which goes out when this turn of the event loop ends."""
+        """A whole one, which goes out with others."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
@@ -37,17 +37,19 @@ class Corked:
             self.raw.write(data)
 
     def write_soon(self, answer: bytes) -> None:
-        """Send a whole answer, right after those of others that this turn of the event loop brings: a client with many
-        connections (a proxy, say) is woken once for all of them, which is half of what sending them costs."""
+        """Send a whole answer, together with those that come at the same time: a client with many connections (a proxy,
+        say) is woken once for all of them, which is a good part of what sending them costs."""
         self._answer += answer
         _answers.append(self)
-        _soon.ask()
+        if len(_answers) == 1 and not batch.later(_send_all):
+            _send_all()
 
     def send(self) -> None:
-        """Send an answer that waits for the end of the turn."""
+        """Send an answer that waits for others."""
         if self._answer:
             answer, self._answer = self._answer, b""
-            self.raw.write(answer)
+            if not self.raw.is_closing():  # else it has been cut off meanwhile
+                self.raw.write(answer)
 
     def flush(self) -> None:
         """Send a head that nothing follows."""
@@ -76,6 +78,3 @@ def _send_all() -> None:
     _answers.clear()
     for transport in waiting:
         transport.send()
-
-
-_soon = OnceInATurn(_send_all)

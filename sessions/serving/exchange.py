@@ -22,7 +22,7 @@ _STATUS_LINES = {200: b"HTTP/1.1 200 OK\r\n", 201: b"HTTP/1.1 201 Created\r\n"}
 class Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_pass_on", "_reference", "_transport", "known", "refusal", "told")
+    __slots__ = ("_kept", "_pass_on", "_reference", "_transport", "known", "refusal", "told")
 
     def __init__(
         self, transport: Corked, refusal: ApiError | None, pass_on: Callable[[RequestResponseCycle], None]
@@ -30,6 +30,7 @@ class Exchange:
         self._transport = transport
         self._pass_on = pass_on
         self._reference: weakref.ref[RequestResponseCycle] | None = None
+        self._kept: RequestResponseCycle | None = None
         self.refusal = refusal
         self.known: Mapping[str, str] = {}
         self.told: Sequence[tuple[bytes, bytes]] = ()
@@ -37,6 +38,11 @@ class Exchange:
     def belongs_to(self, cycle: RequestResponseCycle) -> None:
         """The head is there. The cycle has us in its scope: a ring of the two would wait for the garbage collector."""
         self._reference = weakref.ref(cycle)
+
+    def keep(self, cycle: RequestResponseCycle) -> None:
+        """Nobody else may have it any more: Uvicorn has a task keep it, and looks at the next one when that has come.
+        Until it is answered or passed on."""
+        self._kept = cycle
 
     @property
     def _cycle(self) -> RequestResponseCycle | None:
@@ -49,13 +55,13 @@ class Exchange:
 
     def pass_on(self) -> None:
         """Let the application answer."""
-        cycle = self._cycle
+        cycle, self._kept = self._cycle, None
         if cycle is not None:
             self._pass_on(cycle)
 
     def answer(self, status: int, head: bytes, body: bytes) -> None:
         """What `cycle.send` does with an answer's start and body, for one that is whole and known to be well-formed."""
-        cycle = self._cycle
+        cycle, self._kept = self._cycle, None
         if cycle is None or cycle.disconnected:
             return
         lines = [_STATUS_LINES[status], _lines_of(cycle.default_headers), head]
@@ -73,6 +79,7 @@ class Exchange:
 
     def abort(self) -> None:
         """Cut the connection."""
+        self._kept = None
         self._transport.abort()
 
 

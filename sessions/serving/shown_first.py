@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from sessions.serving.exchange import will_be_small
+from sessions.serving.exchange import Exchange, will_be_small
 from synckairos.conf import conf
 from synckairos.errors import RequestTimeout
-from synckairos.http.asgi import Door, Exchange, Scope, exchange_of
+from synckairos.http.asgi import Door, Scope, exchange_of
 
 
 class ShownFirst(HttpToolsProtocol):
@@ -63,13 +63,10 @@ class ShownFirst(HttpToolsProtocol):
 
     def _show(self, cycle: RequestResponseCycle, door: Door, exchange: Exchange) -> None:
         """To the first door, a request that is whole."""
-        is_small = len(cycle.body) <= conf().max_body_bytes
-        if not (
-            is_small
-            and not cycle.flow.write_paused
-            and door.serves(cast("Scope", cycle.scope), bytes(cycle.body), exchange)
-        ):
-            self._pass_on(cycle)
+        exchange.keep(cycle)
+        can_be_answered = not cycle.flow.write_paused and len(cycle.body) <= conf().max_body_bytes
+        if not (can_be_answered and door.serves(cast("Scope", cycle.scope), bytes(cycle.body), exchange)):
+            exchange.pass_on()
 
     def _pass_on(self, cycle: RequestResponseCycle) -> None:
         """Let the application answer."""
@@ -102,4 +99,4 @@ class ShownFirst(HttpToolsProtocol):
 
 
 def _exchange_of(cycle: RequestResponseCycle) -> Exchange | None:
-    return exchange_of(cast("Scope", cycle.scope))
+    return cast("Exchange | None", exchange_of(cast("Scope", cycle.scope)))
