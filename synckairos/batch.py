@@ -7,7 +7,10 @@ nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)  # not ours: that one's access log is one of those who come here
 
 _open: list[Callable[[], None]] | None = None
 
@@ -23,11 +26,14 @@ def end() -> None:
     global _open
     acts, _open = _open or (), None
     for act in acts:
-        act()
+        try:
+            act()
+        except Exception:
+            log.exception("what events have in common was not done")  # the others' is
 
 
 def later(act: Callable[[], None]) -> bool:
-    """Have something done after the last of them; must not raise. False for a lone event: then do it now."""
+    """Have something done after the last of them. False for a lone event: then do it now."""
     if _open is None:
         return False
     _open.append(act)

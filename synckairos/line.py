@@ -134,14 +134,15 @@ class _Wire(asyncio.Protocol):
 
     def ask(self, commands: Sequence[tuple[Any, ...]], told: Told) -> None:
         """Send commands, and let somebody be told of their replies."""
+        packed = [hiredis.pack_command(command) for command in commands]
         is_alone = not self._waiting
         self._waiting.append((len(commands), told, self._loop.time()))
         if is_alone:
-            self._transport.write(b"".join(map(hiredis.pack_command, commands)))
+            self._transport.write(b"".join(packed))
         else:
             if not self._unsent:  # what others ask for in this turn of the loop goes with it
                 self._loop.call_soon(self._send)
-            self._unsent += map(hiredis.pack_command, commands)
+            self._unsent += packed
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout_s, self._look)
 
@@ -153,21 +154,19 @@ class _Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
         answered: list[tuple[Told, Replies]] = []
-        while self._waiting and (reply := self._reader.gets()) is not False:
-            self._replies.append(reply)
-            if len(self._replies) == self._waiting[0][0]:
-                _, told, _ = self._waiting.popleft()
-                answered.append((told, self._replies))
-                self._replies = []
-        if len(answered) == 1:
-            told, replies = answered[0]
-            told(replies)
-        elif answered:
-            batch.begin()
-            try:
-                for told, replies in answered:
-                    told(replies)
-            finally:
+        try:
+            while self._waiting and (reply := self._reader.gets()) is not False:
+                self._replies.append(reply)
+                if len(self._replies) == self._waiting[0][0]:
+                    _, told, _ = self._waiting.popleft()
+                    answered.append((told, self._replies))
+                    self._replies = []
+        finally:  # what is no reply ends the connection, after those who have theirs
+            if len(answered) > 1:
+                batch.begin()
+            for told, replies in answered:
+                _say(told, replies)
+            if len(answered) > 1:
                 batch.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -198,7 +197,14 @@ class _Wire(asyncio.Protocol):
             self._watch = None
         waiting, self._waiting = self._waiting, deque()  # who is told may ask again, of another connection
         for _, told, _ in waiting:
-            told(error)
+            _say(told, error)
+
+
+def _say(told: Told, what: Replies | Exception) -> None:
+    try:
+        told(what)
+    except Exception:
+        log.exception("a reply of the store was not heard")  # those after it are
 
 
 def _tell(waiting: asyncio.Future[Replies], replies: Replies | Exception) -> None:

@@ -58,16 +58,16 @@ class HotDoor:
 
     def serves(self, scope: Scope, body: bytes, exchange: Exchange) -> bool:
         """Whether a request is plain: then it is carried out."""
-        began_s = time.perf_counter()
         headers = dict(scope["headers"])
         if TOLD_SCHEME in headers:
             scope = true_scheme(scope)
+            headers = dict(scope["headers"])  # without that field: the two are compared
         if self._is_for_https and scope["scheme"] != "https":
             return False  # Django sends it there
         asked = read(scope, headers, body)
         if asked is None:
             return False
-        _Request(asked, scope, exchange, self, began_s).begin()
+        _Request(asked, scope, exchange, self).begin()
         return True
 
     def head_of(self, outcome: Outcome, scope: Scope, origin: str | None, request_id: str) -> bytes:
@@ -81,14 +81,13 @@ class HotDoor:
 class _Request:
     """One that was taken, until it is answered."""
 
-    __slots__ = ("_asked", "_began_s", "_door", "_exchange", "_info", "_scope", "_tally")
+    __slots__ = ("_asked", "_door", "_exchange", "_info", "_scope", "_tally")
 
-    def __init__(self, asked: Asked, scope: Scope, exchange: Exchange, door: HotDoor, began_s: float) -> None:
+    def __init__(self, asked: Asked, scope: Scope, exchange: Exchange, door: HotDoor) -> None:
         self._asked = asked
         self._scope = scope
         self._exchange = exchange
         self._door = door
-        self._began_s = began_s
         self._tally = limits.Tally()
         self._info: dict[str, Any] = {}
 
@@ -109,7 +108,7 @@ class _Request:
         try:
             head = self._door.head_of(outcome, self._scope, asked.asker.origin, info["request_id"]) + self._tally.head()
             self._exchange.answer(asked.status, head, to_json({"data": asked.view(outcome)}))
-            record(self._scope, info, asked.status, time.perf_counter() - self._began_s)
+            record(self._scope, info, asked.status, time.perf_counter() - self._exchange.began_s)
         except Exception:
             log.exception("answer failed")
             self._exchange.abort()
@@ -129,6 +128,9 @@ class _Request:
             error = await judged(error, self._scope, self._tally)
         except ApiError as other:
             error = other
+        except Exception:
+            log.exception("request failed")
+            error = InternalError()
         self._refuse(error)
 
     def _refuse(self, error: ApiError) -> None:

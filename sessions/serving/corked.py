@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from synckairos import batch
+from synckairos import batch, logs
+
+log = logs.get(__name__)
 
 _HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 
@@ -77,4 +79,7 @@ def _send_all() -> None:
     waiting = _answers.copy()
     _answers.clear()
     for transport in waiting:
-        transport.send()
+        try:
+            transport.send()
+        except Exception:
+            log.exception("an answer was not sent")  # the others are

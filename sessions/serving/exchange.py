@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
@@ -19,16 +20,24 @@ if TYPE_CHECKING:
 _STATUS_LINES = {200: b"HTTP/1.1 200 OK\r\n", 201: b"HTTP/1.1 201 Created\r\n"}
 
 
+class Connection(Protocol):
+    """Whose requests they are."""
+
+    def pass_on(self, cycle: RequestResponseCycle) -> None:
+        """Let the application answer one."""
+
+
 class Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_kept", "_pass_on", "_reference", "_transport", "known", "refusal", "told")
+    __slots__ = ("_connection", "_kept", "_reference", "_transport", "began_s", "known", "refusal", "told")
 
     def __init__(
-        self, transport: Corked, refusal: ApiError | None, pass_on: Callable[[RequestResponseCycle], None]
+        self, transport: Corked, refusal: ApiError | None, connection: Callable[[], Connection | None]
     ) -> None:
         self._transport = transport
-        self._pass_on = pass_on
+        self._connection = connection
+        self.began_s = time.perf_counter()
         self._reference: weakref.ref[RequestResponseCycle] | None = None
         self._kept: RequestResponseCycle | None = None
         self.refusal = refusal
@@ -56,8 +65,9 @@ class Exchange:
     def pass_on(self) -> None:
         """Let the application answer."""
         cycle, self._kept = self._cycle, None
-        if cycle is not None:
-            self._pass_on(cycle)
+        connection = self._connection()
+        if cycle is not None and connection is not None:
+            connection.pass_on(cycle)
 
     def answer(self, status: int, head: bytes, body: bytes) -> None:
         """What `cycle.send` does with an answer's start and body, for one that is whole and known to be well-formed."""
@@ -75,12 +85,17 @@ class Exchange:
         cycle.message_event.set()
         if not cycle.keep_alive:
             self._transport.close()
-        cycle.on_response()
+        on_response, cycle.on_response = cycle.on_response, _nothing  # or it would keep the connection, which keeps it
+        on_response()
 
     def abort(self) -> None:
         """Cut the connection."""
         self._kept = None
         self._transport.abort()
+
+
+def _nothing() -> None:
+    """Is to be done."""
 
 
 _latest: tuple[Sequence[tuple[bytes, bytes]], bytes] = ((), b"")

@@ -121,7 +121,7 @@ class HttpProtocol(ShownFirst):
             self._stop_waiting()
         if self.parser.should_upgrade() and self._is_upgrade_with_body():
             self._refusal = self._refusal or ValidationFailed([("request", "A handshake has no body.")])
-        exchange = Exchange(cast("Corked", self.transport), self._refusal, self._pass_on)
+        exchange = Exchange(cast("Corked", self.transport), self._refusal, self._weakly)
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["extensions"] = {EXCHANGE_EXTENSION: exchange}
         super().on_headers_complete()
@@ -205,7 +205,7 @@ class HttpProtocol(ShownFirst):
             self._end()  # nothing to answer, or something else is being answered
             return
         known = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b""}
-        exchange = Exchange(cast("Corked", self.transport), error, self._pass_on)
+        exchange = Exchange(cast("Corked", self.transport), error, self._weakly)
         scope: Any = {**known, **self.scope, "extensions": {EXCHANGE_EXTENSION: exchange}}
         self.cycle = RequestResponseCycle(
             scope=scope,

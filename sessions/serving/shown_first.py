@@ -5,15 +5,19 @@ Leans on names of Uvicorn's that are not public; tests/sessions/serving/ fails w
 
 from __future__ import annotations
 
+import weakref
 from asyncio import TimerHandle
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from sessions.serving.exchange import Exchange, will_be_small
+from synckairos import logs
 from synckairos.conf import conf
-from synckairos.errors import RequestTimeout
+from synckairos.errors import InternalError, RequestTimeout
 from synckairos.http.asgi import Door, Scope, exchange_of
+
+log = logs.get(__name__)
 
 
 class ShownFirst(HttpToolsProtocol):
@@ -22,6 +26,7 @@ class ShownFirst(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._first: Door | None = getattr(self.app, "first", None)
+        self._weakly = weakref.ref(self)
         self._held: RequestResponseCycle | None = None
         """One that may be for the first door, until it is whole."""
         self._late: TimerHandle | None = None
@@ -65,10 +70,15 @@ class ShownFirst(HttpToolsProtocol):
         """To the first door, a request that is whole."""
         exchange.keep(cycle)
         can_be_answered = not cycle.flow.write_paused and len(cycle.body) <= conf().max_body_bytes
-        if not (can_be_answered and door.serves(cast("Scope", cycle.scope), bytes(cycle.body), exchange)):
-            exchange.pass_on()
+        try:
+            if can_be_answered and door.serves(cast("Scope", cycle.scope), bytes(cycle.body), exchange):
+                return
+        except Exception:
+            log.exception("request failed")
+            exchange.refusal = InternalError()
+        exchange.pass_on()
 
-    def _pass_on(self, cycle: RequestResponseCycle) -> None:
+    def pass_on(self, cycle: RequestResponseCycle) -> None:
         """Let the application answer."""
         super()._start_asgi_task(cycle, self.app)
 
@@ -95,7 +105,7 @@ class ShownFirst(HttpToolsProtocol):
         self._stop_awaiting()
         held, self._held = self._held, None
         if held is not None:
-            self._pass_on(held)
+            self.pass_on(held)
 
 
 def _exchange_of(cycle: RequestResponseCycle) -> Exchange | None:

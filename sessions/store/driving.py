@@ -63,10 +63,15 @@ class _Drive(Generic[T]):
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             self._waiter.failed(error)
             return
-        line = stores.scripts()
-        self._began_s = time.monotonic()
-        calls = call.calls if isinstance(call, Together) else (call,)
-        if not (isinstance(line, Line) and line.ask(commands_of(calls), self._told)):
+        try:
+            line = stores.scripts()
+            self._began_s = time.monotonic()
+            calls = call.calls if isinstance(call, Together) else (call,)
+            is_asked = isinstance(line, Line) and line.ask(commands_of(calls), self._told)
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._waiter.failed(error)
+            return
+        if not is_asked:
             self._go_slow()
 
     def _told(self, replies: Replies | Exception) -> None:

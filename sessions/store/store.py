@@ -113,10 +113,10 @@ def release(shard: int, keeper: str) -> Call[bool]:
     return Call(_RELEASE, [keys.lease(shard)], [keeper, keys.wake_channel(shard)], bool)
 
 
-def seen(process: str, believed_ms: Duration, kind: str, *, leaves: bool = False) -> Call[dict[str, Duration]]:
-    """Tell that a process is alive, or leaves ('' only asks); gives the living of its kind (`keys.keepers()`,
-    `keys.webs()`), with the time since each was seen."""
-    return Call(_SEEN, [kind], [process, believed_ms, "1" if leaves else "0"], _parse_seen)
+def seen(process: str, within_ms: Duration, kind: str, *, leaves: bool = False) -> Call[dict[str, Duration]]:
+    """Tell that a process is alive, or leaves ('' only asks); gives those of its kind (`keys.keepers()`, `keys.webs()`)
+    that were seen within this time, a minute at most, with the time since each was seen."""
+    return Call(_SEEN, [kind], [process, within_ms, "1" if leaves else "0"], _parse_seen)
 
 
 def shard_status(shard: int) -> Call[ShardStatus]:

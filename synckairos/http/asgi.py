@@ -20,6 +20,8 @@ EXCHANGE_EXTENSION = "synckairos.exchange"
 class Exchange(Protocol):
     """What a server of ours offers for one request, beyond ASGI."""
 
+    began_s: float
+    """When its head was there, on `time.perf_counter`."""
     refusal: ApiError | None
     """The error to answer with, whatever was asked for."""
     known: Mapping[str, str]

@@ -31,8 +31,8 @@ class Gate:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began_s = time.perf_counter()
         exchange = exchange_of(scope)
+        began_s = time.perf_counter() if exchange is None else exchange.began_s
         known, told = ({}, ()) if exchange is None else (exchange.known, exchange.told)
         request_id = known.get("request_id") or ids.accepted_request_id(header(scope, REQUEST_ID_HEADER))
         info = context.begin(**{**known, "request_id": request_id})

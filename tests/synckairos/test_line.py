@@ -7,6 +7,7 @@ import signal
 import socket
 from uuid import uuid4
 
+import hiredis
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
@@ -163,3 +164,33 @@ async def test_sentinel_and_cluster_are_the_clients(configure):
         configure(redis_url=url)
         assert not isinstance(stores.scripts(), module.Line)
         await stores.close_async_client()
+
+
+async def test_who_has_a_reply_is_told_though_what_follows_is_none(line):
+    await echo(line, "open")
+    told = []
+    wire = line._open
+    for name in "abc":
+        assert line.ask([("EVAL", ECHO, 0, name)], lambda what, name=name: told.append((name, what)))
+    with pytest.raises(hiredis.ProtocolError):
+        wire.data_received(b"+one\r\n+two\r\n?garbage\r\n")
+    wire.connection_lost(None)
+    assert told[:2] == [("a", [b"one"]), ("b", [b"two"])]
+    assert isinstance(told[2][1], RedisConnectionError)
+
+
+async def test_one_who_fails_at_a_reply_keeps_it_from_nobody(line, caplog):
+    await echo(line, "open")
+    told = []
+    for hear in (lambda _what: 1 / 0, told.append):
+        line.ask([("EVAL", ECHO, 0, "x")], hear)
+    assert await echo(line, "y") == b"y"
+    assert told == [[b"x"]]
+    assert "was not heard" in caplog.text
+
+
+async def test_a_command_that_cannot_be_sent_takes_nobody_elses_reply(line):
+    await echo(line, "open")
+    with pytest.raises(TypeError):
+        line.ask([("EVAL", ECHO, 0, object())], lambda _what: None)
+    assert await echo(line, "x") == b"x"

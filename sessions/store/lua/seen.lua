@@ -1,6 +1,6 @@
--- Seen: tell that a process (a timekeeper, a web process) is alive or leaves, and name the living of its kind.
+-- Seen: tell that a process (a timekeeper, a web process) is alive or leaves, and name those of its kind.
 -- KEYS: 1 processes by when they were last seen (sorted set)
--- ARGV: 1 this process ('' to ask only), 2 how long one is believed alive, ms, 3 '1' to leave
+-- ARGV: 1 this process ('' to ask only), 2 how long ago one may have been seen to be named, ms (60 s at most), 3 '1' to leave
 -- Result: {process, ms since it was seen, …}
 local now = redis.call('TIME')
 local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)

@@ -103,6 +103,19 @@ def test_a_field_that_is_given_twice_is_the_views_to_answer():
     assert read(asked, "switch", b"{}") is None
 
 
+@pytest.mark.parametrize("proxy", [[], [(b"x-forwarded-proto", b"http")]], ids=["plainly", "by a proxy"])
+def test_it_takes_no_request_with_a_field_that_is_given_twice(proxy):
+    taken = []
+    for again in ([], [(b"authorization", b"Bearer other")]):
+        headers = [*scope()["headers"], *again, *proxy]
+        asked = scope() | {"path": "/v1/sessions", "method": "POST", "headers": headers, "client": ("127.0.0.1", 1)}
+        door = hot.HotDoor(None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(hot._Request, "begin", lambda request: taken.append(request._asked))
+            assert door.serves(asked, b'{"sync_mode": "count_up"}', None) == (not again)
+    assert len(taken) == 1
+
+
 def test_an_id_that_is_none_is_the_views_to_answer():
     assert read(scope(), "switch", b"{}", session_id="x") is None
 

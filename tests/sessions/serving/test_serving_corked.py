@@ -75,3 +75,16 @@ def test_who_was_cut_off_meanwhile_holds_up_nobody(raw):
     cut.is_cut = True
     batch.end()
     assert (cut.noted, raw.noted) == ([], [b"answer"])
+
+
+def test_one_who_cannot_be_written_to_holds_up_nobody(raw, caplog):
+    broken = Transport()
+    broken.write = lambda _data: 1 / 0
+    batch.begin()
+    assert batch.later(lambda: 1 / 0)
+    Corked(broken).write_soon(b"answer")
+    Corked(raw).write_soon(b"answer")
+    batch.end()
+    Corked(raw).write_soon(b"next")
+    assert raw.noted == [b"answer", b"next"]
+    assert "was not sent" in caplog.text

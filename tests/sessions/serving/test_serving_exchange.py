@@ -11,6 +11,13 @@ from sessions.serving.exchange import Exchange
 from synckairos.http.asgi import EXCHANGE_EXTENSION, exchange_of
 
 
+class Nobody:
+    """No connection."""
+
+
+NOBODY = Nobody()
+
+
 class Cycle:
     """As much of Uvicorn's as is asked for."""
 
@@ -28,7 +35,7 @@ def no_collector():
 
 
 def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(no_collector):
-    exchange = Exchange(None, None, None)
+    exchange = Exchange(None, None, weakref.ref(NOBODY))
     cycle = Cycle({"extensions": {EXCHANGE_EXTENSION: exchange}})
     exchange.belongs_to(cycle)
     assert exchange_of(cycle.scope).has_arrived()
@@ -38,4 +45,4 @@ def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(no_colle
 
 
 def test_before_the_head_is_there_nothing_has_arrived():
-    assert not Exchange(None, None, None).has_arrived()
+    assert not Exchange(None, None, weakref.ref(NOBODY)).has_arrived()

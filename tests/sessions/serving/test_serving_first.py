@@ -92,6 +92,14 @@ def test_a_body_that_does_not_come_is_not_waited_for(raw, running, api):
     assert done(api.get(at(running)))["version"] == 2
 
 
+def test_the_log_says_how_long_a_refusal_took(web, raw, running):
+    raw.send(request("POST", at(running, "switch"), b"{}", "X-Request-ID: late-body")[:-1])
+    assert raw.refusal() == (408, "REQUEST_TIMEOUT")
+    servers.wait_until(lambda: "request_id=late-body" in web.output(), 5, "the access log has it")
+    (line,) = [line for line in web.output().splitlines() if "request_id=late-body" in line]
+    assert 490 <= float(line.partition(" ms=")[2].split()[0]) < 5_000
+
+
 def test_of_two_that_come_together_the_second_may_be_unfinished(raw, running):
     second = request("POST", at(running, "switch"), b'{"expected_version":3}')
     raw.send(request("POST", at(running, "switch")) + second[:-5])
