@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from synckairos import batch
 from synckairos import line as module
 from synckairos import redis as stores
 from tests import servers
@@ -194,3 +195,18 @@ async def test_a_command_that_cannot_be_sent_takes_nobody_elses_reply(line):
     with pytest.raises(TypeError):
         line.ask([("EVAL", ECHO, 0, object())], lambda _what: None)
     assert await echo(line, "x") == b"x"
+
+
+async def test_replies_that_come_together_are_one_batch_and_a_lone_one_is_none(line):
+    await echo(line, "open")
+    heard, afterwards = [], []
+
+    def hear(_what):
+        heard.append(batch.later(lambda: afterwards.append(len(heard))))
+
+    for replies in (b"+lone\r\n", b"+one\r\n+two\r\n", b"+lone again\r\n"):
+        for _ in range(replies.count(b"+")):
+            line._open._waiting.append((1, hear, 0.0))
+        line._open.data_received(replies)
+    assert heard == [False, True, True, False]
+    assert afterwards == [3, 3]
