@@ -19,7 +19,7 @@ from sessions.services import at_once
 from sessions.services.memory import memory
 from sessions.services.outcome import Caller, Outcome
 from sessions.store.calls import Steps, arun
-from sessions.store.driving import Waiter, drive
+from sessions.store.driving import Waiter, drive, tell
 from synckairos.engine.commands import Command
 from timesync.clock import store_clock
 
@@ -47,7 +47,7 @@ def drive_in_turn(session_id: UUID, steps: Steps[T], waiter: Waiter[T], context:
     """The same as `in_turn`, without a task where nobody is before us; `waiter` is told how it has ended."""
     number = session_id.int
     if number in _turns:
-        tasks.start(_told(session_id, steps, waiter), "in turn", context)
+        tasks.start(tell(in_turn(session_id, steps), waiter), "in turn", context)
         return
     waiting = _turns[number] = deque()
     drive(steps, _InTurn(number, waiting, waiter), context)
@@ -70,15 +70,6 @@ class _InTurn(Generic[T]):
     def failed(self, error: Exception) -> None:
         _pass_on(self._number, self._waiting)
         self._waiter.failed(error)
-
-
-async def _told(session_id: UUID, steps: Steps[T], waiter: Waiter[T]) -> None:
-    try:
-        result = await in_turn(session_id, steps)
-    except Exception as error:  # noqa: BLE001 - whoever waits is told
-        waiter.failed(error)
-    else:
-        waiter.done(result)
 
 
 async def in_turn(session_id: UUID, steps: Steps[T]) -> T:

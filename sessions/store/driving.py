@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from contextvars import Context
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -39,6 +40,16 @@ class Waiter(Protocol[T_contra]):
 def drive(steps: Steps[T], waiter: Waiter[T], context: Context) -> None:
     """Drive a procedure on the running loop, in a context, and tell somebody how it has ended: now or later."""
     context.run(_Drive(steps, waiter, context).go_on, None)
+
+
+async def tell(end: Awaitable[T], waiter: Waiter[T]) -> None:
+    """Wait for the end of something, and tell somebody."""
+    try:
+        result = await end
+    except Exception as error:  # noqa: BLE001 - whoever waits is told
+        waiter.failed(error)
+    else:
+        waiter.done(result)
 
 
 class _Drive(Generic[T]):
@@ -90,14 +101,7 @@ class _Drive(Generic[T]):
             self.go_on(reply)
 
     def _go_slow(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._slowly(), context=self._context)
+        slowly = tell(arun(self._steps, self._call), self._waiter)
+        task = asyncio.get_running_loop().create_task(slowly, context=self._context)
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
-
-    async def _slowly(self) -> None:
-        try:
-            result = await arun(self._steps, self._call)
-        except Exception as error:  # noqa: BLE001 - likewise
-            self._waiter.failed(error)
-        else:
-            self._waiter.done(result)
