@@ -72,18 +72,19 @@ class Bench:
             _wake(self._groups[place])
         return self._groups[place]
 
-    async def in_turns(self, *measures: Callable[[], Awaitable[T]]) -> list[list[T]]:
+    async def in_turns(self, *measures: Callable[[], Awaitable[T]], rounds: int | None = None) -> list[list[T]]:
         """Measure one after the other, round by round, once more than counts: the first round warms up.
 
-        No turn begins before the audit has caught up with the last one. Gives the rounds of each.
+        No turn begins before the audit has caught up with the last one. There are as many rounds as anywhere in this
+        run, or as told. Gives the rounds of each.
         """
         found: list[list[T]] = [[] for _ in measures]
-        for number in range(self.rounds + 1):
-            for rounds, measure in zip(found, measures, strict=True):
+        for number in range((rounds or self.rounds) + 1):
+            for results, measure in zip(found, measures, strict=True):
                 await making.drained()
                 result = await measure()
                 if number or self.is_short:
-                    rounds.append(result)
+                    results.append(result)
             if self.is_short:  # nobody reads its figures
                 break
         return found

@@ -18,7 +18,7 @@ from stack import ROOT
 
 PRODUCT = ["manage.py", "web", "--fd"]
 UNCHECKED = ["benchmarks/unchecked_web.py"]
-"""The product without the checks of who asks, and what they may do."""
+"""The product, which can be told not to check who asks, and what they may do."""
 FLOOR = ["benchmarks/floor.py"]
 _READY = b"serving"
 """What each of them logs when it accepts."""
@@ -34,6 +34,11 @@ class Group:
     host: str
     port: int
     pids: list[int]
+
+    def tell(self, signum: signal.Signals) -> None:
+        """Send all of them a signal."""
+        for pid in self.pids:
+            os.kill(pid, signum)
 
     def cpu_seconds(self) -> float:
         """Processor time that they have used so far."""

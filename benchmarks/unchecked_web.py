@@ -1,11 +1,14 @@
-"""A web process that asks nobody for credentials or rights: `python benchmarks/unchecked_web.py FD`.
+"""A web process that can be told to ask nobody for credentials or rights: `python benchmarks/unchecked_web.py FD`.
 
-For one comparison only: what these checks cost. Everything else is the product.
+For one comparison only: what these checks cost. Everything else is the product, and it is the product until SIGUSR1
+comes, and again after SIGUSR2. One process for both, since two of the same program differ by more than a check costs.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +30,23 @@ def _anything(*_asked: Any) -> rights.Standing:
     return _STANDING
 
 
+Functions = dict[str, Callable[..., Any]]
+_CHECKS: Functions = {"authenticate": principal.authenticate, "check": rights.check}
+_NONE: Functions = {"authenticate": _somebody, "check": _anything}
+
+
+def _replace(present: Functions, coming: Functions) -> None:
+    """Wherever they have been imported."""
+    for module in set(sys.modules.values()) - {principal, rights}:
+        for name, function in present.items():
+            if vars(module).get(name) is function:
+                setattr(module, name, coming[name])
+
+
 def main() -> None:
-    """Serve, with every use of the checks replaced."""
-    replaced = {principal.authenticate: _somebody, rights.check: _anything}
-    for module in list(sys.modules.values()):
-        for name, checked in (("authenticate", principal.authenticate), ("check", rights.check)):
-            if module not in {principal, rights} and vars(module).get(name) is checked:
-                setattr(module, name, replaced[checked])
+    """Serve, ready to replace every use of the checks."""
+    signal.signal(signal.SIGUSR1, lambda *_: _replace(_CHECKS, _NONE))
+    signal.signal(signal.SIGUSR2, lambda *_: _replace(_NONE, _CHECKS))
     serve(fd=int(sys.argv[1]))
 
 

@@ -1,73 +1,130 @@
-"""A frame to every socket, beside the floor: many sockets of one session, and few sockets of many."""
+"""A frame to every socket, beside the floor: many sockets of one session, few sockets of many, and two processes.
+
+Cases that are set against each other take turns, with the sockets of all of them open from the beginning: whatever
+the machine does meanwhile, their figures are of the same minutes.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import NamedTuple
 
 from announcing import BareFrames, Sessions
 from bench import Bench
 from making import running_sessions, tokens
+from msgspec import Struct
 from results import Curve, Outcome, Row, Spread, at_least, row
 from watching import Watchers, watching
 
-SOCKETS = ((100, 1), (1_000, 1), (10_000, 1), (4_000, 1_000), (4_000, 1))
-"""Sockets in all, and sessions they belong to; the goals are about the last."""
-SHORT = ((80, 20), (40, 1))
+
+class Case(NamedTuple):
+    """Sockets in all, the sessions that they belong to, and the processes that serve them."""
+
+    sockets: int
+    sessions: int
+    processes: int
+
+    def __str__(self) -> str:
+        sessions, processes = _many(self.sessions, "session"), _many(self.processes, "process", "es")
+        return f"{self.sockets:,} sockets of {sessions}, {processes}"
+
+
+class Side(Struct, frozen=True):
+    """A case of the product or of the floor: whose frames, and who looks."""
+
+    case: Case
+    source: Sessions | BareFrames
+    viewers: Watchers
+
+
+Rounds = dict[Case, list[float]]
+"""Deliveries a second."""
+
+ONE, TWO = Case(4_000, 1, 1), Case(4_000, 1, 2)
+"""The goals are about these."""
+TOGETHER = (
+    (ONE, TWO),  # and no other sockets, which one process of the two would have to look after
+    (Case(100, 1, 1), Case(1_000, 1, 1), Case(10_000, 1, 1)),
+    (Case(4_000, 1_000, 1),),
+)
+SHORT_ONE, SHORT_TWO = Case(40, 1, 1), Case(40, 1, 2)
+SHORT = (SHORT_ONE, SHORT_TWO), (Case(80, 20, 1),)
 _GOAL, _GOAL_OF_TWO = 0.9, 1.3
+_ROUNDS = 15
+"""More than elsewhere: in the milliseconds of a delivery it depends on the scheduler who shares a core with whom."""
 _DELIVERIES = 30_000
 _SWITCHES = range(3, 41)
 
 
 async def measure(bench: Bench) -> Outcome:
-    """One process of each; then two, for the most sockets of one session."""
+    """Deliveries a second to all sockets, for all cases."""
     outcome = Outcome()
-    cases = SHORT if bench.is_short else SOCKETS
-    found = {one: await case(bench, *one, 1, outcome) for one in cases}
-    judged = cases[-1]
-    single, both = found[judged], await case(bench, *judged, 2, outcome)
-    outcome.rows += [*found.values(), both]
-    assert single.ratio is not None
-    assert single.floor is not None
-    assert both.floor is not None
+    ours: Rounds = {}
+    theirs: Rounds = {}
+    for cases in SHORT if bench.is_short else TOGETHER:
+        await _in_turns(bench, cases, ours, theirs, outcome)
+    rows = {case: row(str(case), "deliveries/s", ours[case], theirs[case]) for case in ours}
+    outcome.rows += rows.values()
+    one, two = (SHORT_ONE, SHORT_TWO) if bench.is_short else (ONE, TWO)
+    beside_floor = rows[one].ratio
+    assert beside_floor is not None
     outcome.verdicts += [
-        at_least(f"fan-out deliveries/s ÷ floor, {judged[0]:,} sockets, one process", _GOAL, single.ratio),
-        at_least("the same, two processes ÷ one", _GOAL_OF_TWO, _quotient(both.product, single.product)),
+        at_least(f"fan-out deliveries/s ÷ floor, {one.sockets:,} sockets, one process", _GOAL, beside_floor),
+        at_least("the same, two processes ÷ one", _GOAL_OF_TWO, _quotient(ours[two], ours[one])),
     ]
-    outcome.notes.append(f"The floor itself, two processes ÷ one: {_quotient(both.floor, single.floor)}.")
-    outcome.curves.append(_curve(found))
+    outcome.notes.append(f"The floor itself, two processes ÷ one: {_quotient(theirs[two], theirs[one])}.")
+    outcome.curves.append(_curve(rows))
     return outcome
 
 
-async def case(bench: Bench, sockets: int, sessions: int, processes: int, outcome: Outcome) -> Row:
-    """Deliveries a second of both, in turns, with all sockets of both open."""
-    session_ids = await running_sessions(sessions)
-    product, floor = bench.product(processes), bench.floor(processes)
+async def _in_turns(bench: Bench, cases: Sequence[Case], ours: Rounds, theirs: Rounds, outcome: Outcome) -> None:
+    """Add the rounds of some cases, of both sides."""
+    async with AsyncExitStack() as sockets:
+        sides = [side for case in cases for side in await _opened(bench, case, sockets, outcome)]
+        rounds = await bench.in_turns(*[_turn(bench, side, outcome) for side in sides], rounds=_ROUNDS)
+    ours.update(zip(cases, rounds[::2], strict=True))
+    theirs.update(zip(cases, rounds[1::2], strict=True))
+
+
+async def _opened(bench: Bench, case: Case, sockets: AsyncExitStack, outcome: Outcome) -> tuple[Side, Side]:
+    """The sockets of one case, of the product and of the floor."""
+    session_ids = await running_sessions(case.sessions)
     (person,) = tokens(1)
-    addresses = [(str(session_ids[n % sessions]), person) for n in range(sockets)]
-    switches = min(max(_DELIVERIES // sockets, _SWITCHES.start), _SWITCHES.stop) if not bench.is_short else 3
-    ours, theirs = await Sessions.of(session_ids), BareFrames(session_ids, bench.sizes.message)
-    async with (
-        watching(product.host, product.port, addresses) as our_viewers,
-        watching(floor.host, floor.port, addresses) as their_viewers,
-    ):
-
-        async def turn(source: Sessions | BareFrames, viewers: Watchers) -> float:
-            took_ns = sum([await delivered(source, viewers, sessions, outcome) for _ in range(switches)])
-            return sockets * switches / took_ns * 1e9
-
-        rounds = await bench.in_turns(lambda: turn(ours, our_viewers), lambda: turn(theirs, their_viewers))
-        name = f"{sockets:,} sockets of {_many(sessions, 'session')}, {_many(processes, 'process', 'es')}"
-        opened = f"opened in {our_viewers.opened_s:.1f} s (floor {their_viewers.opened_s:.1f} s)"
-        outcome.notes.append(f"{name}: {opened}; open files of each process {product.open_files}, {floor.open_files}.")
-    return row(name, "deliveries/s", *rounds)
+    addresses = [(str(session_ids[n % case.sessions]), person) for n in range(case.sockets)]
+    product, floor = bench.product(case.processes), bench.floor(case.processes)
+    our_viewers = await sockets.enter_async_context(watching(product.host, product.port, addresses))
+    their_viewers = await sockets.enter_async_context(watching(floor.host, floor.port, addresses))
+    spread = f"open files of each process {product.open_files}, {floor.open_files}"
+    outcome.notes.append(
+        f"{case}: opened in {our_viewers.opened_s:.1f} s (floor {their_viewers.opened_s:.1f} s); {spread}."
+    )
+    ours = Side(case, await Sessions.of(session_ids), our_viewers)
+    return ours, Side(case, BareFrames(session_ids, bench.sizes.message), their_viewers)
 
 
-async def delivered(source: Sessions | BareFrames, viewers: Watchers, sessions: int, outcome: Outcome) -> int:
+def _turn(bench: Bench, side: Side, outcome: Outcome) -> Callable[[], Awaitable[float]]:
+    """How a round is measured."""
+    case = side.case
+    many = min(max(_DELIVERIES // case.sockets, _SWITCHES.start), _SWITCHES.stop)
+    switches = bench.size(many, 3)
+
+    async def turn() -> float:
+        took_ns = sum([await _delivered(side, outcome) for _ in range(switches)])
+        return case.sockets * switches / took_ns * 1e9
+
+    return turn
+
+
+async def _delivered(side: Side, outcome: Outcome) -> int:
     """Publish, and wait for the last socket; gives the time between in ns."""
-    due = await source.next()
-    answer = await viewers.reached(due.version, sessions)
+    case = side.case
+    due = await side.source.next()
+    answer = await side.viewers.reached(due.version, case.sessions)
     began_ns = await due.publish()
     told = await answer
-    if told["lost"] or told["groups"] < sessions:
-        outcome.faults.append(f"version {due.version} did not reach every socket: {told}")
+    if told["lost"] or told["groups"] < case.sessions:
+        outcome.faults.append(f"{case}: version {due.version} did not reach every socket: {told}")
     return max(told["at_ns"] - began_ns, 1)
 
 
@@ -75,15 +132,16 @@ def _many(number: int, noun: str, ending: str = "s") -> str:
     return f"{number:,} {noun}{ending * (number > 1)}"
 
 
-def _quotient(one: Spread, other: Spread) -> Spread:
-    return Spread(one.median / other.median, one.low / other.high, one.high / other.low)
+def _quotient(one: Sequence[float], other: Sequence[float]) -> Spread:
+    """Of rounds that followed each other."""
+    return Spread.of([first / second for first, second in zip(one, other, strict=True)])
 
 
-def _curve(found: dict[tuple[int, int], Row]) -> Curve:
+def _curve(rows: dict[Case, Row]) -> Curve:
     """Time until the last of the sockets has a frame."""
-    of_one = {sockets: one for (sockets, sessions), one in sorted(found.items()) if sessions == 1}
+    growing = [(case.sockets, one) for case, one in sorted(rows.items()) if case.sessions == case.processes == 1]
     lines = {
-        "product": [(float(n), n / one.product.median * 1000) for n, one in of_one.items()],
-        "floor": [(float(n), n / one.floor.median * 1000) for n, one in of_one.items() if one.floor is not None],
+        "product": [(float(n), n / one.product.median * 1000) for n, one in growing],
+        "floor": [(float(n), n / one.floor.median * 1000) for n, one in growing if one.floor is not None],
     }
     return Curve("A frame to all sockets of one session", "sockets", "ms until the last has it", lines)
