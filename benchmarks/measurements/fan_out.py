@@ -51,7 +51,7 @@ TOGETHER = (
 SHORT_ONE, SHORT_TWO = Case(40, 1, 1), Case(40, 1, 2)
 SHORT = (SHORT_ONE, SHORT_TWO), (Case(80, 20, 1),)
 _GOAL, _GOAL_OF_TWO = 0.9, 1.3
-_ROUNDS = 15
+_ROUNDS = 31
 """More than elsewhere: in the milliseconds of a delivery it depends on the scheduler who shares a core with whom."""
 _DELIVERIES = 30_000
 _SWITCHES = range(3, 41)
