@@ -230,66 +230,68 @@ class HubMessage(Struct, frozen=True):
     """Who may look on from now on, when that has changed."""
 
 
-_guests = msgspec.msgpack.Encoder(uuid_format="bytes")
 _guest_lists = msgspec.msgpack.Decoder(GuestList)
 
 
-class _Packed(Struct, frozen=True):
+class _Packed(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
     """A `HubMessage` on its way: `type` says whose it is."""
 
-    type: str
-    session_id: bytes
+    session_id: UUID
     epoch: str
-    since_version: int
     version: int
     state_frame: bytes
     notices: tuple[bytes, ...]
     is_creation: bool
     is_deletion: bool
-    guests: bytes | None
+    since_version: int = -1  # of a process of the last release: as if something was missed
+    guests: bytes | None = None
 
 
-_packer = msgspec.msgpack.Encoder()
+class PresenceHint(Struct, frozen=True, tag_field="type", tag=PRESENCE_HANDLER):
+    """Tells every process that shows the session to look again who is there."""
+
+    session_id: UUID
+
+
+_packer = msgspec.msgpack.Encoder(uuid_format="bytes")
+_unpacker = msgspec.msgpack.Decoder(_Packed | PresenceHint)
 
 
 def pack_for_layer(message: HubMessage) -> bytes:
     """The bytes that the pub/sub layer expects on a group's channel: a msgpack map with `type`."""
     return _packer.encode(
         _Packed(
-            HUB_HANDLER,
-            message.session_id.bytes,
+            message.session_id,
             message.epoch,
-            message.since_version,
             message.version,
             message.state_frame,
             message.notices,
             message.is_creation,
             message.is_deletion,
-            None if message.guests is None else _guests.encode(message.guests),
+            message.since_version,
+            None if message.guests is None else _packer.encode(message.guests),
         )
     )
 
 
-def unpack_from_layer(data: dict[str, Any]) -> HubMessage:
-    """The inverse, on what the layer hands to a consumer."""
-    return HubMessage(
-        session_id=UUID(bytes=data["session_id"]),
-        epoch=data["epoch"],
-        since_version=data.get("since_version", -1),  # of a process of the last release: as if something was missed
-        version=data["version"],
-        state_frame=data["state_frame"],
-        notices=tuple(data["notices"]),
-        is_creation=data["is_creation"],
-        is_deletion=data["is_deletion"],
-        guests=None if data.get("guests") is None else _guest_lists.decode(data["guests"]),
-    )
-
-
 def pack_presence_hint(session_id: UUID) -> bytes:
-    """Tells every process that shows the session to look again who is there."""
-    return _packer.encode({"type": PRESENCE_HANDLER, "session_id": session_id.bytes})
+    """The same of a hint."""
+    return _packer.encode(PresenceHint(session_id))
 
 
-def unpack_presence_hint(data: dict[str, Any]) -> UUID:
-    """The inverse: the session."""
-    return UUID(bytes=data["session_id"])
+def unpack_from_layer(data: bytes) -> HubMessage | PresenceHint:
+    """The inverse. Raises msgspec.DecodeError."""
+    packed = _unpacker.decode(data)
+    if isinstance(packed, PresenceHint):
+        return packed
+    return HubMessage(
+        packed.session_id,
+        packed.epoch,
+        packed.since_version,
+        packed.version,
+        packed.state_frame,
+        packed.notices,
+        packed.is_creation,
+        packed.is_deletion,
+        None if packed.guests is None else _guest_lists.decode(packed.guests),
+    )

@@ -2,8 +2,8 @@
 
 channels_redis lets whoever subscribes write, and even reconnect, while its receiver reads on the same connection; after
 a cut the two get in each other's way, and what was unsubscribed meanwhile comes back. Here one task owns the
-connection: it reads, a second one writes in order, and a new connection begins with what is wanted now. `group_add`
-returns when the server has confirmed the subscription, so that what is read after it cannot have missed a message.
+connection, whose messages are taken as they come, and a new one begins with what is wanted now. `group_add` returns
+when the server has confirmed the subscription, so that what is read after it cannot have missed a message.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
+import hiredis
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
 from channels_redis.utils import create_pool
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -22,6 +23,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from synckairos import logs
+from synckairos.line import TakenOver
 
 log = logs.get(__name__)
 
@@ -38,6 +40,23 @@ class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_re
     def on_reconnected(self, told: Callable[[], None]) -> None:
         """Call this, on the running loop, when a connection that was lost listens again: messages may be missing."""
         self._get_layer().on_reconnect = told
+
+    async def receive_all(self, channel: str) -> list[bytes]:
+        """All messages that have come to a channel of `new_channel`, at least one, as they were sent.
+
+        `receive` of Channels hands over one at a time, and takes each apart into a dict.
+        """
+        layer = self._get_layer()
+        if channel not in layer.channels:  # flushed
+            await layer._subscribe_to_channel(channel)  # noqa: SLF001 - there is no other way in; the version is pinned
+        queue: asyncio.Queue[bytes] = layer.channels[channel]
+        try:
+            first = await queue.get()
+        except asyncio.CancelledError:  # the channel is nobody's any more, as with `receive`
+            layer.channels.pop(channel, None)
+            await layer._get_shard(channel).unsubscribe(channel)  # noqa: SLF001 - likewise
+            raise
+        return [first, *(queue.get_nowait() for _ in range(queue.qsize()))]
 
     def _get_layer(self) -> Any:
         layer = super()._get_layer()
@@ -57,8 +76,8 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         self._subscribed_to: set[str] = set()
         """What is wanted."""
         self._pool: Any = None
-        self._to_send: asyncio.Queue[tuple[str, ...]] | None = None
-        """Commands for the connection that is up; None while there is none."""
+        self._ear: _Ear | None = None
+        """The connection that is up."""
         self._confirmed: set[str] = set()
         self._has_been_up = False
         self._is_coming_back = False
@@ -101,8 +120,8 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         await super().flush()
 
     def _send(self, *command: str) -> None:
-        if self._to_send is not None:
-            self._to_send.put_nowait(command)
+        if self._ear is not None:
+            self._ear.send(*command)
 
     def _ensure_receiver(self) -> None:
         if self._receive_task is None:
@@ -115,14 +134,14 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         while True:
             try:
                 await self._serve()
-            except (RedisError, OSError, TimeoutError, ExceptionGroup) as away:
+            except (RedisError, OSError, TimeoutError) as away:
                 if self._confirmed or not is_known_to_be_away:
-                    log.warning("group layer away", error=_name_of(away))
+                    log.warning("group layer away", error=type(away).__name__)
                 is_known_to_be_away = True
             except Exception:
                 log.exception("group layer failed")  # it begins again: screens depend on it
             finally:
-                self._to_send = None
+                self._ear = None
                 self._confirmed.clear()
             await asyncio.sleep(random.uniform(*_AGAIN_AFTER_S))  # noqa: S311 - spreads load, keeps no secret
 
@@ -135,36 +154,16 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         try:
             async with asyncio.timeout(_CONNECTED_WITHIN_S):
                 await connection.connect()
-            self._to_send = asyncio.Queue()
-            self._is_coming_back, self._has_been_up = self._has_been_up, True
+            self._ear = _Ear(connection, self._take)
+        finally:
+            await connection.disconnect(nowait=True)  # nothing, once the ear has taken it over
+        self._is_coming_back, self._has_been_up = self._has_been_up, True
+        try:
             if self._subscribed_to:
                 self._send("SUBSCRIBE", *self._subscribed_to)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._write(connection, self._to_send))
-                group.create_task(self._read(connection, self._to_send))
+            await self._ear.lost
         finally:
-            await connection.disconnect(nowait=True)
-
-    async def _write(self, connection: Any, commands: asyncio.Queue[tuple[str, ...]]) -> None:
-        while True:
-            command = await commands.get()
-            if not connection.is_connected:
-                raise RedisConnectionError("The connection has ended")  # or sending would make another one
-            await connection.send_command(*command, check_health=False)
-
-    async def _read(self, connection: Any, commands: asyncio.Queue[tuple[str, ...]]) -> None:
-        is_asked = False
-        while True:
-            try:
-                message = await connection.read_response(timeout=_QUIET_S, disconnect_on_error=False)
-            except RedisTimeoutError:
-                if is_asked:
-                    raise
-                is_asked = True
-                commands.put_nowait(("PING",))
-                continue
-            is_asked = False
-            self._take(message)
+            self._ear.end()
 
     def _take(self, message: Any) -> None:
         match message:
@@ -181,9 +180,59 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
                 for waiting in self._waiting.pop(name, ()):
                     if not waiting.done():
                         waiting.set_result(None)
+            case Exception():
+                raise message
 
 
-def _name_of(fault: BaseException) -> str:
-    while isinstance(fault, BaseExceptionGroup):
-        fault = fault.exceptions[0]
-    return type(fault).__name__
+class _Ear(TakenOver):
+    """One connection that listens, from its beginning to its end."""
+
+    def __init__(self, connection: Any, take: Callable[[Any], None]) -> None:
+        super().__init__(connection)
+        self._take = take
+        """Is given all that the server says."""
+        self._loop = asyncio.get_running_loop()
+        self._heard_s = self._loop.time()
+        self._is_asked = False
+        """Whether it has been asked for a word since it was heard."""
+        self._watch = self._loop.call_later(_QUIET_S, self._look)
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        """Fails when nothing more will come."""
+
+    def send(self, *command: Any) -> None:
+        """Say something to the server; nothing, when it cannot hear any more."""
+        if not self.lost.done():
+            self._transport.write(hiredis.pack_command(command))
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_s, self._is_asked = self._loop.time(), False
+        self._reader.feed(data)
+        try:
+            while (message := self._reader.gets()) is not False:
+                self._take(message)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, what comes after it may not be understood either
+            self._fail(fault)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(RedisConnectionError("The connection has ended"))
+
+    def end(self) -> None:
+        """Close it."""
+        self._watch.cancel()
+        self.lost.cancel()
+        self._transport.abort()
+
+    def _look(self) -> None:
+        """Whether the server has been quiet for too long; else when to look again."""
+        left_s = self._heard_s + _QUIET_S - self._loop.time()
+        if left_s <= 0:
+            if self._is_asked:
+                self._fail(RedisTimeoutError("The server is silent"))
+                return
+            self._is_asked, left_s = True, _QUIET_S
+            self.send("PING")
+        self._watch = self._loop.call_later(left_s, self._look)
+
+    def _fail(self, fault: Exception) -> None:
+        if not self.lost.done():
+            self.lost.set_exception(fault)

@@ -112,17 +112,25 @@ class Line:
             self._open.end()
 
 
-class _Wire(asyncio.Protocol):
-    """A connection that redis-py has opened, taken over."""
+class TakenOver(asyncio.Protocol):
+    """A connection that redis-py has opened, and has no more to do with."""
 
-    def __init__(self, connection: Any, timeout_s: float) -> None:
+    def __init__(self, connection: Any) -> None:
         # Names that are not public; tests/synckairos/test_line.py fails when they change.
         self._writer = connection._writer  # noqa: SLF001 - held, since it may close the transport when nobody does
         connection._reader = connection._writer = None  # noqa: SLF001 - it is not connected any more
         self._transport: asyncio.Transport = self._writer.transport
+        self._reader = hiredis.Reader(replyError=cast("Any", _fault))
+        self._transport.set_protocol(self)
+
+
+class _Wire(TakenOver):
+    """Commands on their way, and whoever waits for the replies."""
+
+    def __init__(self, connection: Any, timeout_s: float) -> None:
+        super().__init__(connection)
         self._loop = asyncio.get_running_loop()
         self._timeout_s = timeout_s
-        self._reader = hiredis.Reader(replyError=cast("Any", _fault))
         self._waiting: deque[tuple[int, Told, float]] = deque()
         """Whoever is to be told, in order: of how many replies, and since when they wait on the loop's clock."""
         self._replies: Replies = []
@@ -130,7 +138,6 @@ class _Wire(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._watch: asyncio.TimerHandle | None = None
         self.is_open = True
-        self._transport.set_protocol(self)
 
     def ask(self, commands: Sequence[tuple[Any, ...]], told: Told) -> None:
         """Send commands, and let somebody be told of their replies."""

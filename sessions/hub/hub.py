@@ -23,6 +23,7 @@ from sessions.hub.delivery import Delivery
 from sessions.hub.outlet import Outlet
 from sessions.hub.presence import Presence
 from sessions.hub.rooms import Room, Rooms
+from sessions.hub.step import LARGEST
 from sessions.messages import HubMessage
 from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
@@ -52,6 +53,8 @@ class Hub:
         self._may_have_missed = asyncio.Event()
         """The layer was away."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._served = 0
+        """Clients since others had their turn."""
 
     async def join(self, session_id: UUID, outlet: Outlet) -> None:
         """Subscribe a client to a session. Raises ServiceUnavailable, RateLimitExceeded. Read the state after."""
@@ -146,28 +149,33 @@ class Hub:
     async def _receive(self) -> None:
         while True:
             try:
-                data = await self._layer.receive(self._channel)
-                kind = data.get("type")
-                if kind == messages.HUB_HANDLER:
-                    await self._deliver(messages.unpack_from_layer(data))
-                elif kind == messages.PRESENCE_HANDLER:
-                    self.presence.hinted(messages.unpack_presence_hint(data))
+                received = await self._layer.receive_all(self._channel)
             except RedisError as away:
                 log.warning("group layer away", error=type(away).__name__)
                 await asyncio.sleep(_AFTER_FAULT_S)
-            except Exception:
-                # One message's fault is its own: the position check delivers what it would have.
-                metrics.SOCKET_FAULTS.inc()
-                log.exception("message of the group layer not understood")
+                continue
+            for data in received:
+                try:
+                    message = messages.unpack_from_layer(data)
+                    if isinstance(message, HubMessage):
+                        await self._deliver(message)
+                    else:
+                        self.presence.hinted(message.session_id)
+                except Exception:
+                    # One message's fault is its own: the position check delivers what it would have.
+                    metrics.SOCKET_FAULTS.inc()
+                    log.exception("message of the group layer not understood")
 
     async def _deliver(self, message: HubMessage) -> None:
         room = self.rooms.get(message.session_id)
         if room is None:
             return
         delivery = Delivery(message)
-        for number, step in enumerate(list(room.steps)):
-            if number:
+        for step in list(room.steps):
+            if self._served >= LARGEST:
+                self._served = 0
                 await asyncio.sleep(0)  # others get their turn
+            self._served += len(step.outlets)
             delivery.to(step)
         self._keep_up(room, message)
         if message.guests is not None:

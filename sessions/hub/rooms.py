@@ -58,18 +58,19 @@ class Rooms:
     """All rooms of one process."""
 
     def __init__(self) -> None:
-        self._rooms: dict[UUID, Room] = {}
+        self._rooms: dict[int, Room] = {}
+        """By the number of the session's id, which is looked up faster than the id."""
         self._by_subject: Counter[str] = Counter()
         self.are_empty = asyncio.Event()
         """Nobody is here."""
         self.are_empty.set()
 
     def __iter__(self) -> Iterator[UUID]:
-        return iter(self._rooms)
+        return iter([room.session_id for room in self._rooms.values()])
 
     def get(self, session_id: UUID) -> Room | None:
         """The room of a session; None when nobody is here for it."""
-        return self._rooms.get(session_id)
+        return self._rooms.get(session_id.int)
 
     def outlets(self) -> list[Outlet]:
         """Every client."""
@@ -78,11 +79,11 @@ class Rooms:
     def admit(self, session_id: UUID, outlet: Outlet) -> Room:
         """Take a client in. Raises RateLimitExceeded when there are too many."""
         subject = outlet.subject
-        room = self._rooms.get(session_id)
+        room = self._rooms.get(session_id.int)
         _check("session", 0 if room is None else len(room.outlets), conf().sockets_per_session)
         _check("principal", self._by_subject[subject], conf().sockets_per_principal)
         if room is None:
-            room = self._rooms[session_id] = Room(session_id)
+            room = self._rooms[session_id.int] = Room(session_id)
         room.add(outlet)
         self._by_subject[subject] += 1
         self.are_empty.clear()
@@ -90,7 +91,7 @@ class Rooms:
 
     def part(self, session_id: UUID, outlet: Outlet) -> Room | None:
         """Let a client go; gives its room. None for one that is not here (any more)."""
-        room = self._rooms.get(session_id)
+        room = self._rooms.get(session_id.int)
         if room is None or outlet not in room.outlets:
             return None
         room.remove(outlet)
@@ -102,9 +103,9 @@ class Rooms:
 
     def close(self, room: Room) -> bool:
         """Forget a room that nobody is in; False when somebody is, or when it has been forgotten."""
-        if room.outlets or self._rooms.get(room.session_id) is not room:
+        if room.outlets or self._rooms.get(room.session_id.int) is not room:
             return False
-        del self._rooms[room.session_id]
+        del self._rooms[room.session_id.int]
         if not self._rooms:
             self.are_empty.set()
         return True

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
+import hiredis
 import msgpack
 import pytest
 from django.conf import settings
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from synckairos import keys
 from synckairos import redis as stores
@@ -44,6 +48,100 @@ async def test_what_is_published_right_after_joining_arrives(layer):
         await publish(session_id, number)
         async with asyncio.timeout(2):
             assert (await layer.receive(channel))["number"] == number
+
+
+async def test_all_that_has_come_is_handed_over_at_once_in_order_and_as_it_was_sent(layer):
+    channel, session_id = await layer.new_channel(), uuid4()
+    await layer.group_add(keys.group(session_id), channel)
+    for number in range(3):
+        await publish(session_id, number)
+    received = []
+    async with asyncio.timeout(2):
+        while len(received) < 3:
+            received += await layer.receive_all(channel)
+    assert received == [msgpack.packb({"type": "t", "number": number}) for number in range(3)]
+
+
+async def test_who_stops_waiting_has_left_the_channel(layer):
+    channel = await layer.new_channel()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await layer.receive_all(channel)
+
+    def subscriptions() -> int:
+        return stores.client().pubsub_numsub(channel)[0][1]
+
+    await asyncio.to_thread(servers.wait_until, lambda: subscriptions() == 0, 3, "nobody listens")
+
+
+class Server:
+    """Says OK to whatever it is asked, unless a test knows better."""
+
+    def __init__(self, reply_to: Callable[[list[bytes], int], bytes | None]) -> None:
+        self.reply_to = reply_to
+        """What to say to a command on the so manieth connection."""
+        self.connections = 0
+        self.asked: list[bytes] = []
+
+    @asynccontextmanager
+    async def layer(self) -> AsyncIterator[SteadyLayer]:
+        async with asyncio.TaskGroup() as serving:
+            server = await asyncio.start_server(lambda *ends: serving.create_task(self._serve(*ends)), "127.0.0.1", 0)
+            layer = SteadyLayer(hosts=[f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"])
+            yield layer
+            await layer.flush()
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        number, commands = self.connections, hiredis.Reader()
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                commands.feed(data)
+                while command := commands.gets():
+                    self.asked.append(command[0])
+                    reply = self.reply_to(command, number)
+                    writer.write(b"+OK\r\n" if reply is None else reply)
+        writer.close()
+
+
+def confirmation_of(command: list[bytes]) -> bytes:
+    name = command[1]
+    return b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%b\r\n:1\r\n" % (len(name), name)
+
+
+async def test_a_server_that_says_nothing_is_asked_and_then_left_and_one_that_answers_is_not(monkeypatch):
+    def reply_to(command: list[bytes], connection: int) -> bytes | None:
+        match command[0]:
+            case b"SUBSCRIBE":
+                return confirmation_of(command)
+            case b"PING":
+                return b"" if connection == 1 else b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+        return None
+
+    monkeypatch.setattr("synckairos.layer._QUIET_S", 0.05)
+    server, back = Server(reply_to), asyncio.Event()
+    async with server.layer() as layer:
+        layer.on_reconnected(back.set)
+        await layer.new_channel()
+        async with asyncio.timeout(3):
+            await back.wait()
+            assert server.asked.count(b"PING") == 1
+            while server.asked.count(b"PING") < 4:  # noqa: ASYNC110 - a counter of the test's own
+                await asyncio.sleep(0.01)
+        assert server.connections == 2
+
+
+async def test_a_subscription_that_the_server_refuses_is_tried_again_and_who_waits_for_it_is_told(monkeypatch):
+    def reply_to(command: list[bytes], _connection: int) -> bytes | None:
+        return b"-NOPERM no permissions to access one of the channels\r\n" if command[0] == b"SUBSCRIBE" else None
+
+    monkeypatch.setattr("synckairos.layer._CONFIRMED_WITHIN_S", 0.5)
+    server = Server(reply_to)
+    async with server.layer() as layer:
+        with pytest.raises(RedisTimeoutError):
+            await layer.new_channel()
+    assert server.connections > 1
 
 
 async def test_after_a_cut_exactly_what_is_wanted_is_heard_again(layer):

@@ -12,6 +12,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 
 from sessions import messages
+from sessions.messages import HubMessage
 from sessions.services import sessions as service
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller, Idempotency
@@ -22,8 +23,10 @@ from synckairos import redis as stores
 from synckairos.conf import conf
 from synckairos.engine import SyncMode, create_session, decide, next_deadline
 from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, Seat, Start, Switch
+from synckairos.engine.state import Access
 from synckairos.errors import Conflict, IdempotencyKeyReused, SessionAlreadyExists, SessionNotFound
 from synckairos.principal import SYSTEM, Principal
+from synckairos.rights import Guest, GuestList
 from tests.clocked import ALICE, Clock
 
 
@@ -188,14 +191,29 @@ def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
             await stores.close_async_client()
 
     session_id = clock.create()
-    message = messages.unpack_from_layer(asyncio.run(receive()))
-    assert (message.session_id, message.version) == (session_id, 2)
-    assert b'"type":"STATE_UPDATE"' in message.state_frame
+    message = asyncio.run(receive())
+    assert (message["type"], message["version"]) == (messages.HUB_HANDLER, 2)
+    assert b'"type":"STATE_UPDATE"' in message["state_frame"]
+    assert messages.unpack_from_layer(msgpack.packb(message)).session_id == session_id
 
 
-def test_the_layer_reads_plain_msgpack():
-    sample = messages.HubMessage(uuid4(), "0123abcd", 1, 2, "{}", ("a",))
-    assert messages.unpack_from_layer(msgpack.unpackb(messages.pack_for_layer(sample))) == sample
+def test_what_is_packed_for_the_hubs_is_unpacked_as_it_was():
+    session_id, epoch = uuid4(), "0123abcd"
+    guests = GuestList(session_id, epoch, Access("alice"), (Guest(uuid4(), None), Guest(uuid4(), "bob")))
+    for sample in (
+        HubMessage(session_id, epoch, 1, 2, b"{}", (b"a",)),
+        HubMessage(session_id, epoch, 0, 1, b"{}", is_creation=True, guests=guests),
+        HubMessage(session_id, epoch, 1, 2, b"{}", is_deletion=True),
+    ):
+        assert messages.unpack_from_layer(messages.pack_for_layer(sample)) == sample
+    assert messages.unpack_from_layer(messages.pack_presence_hint(session_id)).session_id == session_id
+
+
+def test_what_a_process_of_the_last_release_has_packed_is_understood_as_if_something_was_missed():
+    packed = msgpack.unpackb(messages.pack_for_layer(HubMessage(uuid4(), "0123abcd", 1, 2, b"{}")))
+    del packed["since_version"], packed["guests"]
+    packed["is_of_another_release"] = True
+    assert messages.unpack_from_layer(msgpack.packb(packed)).since_version == -1
 
 
 def keyed(key: str, fingerprint: bytes = b"same body") -> Caller:
