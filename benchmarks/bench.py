@@ -75,12 +75,14 @@ class Bench:
     async def in_turns(self, *measures: Callable[[], Awaitable[T]], rounds: int | None = None) -> list[list[T]]:
         """Measure one after the other, round by round, once more than counts: the first round warms up.
 
-        No turn begins before the audit has caught up with the last one. There are as many rounds as anywhere in this
+        Every other round goes the other way, so that what a turn leaves behind does not always meet the same one. No
+        turn begins before the audit has caught up with the last one. There are as many rounds as anywhere in this
         run, or as told. Gives the rounds of each.
         """
         found: list[list[T]] = [[] for _ in measures]
         for number in range((rounds or self.rounds) + 1):
-            for results, measure in zip(found, measures, strict=True):
+            turns = list(zip(found, measures, strict=True))
+            for results, measure in reversed(turns) if number % 2 else turns:
                 await making.drained()
                 result = await measure()
                 if number or self.is_short:

@@ -238,13 +238,13 @@ class _Packed(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
 
     session_id: UUID
     epoch: str
+    since_version: int
     version: int
     state_frame: bytes
     notices: tuple[bytes, ...]
     is_creation: bool
     is_deletion: bool
-    since_version: int = -1  # of a process of the last release: as if something was missed
-    guests: bytes | None = None
+    guests: bytes | None
 
 
 class PresenceHint(Struct, frozen=True, tag_field="type", tag=PRESENCE_HANDLER):
@@ -263,12 +263,12 @@ def pack_for_layer(message: HubMessage) -> bytes:
         _Packed(
             message.session_id,
             message.epoch,
+            message.since_version,
             message.version,
             message.state_frame,
             message.notices,
             message.is_creation,
             message.is_deletion,
-            message.since_version,
             None if message.guests is None else _packer.encode(message.guests),
         )
     )
@@ -279,9 +279,22 @@ def pack_presence_hint(session_id: UUID) -> bytes:
     return _packer.encode(PresenceHint(session_id))
 
 
-def unpack_from_layer(data: bytes) -> HubMessage | PresenceHint:
-    """The inverse. Raises msgspec.DecodeError."""
-    packed = _unpacker.decode(data)
+class _OfSomeKind(Struct, frozen=True):
+    type: str
+
+
+_kinds = msgspec.msgpack.Decoder(_OfSomeKind)
+
+
+def unpack_from_layer(data: bytes) -> HubMessage | PresenceHint | None:
+    """The inverse; None for a kind of message that only processes of a later release know. Raises
+    msgspec.DecodeError."""
+    try:
+        packed = _unpacker.decode(data)
+    except msgspec.ValidationError:
+        if _kinds.decode(data).type in {HUB_HANDLER, PRESENCE_HANDLER}:
+            raise
+        return None
     if isinstance(packed, PresenceHint):
         return packed
     return HubMessage(

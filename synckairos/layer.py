@@ -236,3 +236,4 @@ class _Ear(TakenOver):
     def _fail(self, fault: Exception) -> None:
         if not self.lost.done():
             self.lost.set_exception(fault)
+            self._transport.abort()  # what else it says is not heard

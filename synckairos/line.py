@@ -113,13 +113,18 @@ class Line:
 
 
 class TakenOver(asyncio.Protocol):
-    """A connection that redis-py has opened, and has no more to do with."""
+    """A connection that redis-py has opened, and has no more to do with. Raises ConnectionError of redis-py's when it
+    has ended meanwhile."""
 
     def __init__(self, connection: Any) -> None:
         # Names that are not public; tests/synckairos/test_line.py fails when they change.
         self._writer = connection._writer  # noqa: SLF001 - held, since it may close the transport when nobody does
+        has_ended = connection._reader.at_eof() or self._writer.is_closing()  # noqa: SLF001
         connection._reader = connection._writer = None  # noqa: SLF001 - it is not connected any more
         self._transport: asyncio.Transport = self._writer.transport
+        if has_ended:  # which a new protocol is not told
+            self._transport.abort()
+            raise RedisConnectionError("Connection lost")
         self._reader = hiredis.Reader(replyError=cast("Any", _fault))
         self._transport.set_protocol(self)
 

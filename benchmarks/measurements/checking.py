@@ -6,9 +6,9 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from http import HTTPStatus
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from http.client import HTTPConnection
 
 import making
 from bench import Bench
@@ -71,12 +71,14 @@ async def measure(bench: Bench) -> Outcome:
 
 
 def _asks_who_it_is(group: Group) -> bool:
-    """Whether a stranger is turned away."""
-    try:
-        urlopen(f"http://{group.host}:{group.port}/v1/sessions/{_NOWHERE}", timeout=_PATIENCE_S).close()
-    except HTTPError as refused:
-        return refused.code == HTTPStatus.UNAUTHORIZED
-    return False
+    """Whether a stranger is turned away, and not told that there is no such session."""
+    connection = HTTPConnection(group.host, group.port, timeout=_PATIENCE_S)
+    with closing(connection):
+        connection.request("GET", f"/v1/sessions/{_NOWHERE}")
+        status = HTTPStatus(connection.getresponse().status)
+    if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}:
+        raise RuntimeError(status)
+    return status is HTTPStatus.UNAUTHORIZED
 
 
 def _microseconds(token: str) -> tuple[float, float]:

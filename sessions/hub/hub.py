@@ -154,12 +154,13 @@ class Hub:
                 log.warning("group layer away", error=type(away).__name__)
                 await asyncio.sleep(_AFTER_FAULT_S)
                 continue
+            self._served = 0
             for data in received:
                 try:
                     message = messages.unpack_from_layer(data)
                     if isinstance(message, HubMessage):
                         await self._deliver(message)
-                    else:
+                    elif message is not None:
                         self.presence.hinted(message.session_id)
                 except Exception:
                     # One message's fault is its own: the position check delivers what it would have.

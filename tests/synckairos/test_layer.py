@@ -40,6 +40,11 @@ async def cut() -> None:
     await stores.async_client().client_kill_filter(_type="pubsub")
 
 
+def waiting(layer, channel) -> int:
+    (of_this_loop,) = layer._layers.values()
+    return of_this_loop.channels[channel].qsize()
+
+
 async def test_what_is_published_right_after_joining_arrives(layer):
     channel = await layer.new_channel()
     for number in range(50):
@@ -55,10 +60,9 @@ async def test_all_that_has_come_is_handed_over_at_once_in_order_and_as_it_was_s
     await layer.group_add(keys.group(session_id), channel)
     for number in range(3):
         await publish(session_id, number)
-    received = []
+    await asyncio.to_thread(servers.wait_until, lambda: waiting(layer, channel) == 3, 3, "they have come")
     async with asyncio.timeout(2):
-        while len(received) < 3:
-            received += await layer.receive_all(channel)
+        received = await layer.receive_all(channel)
     assert received == [msgpack.packb({"type": "t", "number": number}) for number in range(3)]
 
 
@@ -88,9 +92,11 @@ class Server:
         async with asyncio.TaskGroup() as serving:
             server = await asyncio.start_server(lambda *ends: serving.create_task(self._serve(*ends)), "127.0.0.1", 0)
             layer = SteadyLayer(hosts=[f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"])
-            yield layer
-            await layer.flush()
-            server.close()
+            try:
+                yield layer
+            finally:
+                await layer.flush()
+                server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -119,12 +125,12 @@ async def test_a_server_that_says_nothing_is_asked_and_then_left_and_one_that_an
                 return b"" if connection == 1 else b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
         return None
 
-    monkeypatch.setattr("synckairos.layer._QUIET_S", 0.05)
+    monkeypatch.setattr("synckairos.layer._QUIET_S", 0.2)
     server, back = Server(reply_to), asyncio.Event()
     async with server.layer() as layer:
         layer.on_reconnected(back.set)
         await layer.new_channel()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(5):
             await back.wait()
             assert server.asked.count(b"PING") == 1
             while server.asked.count(b"PING") < 4:  # noqa: ASYNC110 - a counter of the test's own

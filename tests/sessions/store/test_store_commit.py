@@ -7,12 +7,13 @@ import time
 from uuid import uuid4
 
 import msgpack
+import msgspec
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 
 from sessions import messages
-from sessions.messages import HubMessage
+from sessions.messages import HubMessage, PresenceHint
 from sessions.services import sessions as service
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller, Idempotency
@@ -206,14 +207,35 @@ def test_what_is_packed_for_the_hubs_is_unpacked_as_it_was():
         HubMessage(session_id, epoch, 1, 2, b"{}", is_deletion=True),
     ):
         assert messages.unpack_from_layer(messages.pack_for_layer(sample)) == sample
-    assert messages.unpack_from_layer(messages.pack_presence_hint(session_id)).session_id == session_id
+    assert messages.unpack_from_layer(messages.pack_presence_hint(session_id)) == PresenceHint(session_id)
 
 
-def test_what_a_process_of_the_last_release_has_packed_is_understood_as_if_something_was_missed():
-    packed = msgpack.unpackb(messages.pack_for_layer(HubMessage(uuid4(), "0123abcd", 1, 2, b"{}")))
-    del packed["since_version"], packed["guests"]
-    packed["is_of_another_release"] = True
-    assert messages.unpack_from_layer(msgpack.packb(packed)).since_version == -1
+def test_processes_of_two_releases_understand_each_other():
+    """What goes between them, in so many words: a deploy runs both for a while."""
+    session_id, seat = uuid4(), uuid4()
+    guests = GuestList(session_id, "0123abcd", Access("alice"), (Guest(seat, None),))
+    message = HubMessage(session_id, "0123abcd", 1, 2, b"{}", (b"a",), guests=guests)
+    on_its_way = {
+        "type": "session.frames",
+        "session_id": session_id.bytes,
+        "epoch": "0123abcd",
+        "since_version": 1,
+        "version": 2,
+        "state_frame": b"{}",
+        "notices": [b"a"],
+        "is_creation": False,
+        "is_deletion": False,
+        "guests": msgpack.packb([session_id.bytes, "0123abcd", ["alice", "private", [], 0, []], [[seat.bytes, None]]]),
+    }
+    assert msgpack.unpackb(messages.pack_for_layer(message)) == on_its_way
+    assert messages.unpack_from_layer(msgpack.packb(on_its_way)) == message
+    hint = {"type": "session.presence", "session_id": session_id.bytes}
+    assert msgpack.unpackb(messages.pack_presence_hint(session_id)) == hint
+    assert messages.unpack_from_layer(msgpack.packb(on_its_way | {"of_a_later_release": 1})) == message
+    assert messages.unpack_from_layer(msgpack.packb({"type": "session.of_a_later_release"})) is None
+    for wrong in (on_its_way | {"version": "2"}, {"type": "session.presence"}, {}, []):
+        with pytest.raises(msgspec.DecodeError):
+            messages.unpack_from_layer(msgpack.packb(wrong))
 
 
 def keyed(key: str, fingerprint: bytes = b"same body") -> Caller:
