@@ -43,9 +43,10 @@ Rounds = dict[Case, list[float]]
 
 ONE, TWO = Case(4_000, 1, 1), Case(4_000, 1, 2)
 """The goals are about these."""
+GROWING = tuple(Case(sockets, 1, 1) for sockets in (100, 1_000, 3_000, 10_000))
 TOGETHER = (
     (ONE, TWO),  # and no other sockets, which one process of the two would have to look after
-    (Case(100, 1, 1), Case(1_000, 1, 1), Case(10_000, 1, 1)),
+    GROWING,
     (Case(4_000, 1_000, 1),),
 )
 SHORT_ONE, SHORT_TWO = Case(40, 1, 1), Case(40, 1, 2)
@@ -74,7 +75,8 @@ async def measure(bench: Bench) -> Outcome:
         at_least("the same, two processes ÷ one", _GOAL_OF_TWO, _quotient(ours[two], ours[one])),
     ]
     outcome.notes.append(f"The floor itself, two processes ÷ one: {_quotient(theirs[two], theirs[one])}.")
-    outcome.curves.append(_curve(rows))
+    growing = (one,) if bench.is_short else GROWING
+    outcome.curves.append(_curve([(case.sockets, rows[case]) for case in growing]))
     return outcome
 
 
@@ -137,9 +139,8 @@ def _quotient(one: Sequence[float], other: Sequence[float]) -> Spread:
     return Spread.of([first / second for first, second in zip(one, other, strict=True)])
 
 
-def _curve(rows: dict[Case, Row]) -> Curve:
+def _curve(growing: Sequence[tuple[int, Row]]) -> Curve:
     """Time until the last of the sockets has a frame."""
-    growing = [(case.sockets, one) for case, one in sorted(rows.items()) if case.sessions == case.processes == 1]
     lines = {
         "product": [(float(n), n / one.product.median * 1000) for n, one in growing],
         "floor": [(float(n), n / one.floor.median * 1000) for n, one in growing if one.floor is not None],
