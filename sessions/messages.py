@@ -1,4 +1,4 @@
-"""Building and reading WebSocket frames (docs/protocol.md), and what carries frames from a commit to all hubs.
+"""Building and reading WebSocket frames (docs/protocol.md).
 
 Every frame about a state carries `version` and is whole in itself. The shapes are in `sessions/frames.py`.
 """
@@ -33,7 +33,6 @@ from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
 from synckairos.instants import as_iso
-from synckairos.rights import GuestList
 
 __all__ = [
     "Auth",
@@ -207,104 +206,3 @@ def _refuse_repetition(pairs: list[tuple[str, Any]]) -> None:
     """A name given twice has no one meaning: what we would read, a proxy or an audit may read otherwise."""
     if len({name for name, _ in pairs}) != len(pairs):
         raise msgspec.ValidationError("Object has a name twice")
-
-
-# ── commit to hubs ────────────────────────────────────────────────────────────────────────────────────────────────
-
-HUB_HANDLER = "session.frames"
-PRESENCE_HANDLER = "session.presence"
-
-
-class HubMessage(Struct, frozen=True):
-    """Frames of one commit, encoded once. `state_frame` replaces older ones; `notices` are sent besides it."""
-
-    session_id: UUID
-    epoch: str
-    since_version: int
-    version: int
-    state_frame: bytes
-    notices: tuple[bytes, ...] = ()
-    is_creation: bool = False
-    is_deletion: bool = False
-    guests: GuestList | None = None
-    """Who may look on from now on, when that has changed."""
-
-
-_guest_lists = msgspec.msgpack.Decoder(GuestList)
-
-
-class _Packed(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
-    """A `HubMessage` on its way: `type` says whose it is."""
-
-    session_id: UUID
-    epoch: str
-    since_version: int
-    version: int
-    state_frame: bytes
-    notices: tuple[bytes, ...]
-    is_creation: bool
-    is_deletion: bool
-    guests: bytes | None
-
-
-class PresenceHint(Struct, frozen=True, tag_field="type", tag=PRESENCE_HANDLER):
-    """Tells every process that shows the session to look again who is there."""
-
-    session_id: UUID
-
-
-_packer = msgspec.msgpack.Encoder(uuid_format="bytes")
-_unpacker = msgspec.msgpack.Decoder(_Packed | PresenceHint)
-
-
-def pack_for_layer(message: HubMessage) -> bytes:
-    """The bytes that the pub/sub layer expects on a group's channel: a msgpack map with `type`."""
-    return _packer.encode(
-        _Packed(
-            message.session_id,
-            message.epoch,
-            message.since_version,
-            message.version,
-            message.state_frame,
-            message.notices,
-            message.is_creation,
-            message.is_deletion,
-            None if message.guests is None else _packer.encode(message.guests),
-        )
-    )
-
-
-def pack_presence_hint(session_id: UUID) -> bytes:
-    """The same of a hint."""
-    return _packer.encode(PresenceHint(session_id))
-
-
-class _OfSomeKind(Struct, frozen=True):
-    type: str
-
-
-_kinds = msgspec.msgpack.Decoder(_OfSomeKind)
-
-
-def unpack_from_layer(data: bytes) -> HubMessage | PresenceHint | None:
-    """The inverse; None for a kind of message that only processes of a later release know. Raises
-    msgspec.DecodeError."""
-    try:
-        packed = _unpacker.decode(data)
-    except msgspec.ValidationError:
-        if _kinds.decode(data).type in {HUB_HANDLER, PRESENCE_HANDLER}:
-            raise
-        return None
-    if isinstance(packed, PresenceHint):
-        return packed
-    return HubMessage(
-        packed.session_id,
-        packed.epoch,
-        packed.since_version,
-        packed.version,
-        packed.state_frame,
-        packed.notices,
-        packed.is_creation,
-        packed.is_deletion,
-        None if packed.guests is None else _guest_lists.decode(packed.guests),
-    )

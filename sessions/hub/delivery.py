@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from sessions.announcements import HubMessage
 from sessions.hub.outlet import Outlet, Position
 from sessions.hub.step import Step
 from sessions.hub.wire import Frame
-from sessions.messages import HubMessage
 from synckairos import logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.rights import seats_of

@@ -17,14 +17,14 @@ from weakref import WeakKeyDictionary
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
-from sessions import messages
+from sessions import announcements
+from sessions.announcements import HubMessage
 from sessions.hub import positions, sweep, tasks
 from sessions.hub.delivery import Delivery
 from sessions.hub.outlet import Outlet
 from sessions.hub.presence import Presence
 from sessions.hub.rooms import Room, Rooms
 from sessions.hub.step import LARGEST
-from sessions.messages import HubMessage
 from synckairos import keys, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine.state import State
@@ -157,7 +157,7 @@ class Hub:
             self._served = 0
             for data in received:
                 try:
-                    message = messages.unpack_from_layer(data)
+                    message = announcements.unpack(data)
                     if isinstance(message, HubMessage):
                         await self._deliver(message)
                     elif message is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sessions import messages
+from sessions import announcements, messages
 from sessions.presentation import StateView
 from sessions.services.outcome import Caller
 from sessions.store.codec import Answer, StoredCommit
@@ -73,7 +73,7 @@ def write_of(
                 participants=_changed(before, after),
             )
         ),
-        message=messages.pack_for_layer(_hub_message(decision, now, since_version, view, is_deletion=is_deletion)),
+        message=announcements.pack(_hub_message(decision, now, since_version, view, is_deletion=is_deletion)),
         record=_record(decision, now, caller, key),
         rate=rate,
         caller_rate=caller_rate,
@@ -94,13 +94,13 @@ def _changed(before: State | None, after: State) -> tuple[Participant, ...]:
 
 def _hub_message(
     decision: Decision, now: Instant, since_version: int, view: StateView | None, *, is_deletion: bool
-) -> messages.HubMessage:
+) -> announcements.HubMessage:
     state = decision.state
     if is_deletion:
         frame = messages.session_deleted(state.session_id, now)
     else:
         frame = messages.state_update(state, now, since_version, decision.events, view)
-    return messages.HubMessage(
+    return announcements.HubMessage(
         session_id=state.session_id,
         epoch=state.epoch,
         since_version=since_version,

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from sessions import messages
+from sessions import announcements
 from sessions.store.calls import Call, Script
 from synckairos import keys
 
@@ -52,7 +52,7 @@ def announce(session_id: UUID, process: str, attendance: Attendance, *, is_news:
         b"" if attendance.is_empty else _encoder.encode(attendance),
         KEPT_MS,
         keys.group_channel(session_id),
-        messages.pack_presence_hint(session_id) if is_news else b"",
+        announcements.pack_hint(session_id) if is_news else b"",
     ]
     return Call(_ANNOUNCE, [keys.presence(session_id)], args, bool)
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
+from sessions.announcements import HubMessage
 from sessions.hub.hub import Hub
 from sessions.hub.outlet import Outlet
-from sessions.messages import HubMessage
 from synckairos.principal import Principal
 from tests.wires import NoWire
 

@@ -10,12 +10,12 @@ from uuid import uuid4
 import msgpack
 import pytest
 
-from sessions import messages
+from sessions import announcements
+from sessions.announcements import HubMessage
 from sessions.hub import hub as hub_module
 from sessions.hub.hub import Hub
 from sessions.hub.outlet import Outlet, Position
 from sessions.hub.wire import Frame
-from sessions.messages import HubMessage
 from synckairos.principal import Principal
 from tests.wires import DirectWire
 
@@ -39,7 +39,7 @@ class Layer:
 
 def commit(version):
     state = json.dumps({"version": version}).encode()
-    return messages.pack_for_layer(HubMessage(SESSION, "one", version - 1, version, state))
+    return announcements.pack(HubMessage(SESSION, "one", version - 1, version, state))
 
 
 @asynccontextmanager

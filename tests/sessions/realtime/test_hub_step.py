@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import pytest
 
+from sessions.announcements import HubMessage
 from sessions.hub import rooms as rooms_module
 from sessions.hub.delivery import Delivery
 from sessions.hub.outlet import Outlet, Position
 from sessions.hub.rooms import Room
 from sessions.hub.step import Step
 from sessions.hub.wire import Frame
-from sessions.messages import HubMessage
 from synckairos.engine.state import Access
 from synckairos.engine.units import Visibility
 from synckairos.principal import Principal

@@ -12,8 +12,8 @@ import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 
-from sessions import messages
-from sessions.messages import HubMessage, PresenceHint
+from sessions import announcements
+from sessions.announcements import HubMessage, PresenceHint
 from sessions.services import sessions as service
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller, Idempotency
@@ -193,9 +193,9 @@ def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
 
     session_id = clock.create()
     message = asyncio.run(receive())
-    assert (message["type"], message["version"]) == (messages.HUB_HANDLER, 2)
+    assert (message["type"], message["version"]) == (announcements.HUB_HANDLER, 2)
     assert b'"type":"STATE_UPDATE"' in message["state_frame"]
-    assert messages.unpack_from_layer(msgpack.packb(message)).session_id == session_id
+    assert announcements.unpack(msgpack.packb(message)).session_id == session_id
 
 
 def test_what_is_packed_for_the_hubs_is_unpacked_as_it_was():
@@ -206,8 +206,8 @@ def test_what_is_packed_for_the_hubs_is_unpacked_as_it_was():
         HubMessage(session_id, epoch, 0, 1, b"{}", is_creation=True, guests=guests),
         HubMessage(session_id, epoch, 1, 2, b"{}", is_deletion=True),
     ):
-        assert messages.unpack_from_layer(messages.pack_for_layer(sample)) == sample
-    assert messages.unpack_from_layer(messages.pack_presence_hint(session_id)) == PresenceHint(session_id)
+        assert announcements.unpack(announcements.pack(sample)) == sample
+    assert announcements.unpack(announcements.pack_hint(session_id)) == PresenceHint(session_id)
 
 
 def test_processes_of_two_releases_understand_each_other():
@@ -227,15 +227,15 @@ def test_processes_of_two_releases_understand_each_other():
         "is_deletion": False,
         "guests": msgpack.packb([session_id.bytes, "0123abcd", ["alice", "private", [], 0, []], [[seat.bytes, None]]]),
     }
-    assert msgpack.unpackb(messages.pack_for_layer(message)) == on_its_way
-    assert messages.unpack_from_layer(msgpack.packb(on_its_way)) == message
+    assert msgpack.unpackb(announcements.pack(message)) == on_its_way
+    assert announcements.unpack(msgpack.packb(on_its_way)) == message
     hint = {"type": "session.presence", "session_id": session_id.bytes}
-    assert msgpack.unpackb(messages.pack_presence_hint(session_id)) == hint
-    assert messages.unpack_from_layer(msgpack.packb(on_its_way | {"of_a_later_release": 1})) == message
-    assert messages.unpack_from_layer(msgpack.packb({"type": "session.of_a_later_release"})) is None
+    assert msgpack.unpackb(announcements.pack_hint(session_id)) == hint
+    assert announcements.unpack(msgpack.packb(on_its_way | {"of_a_later_release": 1})) == message
+    assert announcements.unpack(msgpack.packb({"type": "session.of_a_later_release"})) is None
     for wrong in (on_its_way | {"version": "2"}, {"type": "session.presence"}, {}, []):
         with pytest.raises(msgspec.DecodeError):
-            messages.unpack_from_layer(msgpack.packb(wrong))
+            announcements.unpack(msgpack.packb(wrong))
 
 
 def keyed(key: str, fingerprint: bytes = b"same body") -> Caller:

@@ -1,0 +1,112 @@
+"""What goes to all web processes over the group layer: the frames of a commit, and hints that who is there has changed.
+
+Processes of two releases hear each other during a deploy: a field may be added, and a kind that is not known is
+passed over (tests/sessions/store/test_store_commit.py has every word of it).
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from synckairos.rights import GuestList
+
+HUB_HANDLER = "session.frames"
+PRESENCE_HANDLER = "session.presence"
+
+
+class HubMessage(Struct, frozen=True):
+    """Frames of one commit, encoded once. `state_frame` replaces older ones; `notices` are sent besides it."""
+
+    session_id: UUID
+    epoch: str
+    since_version: int
+    version: int
+    state_frame: bytes
+    notices: tuple[bytes, ...] = ()
+    is_creation: bool = False
+    is_deletion: bool = False
+    guests: GuestList | None = None
+    """Who may look on from now on, when that has changed."""
+
+
+_guest_lists = msgspec.msgpack.Decoder(GuestList)
+
+
+class _Packed(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
+    """A `HubMessage` on its way: `type` says whose it is."""
+
+    session_id: UUID
+    epoch: str
+    since_version: int
+    version: int
+    state_frame: bytes
+    notices: tuple[bytes, ...]
+    is_creation: bool
+    is_deletion: bool
+    guests: bytes | None
+
+
+class PresenceHint(Struct, frozen=True, tag_field="type", tag=PRESENCE_HANDLER):
+    """Tells every process that shows the session to look again who is there."""
+
+    session_id: UUID
+
+
+_packer = msgspec.msgpack.Encoder(uuid_format="bytes")
+_unpacker = msgspec.msgpack.Decoder(_Packed | PresenceHint)
+
+
+def pack(message: HubMessage) -> bytes:
+    """The bytes that the pub/sub layer expects on a group's channel: a msgpack map with `type`."""
+    return _packer.encode(
+        _Packed(
+            message.session_id,
+            message.epoch,
+            message.since_version,
+            message.version,
+            message.state_frame,
+            message.notices,
+            message.is_creation,
+            message.is_deletion,
+            None if message.guests is None else _packer.encode(message.guests),
+        )
+    )
+
+
+def pack_hint(session_id: UUID) -> bytes:
+    """The same of a hint."""
+    return _packer.encode(PresenceHint(session_id))
+
+
+class _OfSomeKind(Struct, frozen=True):
+    type: str
+
+
+_kinds = msgspec.msgpack.Decoder(_OfSomeKind)
+
+
+def unpack(data: bytes) -> HubMessage | PresenceHint | None:
+    """The inverse; None for a kind of message that only processes of a later release know. Raises
+    msgspec.DecodeError."""
+    try:
+        packed = _unpacker.decode(data)
+    except msgspec.ValidationError:
+        if _kinds.decode(data).type in {HUB_HANDLER, PRESENCE_HANDLER}:
+            raise
+        return None
+    if isinstance(packed, PresenceHint):
+        return packed
+    return HubMessage(
+        packed.session_id,
+        packed.epoch,
+        packed.since_version,
+        packed.version,
+        packed.state_frame,
+        packed.notices,
+        packed.is_creation,
+        packed.is_deletion,
+        None if packed.guests is None else _guest_lists.decode(packed.guests),
+    )
