@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
@@ -22,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from synckairos import logs
+from synckairos import background, logs
 from synckairos.line import TakenOver
 
 log = logs.get(__name__)
@@ -110,9 +109,7 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         """End the connection, and forget what it was for."""
         task, self._receive_task = self._receive_task, None
         if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await background.stop(task)
         self._subscribed_to = set()
         if self._pool is not None:
             await self._pool.disconnect()

@@ -19,13 +19,13 @@ from redis.exceptions import RedisError
 
 from sessions import announcements
 from sessions.announcements import HubMessage
-from sessions.hub import positions, sweep, tasks
+from sessions.hub import positions, sweep
 from sessions.hub.delivery import Delivery
 from sessions.hub.outlet import Outlet
 from sessions.hub.presence import Presence
 from sessions.hub.rooms import Room, Rooms
 from sessions.hub.step import LARGEST
-from synckairos import keys, logs, metrics
+from synckairos import background, keys, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.engine.state import State
 from synckairos.errors import ServiceUnavailable
@@ -120,9 +120,7 @@ class Hub:
         """End the hub's tasks."""
         if not self._tasks:
             return
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks, timeout=_LAST_WORDS_S)
+        await background.stop(*self._tasks, within_s=_LAST_WORDS_S)
         self._tasks.clear()
         await self.presence.leave()
 
@@ -132,11 +130,11 @@ class Hub:
                 self._channel = await self._layer.new_channel()
                 self._layer.on_reconnected(self._may_have_missed.set)
                 self._tasks = [
-                    tasks.keep(self._receive, "receive"),
-                    tasks.keep(self._check_positions, "check positions"),
-                    tasks.keep(partial(sweep.run, self.rooms), "sweep"),
-                    tasks.keep(self.presence.stay_alive, "stay alive"),
-                    tasks.keep(self.presence.run, "presence"),
+                    background.keep(self._receive, "receive"),
+                    background.keep(self._check_positions, "check positions"),
+                    background.keep(partial(sweep.run, self.rooms), "sweep"),
+                    background.keep(self.presence.stay_alive, "stay alive"),
+                    background.keep(self.presence.run, "presence"),
                 ]
             return self._channel
 

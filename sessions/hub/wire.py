@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Protocol
 
-from sessions.hub import tasks
 from sessions.hub.step import Direct
-from synckairos import metrics
+from synckairos import background, metrics
 
 WIRE_EXTENSION = "synckairos.wire"
 """Where a server of ours offers its wire, in the ASGI scope's `extensions`."""
@@ -104,7 +103,7 @@ class TaskWire:
 
     def write(self, frame: Frame) -> None:
         """Send in a task."""
-        self._sending = tasks.start(self._send(frame), "send")
+        self._sending = background.start(self._send(frame), "send")
         self._sending.add_done_callback(self._sent)
 
     def take(self, frame: Frame) -> bool:
@@ -118,7 +117,7 @@ class TaskWire:
         """Close in a task."""
         self.is_open = False
         metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
-        self._sending = tasks.start(self._close(code, reason), "close")
+        self._sending = background.start(self._close(code, reason), "close")
 
     def expel(self, code: int, reason: str) -> None:
         """Give up what is being sent, and close."""

@@ -15,7 +15,6 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sessions import limits, messages
-from sessions.hub import tasks
 from sessions.hub.hub import hub
 from sessions.hub.outlet import NOWHERE, Outlet, Position
 from sessions.hub.wire import Frame, TaskWire
@@ -25,7 +24,7 @@ from sessions.realtime.joining import current
 from sessions.realtime.limited import CountedSend
 from sessions.services.recovery import recover
 from sessions.store.calls import arun
-from synckairos import context, ids, lifecycle, logs, metrics
+from synckairos import background, context, ids, lifecycle, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.errors import (
     ApiError,
@@ -270,7 +269,7 @@ def as_event(frame: Frame) -> bytes:
 
 async def _until(ended: asyncio.Event, receive: Any, wire: TaskWire, send: Any) -> bool:
     """Wait for the end, with a remark now and then. True when the end is ours, False when the client has gone."""
-    left = tasks.start(_disconnected(receive), "stream disconnect")
+    left = background.start(_disconnected(receive), "stream disconnect")
     over = asyncio.ensure_future(ended.wait())
     try:
         while not (left.done() or over.done()):

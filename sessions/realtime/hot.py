@@ -21,13 +21,12 @@ import msgspec
 from django.conf import settings
 
 from sessions import limits
-from sessions.hub import tasks
 from sessions.presentation import to_json
 from sessions.realtime import plain
 from sessions.realtime.asking import ROUTE, Asked, Asker, Command, Creation, State
 from sessions.realtime.limited import fields_of, judged
 from sessions.services.outcome import Idempotency, Outcome
-from synckairos import context, ids, keys, logs
+from synckairos import background, context, ids, keys, logs
 from synckairos.errors import ApiError, InternalError, Unauthenticated
 from synckairos.http.asgi import Exchange, Scope
 from synckairos.http.cors import Cors
@@ -119,7 +118,7 @@ class _Request:
             log.error("request failed", exc_info=error)
             error = InternalError()
         if isinstance(error, Unauthenticated):
-            tasks.start(self._judge(error), "judge")
+            background.start(self._judge(error), "judge")
         else:
             self._refuse(error)
 

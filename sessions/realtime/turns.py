@@ -13,13 +13,13 @@ from contextvars import Context
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sessions.hub import tasks
 from sessions.limits import Tally
 from sessions.services import at_once
 from sessions.services.memory import memory
 from sessions.services.outcome import Caller, Outcome
 from sessions.store.calls import Steps, arun
 from sessions.store.driving import Waiter, drive, tell
+from synckairos import background
 from synckairos.engine.commands import Command
 from timesync.clock import store_clock
 
@@ -47,7 +47,7 @@ def drive_in_turn(session_id: UUID, steps: Steps[T], waiter: Waiter[T], context:
     """The same as `in_turn`, without a task where nobody is before us; `waiter` is told how it has ended."""
     number = session_id.int
     if number in _turns:
-        tasks.start(tell(in_turn(session_id, steps), waiter), "in turn", context)
+        background.start(tell(in_turn(session_id, steps), waiter), "in turn", context)
         return
     waiting = _turns[number] = deque()
     drive(steps, _InTurn(number, waiting, waiter), context)

@@ -11,11 +11,10 @@ import socket
 
 import uvicorn
 
-from sessions.hub import tasks
 from sessions.hub.hub import hub
 from sessions.serving.http_protocol import HttpProtocol
 from sessions.serving.protocol import SocketProtocol
-from synckairos import lifecycle, logs
+from synckairos import background, lifecycle, logs
 from synckairos.conf import conf
 
 log = logs.get(__name__)
@@ -45,7 +44,7 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if not isinstance(connection, SocketProtocol):
                     connection.shutdown()  # an idle one closes, a busy one after its answer
-            await self._until_forced(tasks.start(hub().send_away(conf().drain_s), "drain"))
+            await self._until_forced(background.start(hub().send_away(conf().drain_s), "drain"))
             for connection in list(self.server_state.connections):
                 if isinstance(connection, SocketProtocol) and not connection.writable.is_set():
                     connection.transport.abort()  # it has taken nothing for a while, and would not take a farewell

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from synckairos import keys, logs
+from synckairos import background, keys, logs
 from synckairos.conf import conf
 from synckairos.redis import make_subscriber
 
@@ -37,8 +37,7 @@ class Wakeups:
     async def close(self) -> None:
         """Stop listening."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await background.stop(self._task)
 
     def wake(self) -> None:
         """End the sleep, as a message would."""

@@ -11,6 +11,7 @@ import hiredis
 import msgpack
 import pytest
 from django.conf import settings
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from synckairos import keys
@@ -148,6 +149,23 @@ async def test_a_subscription_that_the_server_refuses_is_tried_again_and_who_wai
         with pytest.raises(RedisTimeoutError):
             await layer.new_channel()
     assert server.connections > 1
+
+
+async def test_a_connection_that_misses_its_cancellation_is_ended_all_the_same(layer, monkeypatch):
+    """As when it comes in the moment in which redis-py has greeted the server."""
+    greeting = asyncio.Event()
+
+    async def greet_deafly(_connection, **_options) -> None:
+        with suppress(asyncio.CancelledError):
+            greeting.set()
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(AbstractConnection, "on_connect_check_health", greet_deafly)
+    joining = asyncio.create_task(layer.new_channel())
+    async with asyncio.timeout(5):
+        await greeting.wait()
+        await layer.flush()
+    joining.cancel()
 
 
 async def test_after_a_cut_exactly_what_is_wanted_is_heard_again(layer):

@@ -1,8 +1,10 @@
-"""Tasks that nobody awaits: kept alive until they end, heard of when they fail, and the lasting ones begun again."""
+"""Tasks that nobody awaits: kept alive until they end, heard of when they fail, the lasting ones begun again, and ended
+when their time has come."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, cast
@@ -12,6 +14,7 @@ from synckairos import logs, metrics
 log = logs.get(__name__)
 
 _AGAIN_AFTER_S = 0.5
+_ASKED_AGAIN_AFTER_S = 1.0
 
 _running: set[asyncio.Task[None]] = set()
 
@@ -28,6 +31,20 @@ def keep(work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
     """Run this for as long as the process serves, whatever befalls it; in a context of its own, so that its log lines
     are not those of the client that came first."""
     return start(_forever(work, name), name, Context())
+
+
+async def stop(*tasks: asyncio.Task[Any], within_s: float = math.inf) -> None:
+    """Cancel these, and wait until they have ended, or for so long.
+
+    They are asked more than once: redis-py writes with `asyncio.wait_for`, which before Python 3.12 swallows a
+    cancellation that comes in the moment the writing is done, and a task that goes round for ever would go on.
+    """
+    loop = asyncio.get_running_loop()
+    until, left = loop.time() + within_s, set(tasks)
+    while left and (left_s := until - loop.time()) > 0:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=min(left_s, _ASKED_AGAIN_AFTER_S))
 
 
 async def _forever(work: Callable[[], Awaitable[None]], name: str) -> None:
