@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
@@ -39,6 +40,15 @@ class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_re
     def on_reconnected(self, told: Callable[[], None]) -> None:
         """Call this, on the running loop, when a connection that was lost listens again: messages may be missing."""
         self._get_layer().on_reconnect = told
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Listen to a group. Who gives up, or is told that it cannot be, does not listen to it."""
+        layer = self._get_layer()
+        try:
+            await layer.group_add(group, channel)
+        except BaseException:
+            await layer.group_discard(group, channel)
+            raise
 
     async def receive_all(self, channel: str) -> list[bytes]:
         """All messages that have come to a channel of `new_channel`, at least one, as they were sent.
@@ -77,32 +87,42 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         self._pool: Any = None
         self._ear: _Ear | None = None
         """The connection that is up."""
+        self._asked: Counter[str] = Counter()
+        """How often this connection has been asked for a channel and has not said yes yet."""
         self._confirmed: set[str] = set()
         self._has_been_up = False
         self._is_coming_back = False
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     async def subscribe(self, channel: str) -> None:
-        """Listen to a channel. Raises RedisTimeoutError when the server does not confirm it in time."""
+        """Listen to a channel. Raises RedisTimeoutError when the server does not confirm it in time, ConnectionError of
+        redis-py's when somebody unsubscribes meanwhile."""
         self._subscribed_to.add(channel)
         self._ensure_receiver()
         if channel in self._confirmed:
             return
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(channel, []).append(confirmed)
-        self._send("SUBSCRIBE", channel)
+        self._ask_for(channel)
         try:
             async with asyncio.timeout(_CONFIRMED_WITHIN_S):
                 await confirmed
         except TimeoutError:
             await self.unsubscribe(channel)
             raise RedisTimeoutError("The group layer cannot be reached") from None
+        except asyncio.CancelledError:
+            await self.unsubscribe(channel)
+            raise
 
     async def unsubscribe(self, channel: str) -> None:
         """Listen no more. With the connection down there is nothing to say: the next one begins without it."""
-        self._subscribed_to.discard(channel)
+        if channel not in self._subscribed_to:
+            return
+        self._subscribed_to.remove(channel)
         self._confirmed.discard(channel)
-        self._waiting.pop(channel, None)
+        for waiting in self._waiting.pop(channel, ()):
+            if not waiting.done():
+                waiting.set_exception(RedisConnectionError("Unsubscribed meanwhile"))
         self._send("UNSUBSCRIBE", channel)
 
     async def flush(self) -> None:
@@ -115,6 +135,11 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             await self._pool.disconnect()
             self._pool = None
         await super().flush()
+
+    def _ask_for(self, *channels: str) -> None:
+        if self._ear is not None:
+            self._asked.update(channels)
+            self._send("SUBSCRIBE", *channels)
 
     def _send(self, *command: str) -> None:
         if self._ear is not None:
@@ -139,6 +164,7 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
                 log.exception("group layer failed")  # it begins again: screens depend on it
             finally:
                 self._ear = None
+                self._asked.clear()
                 self._confirmed.clear()
             await asyncio.sleep(random.uniform(*_AGAIN_AFTER_S))  # noqa: S311 - spreads load, keeps no secret
 
@@ -157,7 +183,7 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         self._is_coming_back, self._has_been_up = self._has_been_up, True
         try:
             if self._subscribed_to:
-                self._send("SUBSCRIBE", *self._subscribed_to)
+                self._ask_for(*self._subscribed_to)
             await self._ear.lost
         finally:
             self._ear.end()
@@ -168,6 +194,10 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
                 self._receive_message({"channel": channel, "data": data})
             case [b"subscribe" | "subscribe", channel, _]:
                 name = channel.decode() if isinstance(channel, bytes) else channel
+                self._asked[name] -= 1
+                if self._asked[name] > 0:
+                    return  # there is another request behind it, and maybe an UNSUBSCRIBE between them
+                del self._asked[name]
                 if name in self._subscribed_to:
                     self._confirmed.add(name)
                 if self._is_coming_back and self._subscribed_to <= self._confirmed:

@@ -12,6 +12,7 @@ import msgpack
 import pytest
 from django.conf import settings
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from synckairos import keys
@@ -166,6 +167,56 @@ async def test_a_connection_that_misses_its_cancellation_is_ended_all_the_same(l
         await greeting.wait()
         await layer.flush()
     joining.cancel()
+
+
+async def test_who_gives_up_before_it_is_confirmed_leaves_nothing_behind(layer):
+    channel, session_id = await layer.new_channel(), uuid4()
+    (of_this_loop,) = layer._layers.values()
+    joining = asyncio.create_task(layer.group_add(keys.group(session_id), channel))
+    await asyncio.sleep(0)
+    joining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    assert not of_this_loop.groups
+    await asyncio.to_thread(servers.wait_until, lambda: subscribers(session_id) == 0, 3, "nobody listens")
+    await layer.group_add(keys.group(session_id), channel)
+    await publish(session_id, 1)
+    async with asyncio.timeout(2):
+        assert (await layer.receive(channel))["number"] == 1
+
+
+async def test_who_waits_for_what_another_unsubscribes_is_told_at_once(layer):
+    channel, group = await layer.new_channel(), keys.group(uuid4())
+    joining = [asyncio.create_task(layer.group_add(group, channel)) for _ in range(2)]
+    await asyncio.sleep(0)
+    joining[0].cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(RedisConnectionError):
+            await joining[1]
+    assert joining[0].cancelled()
+
+
+async def test_a_confirmation_of_what_has_been_given_up_is_not_taken_for_that_of_what_is_wanted_now(monkeypatch):
+    asked = []
+
+    def reply_to(command: list[bytes], _connection: int) -> bytes | None:
+        if command[0] not in (b"SUBSCRIBE", b"UNSUBSCRIBE"):
+            return None
+        if b"__group__" in command[1]:
+            asked.append(command)
+            return confirmation_of(asked[0]) if command[0] == b"UNSUBSCRIBE" else b""
+        return confirmation_of(command)
+
+    monkeypatch.setattr("synckairos.layer._CONFIRMED_WITHIN_S", 0.5)
+    async with Server(reply_to).layer() as layer:
+        channel = await layer.new_channel()
+        given_up = asyncio.create_task(layer.group_add("g", channel))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        with pytest.raises(RedisTimeoutError):
+            await layer.group_add("g", channel)
+        assert [command[0] for command in asked[:3]] == [b"SUBSCRIBE", b"UNSUBSCRIBE", b"SUBSCRIBE"]
 
 
 async def test_after_a_cut_exactly_what_is_wanted_is_heard_again(layer):
