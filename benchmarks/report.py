@@ -1,6 +1,7 @@
 """Writing down what was measured: on the terminal, and in docs/performance.md between two markers.
 
-Results of full runs are kept in `var/bench/`, so that one measurement can be taken again without the others.
+Results of full runs are kept in `benchmarks/measured/`, which goes into the repository with the document: anywhere, one
+measurement can be taken again without the others.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from results import Outcome, Row, Verdict
 from stack import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
-_KEPT = ROOT / "var" / "bench"
+_KEPT = ROOT / "benchmarks" / "measured"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -48,7 +49,7 @@ def keep(found: dict[str, Outcome]) -> None:
     _KEPT.mkdir(parents=True, exist_ok=True)
     for name, outcome in found.items():
         kept = Kept(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", _machine(), outcome)
-        (_KEPT / f"{name}.json").write_bytes(msgspec.json.encode(kept))
+        (_KEPT / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
 
 
 def write() -> None:
