@@ -40,10 +40,12 @@ async def stop(*tasks: asyncio.Task[Any], within_s: float = math.inf) -> None:
     cancellation that comes in the moment the writing is done, and a task that goes round for ever would go on.
     """
     loop = asyncio.get_running_loop()
-    until, left = loop.time() + within_s, set(tasks)
-    while left and (left_s := until - loop.time()) > 0:
+    until, left = loop.time() + within_s, {task for task in tasks if not task.done()}
+    while left:
         for task in left:
             task.cancel()
+        if (left_s := until - loop.time()) <= 0:
+            break
         _, left = await asyncio.wait(left, timeout=min(left_s, _ASKED_AGAIN_AFTER_S))
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
+from uuid import uuid4
 
 import hiredis
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
@@ -41,13 +42,22 @@ class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_re
         """Call this, on the running loop, when a connection that was lost listens again: messages may be missing."""
         self._get_layer().on_reconnect = told
 
-    async def group_add(self, group: str, channel: str) -> None:
-        """Listen to a group. Who gives up, or is told that it cannot be, does not listen to it."""
+    async def new_channel(self, prefix: str = "specific.") -> str:
+        """A channel of this process, that is listened to. Raises what `SteadyConnection.subscribe` does."""
         layer = self._get_layer()
+        channel = f"{layer.prefix}{prefix}{uuid4().hex}"
+        await self._open(layer, channel)
+        return channel
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Listen to a group too. Who gives up, or is told that it cannot be, does not listen to it."""
+        layer = self._get_layer()
+        was_there = channel in layer.groups.get(layer._get_group_channel_name(group), ())  # noqa: SLF001 - pinned
         try:
             await layer.group_add(group, channel)
         except BaseException:
-            await layer.group_discard(group, channel)
+            if not was_there:
+                await layer.group_discard(group, channel)
             raise
 
     async def receive_all(self, channel: str) -> list[bytes]:
@@ -57,15 +67,25 @@ class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_re
         """
         layer = self._get_layer()
         if channel not in layer.channels:  # flushed
-            await layer._subscribe_to_channel(channel)  # noqa: SLF001 - there is no other way in; the version is pinned
+            await self._open(layer, channel)
         queue: asyncio.Queue[bytes] = layer.channels[channel]
         try:
             first = await queue.get()
         except asyncio.CancelledError:  # the channel is nobody's any more, as with `receive`
-            layer.channels.pop(channel, None)
-            await layer._get_shard(channel).unsubscribe(channel)  # noqa: SLF001 - likewise
+            await self._close(layer, channel)
             raise
         return [first, *(queue.get_nowait() for _ in range(queue.qsize()))]
+
+    async def _open(self, layer: Any, channel: str) -> None:
+        try:
+            await layer._subscribe_to_channel(channel)  # noqa: SLF001 - there is no other way in; the version is pinned
+        except BaseException:
+            await self._close(layer, channel)
+            raise
+
+    async def _close(self, layer: Any, channel: str) -> None:
+        layer.channels.pop(channel, None)
+        await layer._get_shard(channel).unsubscribe(channel)  # noqa: SLF001 - likewise
 
     def _get_layer(self) -> Any:
         layer = super()._get_layer()
@@ -93,10 +113,12 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         self._has_been_up = False
         self._is_coming_back = False
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        """Who is to hear that a channel is confirmed, or that it will not be."""
 
     async def subscribe(self, channel: str) -> None:
         """Listen to a channel. Raises RedisTimeoutError when the server does not confirm it in time, ConnectionError of
-        redis-py's when somebody unsubscribes meanwhile."""
+        redis-py's when somebody unsubscribes meanwhile. It stays wanted: who gives it up unsubscribes, unless others
+        want it."""
         self._subscribed_to.add(channel)
         self._ensure_receiver()
         if channel in self._confirmed:
@@ -108,11 +130,7 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             async with asyncio.timeout(_CONFIRMED_WITHIN_S):
                 await confirmed
         except TimeoutError:
-            await self.unsubscribe(channel)
             raise RedisTimeoutError("The group layer cannot be reached") from None
-        except asyncio.CancelledError:
-            await self.unsubscribe(channel)
-            raise
 
     async def unsubscribe(self, channel: str) -> None:
         """Listen no more. With the connection down there is nothing to say: the next one begins without it."""
@@ -120,21 +138,31 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             return
         self._subscribed_to.remove(channel)
         self._confirmed.discard(channel)
-        for waiting in self._waiting.pop(channel, ()):
-            if not waiting.done():
-                waiting.set_exception(RedisConnectionError("Unsubscribed meanwhile"))
+        self._tell(channel, RedisConnectionError("Unsubscribed meanwhile"))
         self._send("UNSUBSCRIBE", channel)
 
     async def flush(self) -> None:
-        """End the connection, and forget what it was for."""
-        task, self._receive_task = self._receive_task, None
-        if task is not None:
-            await background.stop(task)
+        """End the connection, and forget what it was for: who waits is told."""
+        if self._receive_task is not None:
+            await background.stop(self._receive_task)
+            self._receive_task = None
         self._subscribed_to = set()
-        if self._pool is not None:
-            await self._pool.disconnect()
-            self._pool = None
+        self._has_been_up = self._is_coming_back = False
+        for channel in list(self._waiting):
+            self._tell(channel, RedisConnectionError("The group layer has been closed"))
+        pool, self._pool = self._pool, None
         await super().flush()
+        if pool is not None:
+            await pool.disconnect()
+
+    def _tell(self, channel: str, fault: Exception | None) -> None:
+        for waiting in self._waiting.pop(channel, ()):
+            if waiting.done():
+                continue
+            if fault is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(fault)
 
     def _ask_for(self, *channels: str) -> None:
         if self._ear is not None:
@@ -204,9 +232,7 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
                     self._is_coming_back = False
                     if self.channel_layer.on_reconnect is not None:
                         self.channel_layer.on_reconnect()
-                for waiting in self._waiting.pop(name, ()):
-                    if not waiting.done():
-                        waiting.set_result(None)
+                self._tell(name, None)
             case Exception():
                 raise message
 

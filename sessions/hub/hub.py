@@ -117,12 +117,12 @@ class Hub:
             log.warning("clients did not leave", clients=len(self.rooms.outlets()))
 
     async def stop(self) -> None:
-        """End the hub's tasks."""
-        if not self._tasks:
-            return
-        await background.stop(*self._tasks, within_s=_LAST_WORDS_S)
-        self._tasks.clear()
-        await self.presence.leave()
+        """End the hub's tasks, and its connection to the group layer."""
+        if self._tasks:
+            await background.stop(*self._tasks, within_s=_LAST_WORDS_S)
+            self._tasks.clear()
+            await self.presence.leave()
+        await self._layer.flush()
 
     async def _open(self) -> str:
         async with self._opening:  # concurrent joins must not make two channels

@@ -207,9 +207,9 @@ async def test_a_confirmation_of_what_has_been_given_up_is_not_taken_for_that_of
             return confirmation_of(asked[0]) if command[0] == b"UNSUBSCRIBE" else b""
         return confirmation_of(command)
 
-    monkeypatch.setattr("synckairos.layer._CONFIRMED_WITHIN_S", 0.5)
     async with Server(reply_to).layer() as layer:
         channel = await layer.new_channel()
+        monkeypatch.setattr("synckairos.layer._CONFIRMED_WITHIN_S", 0.5)
         given_up = asyncio.create_task(layer.group_add("g", channel))
         await asyncio.sleep(0)
         given_up.cancel()
@@ -217,6 +217,60 @@ async def test_a_confirmation_of_what_has_been_given_up_is_not_taken_for_that_of
         with pytest.raises(RedisTimeoutError):
             await layer.group_add("g", channel)
         assert [command[0] for command in asked[:3]] == [b"SUBSCRIBE", b"UNSUBSCRIBE", b"SUBSCRIBE"]
+
+
+async def test_who_gives_up_takes_nothing_from_those_who_were_there_before(layer):
+    first, second = await layer.new_channel(), await layer.new_channel()
+    session_id = uuid4()
+    await layer.group_add(keys.group(session_id), first)
+    await cut()
+    await asyncio.to_thread(servers.wait_until, lambda: subscribers(session_id) == 0, 3, "it is cut")
+    joining = [asyncio.create_task(layer.group_add(keys.group(session_id), channel)) for channel in (first, second)]
+    await asyncio.sleep(0)
+    for task in joining:
+        task.cancel()
+    await asyncio.to_thread(servers.wait_until, lambda: subscribers(session_id) == 1, 3, "it is back")
+    await publish(session_id, 1)
+    async with asyncio.timeout(2):
+        assert (await layer.receive(first))["number"] == 1
+    assert waiting(layer, second) == 0
+
+
+async def test_a_channel_that_is_given_up_or_cannot_be_is_forgotten(monkeypatch):
+    def reply_to(command: list[bytes], _connection: int) -> bytes | None:
+        return b"" if command[0] == b"SUBSCRIBE" else None
+
+    monkeypatch.setattr("synckairos.layer._CONFIRMED_WITHIN_S", 0.1)
+    async with Server(reply_to).layer() as layer:
+        given_up = asyncio.create_task(layer.new_channel())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(RedisTimeoutError):
+            await layer.new_channel()
+        assert given_up.cancelled()
+        (of_this_loop,) = layer._layers.values()
+        assert not of_this_loop.channels
+
+
+async def test_who_waits_when_all_ends_is_told_at_once_and_it_can_begin_anew():
+    is_deaf = True
+
+    def reply_to(command: list[bytes], _connection: int) -> bytes | None:
+        if command[0] == b"SUBSCRIBE":
+            return b"" if is_deaf else confirmation_of(command)
+        return None
+
+    server = Server(reply_to)
+    async with server.layer() as layer:
+        joining = asyncio.create_task(layer.new_channel())
+        async with asyncio.timeout(1):
+            while b"SUBSCRIBE" not in server.asked:  # noqa: ASYNC110 - a list of the test's own
+                await asyncio.sleep(0.01)
+            await layer.flush()
+            with pytest.raises(RedisConnectionError):
+                await joining
+            is_deaf = False
+            await layer.new_channel()
 
 
 async def test_after_a_cut_exactly_what_is_wanted_is_heard_again(layer):
