@@ -174,7 +174,7 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             self._ear.send(*command)
 
     def _ensure_receiver(self) -> None:
-        if self._receive_task is None:
+        if self._receive_task is None or self._receive_task.done():
             loop = asyncio.get_running_loop()
             # A context of its own: its log lines are not those of the socket that came first.
             self._receive_task = loop.create_task(self._do_receiving(), name="group layer", context=Context())
@@ -205,6 +205,8 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         try:
             async with asyncio.timeout(_CONNECTED_WITHIN_S):
                 await connection.connect()
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError  # redis-py has not heard it, see `background.stop`
             self._ear = _Ear(connection, self._take)
         finally:
             await connection.disconnect(nowait=True)  # nothing, once the ear has taken it over

@@ -53,6 +53,7 @@ class Hub:
         self._may_have_missed = asyncio.Event()
         """The layer was away."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._has_ended = False
         self._served = 0
         """Clients since others had their turn."""
 
@@ -65,7 +66,7 @@ class Hub:
                 if not room.is_subscribed:
                     await self._layer.group_add(keys.group(session_id), channel)
                     room.is_subscribed = True
-        except RedisError as away:
+        except (RedisError, ServiceUnavailable) as away:
             await self.leave(session_id, outlet)
             raise ServiceUnavailable from away
 
@@ -117,15 +118,20 @@ class Hub:
             log.warning("clients did not leave", clients=len(self.rooms.outlets()))
 
     async def stop(self) -> None:
-        """End the hub's tasks, and its connection to the group layer."""
-        if self._tasks:
-            await background.stop(*self._tasks, within_s=_LAST_WORDS_S)
-            self._tasks.clear()
-            await self.presence.leave()
-        await self._layer.flush()
+        """End the hub's tasks, and its connection to the group layer. Nobody joins any more."""
+        self._has_ended = True
+        try:
+            if self._tasks:
+                await background.stop(*self._tasks, within_s=_LAST_WORDS_S)
+                self._tasks.clear()
+                await self.presence.leave()
+        finally:
+            await self._layer.flush()
 
     async def _open(self) -> str:
         async with self._opening:  # concurrent joins must not make two channels
+            if self._has_ended:
+                raise ServiceUnavailable
             if self._channel is None:
                 self._channel = await self._layer.new_channel()
                 self._layer.on_reconnected(self._may_have_missed.set)

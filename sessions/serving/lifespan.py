@@ -32,8 +32,10 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
         elif event["type"] == "lifespan.shutdown":
             if probe is not None:
                 probe.cancel()
-            await stop_hub()
-            await close_async_client()
+            try:
+                await stop_hub()
+            finally:
+                await close_async_client()
             log.info("stopped")
             await send({"type": "lifespan.shutdown.complete"})
             return

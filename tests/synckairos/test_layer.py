@@ -91,14 +91,23 @@ class Server:
 
     @asynccontextmanager
     async def layer(self) -> AsyncIterator[SteadyLayer]:
+        is_over = False
+
+        def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if is_over:  # it was on its way
+                writer.transport.abort()
+            else:
+                serving.create_task(self._serve(reader, writer))
+
         async with asyncio.TaskGroup() as serving:
-            server = await asyncio.start_server(lambda *ends: serving.create_task(self._serve(*ends)), "127.0.0.1", 0)
+            server = await asyncio.start_server(begin, "127.0.0.1", 0)
             layer = SteadyLayer(hosts=[f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"])
             try:
                 yield layer
             finally:
                 await layer.flush()
                 server.close()
+                is_over = True
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
