@@ -1,4 +1,4 @@
-"""All measurements: `make bench`, or `python benchmarks/run.py [--short] [--only NAME]`.
+"""All measurements: `make bench`, or `python benchmarks/run.py [--short] [--only NAME] [--against DIR]`.
 
 Starts a stack of its own on free ports, and the floor beside it; measures the two in turns; prints tables. A full run
 writes docs/performance.md and its plots. Fails when something was wrong, never because something was slow.
@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import report
@@ -28,9 +29,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="small numbers, to see that it works; writes nothing")
     parser.add_argument("--only", action="append", choices=[one.name for one in CATALOGUE], help="this one; repeatable")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="beside another checkout, not beside the floor")
     chosen = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # for the servers too, which inherit it
+    if chosen.against is not None:
+        return measure_against(chosen.against, is_short=chosen.short)
     wanted = [one for one in CATALOGUE if not chosen.only or one.name in chosen.only]
     with running_stack(**LIMITS_ON) as stack, ExitStack() as exits:
         stack.attach()
@@ -39,6 +43,15 @@ def main() -> int:
         report.keep(found)
         report.write()
     return int(any(outcome.faults for outcome in found.values()))
+
+
+def measure_against(other: Path, *, is_short: bool) -> int:
+    """This checkout beside another one; gives 1 when anything was wrong."""
+    with running_stack(**LIMITS_ON) as stack:
+        stack.attach()
+        import against  # noqa: PLC0415 - needs the attached stack
+
+        return against.main(stack, other, is_short=is_short)
 
 
 async def measure_all(

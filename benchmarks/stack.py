@@ -91,8 +91,9 @@ def _belongs(entry: Path, data_dir: Path) -> bool:
 
 
 @contextmanager
-def running_stack(**settings: str) -> Iterator[Stack]:
-    """A stack with one web process, quiet, without limits on requests; more settings as environment variables."""
+def running_stack(root: Path = ROOT, python: str = sys.executable, **settings: str) -> Iterator[Stack]:
+    """A stack with one web process, quiet, without limits on requests; more settings as environment variables. Of this
+    checkout, or of another one with its Python."""
     data_dir = Path(tempfile.mkdtemp(prefix="synckairos-bench-"))
     env = {
         **{name: value for name, value in os.environ.items() if name not in {"REDIS_URL", "DATABASE_URL"}},
@@ -104,7 +105,7 @@ def running_stack(**settings: str) -> Iterator[Stack]:
     }
     with (data_dir / "stack.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "deploy/up.py"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True
+            [python, "deploy/up.py"], cwd=root, env=env, stdout=subprocess.PIPE, stderr=log, text=True
         )
     try:
         assert process.stdout is not None

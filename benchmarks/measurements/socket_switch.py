@@ -41,7 +41,9 @@ async def measure(bench: Bench) -> Outcome:
         members = cast("list[Talker]", crowd.members)
 
         async def ours(session_id: UUID = session_id, members: list[Talker] = members) -> Times:
-            return await _switches(session_id, members, bench.seconds)
+            state = (await making.state_of(session_id)).state
+            assert state is not None
+            return await switches_from(state.version, members, bench.seconds)
 
         async def theirs(verb: str) -> Round:
             return await ask_for(floor.host, floor.port, asked[verb], bench.seconds)
@@ -52,14 +54,13 @@ async def measure(bench: Bench) -> Outcome:
     return outcome
 
 
-async def _switches(session_id: UUID, members: list[Talker], seconds: float) -> Times:
-    """One after the other, each when the last is everywhere."""
-    state = (await making.state_of(session_id)).state
-    assert state is not None
+async def switches_from(version: int, members: list[Talker], seconds: float) -> Times:
+    """One after the other, each when the last is everywhere, of a session that stands at a version: the first member
+    commands, the others look."""
     times = Times([], [])
     began_s = time.perf_counter()
-    for version in count(state.version + 1):
-        shown = [viewer.hear(b'"version":%d,' % version) for viewer in members[1:]]
+    for following in count(version + 1):
+        shown = [viewer.hear(b'"version":%d,' % following) for viewer in members[1:]]
         acknowledged = members[0].hear(b'"ACK"')
         sent_s = time.perf_counter()
         members[0].say(b'{"type":"SWITCH","id":"%d"}' % next(_ids))
