@@ -24,6 +24,7 @@ from synckairos.engine.events import Event, SessionCreated, SessionDeleted, deta
 from synckairos.engine.state import Participant
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime
+from synckairos.principal import SYSTEM
 
 Key: TypeAlias = tuple[UUID, str]
 """Session id and epoch."""
@@ -108,7 +109,7 @@ def read(entry_id: str, data: bytes) -> Commit:
         session=_session(entry),
         created_by=_cut(entry.principal) if any(isinstance(e, SessionCreated) for e in entry.events) else "",
         deleted_at=_moment(deleted[0] if deleted else None),
-        events=[_event(entry, event) for event in entry.events],
+        events=_events(entry),
         participants=[_participant(entry, participant) for participant in entry.participants],
     )
     _check(SyncSession, commit.session)
@@ -138,7 +139,16 @@ def _session(entry: outbox.Entry) -> Values:
     }
 
 
-def _event(entry: outbox.Entry, event: Event) -> Values:
+def _events(entry: outbox.Entry) -> list[Values]:
+    """The events, each with who has caused it: what deadlines have caused is the timekeeper's, whoever committed it."""
+    principal, first_late = _cut(entry.principal), len(entry.events) - entry.late
+    return [
+        _event(entry, event, principal if entry.due <= place < first_late else SYSTEM.subject)
+        for place, event in enumerate(entry.events)
+    ]
+
+
+def _event(entry: outbox.Entry, event: Event, principal: str) -> Values:
     return {
         "sequence": event.sequence,
         "version": event.version,
@@ -146,7 +156,7 @@ def _event(entry: outbox.Entry, event: Event) -> Values:
         "at": _moment_of(event.at_ms),
         "committed_at": _moment_of(entry.committed_ms),
         "data": _json(details(event)),
-        "principal": _cut(entry.principal),
+        "principal": principal,
         "request_id": entry.request_id,
     }
 

@@ -49,6 +49,11 @@ class Entry(Struct, frozen=True, array_like=True):
     summary: Summary
     participants: tuple[Participant, ...]
     """Those that the commit changed."""
+    due: int = 0
+    """How many of the events, the first ones, are the timekeeper's, whoever has committed them: their deadlines had
+    come before the command."""
+    late: int = 0
+    """How many of the last ones are, for the same reason: the command has made them due."""
 
 
 def summarise(state: State) -> Summary:

@@ -61,6 +61,8 @@ class History:
                 events=decision.events,
                 summary=outbox.summarise(self.state),
                 participants=_changed(before, self.state),
+                due=decision.due,
+                late=decision.late,
             )
         )
 

@@ -71,6 +71,8 @@ def write_of(
                 events=decision.events,
                 summary=outbox.summarise(after),
                 participants=_changed(before, after),
+                due=decision.due,
+                late=decision.late,
             )
         ),
         message=announcements.pack(_hub_message(decision, now, since_version, view, is_deletion=is_deletion)),

@@ -63,7 +63,7 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
     )
     created = evolve(None, event)
     state, late, following = settle(created, now, limit=1)
-    return Decision(created, state, (event, *late), following)
+    return Decision(created, state, (event, *late), following, late=len(late))
 
 
 def _config(create: Create) -> Config:

@@ -48,6 +48,10 @@ class Decision(Struct, frozen=True, dict=True):
     events: tuple[ev.Event, ...]
     deadline: Deadline | None
     """The next one of the new state."""
+    due: int = 0
+    """How many of the events, the first ones, deadlines have caused before the command."""
+    late: int = 0
+    """How many of them, the last ones, deadlines have caused after it, at its very instant."""
 
     @cached_property
     def expired(self) -> ev.ParticipantExpired | None:
@@ -73,7 +77,7 @@ class Decision(Struct, frozen=True, dict=True):
 def observe(state: State, now: Instant, *, limit: int = SETTLE_LIMIT) -> Decision:
     """The state as time alone has made it by `now`."""
     settled, events, following = settle(state, max(now, state.updated_ms), limit=limit)
-    return Decision(state, settled, tuple(events), following)
+    return Decision(state, settled, tuple(events), following, due=len(events))
 
 
 def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozenset[int] | None = None) -> Decision:
@@ -93,7 +97,7 @@ def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozen
     for event in events:
         changed = evolve(changed, event)
     after, late, following = settle(changed, now, limit=SETTLE_LIMIT)
-    return Decision(state, after, (*due, *events, *late), following)
+    return Decision(state, after, (*due, *events, *late), following, len(due), len(late))
 
 
 def _happen(state: State, command: cmd.Command, now: Instant) -> list[ev.Event]:
