@@ -112,6 +112,13 @@ class SummaryView(Struct, kw_only=True):
     server_time_ms: InstantMs
 
 
+class BatchView(Struct, kw_only=True):
+    """Many sessions, in the order in which they were asked for."""
+
+    sessions: list[StateView]
+    missing: list[UUID]
+
+
 class ConnectedView(Struct, kw_only=True):
     """A participant that is connected."""
 

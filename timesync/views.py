@@ -23,6 +23,7 @@ class TimeView(APIView):
     metadata_class = None
 
     @extend_schema(
+        operation_id="getTime",
         tags=["time"],
         summary="The server's clock",
         auth=[],

@@ -24,11 +24,16 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_REQUEST": True,  # bodies are called `…Request`
+    "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SORT_OPERATIONS": False,
     "POSTPROCESSING_HOOKS": [
         "sessions.rest.documents.add_components",
         "sessions.rest.limited.document",
         "sessions.rest.precise.document",
+        "sessions.rest.components.document",
+        "sessions.rest.examples.document",
     ],
     "SECURITY": [{"bearer": []}],
 }

@@ -10,6 +10,7 @@ import msgspec
 from sessions import frames, messages
 from sessions.asyncapi.schemas import type_of
 from sessions.presentation import present, present_switch
+from sessions.rest.examples import BLACK, SESSION, WHITE
 from synckairos.engine import commands, create_session, decide, observe
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State
@@ -18,9 +19,7 @@ from synckairos.errors import CredentialsExpired, InvalidStateTransition, Valida
 
 Examples = dict[str, list[dict[str, Any]]]
 
-_SESSION = UUID("7c0ffee0-0000-4000-8000-000000000001")
-_WHITE = UUID("7c0ffee0-0000-4000-8000-00000000000a")
-_BLACK = UUID("7c0ffee0-0000-4000-8000-00000000000b")
+_SESSION, _WHITE, _BLACK = UUID(SESSION), UUID(WHITE), UUID(BLACK)
 _EPOCH = "4f0c2a9e"
 _AT: Instant = 1_767_225_600_000
 _ID = "b4a1f6d2"
@@ -97,9 +96,9 @@ def _from_client() -> Examples:
         ("pause", frames.Pause(id=_ID)),
         ("resume", frames.Resume(id=_ID)),
         ("complete", frames.Complete(id=_ID)),
-        ("cancel", frames.Cancel(id=_ID, expected_version=7)),
+        ("cancel", frames.Cancel(id=_ID)),
         ("end my cycle", frames.Switch(id=_ID, current_participant_id=_WHITE)),
-        ("fresh credentials", frames.Auth("eyJhbGciOiJIUzI1NiJ9.…", _ID)),
+        ("fresh credentials", frames.Auth("eyJhbGciOiJFZERTQSJ9.…", _ID)),
     ]
     return {type_of(type(frame)): [_asked(name, frame)] for name, frame in asked}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from sessions.bounds import MAX_INCREMENT_MS, MAX_INDEX, MAX_USER_ID, MAX_VERSION, MAX_WARNINGS, MIN_TIME_MS
@@ -26,9 +28,17 @@ from synckairos.grants import GRANTED, Role
 from synckairos.rights import PERMITTED
 from timesync.clock import store_clock
 
+B = TypeVar("B", bound=Body)
+
 MAX_BATCH = 50
 LONGEST_WAIT_MS = 36_525 * 86_400_000
 """How far ahead a start may be scheduled."""
+
+
+def _named(name: str) -> Callable[[type[B]], type[B]]:
+    """The OpenAPI document calls this body `<name>Request`."""
+    decorate: Callable[[type[B]], type[B]] = extend_schema_serializer(component_name=name)
+    return decorate
 
 
 def _duration(**options: Any) -> IntegerField:
@@ -45,6 +55,7 @@ def _version() -> IntegerField:
     )
 
 
+@_named("Participant")
 class ParticipantBody(Body):
     """One participant."""
 
@@ -55,6 +66,7 @@ class ParticipantBody(Body):
     user_id = TextField(required=False, allow_null=True, max_length=MAX_USER_ID)
 
 
+@_named("Group")
 class GroupBody(Body):
     """One group's bank."""
 
@@ -73,6 +85,7 @@ class TimeoutActionBody(ObjectField):
         return value
 
 
+@_named("CreateSession")
 class CreateBody(Body):
     """A new session."""
 
@@ -115,12 +128,14 @@ class CreateBody(Body):
         ]
 
 
+@_named("Command")
 class VersionBody(Body):
     """The optional body of a command without arguments."""
 
     expected_version = _version()
 
 
+@_named("Switch")
 class SwitchBody(Body):
     """The optional body of a switch."""
 
@@ -129,12 +144,14 @@ class SwitchBody(Body):
     expected_version = _version()
 
 
+@_named("AddParticipant")
 class AddParticipantBody(ParticipantBody):
     """One participant to add."""
 
     expected_version = _version()
 
 
+@_named("AdjustTime")
 class AdjustBody(Body):
     """Exactly one of `total_time_ms` (set) and `adjust_ms` (move, either sign)."""
 
@@ -153,18 +170,21 @@ class AdjustBody(Body):
         return [("total_time_ms", "Give exactly one of total_time_ms and adjust_ms.")]
 
 
+@_named("ReadSessions")
 class BatchBody(Body):
     """Which sessions to read."""
 
     session_ids = serializers.ListField(child=UUIDField(), min_length=1, max_length=MAX_BATCH)
 
 
+@_named("Ticket")
 class TicketBody(Body):
     """Which session a ticket is for; it need not exist yet."""
 
     session_id = UUIDField()
 
 
+@_named("SessionToken")
 class SessionTokenBody(Body):
     """A role in a session; a participant's is for one seat."""
 

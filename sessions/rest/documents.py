@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessions.presentation import StateView
 from sessions.rest import jwks
-from sessions.rest.schema import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, envelope
+from sessions.rest.schema import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, answer_of
 
 
 def _operation(name: str, summary: str, responses: dict[str, Any]) -> dict[str, Any]:
@@ -20,14 +21,14 @@ def _status(description: str, *statuses: str) -> dict[str, Any]:
 
 
 _OPERATIONS: dict[str, Any] = {
-    "/health": _operation("health", "The process runs", {"200": _status("It does.", "ok")}),
+    "/health": _operation("getHealth", "The process runs", {"200": _status("It does.", "ok")}),
     "/ready": _operation(
-        "ready",
+        "getReadiness",
         "Both stores can be reached",
         {"200": _status("They can.", "ready"), "503": _status("One cannot; `error` names it.", "not_ready")},
     ),
     "/metrics": _operation(
-        "metrics",
+        "getMetrics",
         "All metrics",
         {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
     ),
@@ -64,7 +65,7 @@ def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
 
 _WAITING: dict[str, Any] = {
     "/v1/sessions/{session_id}/poll": _waiting(
-        "v1_sessions_poll_retrieve",
+        "pollSession",
         "Wait for another version of a session",
         [
             _query("since_version", "The version that is known; without one the answer comes at once.", type="integer"),
@@ -74,14 +75,14 @@ _WAITING: dict[str, Any] = {
         {
             "200": {
                 "description": "A state of another version.",
-                "content": {"application/json": {"schema": envelope("StateView")}},
+                "content": {"application/json": {"schema": answer_of(StateView)}},
             },
             "304": {"description": "None in that time; ask again."},
         },
         404,
     ),
     "/v1/sessions/{session_id}/stream": _waiting(
-        "v1_sessions_stream_retrieve",
+        "streamSession",
         "The frames of a WebSocket as server-sent events",
         [
             {

@@ -33,7 +33,7 @@ _SET = {"type": "object", "required": ["keys"], "properties": {"keys": {"type": 
 OPERATIONS: dict[str, Any] = {
     PATH: {
         "get": {
-            "operationId": "jwks",
+            "operationId": "getKeys",
             "tags": ["tokens"],
             "summary": "The public keys that verify our tokens",
             "responses": {

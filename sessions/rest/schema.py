@@ -10,7 +10,15 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
-from sessions.presentation import PresenceView, SessionTokenView, StateView, SummaryView, SwitchView, TicketView
+from sessions.presentation import (
+    BatchView,
+    PresenceView,
+    SessionTokenView,
+    StateView,
+    SummaryView,
+    SwitchView,
+    TicketView,
+)
 from sessions.rest import bodies
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,22 +44,70 @@ class DocumentRenderer(OpenApiJsonRenderer):
     media_type = "application/json"
 
 
-_schemas, _components = msgspec.json.schema_components(
-    [StateView, SwitchView, SummaryView, PresenceView, TicketView, SessionTokenView],
-    ref_template="#/components/schemas/{name}",
-)
-COMPONENTS: dict[str, Any] = _components
-"""JSON schemas of all views, for the document's components."""
+REF = "#/components/schemas/{name}"
+_VIEWS = (StateView, SwitchView, SummaryView, PresenceView, BatchView, TicketView, SessionTokenView)
+_schemas, _components = msgspec.json.schema_components(_VIEWS, ref_template=REF)
 
 
-def envelope(name: str) -> dict[str, Any]:
+def ref(name: str) -> dict[str, Any]:
+    """A component of the document."""
+    return {"$ref": REF.format(name=name)}
+
+
+def answer_of(view: type) -> dict[str, Any]:
     """The schema of `{"data": …}` around a view."""
-    return {
-        "type": "object",
-        "required": ["data"],
-        "properties": {"data": {"$ref": f"#/components/schemas/{name}"}},
-    }
+    return ref(_stem(view.__name__) + "Response")
 
+
+def _stem(name: str) -> str:
+    return name.removesuffix("View")
+
+
+def _name(view: str) -> str:
+    """What docs/protocol.md calls a view, so that generated classes are called like that too."""
+    return {"SwitchView": "SwitchResult", "BatchView": "Sessions"}.get(view, _stem(view))
+
+
+def _named(node: Any) -> Any:
+    """A schema whose references have the document's names; generators take `title` for another name, so it goes."""
+    if isinstance(node, list):
+        return [_named(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return ref(_name(node["$ref"].rpartition("/")[2]))
+    return {key: _named(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+
+
+def _enveloped(name: str) -> dict[str, Any]:
+    return {"type": "object", "required": ["data"], "properties": {"data": ref(name)}}
+
+
+def _texts(*fields: str) -> dict[str, Any]:
+    return {"type": "object", "required": [*fields], "properties": {field: {"type": "string"} for field in fields}}
+
+
+_ERROR = {
+    "type": "object",
+    "required": ["code", "message"],
+    "properties": {
+        "code": {"type": "string", "description": "For programs; ignore none, there may be more of them one day."},
+        "message": {"type": "string", "description": "For developers: what is wrong, and what to do about it."},
+        "details": {"description": "What it is about; its form depends on the code."},
+        "retry_after_seconds": {"type": "integer"},
+    },
+}
+COMPONENTS: dict[str, Any] = {
+    **{_name(view): _named(schema) for view, schema in _components.items()},
+    **{_stem(view.__name__) + "Response": _enveloped(_name(view.__name__)) for view in _VIEWS},
+    "PartialState": {name: part for name, part in _named(_components["StateView"]).items() if name != "required"},
+    "PartialStateResponse": _enveloped("PartialState"),
+    "TokenPair": _texts("access", "refresh"),
+    "Error": _ERROR,
+    "ErrorResponse": {"type": "object", "required": ["error"], "properties": {"error": ref("Error")}},
+}
+"""JSON schemas of all answers, for the document's components."""
+ERROR_SCHEMA = ref("ErrorResponse")
 
 ERRORS = {
     400: "VALIDATION_ERROR, INVALID_STATE_TRANSITION",
@@ -66,23 +122,6 @@ ERRORS = {
     429: "RATE_LIMIT_EXCEEDED",
     500: "INTERNAL_ERROR",
     503: "SERVICE_UNAVAILABLE",
-}
-
-ERROR_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message"],
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "details": {},
-                "retry_after_seconds": {"type": "integer"},
-            },
-        }
-    },
 }
 
 _KEY = OpenApiParameter(
@@ -103,17 +142,19 @@ def _responses(good: dict[int, Any], *errors: int) -> dict[int, Any]:
     return {**good, **{status: OpenApiResponse(ERROR_SCHEMA, ERRORS[status]) for status in sorted(set(errors))}}
 
 
-def _door(summary: str, good: dict[int, Any], *errors: int, **more: Any) -> Callable[[F], F]:
+def _door(name: str, summary: str, good: dict[int, Any], *errors: int, **more: Any) -> Callable[[F], F]:
+    """The document of an operation; generated clients call their function by its name."""
     responses = _responses(good, *errors, *COMMON_ERRORS)
-    return extend_schema(tags=["sessions"], summary=summary, responses=responses, **more)
+    return extend_schema(operation_id=name, tags=["sessions"], summary=summary, responses=responses, **more)
 
 
 COMMON_ERRORS = (401, 429, 500, 503)
 _COMMAND_ERRORS = (400, 403, 404, 409, 412, 413, 415, 422)
 
 create = _door(
+    "createSession",
     "Create a session",
-    {201: envelope("StateView")},
+    {201: answer_of(StateView)},
     400,
     403,
     409,
@@ -124,63 +165,58 @@ create = _door(
     parameters=[_KEY],
 )
 get = _door(
+    "getSession",
     "Read a session",
-    {200: envelope("StateView"), 304: None},
+    {200: {"anyOf": [answer_of(StateView), ref("PartialStateResponse")]}, 304: None},
     400,
     404,
     parameters=[
-        OpenApiParameter("fields", str, description="Top-level fields to answer with, separated by commas."),
+        OpenApiParameter(
+            "fields", str, description="Top-level fields to answer with, separated by commas; without it, all."
+        ),
         OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the version is this."),
     ],
 )
-delete = _door("Delete a session", {204: None}, 400, 403, 412, parameters=[_IF_MATCH])
+delete = _door("deleteSession", "Delete a session", {204: None}, 400, 403, 412, parameters=[_IF_MATCH])
 switch = _door(
+    "switchSession",
     "End the running cycle and begin the next",
-    {200: envelope("SwitchView")},
+    {200: answer_of(SwitchView)},
     *_COMMAND_ERRORS,
     request=bodies.SwitchBody,
     parameters=[_KEY, _IF_MATCH],
 )
 add_participant = _door(
+    "addParticipant",
     "Add a participant",
-    {200: envelope("StateView")},
+    {200: answer_of(StateView)},
     *_COMMAND_ERRORS,
     request=bodies.AddParticipantBody,
     parameters=[_KEY, _IF_MATCH],
 )
 adjust = _door(
+    "adjustParticipant",
     "Set or move a participant's time (the owner and staff)",
-    {200: envelope("StateView")},
+    {200: answer_of(StateView)},
     *_COMMAND_ERRORS,
     request=bodies.AdjustBody,
     parameters=[_KEY, _IF_MATCH],
 )
-presence = _door("Read who is connected to a session", {200: envelope("PresenceView")}, 400, 404)
-summary = _door("Read a session in short", {200: envelope("SummaryView")}, 400, 404)
+presence = _door("getSessionPresence", "Read who is connected to a session", {200: answer_of(PresenceView)}, 400, 404)
+summary = _door("getSessionSummary", "Read a session in short", {200: answer_of(SummaryView)}, 400, 404)
 batch = _door(
+    "getSessions",
     "Read many sessions",
-    {
-        200: {
-            "type": "object",
-            "properties": {
-                "data": {
-                    "type": "object",
-                    "properties": {
-                        "sessions": {"type": "array", "items": {"$ref": "#/components/schemas/StateView"}},
-                        "missing": {"type": "array", "items": {"type": "string", "format": "uuid"}},
-                    },
-                }
-            },
-        }
-    },
+    {200: answer_of(BatchView)},
     400,
     413,
     415,
     request=bodies.BatchBody,
 )
 ticket = _door(
+    "createTicket",
     "Buy a one-time ticket for a socket or event stream of a session",
-    {201: envelope("TicketView")},
+    {201: answer_of(TicketView)},
     400,
     413,
     415,
@@ -189,37 +225,38 @@ ticket = _door(
 
 
 give_token = _door(
+    "createSessionToken",
     "Give a role in a session: a token for one session",
-    {201: envelope("SessionTokenView")},
+    {201: answer_of(SessionTokenView)},
     *(400, 403, 404, 413, 415),
     request=bodies.SessionTokenBody,
 )
-revoke_token = _door("Revoke one session token", {204: None}, 400, 403, 404, 412, parameters=[_IF_MATCH])
+revoke_token = _door(
+    "revokeSessionToken", "Revoke one session token", {204: None}, 400, 403, 404, 412, parameters=[_IF_MATCH]
+)
 revoke_tokens = _door(
+    "revokeSessionTokens",
     "Revoke all session tokens given out so far",
     {204: None},
     *(400, 403, 404, 412),
     parameters=[_IF_MATCH],
-    operation_id="v1_sessions_tokens_destroy_all",
 )
 
 
-def token(summary: str, *fields: str) -> Callable[[F], F]:
+def token(name: str, summary: str, *, gives_pair: bool) -> Callable[[F], F]:
     """The document of a door that gives tokens for credentials, or takes them and answers with nothing."""
-    pair = {
-        "type": "object",
-        "required": list(fields),
-        "properties": {field: {"type": "string"} for field in fields},
-    }
-    responses = _responses({200: pair} if fields else {204: None}, 400, 401, 413, 415, 429, 500, 503)
-    return extend_schema(tags=["tokens"], summary=summary, description="", auth=[], responses=responses)
+    responses = _responses({200: ref("TokenPair")} if gives_pair else {204: None}, 400, 401, 413, 415, 429, 500, 503)
+    return extend_schema(
+        operation_id=name, tags=["tokens"], summary=summary, description="", auth=[], responses=responses
+    )
 
 
 def command(verb: str, statuses: str) -> Callable[[type], type]:
     """The document of a command without arguments."""
     post = _door(
+        f"{verb}Session",
         f"{verb.capitalize()} a session that is {statuses}",
-        {200: envelope("StateView")},
+        {200: answer_of(StateView)},
         *_COMMAND_ERRORS,
         request=bodies.VersionBody,
         parameters=[_KEY, _IF_MATCH],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +20,7 @@ from synckairos.http import addresses
 from synckairos.principal import SUBJECT_CLAIM, refresh_claims
 
 
+@extend_schema_serializer(component_name="Token")
 class Credentials(KnownFieldsOnly, TokenObtainSerializer):
     """A username and its password; what is valid is the pair of tokens."""
 
@@ -27,6 +29,7 @@ class Credentials(KnownFieldsOnly, TokenObtainSerializer):
         return refreshing.give(self.user)
 
 
+@extend_schema_serializer(component_name="RefreshToken")
 class Renewal(KnownFieldsOnly, serializers.Serializer[Any]):
     """A refresh token; what is valid is the next pair."""
 
@@ -36,6 +39,7 @@ class Renewal(KnownFieldsOnly, serializers.Serializer[Any]):
         return refreshing.rotate(attrs["refresh"])
 
 
+@extend_schema_serializer(component_name="RevokeToken")
 class Revocation(KnownFieldsOnly, serializers.Serializer[Any]):
     """A refresh token that shall be over."""
 
@@ -71,7 +75,7 @@ class TokenView(TokenDoor):
         # A number is taken for its digits, by the serializer too.
         return limits.login_as(str(name)) if isinstance(name, str | int | float) else None
 
-    @schema.token("Username and password for an access and a refresh token", "access", "refresh")
+    @schema.token("createToken", "Username and password for an access and a refresh token", gives_pair=True)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -94,7 +98,7 @@ class RefreshDoor(TokenDoor):
 class RefreshView(RefreshDoor):
     serializer_class = Renewal
 
-    @schema.token("A refresh token for a new pair; the old one is over", "access", "refresh")
+    @schema.token("refreshToken", "A refresh token for a new pair; the old one is over", gives_pair=True)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -102,7 +106,7 @@ class RefreshView(RefreshDoor):
 class RevokeView(RefreshDoor):
     serializer_class = Revocation
 
-    @schema.token("End a refresh token")
+    @schema.token("revokeToken", "End a refresh token", gives_pair=False)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         super().post(request, *args, **kwargs)
         return Response(status=204)

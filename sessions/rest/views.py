@@ -163,8 +163,8 @@ class BatchView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.BatchBody)
         outcomes, missing = run(service.get_many(values["session_ids"], principal_of(request)))
-        views = [outcome.shown for outcome in outcomes]
-        return Response({"data": {"sessions": views, "missing": missing}})
+        view = presentation.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])
+        return Response({"data": view})
 
 
 def _applied(request: Request, session_id: str, command: commands.Command) -> Response:

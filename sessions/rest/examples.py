@@ -1,0 +1,131 @@
+"""The examples of the OpenAPI document. `/api-docs` fills them in, and each of them works when it is tried.
+
+They are about one session, which the first of them creates: whoever goes through the page from top to bottom makes it,
+starts it, commands it, reads it and deletes it. What guards a command has examples of its own, for it only works when
+the guard holds. tests/contracts/test_contract_examples.py sends them all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SESSION = "cccccccc-0000-4000-8000-000000000001"
+WHITE = "aaaaaaaa-0000-4000-8000-000000000001"
+BLACK = "bbbbbbbb-0000-4000-8000-000000000002"
+_LATE = "dddddddd-0000-4000-8000-000000000003"
+_TEAMS = ("eeeeeeee-0000-4000-8000-000000000001", "eeeeeeee-0000-4000-8000-000000000002")
+_TEN_MINUTES_MS = 600_000
+
+
+def _seat(participant_id: str, **more: Any) -> dict[str, Any]:
+    return {"participant_id": participant_id, "total_time_ms": _TEN_MINUTES_MS, **more}
+
+
+def _guarded(version: int) -> dict[str, Any]:
+    """A command on what was seen. `version` is what the session is at when the others have not been tried."""
+    return {"as it is": {}, "only on what I have seen": {"expected_version": version}}
+
+
+_CREATIONS = {
+    "two players": {
+        "session_id": SESSION,
+        "sync_mode": "per_participant",
+        "increment_ms": 2_000,
+        "participants": [_seat(WHITE), _seat(BLACK)],
+    },
+    "two teams, each with one clock": {
+        "sync_mode": "per_group",
+        "participants": [_seat(WHITE, group_id=_TEAMS[0]), _seat(BLACK, group_id=_TEAMS[1])],
+        "groups": [{"group_id": team, "total_time_ms": _TEN_MINUTES_MS} for team in _TEAMS],
+    },
+    "thirty seconds for each turn": {
+        "sync_mode": "per_cycle",
+        "time_per_cycle_ms": 30_000,
+        "action_on_timeout": {"type": "skip_cycle"},
+        "participants": [_seat(WHITE), _seat(BLACK)],
+    },
+    "one clock for all": {
+        "sync_mode": "global",
+        "total_time_ms": _TEN_MINUTES_MS,
+        "warning_thresholds_ms": [60_000, 10_000],
+        "visibility": "public",
+        "metadata": {"title": "Mathematics, part 1"},
+    },
+    "a stopwatch": {"sync_mode": "count_up"},
+}
+
+BODIES: dict[str, dict[str, Any]] = {
+    "createSession": _CREATIONS,
+    "startSession": _guarded(1),
+    "switchSession": {
+        "whose turn is next": {},
+        "only if my turn runs": {"current_participant_id": WHITE},
+        "to somebody": {"next_participant_id": BLACK},
+        "only on what I have seen": {"expected_version": 2},
+    },
+    "pauseSession": _guarded(2),
+    "resumeSession": _guarded(3),
+    "completeSession": _guarded(1),
+    "cancelSession": _guarded(1),
+    "addParticipant": {"somebody who is late": _seat(_LATE)},
+    "adjustParticipant": {
+        "five seconds more": {"adjust_ms": 5_000, "reason": "The network was away."},
+        "five minutes from now on": {"total_time_ms": 300_000},
+    },
+    "getSessions": {"one": {"session_ids": [SESSION]}},
+    "createSessionToken": {
+        "for a viewer": {"role": "viewer"},
+        "for a player": {"role": "participant", "participant_id": WHITE},
+        "for a day": {"role": "controller", "lifetime_ms": 86_400_000},
+    },
+    "createTicket": {"for a session": {"session_id": SESSION}},
+    "createToken": {"a user of the admin": {"username": "admin", "password": "the password of that user"}},
+    "refreshToken": {"the last one": {"refresh": "what POST /v1/token has answered"}},
+    "revokeToken": {"the last one": {"refresh": "what POST /v1/token has answered"}},
+}
+"""Of each operation with a body, the one that is filled in first. Credentials are the reader's own: nobody can give an
+example of these that works everywhere."""
+
+PARAMETERS: dict[str, Any] = {
+    "session_id": SESSION,
+    "participant_id": WHITE,
+    "token_id": "0123456789abcdef" * 2,
+    "fields": "session_id,status,version,participants,deadline_at",
+    "since_version": 0,
+    "wait_ms": 1_000,
+}
+"""Other parameters are guards and credentials, and stay empty."""
+
+_FIRST = ("create", "start", "switch", "pause", "resume")
+_LAST = ("/v1/sessions/{session_id}/complete", "/v1/sessions/{session_id}/cancel", "/v1/sessions/{session_id}")
+_TAGS = {
+    "sessions": "Make a session, command it, read it. The examples go on from each other, from top to bottom.",
+    "tokens": "Credentials.",
+    "time": "The clock that all sessions run on.",
+    "operations": "For load balancers and monitoring.",
+}
+
+
+def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook, the last one."""
+    result["paths"] = dict(sorted(result["paths"].items(), key=lambda item: _place(item[0])))
+    result["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
+    for operation in (operation for item in result["paths"].values() for operation in item.values()):
+        for parameter in operation.get("parameters", ()):
+            if parameter["name"] in PARAMETERS:
+                parameter["example"] = PARAMETERS[parameter["name"]]
+        if "requestBody" in operation:
+            body = operation["requestBody"]["content"]["application/json"]
+            body["examples"] = {
+                name: {"summary": name.capitalize(), "value": value}
+                for name, value in BODIES[operation["operationId"]].items()
+            }
+    return result
+
+
+def _place(path: str) -> tuple[int, int]:
+    """Where an address stands on the page: in the order in which a session lives."""
+    if path in _LAST:
+        return 2, _LAST.index(path)
+    verb = "create" if path == "/v1/sessions" else path.rpartition("/")[2]
+    return (0, _FIRST.index(verb)) if verb in _FIRST else (1, 0)
