@@ -3,11 +3,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
-PYTHON ?= python3
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 BASE := $(VENV)/.base-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
+FIRST_PYTHON := $(shell sed -n 's/^requires-python = ">=\([0-9.]*\),.*/\1/p' pyproject.toml)
 CODE := config sessions timesync audit synckairos clients tests deploy benchmarks manage.py
 
 .PHONY: help up test slow bench load check audit format demo requirements clean
@@ -15,20 +15,22 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(PY):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "SyncKairos needs Python 3.11 or newer")'
-	$(PYTHON) -m venv $(VENV)
+	@deploy/venv.sh $(VENV) $(PYTHON)
 
-# --no-deps: the compiled lists are complete; pip then has nothing to resolve.
+# --no-deps: the compiled lists are complete for every Python; pip then has nothing to resolve, and `pip check` agrees.
 $(BASE): requirements/base.txt | $(PY)
 	$(PIP) install --no-deps --require-hashes -r requirements/base.txt
+	$(PIP) check
 	@touch $@
 
 $(DEV): requirements/dev.txt $(BASE)
 	$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	$(PIP) check
 	@touch $@
 
 $(BENCH): requirements/bench.txt $(BASE)
 	$(PIP) install --no-deps --require-hashes -r requirements/bench.txt
+	$(PIP) check
 	@touch $@
 
 up: $(BASE) ## start everything on this machine and print where it is
@@ -67,10 +69,11 @@ format: $(DEV) ## rewrite the code in the house's format
 	$(VENV)/bin/ruff check --fix-only $(CODE)
 	$(VENV)/bin/ruff format $(CODE)
 
-requirements: $(DEV) ## compile the pinned lists from the ranges
+requirements: $(DEV) ## compile the pinned lists from the ranges, for every Python that is promised
 	cd requirements && for list in base dev bench; do \
-	  ../$(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
-	    --no-emit-index-url --no-emit-find-links -o $$list.txt $$list.in; done
+	  ../$(VENV)/bin/uv pip compile --quiet --universal --python-version $(FIRST_PYTHON) --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
+	    -o $$list.txt $$list.in $(ARGS); done
 
 clean: ## forget the virtual environment and the local data
 	rm -rf $(VENV) var
