@@ -8,7 +8,7 @@ from uuid import UUID
 
 from synckairos.engine.commands import Create
 from synckairos.engine.deadlines import settle
-from synckairos.engine.decide import MAX_PARTICIPANTS, Decision
+from synckairos.engine.decide import MAX_PARTICIPANTS, SETTLE_LIMIT, Decision
 from synckairos.engine.events import SessionCreated
 from synckairos.engine.evolve import evolve
 from synckairos.engine.modes import MODES
@@ -40,7 +40,10 @@ def problems(create: Create) -> list[Problem]:
 
 
 def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant) -> Decision:
-    """The first state of a session. Raises Problems, naming every broken rule."""
+    """The first state of a session, with what is due at once: a start that lies in the past, and what follows from it.
+
+    Raises Problems, naming every broken rule.
+    """
     found = problems(create)
     if found:
         raise Problems(found)
@@ -62,7 +65,7 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
         access=create.access,
     )
     created = evolve(None, event)
-    state, late, following = settle(created, now, limit=1)
+    state, late, following = settle(created, now, limit=SETTLE_LIMIT)
     return Decision(created, state, (event, *late), following, late=len(late))
 
 

@@ -46,10 +46,10 @@ def next_deadline(state: State) -> Deadline | None:
         return None
     thresholds = state.config.warning_thresholds_ms
     if state.cycle.warnings_done < len(thresholds):
-        warned_ms = expires_ms - thresholds[state.cycle.warnings_done]
-        # An adjustment may have taken the clock past a threshold: then the warning is due at once.
-        warned_ms = max(warned_ms, state.updated_ms)
-        if warned_ms < expires_ms:
+        threshold_ms = thresholds[state.cycle.warnings_done]
+        # An adjustment may have taken the clock past a threshold, to its end even: then the warning is due at once.
+        warned_ms = max(expires_ms - threshold_ms, state.updated_ms)
+        if threshold_ms and warned_ms <= expires_ms:
             return Deadline(warned_ms, DeadlineKind.WARNING)
     return Deadline(expires_ms, DeadlineKind.EXPIRY)
 

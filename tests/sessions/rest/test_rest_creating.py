@@ -94,6 +94,13 @@ def test_a_start_in_the_past_starts_at_once(api):
     assert (state["status"], state["version"]) == ("running", 2)
 
 
+def test_the_version_that_such_a_creation_answers_stands(api):
+    """A threshold that is reached as the clock begins to run is due at the creation too."""
+    state = created(api, game(start_at="2026-01-01T00:00:00Z", warning_thresholds_ms=[MINUTE, 1_000]))
+    assert done(api.get(at(state)))["version"] == state["version"] == 3
+    assert api.post(at(state, "switch"), json={"expected_version": state["version"]}).status_code == 200
+
+
 @pytest.mark.parametrize("mode", ["global", "count_up"])
 def test_some_modes_need_no_participants(api, mode):
     state = created(api, {"sync_mode": mode, "total_time_ms": MINUTE})

@@ -176,6 +176,14 @@ def test_a_schedule_in_the_past_starts_at_creation(session):
     assert (s.status, s.state.started_ms, s.version) == ("running", 9_000, 2)
 
 
+def test_a_creation_with_a_schedule_in_the_past_leaves_nothing_due(session):
+    """Its first threshold is all there is: it was reached as the clock began to run."""
+    s = session("per_participant", at=9_000, start_at_ms=5_000, warn_at=[60_000, 30_000])
+    assert s.look(9_000).events == ()
+    assert s.happened() == [("session.started", 9_000), ("participant.warned", 9_000)]
+    assert (s.version, s.deadline) == (3, ("warning", 39_000))
+
+
 def test_a_scheduled_session_may_be_started_before(session):
     s = session("per_participant", start_at_ms=5_000).start(1_000)
     s.look(6_000)

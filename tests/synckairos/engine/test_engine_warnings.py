@@ -131,10 +131,53 @@ def test_time_taken_past_thresholds_in_a_pause_warns_at_the_resume(session):
     assert warnings(s) == [(30_000, 9_000, 8_000)]
 
 
-def test_all_time_taken_expires_without_warnings(session):
+@pytest.mark.parametrize("left_ms", [0, 1, 9_999])
+def test_all_time_taken_warns_for_each_threshold_as_almost_all_does(session, left_ms):
+    s = session("per_participant", warn_at=[30_000, 10_000]).start(0)
+    s.adjust(5_000, "A", to=left_ms)
+    assert warnings(s) == [(30_000, 5_000, left_ms), (10_000, 5_000, left_ms)]
+    s.look(5_000 + left_ms)
+    assert s.happened()[1:] == [
+        ("participant.adjusted", 5_000),
+        *[("participant.warned", 5_000)] * 2,
+        ("participant.expired", 5_000 + left_ms),
+    ]
+
+
+def test_more_time_taken_than_there_is_warns_too(session):
     s = session("per_participant", warn_at=[30_000]).start(0)
-    s.adjust(5_000, "A", to=0)
-    assert s.happened()[1:] == [("participant.adjusted", 5_000), ("participant.expired", 5_000)]
+    s.adjust(5_000, "A", by=-3_600_000)
+    assert s.happened()[1:] == [
+        *(("participant.adjusted", 5_000), ("participant.warned", 5_000), ("participant.expired", 5_000)),
+    ]
+
+
+def test_a_threshold_that_was_announced_before_all_time_was_taken_is_not_announced_again(session):
+    s = session("per_participant", warn_at=[30_000, 10_000]).start(0)
+    s.adjust(31_000, "A", to=0)
+    assert warnings(s) == [(30_000, 30_000, 30_000), (10_000, 31_000, 0)]
+    s.adjust(32_000, "A", to=40_000)
+    s.look(71_999)
+    assert len(warnings(s)) == 2
+
+
+def test_all_time_taken_in_a_pause_warns_and_expires_at_the_resume(session):
+    s = session("per_participant", warn_at=[30_000]).start(0)
+    s.pause(5_000)
+    s.adjust(6_000, "A", to=0)
+    s.resume(9_000)
+    assert s.happened()[3:] == [
+        *(("session.resumed", 9_000), ("participant.warned", 9_000), ("participant.expired", 9_000)),
+    ]
+
+
+def test_all_time_taken_from_who_waits_warns_for_nothing(session):
+    """The cycle that comes begins below every threshold."""
+    s = session("per_participant", warn_at=[30_000]).start(0)
+    s.adjust(5_000, "B", to=0)
+    s.switch(6_000)
+    assert warnings(s) == []
+    assert s.happened()[-1] == ("participant.expired", 6_000)
 
 
 def test_a_warning_is_a_version_of_its_own(session):
