@@ -17,7 +17,7 @@ class ApiError(Exception):
     http_status: ClassVar[int] = 500
     close_code: ClassVar[CloseCode] = CloseCode.INTERNAL
     temporary: ClassVar[bool] = False
-    message: ClassVar[str] = "Internal server error"
+    message: ClassVar[str] = "Internal server error: the operator finds it in the log by the X-Request-Id"
 
     def __init__(self, message: str | None = None, *, details: Any = None) -> None:
         super().__init__(message or self.message)
@@ -61,7 +61,7 @@ class Unauthenticated(ApiError):
     code = "UNAUTHENTICATED"
     http_status = 401
     close_code = CloseCode.NOT_AUTHENTICATED
-    message = "Valid credentials are required"
+    message = "Valid credentials are required: a token or ticket that is good here and not over, or a right password"
 
 
 class CredentialsExpired(ApiError):
@@ -80,7 +80,7 @@ class Forbidden(ApiError):
     code = "FORBIDDEN"
     http_status = 403
     close_code = CloseCode.FORBIDDEN
-    message = "You may not do this"
+    message = "You may not do this: it is for those with another role in the session (docs/access.md)"
 
 
 class NotFound(ApiError):
@@ -88,7 +88,7 @@ class NotFound(ApiError):
 
     code = "NOT_FOUND"
     http_status = 404
-    message = "No such resource"
+    message = "There is nothing at this address: /api-docs lists those there are"
 
 
 class SessionNotFound(ApiError):
@@ -97,7 +97,7 @@ class SessionNotFound(ApiError):
     close_code = CloseCode.NO_SUCH_SESSION
 
     def __init__(self, session_id: UUID) -> None:
-        super().__init__(f"Session {session_id} not found")
+        super().__init__(f"Session {session_id} not found: it does not exist, or you have no part in it")
 
 
 class ParticipantNotFound(ApiError):
@@ -105,13 +105,13 @@ class ParticipantNotFound(ApiError):
     http_status = 404
 
     def __init__(self, participant_id: UUID) -> None:
-        super().__init__(f"Participant {participant_id} is not in this session")
+        super().__init__(f"Participant {participant_id} is not in this session: its `participants` say who is")
 
 
 class MethodNotAllowed(ApiError):
     code = "METHOD_NOT_ALLOWED"
     http_status = 405
-    message = "Method not allowed here"
+    message = "Method not allowed here: the Allow header says which are"
 
 
 class Conflict(ApiError):
@@ -120,7 +120,7 @@ class Conflict(ApiError):
     code = "CONFLICT"
     http_status = 409
     temporary = True
-    message = "Concurrent modification detected, please retry"
+    message = "Others change this session all the time, so nothing was done: send it again after a moment"
 
 
 class SessionAlreadyExists(ApiError):
@@ -128,7 +128,7 @@ class SessionAlreadyExists(ApiError):
     http_status = 409
 
     def __init__(self, session_id: UUID) -> None:
-        super().__init__(f"Session {session_id} already exists")
+        super().__init__(f"Session {session_id} already exists: take another session_id, or leave it out")
 
 
 class PreconditionFailed(ApiError):
@@ -136,12 +136,12 @@ class PreconditionFailed(ApiError):
 
     code = "PRECONDITION_FAILED"
     http_status = 412
-    message = "The session is at another version than If-Match asks for"
+    message = "The session is at another version than If-Match asks for: read it, and decide again on what it is now"
 
     def __init__(self, versions: frozenset[int] | None, actual: int | None) -> None:
         expected = None if versions is None else sorted(versions)
         super().__init__(
-            None if actual is not None else "There is no session, and If-Match asks for one",
+            None if actual is not None else "There is no session, and If-Match asks for one: leave it out",
             details={"expected_versions": expected, "actual_version": actual},
         )
 
@@ -149,19 +149,19 @@ class PreconditionFailed(ApiError):
 class PayloadTooLarge(ApiError):
     code = "PAYLOAD_TOO_LARGE"
     http_status = 413
-    message = "The request body is too large"
+    message = "The request body is too large: at most 256 KiB are taken"
 
 
 class AddressTooLong(ApiError):
     code = "ADDRESS_TOO_LONG"
     http_status = 414
-    message = "The address is too long"
+    message = "The address is too long: at most 16 KiB are taken, query and all"
 
 
 class HeadersTooLarge(ApiError):
     code = "HEADERS_TOO_LARGE"
     http_status = 431
-    message = "The request has too many headers, or too large ones"
+    message = "The request has too many headers, or too large ones: at most 100 and 32 KiB are taken"
 
 
 class RequestTimeout(ApiError):
@@ -170,19 +170,19 @@ class RequestTimeout(ApiError):
     code = "REQUEST_TIMEOUT"
     http_status = 408
     temporary = True
-    message = "The request took too long to arrive"
+    message = "The request took too long to arrive: send it again, on another connection"
 
 
 class UnsupportedMediaType(ApiError):
     code = "UNSUPPORTED_MEDIA_TYPE"
     http_status = 415
-    message = "The request body must be application/json"
+    message = "The request body must be application/json: say so in Content-Type, and send JSON in UTF-8"
 
 
 class IdempotencyKeyReused(ApiError):
     code = "IDEMPOTENCY_KEY_REUSED"
     http_status = 422
-    message = "This Idempotency-Key was used with another request"
+    message = "This Idempotency-Key was used with another request: take a new key for whatever is not a repeat"
 
 
 class RateLimitExceeded(ApiError):
@@ -190,7 +190,7 @@ class RateLimitExceeded(ApiError):
     http_status = 429
     close_code = CloseCode.TOO_MANY_MESSAGES
     temporary = True
-    message = "Too many requests"
+    message = "Too many requests: wait for retry_after_seconds; RateLimit-Policy names the limits"
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__()
@@ -204,7 +204,7 @@ class ServiceUnavailable(ApiError):
     http_status = 503
     close_code = CloseCode.STORE_AWAY
     temporary = True
-    message = "The state store cannot be reached, please retry"
+    message = "The state store cannot be reached: send it again, a command with the Idempotency-Key it had"
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message)
@@ -214,22 +214,26 @@ class ServiceUnavailable(ApiError):
 def from_refusal(refusal: Refusal) -> ApiError:  # noqa: PLR0911 - one arm for each kind
     """The answer to what the engine refused."""
     match refusal:
-        case refusals.WrongStatus(verb=verb, status=status):
-            return InvalidStateTransition(f"Cannot {verb} this session (current status: {status})")
+        case refusals.WrongStatus(verb=verb, status=status, allowed=allowed):
+            wanted = " or ".join(sorted(allowed))
+            return InvalidStateTransition(f"Cannot {verb} this session (current status: {status}): it must be {wanted}")
         case refusals.NoSuchParticipant(participant_id=participant_id):
             return ParticipantNotFound(participant_id)
         case refusals.NotActive(claimed=claimed, active=active):
             return Conflict(
-                f"Participant {claimed} is not the active one",
+                f"Participant {claimed} is not the active one: the turn has passed on already, and nothing was done",
                 details={"active_participant_id": None if active is None else str(active)},
             )
         case refusals.NotTheirTurn(active=active):
             return Forbidden(
-                "It is not your turn, or would be yours again",
+                "It is not your turn, or would be yours again: wait until one of your seats is active",
                 details={"active_participant_id": None if active is None else str(active)},
             )
         case refusals.VersionMismatch(expected=expected, actual=actual):
-            return Conflict(details={"expected_version": expected, "actual_version": actual})
+            return Conflict(
+                f"The session is at version {actual}, not {expected}: read it, and decide again on what it is now",
+                details={"expected_version": expected, "actual_version": actual},
+            )
         case refusals.PreconditionFailed(accepted=accepted, actual=actual):
             return PreconditionFailed(accepted, actual)
         case refusals.Problems(problems=problems):

@@ -259,7 +259,7 @@ def caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
                 loaded = Loaded(loaded.now, decision.state)
     if loaded.state is None or not is_due(loaded.state, loaded.now):
         return loaded
-    raise ServiceUnavailable("The session is being brought up to date, please retry")
+    raise ServiceUnavailable("The session has many deadlines to catch up with, and goes on doing so: ask again")
 
 
 def done(decision: Decision, now: Instant, view: StateView | None = None, command_id: bytes = b"") -> Outcome:

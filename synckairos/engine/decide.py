@@ -107,7 +107,7 @@ def _happen(state: State, command: cmd.Command, now: Instant) -> list[ev.Event]:
         raise VersionMismatch(expected, state.version)
     verb, allowed = _ALLOWED[type(command)]
     if state.status not in allowed:
-        raise WrongStatus(verb, state.status)
+        raise WrongStatus(verb, state.status, allowed)
     event = _EVENT_OF[type(command)](state, command, now)
     return [] if event is None else [event]
 

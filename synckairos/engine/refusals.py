@@ -14,10 +14,11 @@ class Refusal(Exception):
 class WrongStatus(Refusal):
     """The command does not fit the session's status."""
 
-    def __init__(self, verb: str, status: Status) -> None:
+    def __init__(self, verb: str, status: Status, allowed: frozenset[Status]) -> None:
         super().__init__(f"cannot {verb} a session that is {status}")
         self.verb = verb
         self.status = status
+        self.allowed = allowed
 
 
 class NoSuchParticipant(Refusal):

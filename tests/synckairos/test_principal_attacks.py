@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from synckairos.errors import Unauthenticated
 from synckairos.principal import mint
 from tests import servers
 from tests.conftest import bearer
@@ -69,7 +70,7 @@ def test_a_forged_token_is_refused_by_every_door_without_saying_why(web, http, w
     token = ATTACKS[attack](MAKERS[whose]())
     answer = http.post("/v1/sessions", json=game(), headers=bearer(token))
     error = refused(answer, 401, "UNAUTHENTICATED")
-    assert error == {"code": "UNAUTHENTICATED", "message": "Valid credentials are required"}
+    assert error == {"code": "UNAUTHENTICATED", "message": Unauthenticated.message}
     assert opened(web, token) == "4501 UNAUTHENTICATED"
 
 

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from django.conf import settings
 
+from synckairos.errors import Unauthenticated
 from synckairos.principal import mint
 from tests.forging import us
 from tests.sessions.rest.talk import at, created, game, refused
@@ -59,7 +60,7 @@ def stranger(webs):
 def test_bad_credentials_are_refused_without_saying_why(stranger, kind):
     answer = stranger.post("/v1/sessions", json=game(), headers={"Authorization": BAD[kind]()})
     error = refused(answer, 401, "UNAUTHENTICATED")
-    assert error == {"code": "UNAUTHENTICATED", "message": "Valid credentials are required"}
+    assert error == {"code": "UNAUTHENTICATED", "message": Unauthenticated.message}
     assert answer.headers["www-authenticate"] == "Bearer"
 
 

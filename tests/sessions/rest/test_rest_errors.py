@@ -9,6 +9,7 @@ from django.test import Client
 
 from sessions.rest import operations
 from sessions.services import sessions as service
+from synckairos.errors import InternalError
 from tests.conftest import bearer
 from tests.sessions.rest.talk import JSON, LEAKS, at, created, game, refused, wrong_fields
 
@@ -186,7 +187,7 @@ def test_a_fault_of_ours_tells_nothing(monkeypatch, token, configure):
     answer = client.post("/v1/sessions", game(), content_type="application/json")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == {"error": {"code": "INTERNAL_ERROR", "message": "Internal server error"}}
+    assert answer.json() == {"error": {"code": "INTERNAL_ERROR", "message": InternalError.message}}
 
 
 def test_a_fault_outside_of_the_doors_tells_nothing_either(monkeypatch):
@@ -196,7 +197,7 @@ def test_a_fault_outside_of_the_doors_tells_nothing_either(monkeypatch):
     monkeypatch.setattr(operations, "_state_store_answers", fail)
     answer = Client(raise_request_exception=False).get("/ready")
     assert answer.status_code == 500
-    assert answer.json() == {"error": {"code": "INTERNAL_ERROR", "message": "Internal server error"}}
+    assert answer.json() == {"error": {"code": "INTERNAL_ERROR", "message": InternalError.message}}
 
 
 def test_a_host_we_do_not_know_is_refused_in_json(settings):

@@ -75,7 +75,7 @@ def test_on_another_session_it_is_no_credential(api, stage, door, other):
     assert refused(door.knock(api, elsewhere, token), 401, "UNAUTHENTICATED") == NO_WORD
 
 
-NO_WORD = {"code": "UNAUTHENTICATED", "message": "Valid credentials are required"}
+NO_WORD = {"code": "UNAUTHENTICATED", "message": Unauthenticated.message}
 
 
 async def test_on_another_session_it_opens_no_socket_stream_or_ticket(api, webs, stage, public):
