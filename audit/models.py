@@ -10,9 +10,7 @@ from django.db import models
 
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
-
-LONGEST_NAME = 255
-"""Characters kept of a principal or a user id; an index entry has to fit into a page."""
+from synckairos.names import LONGEST_NAME
 
 
 def mode_choices() -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ import msgspec
 from django.db.models import CharField, IntegerField, Model
 from msgspec import Struct
 
-from audit.models import LONGEST_NAME, SyncEvent, SyncParticipant, SyncSession
+from audit.models import SyncEvent, SyncParticipant, SyncSession
 from synckairos import outbox
 from synckairos.engine.events import Event, SessionCreated, SessionDeleted, details
 from synckairos.engine.state import Participant
@@ -107,7 +107,7 @@ def read(entry_id: str, data: bytes) -> Commit:
         key=(entry.session_id, entry.epoch),
         version=entry.version,
         session=_session(entry),
-        created_by=_cut(entry.principal) if any(isinstance(e, SessionCreated) for e in entry.events) else "",
+        created_by=entry.principal if any(isinstance(e, SessionCreated) for e in entry.events) else "",
         deleted_at=_moment(deleted[0] if deleted else None),
         events=_events(entry),
         participants=[_participant(entry, participant) for participant in entry.participants],
@@ -141,7 +141,7 @@ def _session(entry: outbox.Entry) -> Values:
 
 def _events(entry: outbox.Entry) -> list[Values]:
     """The events, each with who has caused it: what deadlines have caused is the timekeeper's, whoever committed it."""
-    principal, first_late = _cut(entry.principal), len(entry.events) - entry.late
+    principal, first_late = entry.principal, len(entry.events) - entry.late
     return [
         _event(entry, event, principal if entry.due <= place < first_late else SYSTEM.subject)
         for place, event in enumerate(entry.events)
@@ -162,23 +162,17 @@ def _event(entry: outbox.Entry, event: Event, principal: str) -> Values:
 
 
 def _participant(entry: outbox.Entry, participant: Participant) -> Values:
-    user_id = participant.user_id
     return {
         "participant_id": participant.participant_id,
         "participant_index": participant.participant_index,
         "group_id": participant.group_id,
-        "user_id": None if user_id is None else _cut(user_id),
+        "user_id": participant.user_id,
         "total_time_ms": participant.total_time_ms,
         "time_used_ms": participant.time_used_ms,
         "cycle_count": participant.cycle_count,
         "has_expired": participant.has_expired,
         "version": entry.version,
     }
-
-
-def _cut(name: str) -> str:
-    """A name that its column can hold; the events keep a user id whole."""
-    return name[:LONGEST_NAME]
 
 
 def _moment(at_ms: Instant | None) -> Any:

@@ -24,6 +24,7 @@ from marshmallow.validate import Range
 from config import safety
 from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
 from synckairos.engine.units import Visibility
+from synckairos.names import is_name
 from synckairos.rates import SETTINGS
 from synckairos.redis import Address
 from synckairos.signing import BadKey, KeyRing, key_ring, new_pem
@@ -139,6 +140,11 @@ def _not_empty(value: str) -> None:
         raise Unacceptable("Must not be empty.")
 
 
+def _begins_names(value: str) -> None:
+    if not is_name(f"{value}x"):
+        raise Unacceptable("Must be something that a person's name may begin with.")
+
+
 def _positive(value: float) -> None:
     if value <= 0:
         raise Unacceptable("Must be greater than 0.")
@@ -188,7 +194,7 @@ def _signing_keys() -> KeyRing:
 def _provider() -> Provider | None:
     """All three or none."""
     named = [f"SYNCKAIROS_IDP_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
-    prefix: str = _env.str("SYNCKAIROS_IDP_SUBJECT_PREFIX", "idp:", validate=_not_empty)
+    prefix: str = _env.str("SYNCKAIROS_IDP_SUBJECT_PREFIX", "idp:", validate=_begins_names)
     staff_claim: str | None = _env.str("SYNCKAIROS_IDP_STAFF_CLAIM", "") or None
     if not any(os.environ.get(name) for name in named):
         return None

@@ -12,8 +12,6 @@ MAX_INCREMENT_MS = 60_000
 MAX_WARNINGS = 8
 MAX_INDEX = 1_000_000
 MAX_VERSION = 2**53
-MAX_USER_ID = 128
-"""Characters."""
 MAX_OBJECT_BYTES = 4096
 MAX_OBJECT_DEPTH = 100
 """Levels of nesting; far below what any reader of the stored form can follow."""

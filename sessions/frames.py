@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sessions.presentation import InstantMs, InstantText, Milliseconds, StateView, Version
 from synckairos.engine.units import Instant, Json
 from synckairos.errors import ApiError
+from synckairos.principal import LONGEST_TOKEN
 
 
 def _codes(kind: type[ApiError]) -> set[str]:
@@ -228,7 +229,7 @@ class Switch(Struct, frozen=True, tag="SWITCH"):
 class Auth(Struct, frozen=True, tag="AUTH"):
     """Brings fresh credentials of the same person, before or shortly after the old ones end; the socket stays open."""
 
-    token: Annotated[str, Meta(max_length=4096, description="A bearer token, without `Bearer`.")]
+    token: Annotated[str, Meta(max_length=LONGEST_TOKEN, description="A bearer token, without `Bearer`.")]
     id: Annotated[str | int | None, Meta(description="Yours; comes back in the answer.")] = None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -50,8 +49,8 @@ def login_from(address: str) -> Claim:
 
 
 def login_as(name: str) -> Claim:
-    """For a login, whatever its address. Spellings that log in as one name are one."""
-    return rates.TOKEN_NAME, unicodedata.normalize("NFKC", name.strip())
+    """For a login, whatever its address. A name is taken as it is, so that no other spelling logs in as the same."""
+    return rates.TOKEN_NAME, name
 
 
 def refresh_as(name: str) -> Claim:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from synckairos.conf import Provider, conf
 from synckairos.errors import Unauthenticated
 from synckairos.grants import SessionGrant, from_claims, to_claims
+from synckairos.names import RULE, SESSION_TOKEN, TIMEKEEPER, is_name, is_text
 from synckairos.provider import ForeignKeys, keys_of
 from synckairos.signing import KeyRing, VerifyingKey
 
@@ -23,13 +24,11 @@ SUBJECT_CLAIM = "sub"
 KIND_CLAIM = "token_type"
 ACCESS, REFRESH, SESSION = "access", "refresh", "session"
 AUDIENCE = "synckairos"
-SESSION_SUBJECT = "session-token:"
-"""Stands before a token's id, as the subject of who comes with it; no user of ours has a colon in the name."""
+LONGEST_TOKEN = 8192
+"""Characters, at every door."""
 LIFETIMES = {ACCESS: timedelta(hours=12), REFRESH: timedelta(days=14), SESSION: timedelta(hours=12)}
 
 _CACHED_TOKENS = 4096
-_LONGEST_TOKEN = 8192
-_LONGEST_SUBJECT = 512
 _LATEST_S = 10**11
 _LEEWAY_S = 5.0
 """By how much the clock of another host that made a token may be ahead of ours."""
@@ -68,7 +67,7 @@ class Principal(Struct, frozen=True):
         return other.grant is None and self.subject == other.subject
 
 
-SYSTEM = Principal("timekeeper", is_staff=True, expires_s=float("inf"))
+SYSTEM = Principal(TIMEKEEPER, is_staff=True, expires_s=float("inf"))
 """Who applies deadlines, and reads for everybody."""
 
 
@@ -79,7 +78,7 @@ class _Verified(Struct, frozen=True):
 
 def authenticate(token: str) -> Principal:
     """The principal of a bearer token. Raises Unauthenticated, without saying why."""
-    if len(token) > _LONGEST_TOKEN:
+    if len(token) > LONGEST_TOKEN:
         raise Unauthenticated
     settings = conf()
     foreign = None if settings.provider is None else keys_of(settings.provider).known
@@ -111,9 +110,9 @@ def _verified(
 
 
 def _our_principal(claims: dict[str, Any], provider: Provider | None) -> Principal:
-    subject = _subject(claims)
     if claims.get(KIND_CLAIM) == SESSION:
-        return Principal(subject, is_staff=False, expires_s=_instant(claims["exp"]), grant=from_claims(claims))
+        return _granted(claims)
+    subject = _subject(claims)
     if claims.get(KIND_CLAIM) != ACCESS:
         raise Unauthenticated
     if provider is not None and subject.startswith(provider.subject_prefix):
@@ -122,10 +121,19 @@ def _our_principal(claims: dict[str, Any], provider: Provider | None) -> Princip
     return Principal(subject, is_staff, _instant(claims["exp"]), is_service)
 
 
+def _granted(claims: dict[str, Any]) -> Principal:
+    """Who comes with a session token: no person, but the token itself."""
+    grant = from_claims(claims)
+    subject = f"{SESSION_TOKEN}{grant.token_id}"
+    if claims[SUBJECT_CLAIM] != subject or not is_text(subject):
+        raise Unauthenticated
+    return Principal(subject, is_staff=False, expires_s=_instant(claims["exp"]), grant=grant)
+
+
 def _foreign_principal(claims: dict[str, Any], provider: Provider) -> Principal:
     """Somebody the integrator's identity provider knows; never mistaken for one of ours."""
     is_staff = provider.staff_claim is not None and claims.get(provider.staff_claim) is True
-    return Principal(provider.subject_prefix + _subject(claims), is_staff, _instant(claims["exp"]))
+    return Principal(_subject(claims, provider.subject_prefix), is_staff, _instant(claims["exp"]))
 
 
 def _kid_of(token: str) -> str:
@@ -159,15 +167,12 @@ def _claims(token: str, key: VerifyingKey, issuer: str, audience: str) -> dict[s
         raise Unauthenticated from None
 
 
-def _subject(claims: dict[str, Any]) -> str:
+def _subject(claims: dict[str, Any], prefix: str = "") -> str:
+    """The name of who comes with these claims. Raises Unauthenticated for what is no name."""
     subject = claims[SUBJECT_CLAIM]
-    if not _is_name(subject):
+    if not is_text(subject) or not is_name(name := f"{prefix}{subject}"):
         raise Unauthenticated
-    return str(subject)
-
-
-def _is_name(subject: Any) -> bool:
-    return isinstance(subject, str) and 0 < len(subject) <= _LONGEST_SUBJECT and subject.isprintable()
+    return name
 
 
 def _instant(claim: Any) -> float:
@@ -194,7 +199,7 @@ def refresh_claims(token: str) -> dict[str, Any]:
     Raises Unauthenticated.
     """
     settings = conf()
-    key = None if len(token) > _LONGEST_TOKEN else settings.signing_keys.find(_kid_of(token))
+    key = None if len(token) > LONGEST_TOKEN else settings.signing_keys.find(_kid_of(token))
     if key is None:
         raise Unauthenticated
     claims = _claims(token, key, settings.issuer, AUDIENCE)
@@ -214,12 +219,16 @@ def bearer_token(header: str | None) -> str | None:
 
 
 def new_claims(kind: str, subject: str, lifetime: timedelta | None = None) -> dict[str, Any]:
-    """What every token of ours says. Raises ValueError for a subject that no token of ours may have."""
+    """What a person's token of ours says. Raises ValueError for a subject that no token of ours may have."""
     provider = conf().provider
-    if not _is_name(subject):
-        raise ValueError(f"A subject has 1 to {_LONGEST_SUBJECT} printable characters.")
+    if not is_name(subject):
+        raise ValueError(f"A subject has {RULE}")
     if provider is not None and subject.startswith(provider.subject_prefix):
         raise ValueError(f"Subjects that begin with {provider.subject_prefix} belong to the identity provider.")
+    return _new_claims(kind, subject, lifetime)
+
+
+def _new_claims(kind: str, subject: str, lifetime: timedelta | None) -> dict[str, Any]:
     now = time.time()
     return {
         KIND_CLAIM: kind,
@@ -245,5 +254,5 @@ def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: ti
 
 def mint_session_token(grant: SessionGrant, lifetime: timedelta | None = None) -> tuple[str, float]:
     """A new session token, and when it ends, in seconds since the Unix epoch."""
-    claims = new_claims(SESSION, f"{SESSION_SUBJECT}{grant.token_id}", lifetime) | to_claims(grant)
+    claims = _new_claims(SESSION, f"{SESSION_TOKEN}{grant.token_id}", lifetime) | to_claims(grant)
     return conf().signing_keys.sign(claims), claims["exp"]

@@ -65,11 +65,18 @@ class KeyRing:
     def sign(self, claims: dict[str, Any]) -> str:
         """A token of these claims."""
         key = self.keys[0]
-        return jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid})
+        return jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid}, json_encoder=_AsUtf8)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JSON Web Key Set."""
         return {"keys": [key.jwk for key in self.keys]}
+
+
+class _AsUtf8(json.JSONEncoder):
+    """Claims without escapes, which would make a long name of another script longer than a token may be."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "ensure_ascii": False})
 
 
 def key_ring(text: str) -> KeyRing:

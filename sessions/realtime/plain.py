@@ -1,7 +1,7 @@
 """Well-formed bodies as the hot door takes them: checked by msgspec in one go, and made into commands.
 
 They say yes or no. Whatever they do not take goes to the DRF serializers (sessions/rest/bodies.py), which take more (a
-text with spaces around it, say) and find the words for what is wrong; a test compares the two. All raise ValueError
+scheduled start, say) and find the words for what is wrong; a test compares the two. All raise ValueError
 (msgspec.ValidationError is one).
 """
 
@@ -16,7 +16,6 @@ from msgspec import Meta, Struct
 from sessions.bounds import (
     MAX_INCREMENT_MS,
     MAX_INDEX,
-    MAX_USER_ID,
     MAX_VERSION,
     MAX_WARNINGS,
     MIN_TIME_MS,
@@ -27,11 +26,11 @@ from synckairos.conf import conf
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
 from synckairos.engine.state import Access
 from synckairos.engine.units import Json, Visibility
+from synckairos.names import is_name
 from synckairos.rights import PERMITTED
 
 Time: TypeAlias = Annotated[int, Meta(ge=MIN_TIME_MS, le=MAX_TIME_MS)]
 Version: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_VERSION)]
-PlainText: TypeAlias = Annotated[str, Meta(max_length=MAX_USER_ID, pattern=r"\A[!-~]+\Z")]
 
 _COMMANDS: dict[str, type[commands.Start | commands.Pause | commands.Resume | commands.Complete | commands.Cancel]] = {
     "start": commands.Start,
@@ -63,7 +62,7 @@ class SeatBody(Struct, frozen=True, forbid_unknown_fields=True):
     total_time_ms: Time
     participant_index: Annotated[int, Meta(ge=0, le=MAX_INDEX)] | None = None
     group_id: str | None = None
-    user_id: PlainText | None = None
+    user_id: str | None = None
 
 
 class GroupBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,7 +137,7 @@ def _seat(seat: SeatBody) -> commands.Seat:
         total_time_ms=seat.total_time_ms,
         participant_index=seat.participant_index,
         group_id=_id_or_none(seat.group_id),
-        user_id=seat.user_id,
+        user_id=_name_or_none(seat.user_id),
     )
 
 
@@ -146,6 +145,12 @@ def _carried(data: Json | None) -> Json | None:
     if data is not None and object_problem(data) is not None:
         raise ValueError
     return data
+
+
+def _name_or_none(text: str | None) -> str | None:
+    if text is not None and not is_name(text):
+        raise ValueError
+    return text
 
 
 def _id(text: str) -> UUID:

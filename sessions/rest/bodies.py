@@ -9,12 +9,13 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from sessions.bounds import MAX_INCREMENT_MS, MAX_INDEX, MAX_USER_ID, MAX_VERSION, MAX_WARNINGS, MIN_TIME_MS
+from sessions.bounds import MAX_INCREMENT_MS, MAX_INDEX, MAX_VERSION, MAX_WARNINGS, MIN_TIME_MS
 from sessions.rest.fields import (
     Body,
     BooleanField,
     InstantField,
     IntegerField,
+    NameField,
     ObjectField,
     TextField,
     UUIDField,
@@ -63,7 +64,7 @@ class ParticipantBody(Body):
     participant_index = IntegerField(min_value=0, max_value=MAX_INDEX, required=False, allow_null=True)
     total_time_ms = _duration()
     group_id = UUIDField(required=False, allow_null=True)
-    user_id = TextField(required=False, allow_null=True, max_length=MAX_USER_ID)
+    user_id = NameField(required=False, allow_null=True)
 
 
 @_named("Group")

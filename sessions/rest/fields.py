@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.settings import api_settings
@@ -14,6 +15,7 @@ from rest_framework.settings import api_settings
 from sessions.bounds import object_problem
 from synckairos.ids import parse_uuid
 from synckairos.instants import from_datetime
+from synckairos.names import LONGEST_NAME, PATTERN, RULE, is_name
 
 _YEARS = range(1971, 9999)
 
@@ -39,12 +41,33 @@ class BooleanField(serializers.BooleanField):
 
 
 class TextField(serializers.CharField):
-    """A JSON string."""
+    """A JSON string, taken as it is: nothing is trimmed, and nothing but white space counts as blank."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"trim_whitespace": False} | options)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
+        if not self.allow_blank and not data.strip():
+            self.fail("blank")
         return super().to_internal_value(data)
+
+
+@extend_schema_field(
+    {"type": "string", "format": "name", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": PATTERN}
+)
+class NameField(TextField):
+    """A person's name (synckairos/names.py)."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"help_text": RULE} | options)
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if not is_name(name):
+            raise ValidationError(f"Expected a name: {RULE}")
+        return name
 
 
 class UUIDField(serializers.UUIDField):

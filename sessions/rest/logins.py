@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.http import HttpRequest, HttpResponse
 
 from sessions import limits
@@ -11,6 +13,17 @@ from synckairos import context
 from synckairos.errors import ApiError
 from synckairos.http import addresses
 from synckairos.http.drf import plain_answer
+
+
+class AsItIs(AdminAuthenticationForm):
+    """The form, whose name is taken letter by letter as at the token doors; Django's own would trim it."""
+
+    username = forms.CharField(
+        strip=False, widget=forms.TextInput({"autofocus": True, "autocapitalize": "none", "autocomplete": "username"})
+    )
+
+
+admin.site.login_form = AsItIs
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:

@@ -87,7 +87,7 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         if part.get("format") == "uuid":
             part["pattern"] = _UUID
         if part.get("minLength") == 1:
-            part.setdefault("pattern", r"\S")  # spaces around a text do not count
+            part.setdefault("pattern", r"\S")  # white space alone is no text
     _say_what_follows(result)
     for operation in (operation for item in result["paths"].values() for operation in item.values()):
         _say_parameters(operation)

@@ -22,7 +22,12 @@ from synckairos.principal import SUBJECT_CLAIM, refresh_claims
 
 @extend_schema_serializer(component_name="Token")
 class Credentials(KnownFieldsOnly, TokenObtainSerializer):
-    """A username and its password; what is valid is the pair of tokens."""
+    """A username and its password, as they are; what is valid is the pair of tokens."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in (self.username_field, "password"):  # the library's would be trimmed
+            self.fields[name] = TextField(write_only=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         super().validate(attrs)
@@ -72,8 +77,7 @@ class TokenView(TokenDoor):
 
     def named(self, body: dict[str, Any]) -> limits.Claim:
         name = body.get("username")
-        # A number is taken for its digits, by the serializer too.
-        return limits.login_as(str(name)) if isinstance(name, str | int | float) else None
+        return limits.login_as(name) if isinstance(name, str) else None
 
     @schema.token("createToken", "Username and password for an access and a refresh token", gives_pair=True)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
 from websockets.frames import Frame as PeerFrame
 from websockets.frames import Opcode
 from websockets.http11 import Request
@@ -31,6 +32,8 @@ _PARTING_S = 5.0
 """How long a peer that does not listen may take to read why we part."""
 _LAST_WORDS_S = 1.0
 """The same when the process ends."""
+http11.MAX_LINE_LENGTH = conf().max_head_bytes
+"""Of the head of a handshake. Our HTTP protocol has measured it before; the library would refuse a long token."""
 _COUNTED = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG})
 
 

@@ -12,6 +12,7 @@ from django.db import DataError, IntegrityError, connection
 
 from audit import bulk
 from audit.models import SyncEvent, SyncParticipant, SyncSession
+from synckairos.names import LONGEST_NAME
 
 pytestmark = pytest.mark.django_db
 
@@ -91,7 +92,7 @@ def events_of(pks):
 
 
 def participants_of(pks):
-    changed = [{}, {"group_id": None, "user_id": None}, {"has_expired": False, "user_id": "\N{SNOWMAN}" * 255}]
+    changed = [{}, {"group_id": None, "user_id": None}, {"has_expired": False, "user_id": "\U0001f600" * LONGEST_NAME}]
     return [participant(pk, **one) for pk, one in zip(pks, changed, strict=True)], ["session", "participant_id"]
 
 

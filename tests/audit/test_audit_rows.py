@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from audit import rows
 from synckairos import outbox
 from synckairos.engine import commands as cmd
+from synckairos.names import LONGEST_NAME
 from tests.outboxes import History, creation
 
 
@@ -87,9 +88,11 @@ def test_whatever_a_client_may_send_passes(metadata):
     assert data_of(read(with_metadata(metadata)))["config"]["metadata"] == metadata
 
 
-def test_a_long_name_is_cut_to_what_an_index_can_hold():
-    assert read(entry(principal="p" * 3_000)).events[0]["principal"] == "p" * 255
-    seat = cmd.Seat(uuid4(), 1_000, user_id="u" * 3_000)
+def test_the_longest_name_is_kept_whole_and_none_is_cut():
+    longest = "\U0001f600" * LONGEST_NAME
+    assert read(entry(principal=longest)).events[0]["principal"] == longest
+    seat = cmd.Seat(uuid4(), 1_000, user_id=longest)
     commit = read(History(cmd.Create(sync_mode="per_participant", participants=(seat,))).entries[0])
-    assert commit.participants[0]["user_id"] == "u" * 255
-    assert data_of(commit)["participants"][0]["user_id"] == "u" * 3_000
+    assert commit.participants[0]["user_id"] == longest
+    with pytest.raises(rows.Unfit, match="principal is too long"):
+        read(entry(principal=f"{longest}x"))

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import schemathesis
+from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from synckairos.names import LONGEST_NAME, is_name
+
 CREATE = "POST /v1/sessions"
+
+# No pattern can say all of it in every language (docs/access.md#names).
+schemathesis.openapi.format("name", st.text(min_size=1, max_size=LONGEST_NAME).filter(is_name))
 
 
 @schemathesis.check

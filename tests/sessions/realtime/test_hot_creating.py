@@ -71,7 +71,7 @@ LEFT = {
     "an id of no kind": {**chess(), "participants": seats("x")},
     "a name with a space": {**chess(), "participants": seats(*IDS[:2], user_id=" ada")},
     "an empty name": {**chess(), "participants": seats(*IDS[:2], user_id="")},
-    "a long name": {**chess(), "participants": seats(*IDS[:2], user_id="a" * 129)},
+    "a long name": {**chess(), "participants": seats(*IDS[:2], user_id="a" * 513)},
     "a name with a line's end": {**chess(), "participants": seats(*IDS[:2], user_id="ada\n")},
     "an action of no kind": chess(action_on_timeout={"type": "explode"}),
     "an action without a kind": chess(action_on_timeout={}),

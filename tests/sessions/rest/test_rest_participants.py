@@ -51,7 +51,7 @@ def test_a_taken_place_or_name_is_refused(api):
         ({"participant_index": 0.5}, "participant_index"),
         ({"group_id": "red"}, "group_id"),
         ({"user_id": 7}, "user_id"),
-        ({"user_id": "x" * 129}, "user_id"),
+        ({"user_id": "x" * 513}, "user_id"),
         ({"colour": "red"}, "colour"),
     ],
 )

@@ -10,11 +10,12 @@ import pytest
 from websockets.asyncio.client import connect
 
 from synckairos import grants
-from synckairos.conf import conf
 from synckairos.errors import Unauthenticated
 from synckairos.grants import Role, SessionGrant
-from synckairos.principal import SESSION, authenticate, mint, mint_session_token, new_claims
+from synckairos.names import SESSION_TOKEN
+from synckairos.principal import SESSION, authenticate, mint, mint_session_token
 from tests.conftest import bearer
+from tests.forging import us
 from tests.sessions.rest.talk import at, created, done, game, ms, refused, wrong_fields
 from tests.sessions.rights import cast
 from tests.sessions.rights.cast import DOORS, Stage
@@ -197,8 +198,8 @@ GRANT = SessionGrant(UUID(int=1), "0" * 8, Role.VIEWER, "0" * 32)
 
 def forged(**claims):
     """A token that we have signed, with these claims; None leaves one out."""
-    written = new_claims(SESSION, "session-token:x") | grants.to_claims(GRANT) | claims
-    return conf().signing_keys.sign({name: value for name, value in written.items() if value is not None})
+    of_a_token = {"sub": f"{SESSION_TOKEN}{GRANT.token_id}", "token_type": SESSION}
+    return us().token(**of_a_token | grants.to_claims(GRANT) | claims)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,8 @@ def forged(**claims):
         {"epoch": None},
         {"jti": 7},
         {"gen": "1"},
+        {"sub": "alice"},
+        {"sub": f"{SESSION_TOKEN}{'1' * 32}"},
     ],
 )
 def test_a_token_that_says_nothing_sensible_is_none(claims):
