@@ -63,21 +63,21 @@ def webs() -> Iterator[list[servers.Web]]:
 @pytest.fixture
 def api(webs: list[servers.Web], token: str) -> Iterator[httpx.Client]:
     """An authenticated client of the first web process. Plain HTTP: no certificates are loaded, which is slow."""
-    with httpx.Client(base_url=webs[0].url, headers=bearer(token), timeout=10, verify=False) as client:
+    with httpx.Client(base_url=webs[0].url, headers=bearer(token), timeout=30, verify=False) as client:
         yield client
 
 
 @pytest.fixture
 def other_api(webs: list[servers.Web], token: str) -> Iterator[httpx.Client]:
     """An authenticated client of the second web process."""
-    with httpx.Client(base_url=webs[1].url, headers=bearer(token), timeout=10, verify=False) as client:
+    with httpx.Client(base_url=webs[1].url, headers=bearer(token), timeout=30, verify=False) as client:
         yield client
 
 
 @pytest.fixture
 def staff_api(webs: list[servers.Web], staff_token: str) -> Iterator[httpx.Client]:
     """A moderator's client of the first web process."""
-    with httpx.Client(base_url=webs[0].url, headers=bearer(staff_token), timeout=10, verify=False) as client:
+    with httpx.Client(base_url=webs[0].url, headers=bearer(staff_token), timeout=30, verify=False) as client:
         yield client
 
 

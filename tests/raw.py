@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.servers import Web
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 class Raw:

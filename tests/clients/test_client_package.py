@@ -81,7 +81,7 @@ def test_the_examples_of_its_readme_run(webs, token, tmp_path, number):
         check=False,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=30,
         env={"PYTHONPATH": str(SOURCE.parent)},
     )
     assert ran.returncode == 0, ran.stderr

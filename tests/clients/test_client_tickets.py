@@ -41,7 +41,7 @@ async def test_a_screen_buys_a_ticket_for_each_connection(api, token, session_id
             await stopping
             assert api.post(f"/v1/sessions/{session_id}/switch").status_code == 200
             own = servers.web(own.port)
-            await watcher.until(lambda update: update.is_connected, 20)
+            await watcher.until(lambda update: update.is_connected, 30)
             await watcher.until_version(4)
             assert watcher.told == [3, 4]
             assert await asyncio.to_thread(sold, own) == 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from synckairos_client import Screen, Update, connect
 
-WITHIN_S = 5.0
+WITHIN_S = 60.0
 
 
 class Hasty(random.Random):

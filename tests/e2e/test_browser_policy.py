@@ -13,7 +13,7 @@ var blocked = [];
 const note = (event) => blocked.push(event.violatedDirective + " " + event.blockedURI);
 document.addEventListener("securitypolicyviolation", note);
 """
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 PASSWORD = "correct horse battery staple"
 
 

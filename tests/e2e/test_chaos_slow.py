@@ -65,7 +65,7 @@ async def stage(tmp_path):
 async def persist(stage: Stage, token: str, address: str, ends_s: float) -> list[Call]:
     """One client: switch after switch, each repeated with its key on any process until it is answered."""
     done = []
-    async with httpx.AsyncClient(headers=bearer(token), timeout=10, verify=False) as http:
+    async with httpx.AsyncClient(headers=bearer(token), timeout=30, verify=False) as http:
         while time.monotonic() < ends_s:
             key = {"Idempotency-Key": uuid4().hex}
             began_s = time.monotonic()
@@ -86,7 +86,7 @@ async def persist(stage: Stage, token: str, address: str, ends_s: float) -> list
 async def test_each_key_is_applied_once_whatever_dies(stage, token, capsys):
     players = [{"participant_id": str(uuid4()), "total_time_ms": 86_400_000} for _ in range(3)]
     body = {"sync_mode": "per_participant", "participants": players}
-    async with httpx.AsyncClient(base_url=stage.webs[0].url, headers=bearer(token), timeout=10) as http:
+    async with httpx.AsyncClient(base_url=stage.webs[0].url, headers=bearer(token), timeout=30) as http:
         session_id = (await http.post("/v1/sessions", json=body)).json()["data"]["session_id"]
         await http.post(f"/v1/sessions/{session_id}/start")
     ends_s = time.monotonic() + FOR_S

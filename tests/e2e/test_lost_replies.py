@@ -41,7 +41,7 @@ async def test_a_commit_whose_reply_the_store_connection_loses_is_applied_once(t
         web = servers.web(REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0")
         try:
             await asyncio.to_thread(web.wait_ready)  # the proxy needs this loop meanwhile
-            async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=20) as http:
+            async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=30) as http:
                 session_id = (await http.post("/v1/sessions", json=game)).json()["data"]["session_id"]
                 await http.post(f"/v1/sessions/{session_id}/start")
                 for turn in range(1, 6):

@@ -37,7 +37,7 @@ async def test_a_switch_reaches_every_client_of_the_other_process_within_100_ms_
             sent_at[version] = time.perf_counter()
             assert (await api.switch(session_id))["version"] == version
             await asyncio.sleep(0.02)
-        await asyncio.wait_for(asyncio.gather(*views), 10)
+        await asyncio.wait_for(asyncio.gather(*views), 30)
     p50, p95 = statistics.median(latencies), statistics.quantiles(latencies, n=20)[-1]
     with capsys.disabled():
         print(f"\nswitch to frame, {len(views)} clients on two processes: p50 {p50:.1f} ms, p95 {p95:.1f} ms")

@@ -16,7 +16,7 @@ import pytest
 from tests import servers
 from tests.stacks import Stack, environment
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests import servers
 from tests.conftest import bearer
 from tests.sockets import screen
 
-WITHIN_S = 3.0
+WITHIN_S = 60.0
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def two_webs(own_store):
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 async def test_503_while_it_is_away_then_the_same_socket_gets_the_next_update(own_store, two_webs, token, game, sig):
-    async with httpx.AsyncClient(base_url=two_webs[0].url, headers=bearer(token), timeout=10) as http:
+    async with httpx.AsyncClient(base_url=two_webs[0].url, headers=bearer(token), timeout=30) as http:
         session_id = (await http.post("/v1/sessions", json=game)).json()["data"]["session_id"]
         address = f"/v1/sessions/{session_id}"
         await http.post(f"{address}/start")

@@ -39,7 +39,7 @@ def web() -> Iterator[servers.Web]:
 
 @pytest.fixture(scope="module")
 def http(web: servers.Web) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=web.url, timeout=10, verify=False) as client:
+    with httpx.Client(base_url=web.url, timeout=30, verify=False) as client:
         yield client
 
 
@@ -49,7 +49,7 @@ def opened(web: servers.Web, token: str) -> str:
         contextlib.closing(connect(f"{web.ws_url}/ws?sessionId={uuid4()}", additional_headers=bearer(token))) as socket,
         contextlib.suppress(ConnectionClosed),
     ):
-        return str(socket.recv(5))
+        return str(socket.recv(30))
     return f"{socket.protocol.close_code} {socket.protocol.close_reason}"
 
 

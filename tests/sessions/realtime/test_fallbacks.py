@@ -30,7 +30,7 @@ def session_id(api, game):
 
 @asynccontextmanager
 async def client(web: servers.Web, token: str):
-    async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=10, verify=False) as connected:
+    async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=30, verify=False) as connected:
         yield connected
 
 
@@ -44,7 +44,7 @@ class Events:
     async def next(self) -> dict:
         """The next event: its fields, and its data decoded."""
         fields = {}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async for line in self._lines:
                 if line:
                     name, _, value = line.partition(": ")
@@ -78,7 +78,7 @@ async def test_a_poll_waits_for_the_next_version_made_by_another_process(webs, o
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 0.3)
         await asyncio.to_thread(other_api.post, f"/v1/sessions/{session_id}/start")
-        answer = await asyncio.wait_for(waiting, 2)
+        answer = await asyncio.wait_for(waiting, 30)
     assert answer.json()["data"]["status"] == "running"
     assert answer.headers["etag"] == '"v2"'
     assert answer.json()["data"] == other_api.get(f"/v1/sessions/{session_id}").json()["data"] | {
@@ -122,7 +122,7 @@ async def test_a_poll_ends_with_404_when_the_session_is_deleted(webs, other_api,
         waiting = asyncio.create_task(http.get(f"/v1/sessions/{session_id}/poll?since_version=1"))
         await asyncio.sleep(0.2)
         await asyncio.to_thread(other_api.delete, f"/v1/sessions/{session_id}")
-        answer = await asyncio.wait_for(waiting, 3)
+        answer = await asyncio.wait_for(waiting, 30)
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "SESSION_NOT_FOUND"
 
@@ -235,7 +235,7 @@ async def test_a_stream_that_nobody_reads_is_given_up(game, token):
                 text = (await http.get("/metrics")).text
                 return float(next(x for x in text.splitlines() if x.startswith("synckairos_streams ")).split()[-1])
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not await streams():
                     pass
                 while await streams():

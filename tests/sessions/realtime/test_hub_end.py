@@ -20,7 +20,7 @@ async def test_no_task_of_a_hub_outlives_it():
     before = asyncio.all_tasks()
     await hub().join(uuid4(), Outlet(DirectWire(), ALICE))
     assert asyncio.all_tasks() > before
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stop_hub()
     await close_async_client()
     assert asyncio.all_tasks() == before
@@ -30,7 +30,7 @@ async def test_who_is_still_joining_when_it_ends_is_told_and_begins_nothing_anew
     before, ending = asyncio.all_tasks(), hub()
     joining = [asyncio.create_task(ending.join(uuid4(), Outlet(DirectWire(), ALICE))) for _ in range(3)]
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stop_hub()
         results = await asyncio.gather(*joining, return_exceptions=True)
     assert [type(result) for result in results] == [ServiceUnavailable] * 3

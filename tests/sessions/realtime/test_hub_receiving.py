@@ -47,7 +47,7 @@ async def receiving(hub, *batches):
     hub._layer, hub._channel = Layer(*batches), "channel"
     task = asyncio.create_task(hub._receive())
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             yield
             await hub._layer.is_done.wait()
     finally:

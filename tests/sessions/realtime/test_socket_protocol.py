@@ -292,7 +292,7 @@ async def test_random_frames_never_kill_the_consumer(webs, api, token, session_i
             await viewer.connection.send(os.urandom(size).decode("latin-1"))
             await viewer.connection.send(json.dumps({"type": "SWITCH", os.urandom(3).hex(): [size] * (size % 9)}))
         await viewer.send(type="PING", timestamp="done")
-        await viewer.until("PONG", within_s=20)
+        await viewer.until("PONG", within_s=30)
     assert "socket handler failed" not in webs[0].output()
 
 

@@ -106,7 +106,7 @@ async def test_of_a_hundred_switches_at_once_none_loses_a_race():
     token = mint("alice", is_staff=False)
     with client_of(web, token) as api:
         state = done(api.post(at(created(api), "start")))
-        async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=20, verify=False) as http:
+        async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=30, verify=False) as http:
             answers = await asyncio.gather(*(http.post(at(state, "switch")) for _ in range(100)))
         assert sorted(answer.json()["data"]["version"] for answer in answers) == list(range(3, 103))
         lost = re.search(r"^synckairos_lost_races_total (\S+)$", api.get("/metrics").text, re.MULTILINE)

@@ -22,7 +22,7 @@ LEAKS = re.compile(
 
 def client_of(server: Web, token: str) -> httpx.Client:
     """A client with credentials; nothing here is encrypted, so it needs no certificates."""
-    return httpx.Client(base_url=server.url, headers=bearer(token), timeout=10, verify=False)
+    return httpx.Client(base_url=server.url, headers=bearer(token), timeout=30, verify=False)
 
 
 def seat(**changes: Any) -> dict[str, Any]:

@@ -52,7 +52,7 @@ BAD = {
 @pytest.fixture(scope="session")
 def stranger(webs):
     """A client without credentials."""
-    with httpx.Client(base_url=webs[0].url, timeout=10, verify=False) as client:
+    with httpx.Client(base_url=webs[0].url, timeout=30, verify=False) as client:
         yield client
 
 

@@ -109,7 +109,7 @@ async def test_a_session_made_anew_for_others_sends_its_old_screens_away(api, we
 async def test_an_event_stream_shows_as_much_as_a_socket(webs, stage, name):
     headers = bearer(mint(name, is_staff=False))
     async with (
-        httpx.AsyncClient(base_url=webs[0].url, headers=headers, verify=False, timeout=5) as http,
+        httpx.AsyncClient(base_url=webs[0].url, headers=headers, verify=False, timeout=30) as http,
         http.stream("GET", stage.at("stream")) as answer,
     ):
         async for line in answer.aiter_lines():

@@ -109,7 +109,7 @@ async def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collect
             await answer_of(reader)
             writer.close()
             await writer.wait_closed()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while alive:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
     finally:

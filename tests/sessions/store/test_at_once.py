@@ -193,7 +193,7 @@ def test_a_repeated_command_gets_its_first_answer(here, session_id):
 
 
 def test_the_caller_s_limit_is_counted_once_for_each_command(here, elsewhere, session_id, configure):
-    configure(rate_general=Rate(4, 3_600_000), rate_switch=Rate(100, 1_000))
+    configure(rate_general=Rate(4, 3_600_000), rate_switch=Rate(100, 3_600_000))
     left = []
     for process in (here, here, elsewhere, here):  # the third loads, the fourth misses its guess
         process.do(session_id, Switch())

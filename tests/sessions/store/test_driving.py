@@ -62,7 +62,7 @@ def start(steps):
 
 
 async def ended(steps):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await start(steps).end
 
 

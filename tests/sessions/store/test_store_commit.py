@@ -186,7 +186,7 @@ def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
         await layer.group_add(keys.group(session_id), channel)
         await arun(service.execute(session_id, Start(), ALICE))
         try:
-            return await asyncio.wait_for(layer.receive(channel), 5)
+            return await asyncio.wait_for(layer.receive(channel), 30)
         finally:
             await layer.flush()
             await stores.close_async_client()

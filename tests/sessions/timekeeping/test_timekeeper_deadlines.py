@@ -117,7 +117,7 @@ async def test_the_command_expires_a_clock_within_100_ms_and_every_screen_hears_
                 "participants": [{**seats[0], "total_time_ms": 1_000}],
             }
             probe = api.post("/v1/sessions", json=first).json()["data"]["session_id"]
-            servers.wait_until(lambda: stored(UUID(probe)).status == "expired", 20, "the timekeeper is at work")
+            servers.wait_until(lambda: stored(UUID(probe)).status == "expired", 30, "the timekeeper is at work")
             state = api.post(f"/v1/sessions/{session_id}/start").json()["data"]
             warning = await viewer.until("TIME_WARNING")
             expired = await viewer.until("TIME_EXPIRED")

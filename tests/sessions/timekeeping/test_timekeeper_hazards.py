@@ -47,7 +47,7 @@ def tick() -> None:
 @pytest.fixture
 def keeper():
     child = servers.managed("timekeeper")
-    servers.wait_until(lambda: run(ask(store.shard_status(0))).holder, 20, "it serves")
+    servers.wait_until(lambda: run(ask(store.shard_status(0))).holder, 30, "it serves")
     yield child
     child.stop(signal.SIGKILL)
 
@@ -117,7 +117,7 @@ def test_a_deadline_that_becomes_the_earliest_wakes_the_sleeper(keeper, capsys):
         seat = stored(other).participants[0].participant_id
         clock.now_ms = now_ms()
         clock.do(other, AdjustTime(seat, total_time_ms=left_ms))
-        servers.wait_until(lambda other=other: stored(other).status == "expired", 5, "it has expired")
+        servers.wait_until(lambda other=other: stored(other).status == "expired", 30, "it has expired")
         late.append(now_ms() - (clock.now_ms + left_ms))
     with capsys.disabled():
         print(f"\nwoken: seen expired {late} ms after a deadline that was set 60, 110, 170 ms before")
@@ -129,10 +129,10 @@ def test_a_suspended_timekeeper_catches_up_when_it_goes_on(keeper, for_ms):
     clock = Clock(now_ms())
     ids = [ends(clock, 1_000 + 100 * number) for number in range(20)]
     keeper.process.send_signal(signal.SIGSTOP)
-    servers.wait_until(lambda: now_ms() > clock.now_ms + for_ms, 20, "all deadlines have passed")
+    servers.wait_until(lambda: now_ms() > clock.now_ms + for_ms, 30, "all deadlines have passed")
     assert all(stored(session_id).status == "running" for session_id in ids)
     keeper.process.send_signal(signal.SIGCONT)
-    servers.wait_until(lambda: all(stored(i).status == "expired" for i in ids), 5, "all are applied")
+    servers.wait_until(lambda: all(stored(i).status == "expired" for i in ids), 30, "all are applied")
     assert [stored(i).completed_ms for i in ids] == [clock.now_ms + 1_000 + 100 * n for n in range(20)]
 
 
@@ -141,13 +141,13 @@ def test_after_a_restart_of_the_store_deadlines_fire_again(tmp_path, configure):
     configure(redis_url=own.url)
     child = servers.managed("timekeeper", REDIS_URL=own.url)
     try:
-        servers.wait_until(lambda: run(ask(store.shard_status(0))).holder, 20, "it serves")
+        servers.wait_until(lambda: run(ask(store.shard_status(0))).holder, 30, "it serves")
         clock = Clock(now_ms())
         session_id = ends(clock, 1_500)
         own.stop(signal.SIGKILL)
-        servers.wait_until(lambda: now_ms() > clock.now_ms + 1_600, 5, "the deadline has passed")
+        servers.wait_until(lambda: now_ms() > clock.now_ms + 1_600, 30, "the deadline has passed")
         own.start()
-        servers.wait_until(lambda: stored(session_id).status == "expired", 3, "it has expired")
+        servers.wait_until(lambda: stored(session_id).status == "expired", 30, "it has expired")
         assert stored(session_id).completed_ms == clock.now_ms + 1_500
     finally:
         child.stop(signal.SIGKILL)

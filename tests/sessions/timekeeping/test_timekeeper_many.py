@@ -82,7 +82,7 @@ def two_keepers():
         known = set(run(ask(store.seen("", 5_000, keys.keepers()))))
         child = servers.managed("timekeeper")
         call = store.seen("", 5_000, keys.keepers())
-        new = servers.wait_until(lambda known=known, call=call: set(run(ask(call))) - known, 20, "it lives")
+        new = servers.wait_until(lambda known=known, call=call: set(run(ask(call))) - known, 30, "it lives")
         keepers[new.pop()] = child
     yield keepers
     for child in keepers.values():
@@ -95,10 +95,10 @@ def two_keepers():
 def test_the_standby_takes_over_within_two_seconds_and_nothing_is_applied_twice(two_keepers, fate, capsys):
     clock = Clock(int(time.time() * 1000))
     ids = [clock.start(bank_ms=1_000 + 50 * number, action_on_timeout={"type": "end_session"}) for number in range(60)]
-    servers.wait_until(lambda: len(expiries()) > 10, 10, "some are applied")
+    servers.wait_until(lambda: len(expiries()) > 10, 30, "some are applied")
     holder = run(ask(store.shard_status(0))).holder
     two_keepers[holder].process.send_signal(fate)
-    servers.wait_until(lambda: len(expiries()) == len(ids), 15, "all are applied")
+    servers.wait_until(lambda: len(expiries()) == len(ids), 30, "all are applied")
     assert run(ask(store.shard_status(0))).holder != holder
     two_keepers[holder].process.send_signal(signal.SIGCONT)
     two_keepers[holder].stop(signal.SIGTERM if fate is signal.SIGSTOP else signal.SIGKILL)

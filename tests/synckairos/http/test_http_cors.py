@@ -131,7 +131,7 @@ def test_a_listed_page_opens_sockets(web, origin):
     with connect(
         f"{web.ws_url}/ws?sessionId={uuid4()}", origin=origin, additional_headers=bearer(mint("bob", is_staff=False))
     ) as ws:
-        assert "CONNECTED" in ws.recv(5)
+        assert "CONNECTED" in ws.recv(30)
 
 
 @pytest.mark.parametrize("origin", [*STRANGERS, "https://localhost", "capacitor://app.example.com"])
