@@ -5,7 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from sessions.asyncapi import document as asyncapi
-from sessions.rest import jwks, operations
+from sessions.rest import jwks, operations, readiness
 from sessions.rest.logins import admin_login
 from sessions.rest.schema import DocumentRenderer
 from timesync.views import TimeView
@@ -17,7 +17,7 @@ handler500 = "synckairos.http.drf.server_error"
 
 urlpatterns = [
     path("health", operations.health),
-    path("ready", operations.ready),
+    path("ready", readiness.ready),
     path("metrics", operations.prometheus),
     path(".well-known/jwks.json", jwks.served),
     path("v1/time", TimeView.as_view()),

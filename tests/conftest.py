@@ -90,11 +90,17 @@ def game() -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def audit_url(transactional_db: None) -> str:
-    """The address of the test database, for processes that a test starts."""
+@pytest.fixture(scope="session")
+def schema_url(django_db_setup: None) -> str:
+    """The address of the test database, for processes that look at its schema only: what is in it changes."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
     base, _, _ = os.environ["DATABASE_URL"].rpartition("/")
     return f"{base}/{name}"
+
+
+@pytest.fixture
+def audit_url(transactional_db: None, schema_url: str) -> str:
+    """The address of the test database, for processes that a test starts."""
+    return schema_url

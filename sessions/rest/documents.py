@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sessions.presentation import StateView
-from sessions.rest import jwks
+from sessions.rest import jwks, readiness
 from sessions.rest.schema import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, answer_of
 
 
@@ -22,11 +22,6 @@ def _status(description: str, *statuses: str) -> dict[str, Any]:
 
 _OPERATIONS: dict[str, Any] = {
     "/health": _operation("getHealth", "The process runs", {"200": _status("It does.", "ok")}),
-    "/ready": _operation(
-        "getReadiness",
-        "Both stores can be reached",
-        {"200": _status("They can.", "ready"), "503": _status("One cannot; `error` names it.", "not_ready")},
-    ),
     "/metrics": _operation(
         "getMetrics",
         "All metrics",
@@ -106,8 +101,8 @@ _WAITING: dict[str, Any] = {
 
 def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     """A drf-spectacular postprocessing hook: the views' schemas and the plain Django doors join the document."""
-    result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS)
-    result["paths"].update(_OPERATIONS | _WAITING | jwks.OPERATIONS)
+    result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS | readiness.COMPONENTS)
+    result["paths"].update(_OPERATIONS | readiness.OPERATIONS | _WAITING | jwks.OPERATIONS)
     for operations in result["paths"].values():
         for operation in operations.values():
             operation.setdefault("security", [])  # or the document's own, which asks for a token, holds

@@ -1,4 +1,4 @@
-"""What load balancers and Prometheus ask: `/health`, `/ready`, `/metrics`."""
+"""What supervisors and Prometheus ask: `/health`, `/metrics`. `/ready` is in readiness.py."""
 
 from __future__ import annotations
 
@@ -7,24 +7,18 @@ from collections.abc import Callable
 from functools import wraps
 from hmac import compare_digest
 
-from django.db import Error as DatabaseFault
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from redis.exceptions import RedisError
 
-from sessions.store.calls import run
-from sessions.timekeeping.status import alive
-from synckairos import context, counting, keys, lifecycle, logs, metrics
+from synckairos import context, counting, keys, metrics
 from synckairos import redis as stores
 from synckairos.conf import conf
-from synckairos.errors import ApiError, MethodNotAllowed, NotFound, ServiceUnavailable, Unauthenticated
+from synckairos.errors import ApiError, MethodNotAllowed, NotFound, Unauthenticated
 from synckairos.http.drf import plain_answer
 from synckairos.principal import bearer_token
-
-log = logs.get(__name__)
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -49,21 +43,6 @@ def health(request: HttpRequest) -> HttpResponse:
     """The process runs. Touches nothing."""
     context.note(route="/health")
     return JsonResponse({"status": "ok"})
-
-
-@read_only
-def ready(request: HttpRequest) -> HttpResponse:
-    """Both stores can be reached. Names the one that cannot, and nothing about it."""
-    context.note(route="/ready")
-    if lifecycle.is_draining():
-        return JsonResponse({"status": "not_ready", "error": "draining"}, status=503)
-    checks = {"state_store": _state_store_answers(), "audit_store": _audit_store_answers()}
-    away = [name for name, answers in checks.items() if not answers]
-    states = {name: "ok" if answers else "unreachable" for name, answers in checks.items()}
-    if away:
-        body = {"status": "not_ready", "error": f"{' and '.join(away)} unreachable", **states}
-        return JsonResponse(body, status=503)
-    return JsonResponse({"status": "ready", **states, "timekeeper": _timekeeper()})
 
 
 @read_only
@@ -95,32 +74,6 @@ def _refused(error: ApiError) -> HttpResponse:
     if isinstance(error, Unauthenticated):
         answer["WWW-Authenticate"] = "Bearer"
     return answer
-
-
-def _state_store_answers() -> bool:
-    try:
-        return bool(stores.client().ping())
-    except RedisError as error:
-        log.warning("state store unreachable", error=type(error).__name__)
-        return False
-
-
-def _timekeeper() -> str:
-    """Without one, pushes are late and states right all the same: worth an alarm, no reason to turn users away."""
-    try:
-        return "ok" if run(alive()) else "absent"
-    except ServiceUnavailable:
-        return "unknown"
-
-
-def _audit_store_answers() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseFault as error:
-        log.warning("audit store unreachable", error=type(error).__name__)
-        return False
-    return True
 
 
 def _measure_outbox() -> None:

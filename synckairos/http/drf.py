@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import Http404, HttpRequest, JsonResponse
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions as drf
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
@@ -25,10 +26,12 @@ from synckairos.errors import (
     MethodNotAllowed,
     NotFound,
     RateLimitExceeded,
+    ServiceUnavailable,
     Unauthenticated,
     UnsupportedMediaType,
     ValidationFailed,
 )
+from synckairos.http import pages
 from synckairos.http.nesting import MAX_DEPTH, is_too_deep
 from synckairos.principal import Principal, authenticate, bearer_token
 
@@ -153,6 +156,9 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
             return UnsupportedMediaType()
         case drf.Throttled():
             return RateLimitExceeded(1)
+        case OperationalError() | InterfaceError():  # it is away, too busy, or takes too long: all of it passes
+            log.warning("database cannot serve", error=type(exc).__name__)
+            return ServiceUnavailable("The database cannot serve, please retry")
         case _:
             log.error("unforeseen error", exc_info=exc)
             return InternalError()
@@ -174,30 +180,36 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
     ]
 
 
-def plain_answer(error: ApiError) -> JsonResponse:
+def plain_answer(error: ApiError) -> HttpResponse:
     """The documented answer to an error where no DRF view is at work."""
-    response = JsonResponse({"error": error.body()}, status=error.http_status)
+    return _with_retry_after(JsonResponse({"error": error.body()}, status=error.http_status), error)
+
+
+def _with_retry_after(response: HttpResponse, error: ApiError) -> HttpResponse:
     if error.retry_after_seconds is not None:
         response["Retry-After"] = str(error.retry_after_seconds)
     return response
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400."""
     return plain_answer(ValidationFailed([(WHOLE_REQUEST, "Bad request.")]))
 
 
-def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403."""
     return plain_answer(Forbidden())
 
 
-def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     return plain_answer(NotFound())
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
-    """Django's handler500."""
-    log.error("unforeseen error", exc_info=sys.exc_info())
-    return plain_answer(InternalError())
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: of every view that is none of DRF's, and of the middleware around it."""
+    exc = sys.exc_info()[1]
+    error = as_api_error(exc) if isinstance(exc, Exception) else InternalError()
+    if isinstance(error, ServiceUnavailable) and pages.is_for_people(request):
+        return _with_retry_after(pages.sorry(error), error)
+    return plain_answer(error)

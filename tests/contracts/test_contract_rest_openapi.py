@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as StoreAway
 
 from sessions import limits
 from sessions.realtime import fallbacks
-from sessions.rest import jwks, operations
+from sessions.rest import jwks, readiness
 from sessions.store import calls
 from synckairos.conf import Rate
 from synckairos.principal import mint
@@ -233,13 +233,18 @@ def fits(answer, method, path, status):
 
 
 FAULTS = (429, 500, 503)
+ASKS_THE_DATABASE = (*TOKENS, "/ready")
 WAITING = [f"/v1/sessions/{{session_id}}/{door}" for door in fallbacks.DOORS]
 """Not Django's: tests/sessions/realtime/test_fallbacks.py provokes their answers."""
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [a for a in ANSWERS if a[1] not in WAITING and a[2] not in FAULTS and (a[1] not in TOKENS or a[2] == 413)],
+    [
+        a
+        for a in ANSWERS
+        if a[1] not in WAITING and a[2] not in FAULTS and (a[1] not in ASKS_THE_DATABASE or a[2] == 413)
+    ],
 )
 def test_a_documented_answer_can_be_had(api, method, path, status):
     fits(PROVOKE[status](Scene(api, method, path)), method, path, status)
@@ -247,7 +252,7 @@ def test_a_documented_answer_can_be_had(api, method, path, status):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [a for a in ANSWERS if a[1] not in WAITING and a[2] in FAULTS and a[1] not in TOKENS],
+    [a for a in ANSWERS if a[1] not in WAITING and a[2] in FAULTS and a[1] not in ASKS_THE_DATABASE],
 )
 def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, status):
     scene = Scene(InProcess(), method, path)
@@ -255,10 +260,7 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
     def fail(*_args):
         raise (StoreAway if status == 503 else RuntimeError)("secret")
 
-    if path == "/ready":
-        monkeypatch.setattr(operations, "_state_store_answers", lambda: False)
-        monkeypatch.setattr(operations, "_audit_store_answers", lambda: True)
-    elif status == 429:
+    if status == 429:
         configure(rate_general=Rate(1, 3_600_000))
         scene.send()
     else:
@@ -267,6 +269,17 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
     answer = scene.send()
     fits(answer, method, path, status)
     assert "secret" not in answer.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("status", "store", "audit"),
+    [(200, "ok", "ok"), (200, "ok", "unreachable"), (503, "unreachable", "ok"), (503, "ok", "unmigrated")],
+)
+def test_the_documented_answers_about_readiness_can_be_had(monkeypatch, status, store, audit):
+    monkeypatch.setattr(readiness, "_state_store_answers", lambda: store == "ok")
+    monkeypatch.setattr(readiness, "audit_store", lambda: audit)
+    fits(InProcess().request("GET", "/ready"), "get", "/ready", status)
 
 
 @pytest.mark.django_db

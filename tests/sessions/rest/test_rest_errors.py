@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from sessions.rest import operations
+from sessions.rest import readiness
 from sessions.services import sessions as service
 from synckairos.errors import InternalError
 from tests.conftest import bearer
@@ -192,9 +192,9 @@ def test_a_fault_of_ours_tells_nothing(monkeypatch, token, configure):
 
 def test_a_fault_outside_of_the_doors_tells_nothing_either(monkeypatch):
     def fail():
-        raise RuntimeError("secret of sessions/rest/operations.py")
+        raise RuntimeError("secret of sessions/rest/readiness.py")
 
-    monkeypatch.setattr(operations, "_state_store_answers", fail)
+    monkeypatch.setattr(readiness, "readiness", fail)
     answer = Client(raise_request_exception=False).get("/ready")
     assert answer.status_code == 500
     assert answer.json() == {"error": {"code": "INTERNAL_ERROR", "message": InternalError.message}}

@@ -17,14 +17,6 @@ def test_health_is_exactly_this(api):
     assert api.head("/health").content == b""
 
 
-def test_ready_names_both_stores(api):
-    answer = api.get("/ready")
-    assert (answer.status_code, answer.json()) == (
-        200,
-        {"status": "ready", "state_store": "ok", "audit_store": "ok", "timekeeper": "absent"},
-    )
-
-
 def test_time_is_the_stores_own_without_an_envelope(api, other_api):
     for client in (api, other_api):
         before = stores.client().time()

@@ -27,9 +27,9 @@ def store():
 
 
 @pytest.fixture(scope="module")
-def lonely(store):
+def lonely(store, schema_url):
     """A moderator at a web process with that store."""
-    server = servers.web(REDIS_URL=store.url).wait_ready()
+    server = servers.web(REDIS_URL=store.url, DATABASE_URL=schema_url).wait_ready()
     with client_of(server, mint("moderator", is_staff=True)) as client:
         yield client
     server.stop()

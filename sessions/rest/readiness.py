@@ -1,0 +1,111 @@
+"""`/ready`: whether this process should be given work. For that it needs the state store, and a schema that fits.
+
+What else is wrong is told beside: taking every process out of the balancer would help nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from msgspec import UNSET, Struct, UnsetType
+
+from sessions.health.database import AuditStore, audit_store
+from sessions.rest.operations import read_only
+from sessions.store.calls import run
+from sessions.timekeeping.status import alive
+from synckairos import context, lifecycle, logs
+from synckairos import redis as stores
+from synckairos.errors import ServiceUnavailable
+
+log = logs.get(__name__)
+
+PATH = "/ready"
+
+
+class ReadyView(Struct, kw_only=True):
+    """Give it work."""
+
+    status: Literal["ready"]
+    state_store: Literal["ok"]
+    audit_store: Literal["ok", "unreachable"]
+    """`unreachable`: commands wait in the outbox, and nobody can log in."""
+    timekeeper: Literal["ok", "absent", "unknown"]
+    """`absent`: pushes of expiries are late, states are right."""
+
+
+class NotReadyView(Struct, kw_only=True):
+    """Give it none; `error` says why."""
+
+    status: Literal["not_ready"]
+    error: str
+    state_store: Literal["ok", "unreachable"] | UnsetType = UNSET
+    audit_store: AuditStore | UnsetType = UNSET
+
+
+@read_only
+def ready(request: HttpRequest) -> HttpResponse:
+    """200 or 503. Names what is wrong, and nothing about it."""
+    context.note(route=PATH)
+    view = readiness()
+    status = 200 if isinstance(view, ReadyView) else 503
+    return HttpResponse(msgspec.json.encode(view), status=status, content_type="application/json")
+
+
+def readiness() -> ReadyView | NotReadyView:
+    """How this process stands."""
+    if lifecycle.is_draining():
+        return _not_ready("draining")
+    audit = audit_store()
+    if not _state_store_answers():
+        return _not_ready("state_store unreachable", state_store="unreachable", audit_store=audit)
+    if audit == "unmigrated":
+        return _not_ready("audit_store has unapplied migrations", state_store="ok", audit_store=audit)
+    return ReadyView(status="ready", state_store="ok", audit_store=audit, timekeeper=_timekeeper())
+
+
+def _not_ready(error: str, **stores: Any) -> NotReadyView:
+    return NotReadyView(status="not_ready", error=error, **stores)
+
+
+def _state_store_answers() -> bool:
+    try:
+        return bool(stores.client().ping())
+    except stores.FAULTS as error:
+        log.warning("state store unreachable", error=type(error).__name__)
+        return False
+
+
+def _timekeeper() -> Literal["ok", "absent", "unknown"]:
+    """Without one, pushes are late and states right all the same: worth an alarm, no reason to turn users away."""
+    try:
+        return "ok" if run(alive()) else "absent"
+    except ServiceUnavailable:
+        return "unknown"
+
+
+_schemas, COMPONENTS = msgspec.json.schema_components(
+    [ReadyView, NotReadyView], ref_template="#/components/schemas/{name}"
+)
+
+
+def _answer(description: str, view: type[Struct]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{view.__name__}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+OPERATIONS: dict[str, Any] = {
+    PATH: {
+        "get": {
+            "operationId": "getReadiness",
+            "tags": ["operations"],
+            "summary": "Whether this process should be given work",
+            "responses": {
+                "200": _answer("It should. What is wrong all the same is told.", ReadyView),
+                "503": _answer("It should not; `error` says why.", NotReadyView),
+            },
+        }
+    }
+}
+"""For the OpenAPI document."""

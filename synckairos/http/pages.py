@@ -1,0 +1,34 @@
+"""What people see of an error in the admin: a plain page, which needs no database, no session and no template."""
+
+from __future__ import annotations
+
+from html import escape
+
+from django.http import HttpRequest, HttpResponse
+
+from synckairos.errors import ApiError
+
+_ADMIN = "/admin"
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{status} SyncKairos</title>
+<body style="font: 1rem system-ui, sans-serif; margin: 4rem auto; max-width: 40rem">
+<h1 style="font-size: 1.25rem">{message}</h1>
+<p>{advice}</p>
+</body>
+</html>
+"""
+
+
+def is_for_people(request: HttpRequest) -> bool:
+    """Whether a page is wanted, not JSON."""
+    return request.path.startswith(_ADMIN)
+
+
+def sorry(error: ApiError) -> HttpResponse:
+    """The page for an error."""
+    again = error.retry_after_seconds is not None
+    advice = "Nothing is wrong with your account. Please reload this page in a moment." if again else ""
+    page = _PAGE.format(status=error.http_status, message=escape(error.text), advice=advice)
+    return HttpResponse(page, status=error.http_status)
