@@ -17,7 +17,7 @@ from synckairos.principal import Principal
 
 log = logs.get(__name__)
 
-_GCRA = Script("gcra", "gcra_rule")
+_GCRA = Script("gcra", "gcra_rule", allow_oom=True)  # a number that is gone when its limit is full again
 
 Claim: TypeAlias = tuple[rates.Limit, str] | None
 """A limit, and whose; None where nobody is limited."""

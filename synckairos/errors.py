@@ -206,9 +206,20 @@ class ServiceUnavailable(ApiError):
     temporary = True
     message = "The state store cannot be reached: send it again, a command with the Idempotency-Key it had"
 
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str | None = None, *, details: Any = None) -> None:
+        super().__init__(message, details=details)
         self.retry_after_seconds = 1
+
+
+class StoreFull(ServiceUnavailable):
+    """The state store has no memory left and takes no writes. The command has not been applied; reads go on. It has the
+    code of its parent, since a client does the same about both: it tries again later."""
+
+    message = "The state store is full: nothing was changed, and sessions can still be read. Send it again later"
+
+    def __init__(self) -> None:
+        super().__init__(details={"reason": "store_full"})
+        self.retry_after_seconds = 5
 
 
 def from_refusal(refusal: Refusal) -> ApiError:  # noqa: PLR0911 - one arm for each kind

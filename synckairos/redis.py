@@ -23,6 +23,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from synckairos.conf import conf
+from synckairos.errors import ServiceUnavailable, StoreFull
 from synckairos.line import Line
 
 SyncClient: TypeAlias = Any
@@ -42,6 +43,18 @@ FAULTS = (RedisError, RedisClusterException)
 def is_away(error: Exception) -> bool:
     """Whether an error means that the store cannot serve just now, not that we asked for something wrong."""
     return isinstance(error, (*AWAY, RedisClusterException)) or str(error).partition(" ")[0] in _AWAY_CODES
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error means that the store has no memory for what was asked (`maxmemory` with `noeviction`)."""
+    return isinstance(error, OutOfMemoryError)
+
+
+def unavailable(error: Exception) -> ServiceUnavailable | None:
+    """What a caller is told whom the store could not serve; None when we asked for something wrong."""
+    if is_full(error):
+        return StoreFull()
+    return ServiceUnavailable() if is_away(error) else None
 
 
 CONNECT_TIMEOUT_S = 1.0
@@ -259,10 +272,12 @@ __all__ = [
     "client",
     "close_async_client",
     "is_away",
+    "is_full",
     "is_in_one_place",
     "layer_hosts",
     "make_async_client",
     "make_client",
     "make_subscriber",
     "scripts",
+    "unavailable",
 ]

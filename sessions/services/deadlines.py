@@ -12,8 +12,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from sessions.services.arrears import TIMEKEEPER, count
 from sessions.services.commits import write_of
-from sessions.services.sessions import TIMEKEEPER, count
 from sessions.store import store, writes
 from sessions.store.calls import apipeline
 from sessions.store.codec import Unreadable

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sessions.services import sessions
+from sessions.services.arrears import caught_up
 from sessions.services.outcome import Recovery
 from sessions.store import store
 from sessions.store.calls import Steps, ask
 from sessions.store.store import Loaded
+from sessions.store.writes import NoRoom
 from synckairos.conf import conf
 from synckairos.engine.deadlines import is_due
 from synckairos.engine.events import Event
@@ -29,7 +31,9 @@ def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch
         check(reader, Action.READ, state)
         if not is_due(state, history.now):
             break
-        yield from sessions.caught_up(session_id, loaded)
+        now = yield from caught_up(session_id, loaded, if_full=NoRoom())
+        if now.state is state:
+            break  # the store is full, so this is what there is to show
     missed = _missed(history, state, last_version, epoch)
     if missed is None or not _is_within_window(missed, history.now):
         return Recovery(state, history.now, recovered=False, missed=())

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cache
 from uuid import UUID
-
-from prometheus_client import Counter
 
 from sessions.limits import Tally
 from sessions.presentation import StateView, present
+from sessions.services.arrears import caught_up, count
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.outcome import Caller, Outcome, Precondition
 from sessions.store import store, writes
 from sessions.store.calls import Steps, ask
 from sessions.store.codec import Answer
 from sessions.store.store import Loaded
-from sessions.store.writes import Answered, Done, Gone, Limited, LostRace
+from sessions.store.writes import Answered, Done, Gone, Limited, LostRace, NoRoom
 from synckairos import ids, keys, metrics, rates
 from synckairos.conf import Rate
-from synckairos.engine import Decision, commands, create_session, decide, observe
-from synckairos.engine.deadlines import is_due
+from synckairos.engine import Decision, commands, create_session, decide
 from synckairos.engine.refusals import Refusal, Unsettled
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
@@ -34,22 +31,15 @@ from synckairos.errors import (
     Forbidden,
     IdempotencyKeyReused,
     PreconditionFailed,
-    ServiceUnavailable,
     SessionAlreadyExists,
     SessionNotFound,
     from_refusal,
 )
-from synckairos.principal import SYSTEM, Principal
+from synckairos.principal import Principal
 from synckairos.rights import ACTION_OF, Action, bound, check, check_scope, standing
 
 MAX_ATTEMPTS = 100
 """How often one command is decided again after losing a race. Each lost race is somebody else's progress."""
-
-MAX_PORTIONS = 20
-"""Most portions of overdue deadlines that one caller applies (20 x 256 transitions, some tenths of a second)."""
-
-TIMEKEEPER = Caller(SYSTEM, request_id="")
-"""Who applies deadlines, from whatever door."""
 
 
 def create(command: commands.Create, session_id: UUID | None, caller: Caller) -> Steps[Outcome]:
@@ -193,7 +183,7 @@ def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> St
     check_scope(reader, session_id)
     loaded = yield from ask(store.load(session_id))
     check(reader, action, existing(session_id, loaded))  # before: a stranger causes no commit
-    loaded = yield from caught_up(session_id, loaded)
+    loaded = yield from caught_up(session_id, loaded, if_full=NoRoom())
     state = existing(session_id, loaded)
     check(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
     return Outcome(state, loaded.now)
@@ -210,7 +200,7 @@ def get_many(session_ids: Sequence[UUID], reader: Principal) -> Steps[tuple[list
         for session_id, state in zip(together, many.states, strict=True):
             if state is None or not _may_read(reader, state):
                 continue
-            loaded = yield from caught_up(session_id, Loaded(many.now, state))
+            loaded = yield from caught_up(session_id, Loaded(many.now, state), if_full=NoRoom())
             if loaded.state is not None and _may_read(reader, loaded.state):
                 found[session_id] = Outcome(loaded.state, loaded.now)
     wanted = list(dict.fromkeys(session_ids))
@@ -235,31 +225,6 @@ def existing(session_id: UUID, loaded: Loaded) -> State:
     if loaded.state is None:
         raise SessionNotFound(session_id)
     return loaded.state
-
-
-def caught_up(session_id: UUID, loaded: Loaded) -> Steps[Loaded]:
-    """The session with every due deadline applied *and committed*: a version once shown stays true.
-
-    Each turn commits a portion or meets somebody else's commit. Raises ServiceUnavailable when a session owes so much
-    that one caller should not wait for all of it: what was done is done, and the next caller goes on from there.
-    """
-    for _ in range(MAX_PORTIONS):
-        if loaded.state is None or not is_due(loaded.state, loaded.now):
-            return loaded
-        decision = observe(loaded.state, loaded.now)
-        reply = yield from ask(writes.commit(write_of(decision, loaded.now, TIMEKEEPER)))
-        match reply:
-            case LostRace(loaded=again):
-                metrics.LOST_RACES.inc()
-                loaded = again
-            case Gone():
-                loaded = Loaded(loaded.now, None)
-            case _:
-                count(decision)
-                loaded = Loaded(loaded.now, decision.state)
-    if loaded.state is None or not is_due(loaded.state, loaded.now):
-        return loaded
-    raise ServiceUnavailable("The session has many deadlines to catch up with, and goes on doing so: ask again")
 
 
 def done(decision: Decision, now: Instant, view: StateView | None = None, command_id: bytes = b"") -> Outcome:
@@ -287,14 +252,3 @@ def _replay(answer: Answer, caller: Caller) -> Outcome:
         action_applied=answer.action_applied,
         replayed=True,
     )
-
-
-def count(decision: Decision) -> None:
-    """Add the events of a decision that was committed to the metrics."""
-    for event in decision.events:
-        _counter_of(event.name).inc()
-
-
-@cache
-def _counter_of(event: str) -> Counter:
-    return metrics.TRANSITIONS.labels(event)

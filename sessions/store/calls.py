@@ -18,7 +18,6 @@ from redis.exceptions import NoScriptError
 
 from synckairos import metrics
 from synckairos import redis as stores
-from synckairos.errors import ServiceUnavailable
 from synckairos.line import Line
 from timesync.clock import store_clock
 
@@ -28,13 +27,17 @@ _LUA = Path(__file__).parent / "lua"
 
 
 class Script:
-    """One Lua file of this folder; those it is made `of` stand before it."""
+    """One Lua file of this folder; those it is made `of` stand before it.
 
-    def __init__(self, name: str, *of: str, tells_time_at: int | None = None) -> None:
+    `allow_oom` is for what must go on when the store is full: small values that replace each other or are soon gone.
+    """
+
+    def __init__(self, name: str, *of: str, tells_time_at: int | None = None, allow_oom: bool = False) -> None:
         self.name = name
         self.tells_time_at = tells_time_at
         """Where in its reply the store's clock stands, as seconds and microseconds."""
-        self.source = "".join((_LUA / f"{part}.lua").read_text() for part in (*of, name))
+        head = "#!lua flags=allow-oom\n" if allow_oom else ""
+        self.source = head + "".join((_LUA / f"{part}.lua").read_text() for part in (*of, name))
         self.seconds = metrics.STORE_SECONDS.labels(name)
         self.sha = sha1(self.source.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
 
@@ -42,13 +45,23 @@ class Script:
 class Call(Generic[T]):
     """One round trip: run a script, then `parse` its reply."""
 
-    __slots__ = ("args", "keys", "parse", "script")
+    __slots__ = ("args", "if_full", "keys", "parse", "script")
 
-    def __init__(self, script: Script, keys: list[str], args: list[Any], parse: Callable[[Any], T]) -> None:
+    def __init__(
+        self,
+        script: Script,
+        keys: list[str],
+        args: list[Any],
+        parse: Callable[[Any], T],
+        *,
+        if_full: T | None = None,
+    ) -> None:
         self.script = script
         self.keys = keys
         self.args = args
         self.parse = parse
+        self.if_full = if_full
+        """What goes for a reply when the store is full; without it, StoreFull is raised."""
 
 
 class Together:
@@ -115,9 +128,7 @@ def run(steps: Steps[T]) -> T:
         try:
             reply = _asked_of(client, call)
         except stores.FAULTS as error:
-            if stores.is_away(error):
-                raise ServiceUnavailable from error
-            raise
+            reply = instead_of(call, error)
 
 
 async def arun(steps: Steps[T], call: Call[Any] | Together | None = None) -> T:
@@ -140,9 +151,17 @@ async def _answered(client: Any, call: Call[Any] | Together) -> Any:
         answers = await _asend_all(client, call.calls) if isinstance(call, Together) else [await _asend(client, call)]
         return answered(call, answers, began_s)
     except stores.FAULTS as error:
-        if stores.is_away(error):
-            raise ServiceUnavailable from error
-        raise
+        return instead_of(call, error)
+
+
+def instead_of(call: Call[Any] | Together, error: Exception) -> Any:
+    """What a procedure is sent when the store has not done what it asked for. Raises what it is told otherwise."""
+    if isinstance(call, Call) and call.if_full is not None and stores.is_full(error):
+        return call.if_full
+    away = stores.unavailable(error)
+    if away is None:
+        raise error
+    raise away from error
 
 
 def answered(call: Call[Any] | Together, answers: list[Any], began_s: float) -> Any:
@@ -172,15 +191,16 @@ async def apipeline(calls: Sequence[Call[T]]) -> list[T | Exception]:
     try:
         replies = await _asend_all(client, calls)
     except stores.FAULTS as error:
-        if stores.is_away(error):
-            raise ServiceUnavailable from error
-        raise
+        away = stores.unavailable(error)
+        if away is None:
+            raise
+        raise away from error
     return [_parsed(call, reply) for call, reply in zip(calls, replies, strict=True)]
 
 
 def _parsed(call: Call[Any], reply: Any) -> Any:
     if isinstance(reply, Exception):
-        return ServiceUnavailable() if stores.is_away(reply) else reply
+        return stores.unavailable(reply) or reply
     try:
         return call.parse(reply)
     except Exception as fault:  # noqa: BLE001 - one value that cannot be read must not hide the others

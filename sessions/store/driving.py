@@ -16,9 +16,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
-from sessions.store.calls import Call, Steps, Together, answered, arun, commands_of
+from sessions.store.calls import Call, Steps, Together, answered, arun, commands_of, instead_of
 from synckairos import redis as stores
-from synckairos.errors import ServiceUnavailable
 from synckairos.line import Line, Replies
 
 T = TypeVar("T")
@@ -92,11 +91,15 @@ class _Drive(Generic[T]):
         try:
             # What has befallen the connection has befallen each.
             replies = [replies] if isinstance(replies, Exception) else replies
-            reply = answered(self._call, replies, self._began_s)
-        except (RedisConnectionError, NoScriptError):
-            self._go_slow()  # asked again: what was done already is known by its command id
+            try:
+                reply = answered(self._call, replies, self._began_s)
+            except stores.FAULTS as error:
+                if isinstance(error, (RedisConnectionError, NoScriptError)):
+                    self._go_slow()  # asked again: what was done already is known by its command id
+                    return
+                reply = instead_of(self._call, error)
         except Exception as error:  # noqa: BLE001 - likewise
-            self._waiter.failed(ServiceUnavailable() if stores.is_away(error) else error)
+            self._waiter.failed(error)
         else:
             self.go_on(reply)
 

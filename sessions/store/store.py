@@ -22,10 +22,10 @@ _LOAD = Script("load", tells_time_at=0)
 _HISTORY = Script("history")
 _HEADERS = Script("headers")
 _DUE = Script("due")
-_FORGET = Script("forget")
-_LEASE = Script("lease")
+_FORGET = Script("forget", allow_oom=True)
+_LEASE = Script("lease", allow_oom=True)
 _RELEASE = Script("release")
-_SEEN = Script("seen")
+_SEEN = Script("seen", allow_oom=True)
 _STATUS = Script("status")
 
 

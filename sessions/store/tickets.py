@@ -13,7 +13,7 @@ from synckairos import keys
 from synckairos.engine.units import Duration, Instant
 from synckairos.principal import Principal
 
-_GRANT = Script("grant")
+_GRANT = Script("grant", allow_oom=True)  # gone within seconds; without it no page could come back to read
 _REDEEM = Script("redeem")
 
 

@@ -97,8 +97,12 @@ class Gone(CommitReply, frozen=True):
     """The session does not exist (any more): nothing was written."""
 
 
-def commit(write: Write) -> Call[CommitReply]:
-    """Write one transition, all or nothing."""
+class NoRoom(CommitReply, frozen=True):
+    """The store is full: nothing was written."""
+
+
+def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
+    """Write one transition, all or nothing. A full store's refusal is StoreFull, or this reply."""
     places = keys.of_commit(write.session_id)
     names = [*places.keys]
     if write.record is not None:
@@ -128,7 +132,7 @@ def commit(write: Write) -> Call[CommitReply]:
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
         *(("", "", "") if guess is None else (guess.at_ms, FURTHEST_BACK_MS, guess.last_command_id)),
     ]
-    return Call(_SCRIPT, names, args, _parse)
+    return Call(_SCRIPT, names, args, _parse, if_full=if_full)
 
 
 def _interval_and_burst(rate: Rate | None) -> tuple[int | str, int | str]:

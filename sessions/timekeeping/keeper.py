@@ -40,6 +40,8 @@ class Timekeeper:
         self.leases = Leases()
         self._wakeups = Wakeups()
         self._is_stopping = False
+        self._said = ""
+        """What was said of the store when it last could not serve; empty while it can."""
 
     def stop(self) -> None:
         """Finish what is in hand, then end."""
@@ -70,14 +72,23 @@ class Timekeeper:
                     await self.leases.renew()
                 if shard in self.leases.held:
                     pauses.append(await self.tick(shard))
-        except ServiceUnavailable:
-            log.warning("the state store is away")
+        except ServiceUnavailable as away:
+            self._say(away.text)
             return AFTER_FAULT_S
         except Exception:
             # Whatever it was, the next round may succeed; without this loop nothing expires by itself.
             log.exception("round failed")
             return AFTER_FAULT_S
+        self._say("")
         return min([*pauses, self.leases.renewal_in_s or SHORTEST_SLEEP_S])
+
+    def _say(self, what: str) -> None:
+        """Tell how the store serves, when that has changed: rounds come many times a second."""
+        if what and what != self._said:
+            log.warning("the state store cannot serve", reason=what)
+        elif self._said and not what:
+            log.info("the state store serves again")
+        self._said = what
 
     async def tick(self, shard: int) -> float:
         """Apply what is due in a shard now, one portion to each session, the longest overdue first.

@@ -1,0 +1,138 @@
+"""A store without room: commands are told so, reads and limits go on, and all works again once there is some."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from uuid import uuid4
+
+import pytest
+from redis.exceptions import OutOfMemoryError
+
+from sessions import limits
+from sessions.limits import Tally
+from sessions.services import sessions
+from sessions.services.recovery import recover
+from sessions.store import store, tickets
+from sessions.store.calls import ask, run
+from sessions.store.tickets import Grant
+from sessions.timekeeping.keeper import Timekeeper
+from synckairos import keys
+from synckairos import redis as stores
+from synckairos.conf import Rate
+from synckairos.engine.commands import Pause, Switch
+from synckairos.errors import RateLimitExceeded, StoreFull
+from synckairos.principal import SYSTEM
+from tests.clocked import ALICE, Clock
+from tests.filling import full
+from tests.sessions.rest.talk import at, created, done, game, refused, seat
+from tests.sockets import screen
+
+IF_MATCH = {"If-Match": "*"}
+"""Sends a command to the view instead of the hot door."""
+
+
+def told_that_it_is_full(answer):
+    error = refused(answer, 503, "SERVICE_UNAVAILABLE")
+    assert error["details"] == {"reason": "store_full"}
+    assert "full" in error["message"]
+    assert answer.headers["retry-after"] == str(error["retry_after_seconds"]) == "5"
+
+
+@pytest.mark.parametrize("headers", [{}, IF_MATCH, {"Idempotency-Key": "k"}])
+def test_commands_are_told_that_the_store_is_full_and_nothing_of_them_is_in(api, headers):
+    state = done(api.post(at(created(api), "start")))
+    state = done(api.post(at(state, "switch")))  # from here on, the process remembers it
+    with full():
+        for command in ("switch", "pause", "complete"):
+            told_that_it_is_full(api.post(at(state, command), headers=headers))
+        told_that_it_is_full(api.post(at(state, "participants"), json=seat(), headers=headers))
+        told_that_it_is_full(api.post("/v1/sessions", json=game()))
+        assert done(api.get(at(state)))["version"] == state["version"]
+    assert done(api.post(at(state, "switch"), headers=headers))["version"] == state["version"] + 1
+
+
+def test_every_read_goes_on_and_so_does_deleting_which_makes_room(api):
+    state = done(api.post(at(created(api), "start")))
+    with full():
+        assert done(api.get(at(state)))["version"] == 2
+        assert done(api.get(at(state, "summary")))["version"] == 2
+        found = done(api.post("/v1/sessions/batch", json={"session_ids": [state["session_id"]]}))
+        assert [one["version"] for one in found["sessions"]] == [2]
+        assert api.get(at(state), headers={"If-None-Match": '"v2"'}).status_code == 304
+        assert api.delete(at(state)).status_code == 204
+        refused(api.get(at(state)), 404, "SESSION_NOT_FOUND")
+
+
+async def test_sockets_join_and_stay_and_their_commands_are_told(webs, api, token):
+    state = done(api.post(at(created(api), "start")))
+    async with screen(webs[0], state["session_id"], token) as early:
+        await early.until_version(2)
+        with full():
+            async with screen(webs[1], state["session_id"], token) as late:
+                assert (await late.until_version(2))["version"] == 2
+            await early.send(type="SWITCH", id="one")
+            error = await early.until("ERROR", id="one")
+            assert (error["code"], error["details"]) == ("SERVICE_UNAVAILABLE", {"reason": "store_full"})
+            assert error["retry_after_seconds"] == 5
+        await early.send(type="SWITCH", id="one")
+        assert (await early.until_version(3))["version"] == 3
+
+
+def test_a_deadline_that_passes_is_applied_at_its_own_instant_when_there_is_room():
+    past = Clock(int(time.time() * 1000) - 60_000)
+    session_id = past.start(bank_ms=20_000, action_on_timeout={"type": "end_session"})
+    with full():
+        shown = run(sessions.get(session_id, SYSTEM))
+        assert (shown.state.version, shown.state.status) == (2, "running")
+        [again], _ = run(sessions.get_many([session_id], SYSTEM))
+        assert again.state == run(recover(session_id, SYSTEM, 2, shown.state.epoch)).state == shown.state
+        for command in (Switch(), Pause()):
+            with pytest.raises(StoreFull):
+                run(sessions.execute(session_id, command, ALICE))
+    after = run(sessions.get(session_id, SYSTEM)).state
+    assert after.completed_ms == past.now_ms + 20_000
+
+
+def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_room(caplog):
+    session_id = Clock(int(time.time() * 1000) - 60_000).start(
+        bank_ms=20_000, action_on_timeout={"type": "end_session"}
+    )
+
+    async def main():
+        keeper = Timekeeper()
+        try:
+            with full():
+                for _ in range(3):
+                    await keeper._round()
+                    await keeper.leases.renew()
+                    assert keeper.leases.held == {0}
+                assert run(ask(store.shard_status(0))).holder == keeper.leases.keeper
+                assert run(ask(store.seen("", 5_000, keys.keepers()))).keys() == {keeper.leases.keeper}
+            await keeper._round()
+        finally:
+            await keeper.leases.close()
+            await stores.close_async_client()
+
+    asyncio.run(main())
+    assert caplog.text.count("The state store is full") == 1
+    assert run(sessions.get(session_id, SYSTEM)).state.status == "expired"
+
+
+def test_limits_are_counted_and_tickets_are_good_without_room(configure):
+    configure(rate_general=Rate(2, 60_000))
+    with full():
+        tally = Tally()
+        for _ in range(2):
+            tally.take(limits.general(ALICE.principal))
+        assert [standing.remaining for standing in tally.standings] == [1, 0]
+        with pytest.raises(RateLimitExceeded):
+            tally.take(limits.general(ALICE.principal))
+        grant = Grant(uuid4(), ALICE.principal)
+        run(ask(tickets.grant("a ticket", grant, 30_000)))
+        assert run(ask(tickets.redeem("a ticket"))) == grant
+
+
+def test_what_a_full_store_refuses_is_no_outage_of_the_store():
+    assert stores.is_full(OutOfMemoryError("command not allowed when used memory > 'maxmemory'."))
+    assert isinstance(stores.unavailable(OutOfMemoryError("OOM")), StoreFull)
