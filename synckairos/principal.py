@@ -225,20 +225,31 @@ def new_claims(kind: str, subject: str, lifetime: timedelta | None = None) -> di
         raise ValueError(f"A subject has {RULE}")
     if provider is not None and subject.startswith(provider.subject_prefix):
         raise ValueError(f"Subjects that begin with {provider.subject_prefix} belong to the identity provider.")
-    return _new_claims(kind, subject, lifetime)
+    return _claims_of(kind, subject, times_of(kind, lifetime)) | {"jti": uuid4().hex}
 
 
-def _new_claims(kind: str, subject: str, lifetime: timedelta | None) -> dict[str, Any]:
+class Times(Struct, frozen=True, array_like=True):
+    """From when to when a token is good, in seconds since the Unix epoch."""
+
+    issued_s: int
+    expires_s: int
+
+
+def times_of(kind: str, lifetime: timedelta | None = None) -> Times:
+    """Of a token that is given now."""
     now = time.time()
+    return Times(int(now), int(now + (lifetime or LIFETIMES[kind]).total_seconds()))
+
+
+def _claims_of(kind: str, subject: str, good: Times) -> dict[str, Any]:
     return {
         KIND_CLAIM: kind,
         "iss": conf().issuer,
         "aud": AUDIENCE,
         SUBJECT_CLAIM: subject,
-        "iat": int(now),
-        "nbf": int(now),
-        "exp": int(now + (lifetime or LIFETIMES[kind]).total_seconds()),
-        "jti": uuid4().hex,
+        "iat": good.issued_s,
+        "nbf": good.issued_s,
+        "exp": good.expires_s,
     }
 
 
@@ -252,7 +263,6 @@ def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: ti
     return conf().signing_keys.sign(claims)
 
 
-def mint_session_token(grant: SessionGrant, lifetime: timedelta | None = None) -> tuple[str, float]:
-    """A new session token, and when it ends, in seconds since the Unix epoch."""
-    claims = _new_claims(SESSION, f"{SESSION_TOKEN}{grant.token_id}", lifetime) | to_claims(grant)
-    return conf().signing_keys.sign(claims), claims["exp"]
+def mint_session_token(grant: SessionGrant, good: Times) -> str:
+    """A session token. The same grant and times make the same token again, as far as the key signs alike."""
+    return conf().signing_keys.sign(_claims_of(SESSION, f"{SESSION_TOKEN}{grant.token_id}", good) | to_claims(grant))

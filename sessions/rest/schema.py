@@ -228,8 +228,9 @@ give_token = _door(
     "createSessionToken",
     "Give a role in a session: a token for one session",
     {201: answer_of(SessionTokenView)},
-    *(400, 403, 404, 413, 415),
+    *(400, 403, 404, 413, 415, 422),
     request=bodies.SessionTokenBody,
+    parameters=[_KEY],
 )
 revoke_token = _door(
     "revokeSessionToken", "Revoke one session token", {204: None}, 400, 403, 404, 412, parameters=[_IF_MATCH]

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from sessions.presentation import SessionTokenView
 from sessions.rest import bodies, schema
-from sessions.rest.base import SessionEndpoint, caller_of, principal_of, session_id_of, values_of
+from sessions.rest.base import SessionEndpoint, caller_of, session_id_of, values_of
 from sessions.rest.conditions import precondition_of
 from sessions.services import sharing
 from sessions.store.calls import run
@@ -23,10 +23,11 @@ class SessionTokensView(SessionEndpoint):
     @schema.give_token
     def post(self, request: Request, session_id: str) -> Response:
         values = values_of(request, bodies.SessionTokenBody)
-        role, seat, lifetime_ms = Role(values["role"]), values.get("participant_id"), values.get("lifetime_ms")
-        given = run(sharing.give(session_id_of(session_id), principal_of(request), role, seat, lifetime_ms))
+        asked = sharing.Asked(Role(values["role"]), values.get("participant_id"), values.get("lifetime_ms"))
+        given = run(sharing.give(session_id_of(session_id), caller_of(request), asked))
         view = SessionTokenView.of(given.token, given.grant, as_iso(given.expires_ms))
-        return Response({"data": view}, status=201, headers={"Cache-Control": "no-store"})
+        headers = {"Cache-Control": "no-store"} | ({"Idempotency-Replayed": "true"} if given.replayed else {})
+        return Response({"data": view}, status=201, headers=headers)
 
     @schema.revoke_tokens
     def delete(self, request: Request, session_id: str) -> Response:

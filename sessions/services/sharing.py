@@ -8,15 +8,17 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessions.services import sessions
-from sessions.services.outcome import Caller, Outcome, Precondition
-from sessions.store.calls import Steps
-from synckairos import ids, logs
+from sessions.services.outcome import Caller, Idempotency, Outcome, Precondition
+from sessions.store.calls import Steps, ask
+from sessions.store.given import Given, Place, first
+from synckairos import ids, logs, metrics
+from synckairos.conf import conf
 from synckairos.engine import commands
-from synckairos.engine.state import NOBODY
+from synckairos.engine.state import NOBODY, State
 from synckairos.engine.units import Duration, Instant
-from synckairos.errors import ParticipantNotFound
+from synckairos.errors import IdempotencyKeyReused, ParticipantNotFound
 from synckairos.grants import Role, SessionGrant
-from synckairos.principal import Principal, mint_session_token
+from synckairos.principal import SESSION, Principal, mint_session_token, times_of
 from synckairos.rights import Action
 
 log = logs.get(__name__)
@@ -25,29 +27,57 @@ LONGEST_MS: Duration = 7 * 86_400_000
 """The longest that a session token can be good."""
 
 
-class Given(Struct, frozen=True):
-    """A token that was just given out; it is kept nowhere."""
+class Asked(Struct, frozen=True):
+    """The token that somebody wants given."""
+
+    role: Role
+    participant_id: UUID | None = None
+    lifetime_ms: Duration | None = None
+
+
+class Handed(Struct, frozen=True):
+    """A token that was given out; it is kept nowhere."""
 
     token: str
     grant: SessionGrant
     expires_ms: Instant
+    replayed: bool = False
+    """This is the first answer to the same Idempotency-Key; no token has been added now."""
 
 
-def give(
-    session_id: UUID, giver: Principal, role: Role, participant_id: UUID | None, lifetime_ms: Duration | None
-) -> Steps[Given]:
-    """A token for this life of a session. Raises SessionNotFound, Forbidden, ParticipantNotFound."""
-    outcome = yield from sessions.get(session_id, giver, Action.SHARE)
-    state = outcome.state
-    if participant_id is not None and state.position_of(participant_id) == NOBODY:
-        raise ParticipantNotFound(participant_id)
-    grant = SessionGrant(
-        session_id, state.epoch, role, ids.new_token_id(), state.access.generation, participant_id=participant_id
+def give(session_id: UUID, caller: Caller, asked: Asked) -> Steps[Handed]:
+    """A token for this life of a session. Raises SessionNotFound, Forbidden, ParticipantNotFound,
+    IdempotencyKeyReused."""
+    outcome = yield from sessions.get(session_id, caller.principal, Action.SHARE)
+    state, seat = outcome.state, asked.participant_id
+    if seat is not None and state.position_of(seat) == NOBODY:
+        raise ParticipantNotFound(seat)
+    lifetime = None if asked.lifetime_ms is None else timedelta(milliseconds=asked.lifetime_ms)
+    given = caller.idempotency
+    new = Given(
+        b"" if given is None else given.fingerprint,
+        ids.new_token_id(),
+        state.access.generation,
+        times_of(SESSION, lifetime),
     )
-    lifetime = None if lifetime_ms is None else timedelta(milliseconds=lifetime_ms)
-    token, expires_s = mint_session_token(grant, lifetime)
-    log.info("session token given", token_id=grant.token_id, role=role.value, to_participant=str(participant_id))
-    return Given(token, grant, int(expires_s * 1000))
+    kept = None if given is None else (yield from _kept(state, caller.principal, given, new))
+    said = kept or new
+    grant = SessionGrant(session_id, state.epoch, asked.role, said.token_id, said.generation, seat)
+    if kept is None:
+        log.info("session token given", token_id=grant.token_id, role=asked.role.value, to_participant=str(seat))
+    return Handed(mint_session_token(grant, said.good), grant, said.good.expires_s * 1000, kept is not None)
+
+
+def _kept(state: State, giver: Principal, asked: Idempotency, new: Given) -> Steps[Given | None]:
+    """What was given under this key before, if anything; else it is this from now on."""
+    place = Place(state.session_id, state.epoch, giver.subject, asked.route, asked.key)
+    kept = yield from ask(first(place, new, asked.kept_ms or conf().idempotency_ttl_ms))
+    if kept is None:
+        return None
+    if kept.fingerprint != asked.fingerprint:
+        raise IdempotencyKeyReused
+    metrics.REPLAYED.inc()
+    return kept
 
 
 def revoke(

@@ -13,7 +13,7 @@ from synckairos import grants
 from synckairos.errors import Unauthenticated
 from synckairos.grants import Role, SessionGrant
 from synckairos.names import SESSION_TOKEN
-from synckairos.principal import SESSION, authenticate, mint, mint_session_token
+from synckairos.principal import SESSION, authenticate, mint, mint_session_token, times_of
 from tests.conftest import bearer
 from tests.forging import us
 from tests.sessions.rest.talk import at, created, done, game, ms, refused, wrong_fields
@@ -227,14 +227,15 @@ def test_a_token_that_says_nothing_sensible_is_none(claims):
 
 def test_a_grant_survives_the_token():
     for grant in (GRANT, SessionGrant(UUID(int=1), "e", Role.PARTICIPANT, "t", 3, UUID(int=2))):
-        token, expires_s = mint_session_token(grant, timedelta(seconds=60))
+        good = times_of(SESSION, timedelta(seconds=60))
+        token = mint_session_token(grant, good)
         assert authenticate(token).grant == grant
-        assert authenticate(token).expires_s == expires_s
+        assert authenticate(token).expires_s == good.expires_s
 
 
 def test_an_expired_one_is_over(api, stage):
     grant = authenticate(stage.given(role="viewer")["token"]).grant
-    late, _ = mint_session_token(grant, timedelta(seconds=-1))
+    late = mint_session_token(grant, times_of(SESSION, timedelta(seconds=-1)))
     refused(api.get(stage.at(), headers=bearer(late)), 401, "UNAUTHENTICATED")
 
 
