@@ -14,5 +14,6 @@ RUN python -m compileall -q .
 
 USER synckairos
 EXPOSE 8000
-# Exec form: signals must reach the server, which sends its sockets away before it ends.
+# Exec form: signals must reach the server, which serves on for a while and sends its sockets away before it ends.
+# Docker kills after 10 s by default: docker stop --time 30 (docs/operations.md).
 CMD ["python", "manage.py", "web", "--host", "0.0.0.0", "--port", "8000"]

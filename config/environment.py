@@ -245,10 +245,13 @@ HEARTBEAT_S: float = _env.float("SYNCKAIROS_HEARTBEAT_S", 20.0, validate=[_posit
 SEND_TIMEOUT_S: float = _env.float("SYNCKAIROS_SEND_TIMEOUT_S", 10.0, validate=_positive)
 AUTH_GRACE_S: float = _env.float("SYNCKAIROS_AUTH_GRACE_S", 30.0, validate=Range(min=0))
 TICKET_TTL_S: int = _env.int("SYNCKAIROS_TICKET_TTL_S", 30, validate=_positive)
-DRAIN_S: float = _env.float("SYNCKAIROS_DRAIN_S", 10.0, validate=Range(min=0))
+# Above the 10 s for which nginx by default leaves out a server that has refused it: the one that was restarted before
+# this one must be in use again.
+LAME_DUCK_S: float = _env.float("SYNCKAIROS_LAME_DUCK_S", 12.0 if IN_PRODUCTION else 0.0, validate=Range(min=0))
+DRAIN_S: float = _env.float("SYNCKAIROS_DRAIN_S", 8.0, validate=Range(min=0))
 HEAD_TIMEOUT_S: float = _env.float("SYNCKAIROS_HEAD_TIMEOUT_S", 10.0, validate=_positive)
 BODY_TIMEOUT_S: float = _env.float("SYNCKAIROS_BODY_TIMEOUT_S", 30.0, validate=_positive)
-KEEP_ALIVE_S: int = _env.int("SYNCKAIROS_KEEP_ALIVE_S", 5, validate=_positive)
+KEEP_ALIVE_S: int = _env.int("SYNCKAIROS_KEEP_ALIVE_S", 75, validate=_positive)
 MAX_FRAME_BYTES: int = _env.int("SYNCKAIROS_MAX_FRAME_BYTES", 16_384, validate=Range(min=1024))
 SOCKETS_PER_PRINCIPAL: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_PRINCIPAL", "1000")
 SOCKETS_PER_SESSION: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_SESSION", "20000")

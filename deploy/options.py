@@ -62,7 +62,8 @@ def children_environment(options: Options) -> dict[str, str]:
         "SYNCKAIROS_DATA_DIR": str(options.data_dir),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(options)),
         "PYTHONUNBUFFERED": "1",
-        # Everything stops within ten seconds; clients on one machine need no long farewell.
+        # Everything stops within ten seconds; there is no balancer, and clients on one machine need no long farewell.
+        "SYNCKAIROS_LAME_DUCK_S": os.environ.get("SYNCKAIROS_LAME_DUCK_S", "0"),
         "SYNCKAIROS_DRAIN_S": os.environ.get("SYNCKAIROS_DRAIN_S", "2"),
     }
 

@@ -111,8 +111,10 @@ class Conf(Struct, frozen=True, kw_only=True):
     """How long a socket whose credentials have expired may still send fresh ones."""
     ticket_ttl_ms: int
     """How long a one-time ticket for a socket is good."""
+    lame_duck_s: float
+    """How long a web process that ends goes on serving, unready, before it stops to accept."""
     drain_s: float
-    """Over how long a web process that ends sends its sockets away."""
+    """Over how long it sends its sockets away then."""
     default_visibility: Visibility
     """Who may read a session whose creator does not say."""
     signing_keys: KeyRing

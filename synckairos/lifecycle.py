@@ -5,13 +5,25 @@ from __future__ import annotations
 from threading import Event
 
 _draining = Event()
+_leaving = Event()
 
 
 def drain() -> None:
-    """The process is about to end: clients should go elsewhere."""
+    """The process will end soon: balancers should send nobody more. Whoever comes is served all the same."""
     _draining.set()
 
 
 def is_draining() -> bool:
-    """Whether new clients should go elsewhere."""
+    """Whether balancers should send clients elsewhere."""
     return _draining.is_set()
+
+
+def leave() -> None:
+    """The process ends now: clients that would stay (sockets, streams, polls) are sent elsewhere."""
+    _draining.set()
+    _leaving.set()
+
+
+def is_leaving() -> bool:
+    """Whether clients that would stay are refused."""
+    return _leaving.is_set()

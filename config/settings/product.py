@@ -40,6 +40,7 @@ SYNCKAIROS = Conf(
     send_timeout_s=environment.SEND_TIMEOUT_S,
     auth_grace_s=environment.AUTH_GRACE_S,
     ticket_ttl_ms=environment.TICKET_TTL_S * 1000,
+    lame_duck_s=environment.LAME_DUCK_S,
     drain_s=environment.DRAIN_S,
     default_visibility=Visibility(environment.DEFAULT_VISIBILITY),
     signing_keys=environment.SIGNING_KEYS,

@@ -7,10 +7,11 @@ A commit's frames arrive once and are handed to every client here. The layer is 
 from __future__ import annotations
 
 import asyncio
-import math
 import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -35,10 +36,10 @@ log = logs.get(__name__)
 
 CHECK_EVERY_S = 1.0
 _AFTER_FAULT_S = 0.5
-_SENT_AWAY_TOGETHER = 50
 _SEND_AWAY_EVERY_S = 0.1
 _LAST_WORDS_S = 2.0
 _LONGEST_RETRY_MS = 1_000
+T = TypeVar("T")
 
 
 class Hub:
@@ -98,16 +99,18 @@ class Hub:
                 room.is_subscribed = False
                 await self._unsubscribe(session_id)
 
-    async def send_away(self, within_s: float) -> None:
-        """Ask all clients to come back to another process, in portions, and see them off."""
+    async def send_away(self, within_s: float, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        """Ask all clients to come back to another process, one after the other or in portions, and see them off.
+
+        However few they are, they go spread over all of the time. `pause` waits for seconds, or less when it must not.
+        """
         outlets = self.rooms.outlets()
         random.shuffle(outlets)  # one session's clients should not all ask anew at once
-        portions = max(within_s / _SEND_AWAY_EVERY_S, 1)
-        size = max(_SENT_AWAY_TOGETHER, math.ceil(len(outlets) / portions))
-        for start in range(0, len(outlets), size):
-            if start:
-                await asyncio.sleep(_SEND_AWAY_EVERY_S)
-            for outlet in outlets[start : start + size]:
+        began_s = asyncio.get_running_loop().time()
+        for after_s, portion in spread(outlets, within_s):
+            if after_s:
+                await pause(began_s + after_s - asyncio.get_running_loop().time())
+            for outlet in portion:
                 retry_ms = random.randrange(_LONGEST_RETRY_MS)  # noqa: S311 - spreads load, keeps no secret
                 with suppress(Exception):  # it was leaving anyway
                     outlet.finish(CloseCode.SERVICE_RESTART, f"Server restarting; retry_ms={retry_ms}")
@@ -209,6 +212,15 @@ class Hub:
             except Exception:
                 # Whatever it was, the next round may succeed; without this task a lost message stays lost.
                 log.exception("position check failed")
+
+
+def spread(clients: Sequence[T], within_s: float) -> Iterator[tuple[float, Sequence[T]]]:
+    """Portions of clients, all of about a size, each with the seconds after which its turn comes: less than `within_s`,
+    at even intervals of at least `_SEND_AWAY_EVERY_S`."""
+    portions = min(len(clients), max(int(within_s / _SEND_AWAY_EVERY_S), 1))
+    for number in range(portions):
+        first, end = (len(clients) * n // portions for n in (number, number + 1))
+        yield within_s * number / portions, clients[first:end]
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

@@ -51,7 +51,7 @@ class SessionConsumer(FramesConsumer):
             await self.refuse(CloseCode.BAD_REQUEST, asked)
             return
         context.note(session_id=str(asked.session_id))
-        if lifecycle.is_draining():  # before a ticket is spent
+        if lifecycle.is_leaving():  # before a ticket is spent
             await self.refuse(CloseCode.SERVICE_RESTART, "Server restarting; retry_ms=0")
             return
         principal = await self._authenticated(asked)

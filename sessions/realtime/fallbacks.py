@@ -85,7 +85,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     wait_ms = asked.whole("wait_ms", 0, LONGEST_WAIT_MS)
     epoch = asked.text("epoch")
     await send.take(limits.general(principal))
-    if lifecycle.is_draining():
+    if lifecycle.is_leaving():
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
     wire = PollWire()
     outlet = Outlet(wire, principal, counts_as_present=False)
@@ -185,7 +185,7 @@ async def _disconnected(receive: Any) -> None:
 
 async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     """The frames of a WebSocket as events, from `Last-Event-ID` on."""
-    if lifecycle.is_draining():  # before a ticket is spent
+    if lifecycle.is_leaving():  # before a ticket is spent
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
     principal = await credentials_of(asked.scope, asked.query).principal(session_id)
     check_scope(principal, session_id)

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from sessions.serving.corked import Corked
 from sessions.serving.exchange import Exchange
 from sessions.serving.shown_first import ShownFirst
+from synckairos import lifecycle
 from synckairos.conf import conf
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout, ValidationFailed
 from synckairos.http.asgi import EXCHANGE_EXTENSION
@@ -127,6 +128,8 @@ class HttpProtocol(ShownFirst):
         super().on_headers_complete()
         if self.cycle is not None and self.cycle.scope is self.scope:
             exchange.belongs_to(self.cycle)
+            if lifecycle.is_draining():
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._fruitless_bytes = 0
@@ -222,6 +225,12 @@ class HttpProtocol(ShownFirst):
         )
         self.cycle.more_body = False
         self._start_asgi_task(self.cycle, self.app)
+
+    def be_the_last_answer(self) -> None:
+        """The process ends soon: whoever is being answered should come back on another connection. One that is idle
+        stays for its next request, which may be under way."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
 
     # ── what goes ─────────────────────────────────────────────────────────────────────────────────────────────────
 

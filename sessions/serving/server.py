@@ -1,17 +1,22 @@
-"""The web process: Uvicorn with our WebSocket protocol, and an end that loses nobody.
+"""The web process: Uvicorn with our protocols, and an end that loses nobody.
 
-On SIGTERM or SIGINT it stops accepting, sends its sockets away in portions over the drain time (each with a code that
-says come back, and when), finishes what is in flight, and exits with 0.
+On SIGTERM or SIGINT it goes on serving for its lame-duck time, but says that it is not ready and asks clients to open
+new connections. Then it stops accepting, sends its sockets away one after the other over the drain time (each with a
+code that says come back, and when), finishes what is in flight, and exits with 0. A second signal takes the waiting out
+of that, a third all of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 
 from sessions.hub.hub import hub
+from sessions.serving import listening
 from sessions.serving.http_protocol import HttpProtocol
 from sessions.serving.protocol import SocketProtocol
 from synckairos import background, lifecycle, logs
@@ -25,39 +30,82 @@ _LOOK_EVERY_S = 0.1
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server, whose shutdown begins with a drain."""
+    """Uvicorn's server, whose shutdown begins with a lame-duck time and a drain."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._hurry = asyncio.Event()
+        """Nobody wants to wait for the end."""
+        self._signals = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, and say so."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         log.info("serving", host=self.config.host, port=self.config.port)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to end: in its time, at the second one in a hurry, at the third one at once."""
+        del frame
+        self._captured_signals.append(sig)
+        self._signals += 1
+        self.should_exit = True
+        self.force_exit = self._signals > 2  # noqa: PLR2004 - as the docstring says
+        if self._signals > 1 and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._hurry.set)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Send everybody away, then end as Uvicorn does."""
+        """Let everybody go elsewhere, then end as Uvicorn does."""
         lifecycle.drain()
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
-        if not self.force_exit:
-            log.info("draining", clients=len(hub().rooms.outlets()))
-            for connection in list(self.server_state.connections):
-                if not isinstance(connection, SocketProtocol):
-                    connection.shutdown()  # an idle one closes, a busy one after its answer
-            await self._until_forced(background.start(hub().send_away(conf().drain_s), "drain"))
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, SocketProtocol) and not connection.writable.is_set():
-                    connection.transport.abort()  # it has taken nothing for a while, and would not take a farewell
+        ticking = background.start(self._tick(), "tick")
+        await self._until_forced(background.start(self._depart(sockets or []), "depart"))
+        ticking.cancel()
+        lifecycle.leave()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, SocketProtocol) and not connection.writable.is_set():
+                connection.transport.abort()  # it has taken nothing for a while, and would not take a farewell
         await super().shutdown(sockets)
         # Asked to end, it has ended: Uvicorn would raise the signal again and die of it.
         self._captured_signals.clear()
 
-    async def _until_forced(self, drain: asyncio.Task[None]) -> None:
-        """Wait for the drain; whoever presses Ctrl-C again does not."""
-        while not drain.done():
+    async def _depart(self, given: list[socket.socket]) -> None:
+        """The lame-duck time, and the drain."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol):
+                connection.be_the_last_answer()
+        log.info("lame duck", seconds=conf().lame_duck_s)
+        await self._unless_hurried(conf().lame_duck_s)
+        # One that was given to us is others' too, and what waits on it is not lost.
+        if not given and listening.ignore_newcomers(self.servers):
+            await asyncio.sleep(listening.HANDSHAKE_S)
+        for server in self.servers:
+            server.close()
+        for listener in given:
+            listener.close()
+        lifecycle.leave()
+        log.info("draining", clients=len(hub().rooms.outlets()))
+        await hub().send_away(conf().drain_s, self._unless_hurried)
+
+    async def _unless_hurried(self, seconds: float) -> None:
+        """Wait, as long as there is time."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._hurry.wait()
+
+    async def _tick(self) -> None:
+        """Keep the date of answers right, which Uvicorn does until its shutdown."""
+        while True:
+            await self.on_tick(0)
+            await asyncio.sleep(1)
+
+    async def _until_forced(self, departure: asyncio.Task[None]) -> None:
+        """Wait for it, unless a third signal says not to."""
+        while not departure.done():
             if self.force_exit:
-                drain.cancel()
-            await asyncio.wait({drain}, timeout=_LOOK_EVERY_S)
+                departure.cancel()
+            await asyncio.wait({departure}, timeout=_LOOK_EVERY_S)
 
 
 def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -> None:
