@@ -210,6 +210,7 @@ DATA_DIR: Path = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expan
 REDIS_URL: str = (
     _env.store_url("REDIS_URL") if IN_PRODUCTION else _env.store_url("REDIS_URL", f"unix://{embedded_socket(DATA_DIR)}")
 )
+ALLOW_LOSSY_STORE: bool = _env.bool("SYNCKAIROS_ALLOW_LOSSY_STORE", False)
 BROKER_URL: str = _env.str("SYNCKAIROS_BROKER_URL", "")
 if REDIS_URL and REDIS_URL.startswith("redis+cluster://") and not BROKER_URL:
     _env.str("SYNCKAIROS_BROKER_URL")  # required beside a Cluster: the message names it

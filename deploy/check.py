@@ -49,6 +49,7 @@ UNSAFE = [
     ("SYNCKAIROS_CORS_ORIGINS", "https://app.example.com/path"),
     ("SYNCKAIROS_CORS_ORIGINS", "null"),
     ("SYNCKAIROS_METRICS_TOKEN", "prometheus"),
+    ("SYNCKAIROS_ALLOW_LOSSY_STORE", "perhaps"),
     ("SYNCKAIROS_IDP_JWKS_URL", "http://login.example.com/keys"),
 ]
 """What an operator might say, and must not."""

@@ -23,12 +23,21 @@ def main() -> None:
     import django  # noqa: PLC0415  # its settings are read on import
 
     django.setup()
+    if options.environment.IN_PRODUCTION:
+        _admit_the_store()
     with contextlib.redirect_stdout(sys.stderr):
         _migrate()
     told = {}
     if not options.environment.IN_PRODUCTION:
         told = {"password": _admin_password(), "token": _token()}
     sys.stdout.write(json.dumps(told))
+
+
+def _admit_the_store() -> None:
+    """Once for all, before each process refuses by itself, again and again."""
+    from sessions.health import durability  # noqa: PLC0415
+
+    durability.admit()
 
 
 def _migrate() -> None:

@@ -100,7 +100,7 @@ class Stack:
                 process.kill()
                 await process.wait()
         if process.returncode:
-            raise CannotStartError("the database could not be prepared; the reason is above")
+            raise CannotStartError("it could not be prepared; the reason is above")
         told: dict[str, str | None] = json.loads(output)
         return told
 

@@ -42,6 +42,8 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Settings of the product. Each default works on a laptop; docs/operations.md lists the variables."""
 
     redis_url: str
+    lossy_store_allowed: bool
+    """Whether to start on a store that may lose what it has acknowledged."""
     shards: int
     """Number of hash tags that the keys are spread over; fixed for the life of a store."""
     metrics_port: int | None

@@ -234,6 +234,7 @@ os.environ["SYNCKAIROS_AUTH_GRACE_S"] = "1"
 os.environ["SYNCKAIROS_LOG_LEVEL"] = "WARNING"
 if "TEST_REDIS_URL" in os.environ:
     os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]
+    os.environ["SYNCKAIROS_ALLOW_LOSSY_STORE"] = "1"  # nobody needs its contents
 else:
     os.environ["REDIS_URL"] = STORE.start().url
     atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)

@@ -6,6 +6,7 @@ from synckairos.engine.units import Visibility
 
 SYNCKAIROS = Conf(
     redis_url=environment.REDIS_URL,
+    lossy_store_allowed=environment.ALLOW_LOSSY_STORE or not environment.IN_PRODUCTION,
     shards=environment.SHARDS,
     metrics_port=environment.METRICS_PORT,
     idle_ttl_ms=environment.IDLE_TTL_S * 1000,

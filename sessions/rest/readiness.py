@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Struct, UnsetType
 
 from sessions.health.database import AuditStore, audit_store
+from sessions.health.durability import Durability, durability
+from sessions.health.store import StoreFacts, store_facts
 from sessions.rest.operations import read_only
 from sessions.store.calls import run
 from sessions.timekeeping.status import alive
@@ -28,11 +30,14 @@ class ReadyView(Struct, kw_only=True):
     """Give it work."""
 
     status: Literal["ready"]
-    state_store: Literal["ok"]
+    state_store: Literal["ok", "full"]
+    """`full`: it refuses commands, on every process alike; reads go on."""
     audit_store: Literal["ok", "unreachable"]
     """`unreachable`: commands wait in the outbox, and nobody can log in."""
     timekeeper: Literal["ok", "absent", "unknown"]
     """`absent`: pushes of expiries are late, states are right."""
+    durability: Durability
+    """`lossy`: the state store may lose what it has acknowledged."""
 
 
 class NotReadyView(Struct, kw_only=True):
@@ -58,23 +63,31 @@ def readiness() -> ReadyView | NotReadyView:
     if lifecycle.is_draining():
         return _not_ready("draining")
     audit = audit_store()
-    if not _state_store_answers():
+    facts = _state_store()
+    if facts is None:
         return _not_ready("state_store unreachable", state_store="unreachable", audit_store=audit)
     if audit == "unmigrated":
         return _not_ready("audit_store has unapplied migrations", state_store="ok", audit_store=audit)
-    return ReadyView(status="ready", state_store="ok", audit_store=audit, timekeeper=_timekeeper())
+    return ReadyView(
+        status="ready",
+        state_store="full" if facts.is_full else "ok",
+        audit_store=audit,
+        timekeeper=_timekeeper(),
+        durability=durability(facts),
+    )
 
 
 def _not_ready(error: str, **stores: Any) -> NotReadyView:
     return NotReadyView(status="not_ready", error=error, **stores)
 
 
-def _state_store_answers() -> bool:
+def _state_store() -> StoreFacts | None:
+    """What it says of itself; None when it is away."""
     try:
-        return bool(stores.client().ping())
+        return store_facts()
     except stores.FAULTS as error:
         log.warning("state store unreachable", error=type(error).__name__)
-        return False
+        return None
 
 
 def _timekeeper() -> Literal["ok", "absent", "unknown"]:

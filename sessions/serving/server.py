@@ -15,6 +15,7 @@ from types import FrameType
 
 import uvicorn
 
+from sessions.health import durability
 from sessions.hub.hub import hub
 from sessions.serving import listening
 from sessions.serving.http_protocol import HttpProtocol
@@ -110,6 +111,7 @@ class Server(uvicorn.Server):
 
 def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -> None:
     """Serve until told to stop. `fd` is a listening socket that somebody else has opened."""
+    durability.admit()
     config = uvicorn.Config(
         APPLICATION,
         host=host,

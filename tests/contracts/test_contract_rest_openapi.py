@@ -17,6 +17,7 @@ from drf_spectacular.validation import validate_schema
 from redis.exceptions import ConnectionError as StoreAway
 
 from sessions import limits
+from sessions.health.store import StoreFacts
 from sessions.realtime import fallbacks
 from sessions.rest import jwks, readiness
 from sessions.store import calls
@@ -275,10 +276,10 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("status", "store", "audit"),
-    [(200, "ok", "ok"), (200, "ok", "unreachable"), (503, "unreachable", "ok"), (503, "ok", "unmigrated")],
+    [(200, "ok", "ok"), (200, "ok", "unreachable"), (503, None, "ok"), (503, "ok", "unmigrated")],
 )
 def test_the_documented_answers_about_readiness_can_be_had(monkeypatch, status, store, audit):
-    monkeypatch.setattr(readiness, "_state_store_answers", lambda: store == "ok")
+    monkeypatch.setattr(readiness, "_state_store", lambda: store and StoreFacts({}))
     monkeypatch.setattr(readiness, "audit_store", lambda: audit)
     fits(InProcess().request("GET", "/ready"), "get", "/ready", status)
 

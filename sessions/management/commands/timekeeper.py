@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from sessions.health import durability
 from sessions.store.calls import run
 from sessions.timekeeping.keeper import Timekeeper
 from sessions.timekeeping.status import status
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         if options["status"]:
             self._show()
             return
+        durability.admit()
         metrics.serve(conf().metrics_port)
         asyncio.run(_keep_time())
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 import redis
 
+from sessions.health.store import store_facts
 from sessions.services import sessions as service
 from sessions.services import tickets
 from sessions.services.recovery import recover
@@ -73,6 +74,14 @@ def test_sessions_run_spread_over_all_shards(topology):
     due = [run(ask(store.due(shard, 100))) for shard in keys.all_shards()]
     assert sum(len(shard.overdue) for shard in due) == 0  # their deadlines lie in the clock's future
     assert clock.run(recover(ids[0], SYSTEM, 2, None)).recovered is False
+
+
+def test_every_master_says_how_it_keeps_its_data(topology):
+    facts = store_facts()
+    (node,) = facts.nodes.values()
+    assert (node.policy, node.has_append_only_file, node.max_bytes) == ("noeviction", True, 0)
+    assert node.used_bytes > 0
+    assert facts.is_lossy is False
 
 
 def test_tickets_are_redeemed_once(topology):
