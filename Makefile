@@ -7,10 +7,11 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 BASE := $(VENV)/.base-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
+GENERATORS := $(VENV)/generators
 FIRST_PYTHON := $(shell sed -n 's/^requires-python = ">=\([0-9.]*\),.*/\1/p' pyproject.toml)
 CODE := config sessions timesync audit synckairos clients tests deploy benchmarks manage.py
 
-.PHONY: help up test slow bench load check audit format demo requirements clean
+.PHONY: help up test slow generated bench load check audit format demo requirements clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -33,6 +34,13 @@ $(BENCH): requirements/bench.txt $(BASE)
 	$(PIP) check
 	@touch $@
 
+# In an environment of their own: their libraries are none of ours.
+$(GENERATORS)/.installed: requirements/generators.txt | $(PY)
+	$(PY) -m venv $(GENERATORS)
+	$(GENERATORS)/bin/python -m pip --disable-pip-version-check --quiet \
+	  install --no-deps --require-hashes -r requirements/generators.txt
+	@touch $@
+
 up: $(BASE) ## start everything on this machine and print where it is
 	@exec $(PY) deploy/up.py
 
@@ -47,6 +55,9 @@ test: $(DEV) ## all tests (a few minutes at most); ARGS='-k name' narrows them
 
 slow: $(DEV) ## the long chaos and load runs
 	$(PY) -m pytest -m slow --timeout 600 $(ARGS)
+
+generated: $(DEV) $(GENERATORS)/.installed ## clients that generators make of the OpenAPI document play a game
+	GENERATORS=$(GENERATORS) $(PY) -m pytest -n 0 tests/generated $(ARGS)
 
 bench: $(BENCH) ## measure beside the floor and write docs/performance.md; ARGS=--short to see that it works
 	$(PY) benchmarks/run.py $(ARGS)
@@ -70,7 +81,7 @@ format: $(DEV) ## rewrite the code in the house's format
 	$(VENV)/bin/ruff format $(CODE)
 
 requirements: $(DEV) ## compile the pinned lists from the ranges, for every Python that is promised
-	cd requirements && for list in base dev bench; do \
+	cd requirements && for list in base dev bench generators; do \
 	  ../$(VENV)/bin/uv pip compile --quiet --universal --python-version $(FIRST_PYTHON) --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
 	    -o $$list.txt $$list.in $(ARGS); done

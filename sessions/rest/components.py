@@ -32,6 +32,14 @@ _COMPONENTS: dict[str, Any] = {
     },
     "TimeoutActionType": {"type": "string", "enum": [action.value for action in TimeoutAction]},
 }
+_ANSWERS = {
+    ("getHealth", "200"): "Health",
+    ("getReadiness", "200"): "Ready",
+    ("getReadiness", "503"): "NotReady",
+    ("getTime", "200"): "Time",
+    ("getKeys", "200"): "KeySet",
+}
+"""Answers without an envelope."""
 _ACTIONS = ("action_on_timeout", "action_applied")
 _BESIDE = ("description", "title", "default")
 
@@ -41,6 +49,12 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     components = result["components"]
     components["schemas"] = {**_named(components["schemas"]), **_COMPONENTS}
     result["paths"] = _named(result["paths"])
+    for operation in (operation for item in result["paths"].values() for operation in item.values()):
+        for (name, status), component in _ANSWERS.items():
+            if operation["operationId"] == name:
+                content = operation["responses"][status]["content"]["application/json"]
+                components["schemas"][component] = content["schema"]
+                content["schema"] = ref(component)
     return result
 
 
@@ -53,6 +67,8 @@ def _named(node: Any, name: str = "") -> Any:
     kind = node.get("type")
     if isinstance(kind, list) and "null" in kind:
         return _nullable(node, name)
+    if kind == "string" and isinstance(node.get("enum"), list) and len(node["enum"]) == 1:
+        node = {**{key: value for key, value in node.items() if key != "enum"}, "const": node["enum"][0]}
     found = _name_of(node, name)
     return {key: _named(value, key) for key, value in node.items()} if found is None else ref(found)
 

@@ -101,7 +101,8 @@ _WAITING: dict[str, Any] = {
 
 def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     """A drf-spectacular postprocessing hook: the views' schemas and the plain Django doors join the document."""
-    result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS | readiness.COMPONENTS)
+    components = COMPONENTS | readiness.COMPONENTS | jwks.COMPONENTS
+    result.setdefault("components", {}).setdefault("schemas", {}).update(components)
     result["paths"].update(_OPERATIONS | readiness.OPERATIONS | _WAITING | jwks.OPERATIONS)
     for operations in result["paths"].values():
         for operation in operations.values():

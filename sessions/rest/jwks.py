@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from sessions.rest.operations import read_only
+from sessions.rest.schema import ref
 from synckairos import context
 from synckairos.conf import conf
 
@@ -29,7 +30,8 @@ _KEY = {
     "required": ["kty", "use", "alg", "kid"],
     "properties": {member: {"type": "string"} for member in _MEMBERS},
 }
-_SET = {"type": "object", "required": ["keys"], "properties": {"keys": {"type": "array", "items": _KEY}}}
+_SET = {"type": "object", "required": ["keys"], "properties": {"keys": {"type": "array", "items": ref("Key")}}}
+COMPONENTS: dict[str, Any] = {"Key": _KEY}
 OPERATIONS: dict[str, Any] = {
     PATH: {
         "get": {
