@@ -18,6 +18,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "Visibility": tuple(one.value for one in Visibility),
     "Role": tuple(role.value for role in GRANTED),
     "Permission": tuple(action.value for action in PERMITTED),
+    "StoreHealth": ("ok", "unreachable"),
+    "AuditStoreHealth": ("ok", "unreachable", "unmigrated"),
+    "TimekeeperHealth": ("ok", "absent", "unknown"),
 }
 _NAMES = {frozenset(values): name for name, values in _CHOICES.items()}
 _OBJECT = {"type": "object", "additionalProperties": True}
@@ -34,8 +37,6 @@ _COMPONENTS: dict[str, Any] = {
 }
 _ANSWERS = {
     ("getHealth", "200"): "Health",
-    ("getReadiness", "200"): "Ready",
-    ("getReadiness", "503"): "NotReady",
     ("getTime", "200"): "Time",
     ("getKeys", "200"): "KeySet",
 }
@@ -67,8 +68,9 @@ def _named(node: Any, name: str = "") -> Any:
     kind = node.get("type")
     if isinstance(kind, list) and "null" in kind:
         return _nullable(node, name)
-    if kind == "string" and isinstance(node.get("enum"), list) and len(node["enum"]) == 1:
-        node = {**{key: value for key, value in node.items() if key != "enum"}, "const": node["enum"][0]}
+    if isinstance(node.get("enum"), list) and len(node["enum"]) == 1:
+        node = {**node, "type": "string", "const": node["enum"][0]}
+        node.pop("enum")
     found = _name_of(node, name)
     return {key: _named(value, key) for key, value in node.items()} if found is None else ref(found)
 
@@ -86,7 +88,7 @@ def _nullable(node: dict[str, Any], name: str) -> dict[str, Any]:
 def _name_of(node: dict[str, Any], name: str) -> str | None:
     """The component that a schema is, when it is one."""
     kind = node.get("type")
-    if kind == "string" and isinstance(node.get("enum"), list):
+    if kind in {"string", None} and isinstance(node.get("enum"), list):
         return _NAMES.get(frozenset(node["enum"]))
     if kind == "object" and (not node.get("properties") or name in _ACTIONS) and "items" not in node:
         return "TimeoutAction" if name in _ACTIONS else "JsonObject"

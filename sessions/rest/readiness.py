@@ -15,6 +15,7 @@ from sessions.health.database import AuditStore, audit_store
 from sessions.health.durability import Durability, durability
 from sessions.health.store import StoreFacts, store_facts
 from sessions.rest.operations import read_only
+from sessions.rest.schema import components_of, ref
 from sessions.store.calls import run
 from sessions.timekeeping.status import alive
 from synckairos import context, lifecycle, logs
@@ -98,14 +99,11 @@ def _timekeeper() -> Literal["ok", "absent", "unknown"]:
         return "unknown"
 
 
-_schemas, COMPONENTS = msgspec.json.schema_components(
-    [ReadyView, NotReadyView], ref_template="#/components/schemas/{name}"
-)
+COMPONENTS = components_of(ReadyView, NotReadyView)
 
 
-def _answer(description: str, view: type[Struct]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{view.__name__}"}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _answer(description: str, name: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": ref(name)}}}
 
 
 OPERATIONS: dict[str, Any] = {
@@ -115,8 +113,8 @@ OPERATIONS: dict[str, Any] = {
             "tags": ["operations"],
             "summary": "Whether this process should be given work",
             "responses": {
-                "200": _answer("It should. What is wrong all the same is told.", ReadyView),
-                "503": _answer("It should not; `error` says why.", NotReadyView),
+                "200": _answer("It should. What is wrong all the same is told.", "Ready"),
+                "503": _answer("It should not; `error` says why.", "NotReady"),
             },
         }
     }

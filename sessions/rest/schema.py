@@ -46,7 +46,6 @@ class DocumentRenderer(OpenApiJsonRenderer):
 
 REF = "#/components/schemas/{name}"
 _VIEWS = (StateView, SwitchView, SummaryView, PresenceView, BatchView, TicketView, SessionTokenView)
-_schemas, _components = msgspec.json.schema_components(_VIEWS, ref_template=REF)
 
 
 def ref(name: str) -> dict[str, Any]:
@@ -97,10 +96,18 @@ _ERROR = {
         "retry_after_seconds": {"type": "integer"},
     },
 }
+
+
+def components_of(*views: type) -> dict[str, Any]:
+    """The schemas of views and of what they hold, by the names that the document has for them."""
+    _, found = msgspec.json.schema_components(views, ref_template=REF)
+    return {_name(view): _named(schema) for view, schema in found.items()}
+
+
 COMPONENTS: dict[str, Any] = {
-    **{_name(view): _named(schema) for view, schema in _components.items()},
+    **components_of(*_VIEWS),
     **{_stem(view.__name__) + "Response": _enveloped(_name(view.__name__)) for view in _VIEWS},
-    "PartialState": {name: part for name, part in _named(_components["StateView"]).items() if name != "required"},
+    "PartialState": {name: part for name, part in components_of(StateView)["State"].items() if name != "required"},
     "PartialStateResponse": _enveloped("PartialState"),
     "TokenPair": _texts("access", "refresh"),
     "Error": _ERROR,

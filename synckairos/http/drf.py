@@ -158,7 +158,7 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
             return RateLimitExceeded(1)
         case OperationalError() | InterfaceError():  # it is away, too busy, or takes too long: all of it passes
             log.warning("database cannot serve", error=type(exc).__name__)
-            return ServiceUnavailable("The database cannot serve, please retry")
+            return ServiceUnavailable("The database cannot serve: ask again after a moment")
         case _:
             log.error("unforeseen error", exc_info=exc)
             return InternalError()
