@@ -140,8 +140,13 @@ class PreconditionFailed(ApiError):
 
     def __init__(self, versions: frozenset[int] | None, actual: int | None) -> None:
         expected = None if versions is None else sorted(versions)
+        message = None
+        if actual is None:
+            message = "There is no session, and If-Match asks for one: leave it out"
+        elif actual in (versions or ()):
+            message = "The session was made anew under its id since it had the ETag of If-Match: read it again"
         super().__init__(
-            None if actual is not None else "There is no session, and If-Match asks for one: leave it out",
+            message,
             details={"expected_versions": expected, "actual_version": actual},
         )
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sessions import limits, messages
+from sessions.entity_tags import entity_tag
 from sessions.hub.hub import hub
 from sessions.hub.outlet import NOWHERE, Outlet, Position
 from sessions.hub.wire import Frame, TaskWire
@@ -95,21 +96,21 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
         state = outcome.state
         if state.version != since or epoch not in {None, state.epoch}:
             body = to_json(present(state, outcome.at_ms))
-            await _answer_state(send, state.version, body)
+            await _answer_state(send, entity_tag(state.epoch, state.version), body)
             return
         outlet.release(None, Position(state.epoch, state.version))
         woken = await _first(wire.woken, receive, (LONGEST_WAIT_MS if wait_ms is None else wait_ms) / 1000)
     finally:
         await hub().leave(session_id, outlet)
     match woken:
-        case Stateful(version=int(version), state=Raw() as body):
-            await _answer_state(send, version, bytes(body))
+        case Stateful(version=int(version), epoch=str(anew), state=Raw() as body):
+            await _answer_state(send, entity_tag(anew, version), bytes(body))
         case CloseCode.NORMAL:
             raise SessionNotFound(session_id)
         case CloseCode.CREDENTIALS_EXPIRED | CloseCode.NOT_AUTHENTICATED:
             raise Unauthenticated
         case _:  # in time, or sent away: asking again is right
-            await answers.answer(send, 304, b"", (b"etag", f'"v{since}"'.encode()))
+            await answers.answer(send, 304, b"", (b"etag", entity_tag(state.epoch, state.version).encode()))
 
 
 class Stateful(Struct, frozen=True):
@@ -161,8 +162,8 @@ class PollWire:
             self.woken.set_result(news)
 
 
-async def _answer_state(send: Any, version: int, state: bytes) -> None:
-    await answers.answer(send, 200, b'{"data":' + state + b"}", answers.JSON, (b"etag", f'"v{version}"'.encode()))
+async def _answer_state(send: Any, tag: str, state: bytes) -> None:
+    await answers.answer(send, 200, b'{"data":' + state + b"}", answers.JSON, (b"etag", tag.encode()))
 
 
 async def _first(news: asyncio.Future[Any], receive: Any, within_s: float) -> Any:

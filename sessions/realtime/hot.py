@@ -21,6 +21,7 @@ import msgspec
 from django.conf import settings
 
 from sessions import limits
+from sessions.entity_tags import entity_tag
 from sessions.presentation import to_json
 from sessions.realtime import plain
 from sessions.realtime.asking import ROUTE, Asked, Asker, Command, Creation, State
@@ -71,7 +72,8 @@ class HotDoor:
 
     def head_of(self, outcome: Outcome, scope: Scope, origin: str | None, request_id: str) -> bytes:
         """The header lines that the application would give the answer."""
-        known = b'etag: "v%d"\r\nx-request-id: %s\r\n' % (outcome.state.version, request_id.encode())
+        tag = entity_tag(outcome.state.epoch, outcome.state.version)
+        known = f"etag: {tag}\r\nx-request-id: {request_id}\r\n".encode()
         if outcome.replayed:
             known += b"idempotency-replayed: true\r\n"
         return head_of_state(scope["scheme"], self._hsts_seconds) + self._cors.head_for(origin) + known

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions import limits
+from sessions.entity_tags import entity_tag
 from sessions.rest.fields import Body
 from sessions.rest.limited import Limited
 from sessions.services.outcome import MAX_KEY_LENGTH, Caller, Idempotency, Outcome
@@ -92,7 +93,7 @@ def answer(outcome: Outcome, data: Any = None, status: int = 200) -> Response:
 
 def etag(outcome: Outcome) -> str:
     """The strong validator of a state."""
-    return f'"v{outcome.state.version}"'
+    return entity_tag(outcome.state.epoch, outcome.state.version)
 
 
 __all__ = [

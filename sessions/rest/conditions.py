@@ -6,26 +6,27 @@ import re
 
 from rest_framework.request import Request
 
+from sessions.entity_tags import read_tag
 from sessions.services.outcome import Precondition
 from synckairos.errors import ValidationFailed
 
 _ITEM = re.compile(r'[ \t]*+(?:(?P<weak>W/)?"(?P<tag>[!\x23-\x7e\x80-\xff]*+)"[ \t]*+)?(?:,|\Z)')
 """One element of a list of entity tags, which may be empty; tags may hold commas."""
-_OURS = re.compile(r"v([1-9][0-9]{0,15})")
 
 
 def precondition_of(request: Request) -> Precondition | None:
     """What `If-Match` asks for; None without one. Raises ValidationFailed for a malformed header.
 
-    The comparison is strong: weak tags, and tags that are none of ours, match no version.
+    The comparison is strong: weak tags, and tags that are none of ours, match no version. `"v7"` is that version of any
+    epoch.
     """
     header = request.headers.get("If-Match")
     if header is None:
         return None
     if header.strip(" \t") == "*":
         return Precondition(None)
-    ours = (_OURS.fullmatch(tag) for is_weak, tag in _tags(header) if not is_weak)
-    return Precondition(frozenset(int(match[1]) for match in ours if match))
+    ours = (read_tag(tag) for is_weak, tag in _tags(header) if not is_weak)
+    return Precondition(frozenset(tagged for tagged in ours if tagged is not None))
 
 
 def _tags(header: str) -> list[tuple[bool, str]]:
@@ -40,7 +41,7 @@ def _tags(header: str) -> list[tuple[bool, str]]:
             tags.append((item["weak"] is not None, item["tag"]))
         position = item.end()
     if position < len(header) or not tags:
-        raise ValidationFailed([("If-Match", 'Expected *, or tags such as "v3", separated by commas.')])
+        raise ValidationFailed([("If-Match", 'Expected *, or tags such as "v3-1a2b3c4d", separated by commas.')])
     return tags
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sessions.bounds import MAX_VERSION
+from sessions.entity_tags import EPOCH_FORM, VERSION_FORM
 from sessions.presentation import StateView
 from sessions.rest.schema import ERROR_SCHEMA
 from sessions.services.outcome import MAX_KEY_LENGTH
@@ -17,7 +18,7 @@ from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, Request
 from synckairos.ids import TOKEN_ID_CHARS
 
 _UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-_TAG = '"v[1-9][0-9]{0,15}"'
+_TAG = f'"{VERSION_FORM}(-{EPOCH_FORM})?"'
 """Other tags are taken too, and match no version."""
 _NAMES = "|".join(StateView.__struct_fields__)
 _FORMS: dict[str, dict[str, Any]] = {

@@ -141,7 +141,8 @@ _IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
-    description='Refused with 412 unless the session is at one of these versions: `"v3"`, `"v3", "v4"`; `*` for any.',
+    description="Refused with 412 unless the session has one of these `ETag`s; `*` for any. "
+    '`"v3"` is version 3, also of a session that was made anew under its id.',
 )
 
 
@@ -181,7 +182,7 @@ get = _door(
         OpenApiParameter(
             "fields", str, description="Top-level fields to answer with, separated by commas; without it, all."
         ),
-        OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the version is this."),
+        OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the `ETag` is this."),
     ],
 )
 delete = _door("deleteSession", "Delete a session", {204: None}, 400, 403, 412, parameters=[_IF_MATCH])

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from sessions.entity_tags import Tagged
 from sessions.presentation import StateView, SwitchView, present, present_switch
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
@@ -42,7 +43,18 @@ class Idempotency(Struct, frozen=True):
 class Precondition(Struct, frozen=True):
     """How a session must be for a command to be applied: it exists, at one of these versions (None for any)."""
 
-    versions: frozenset[int] | None
+    tagged: frozenset[Tagged] | None
+
+    @property
+    def versions(self) -> frozenset[int] | None:
+        """Those, of whatever epoch."""
+        return None if self.tagged is None else frozenset(version for version, _ in self.tagged)
+
+    def accepts(self, epoch: str) -> frozenset[int] | None:
+        """Those, for a session of this epoch."""
+        if self.tagged is None:
+            return None
+        return frozenset(version for version, wanted in self.tagged if wanted in {"", epoch})
 
 
 class Caller(Struct, frozen=True):

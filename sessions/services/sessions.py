@@ -15,21 +15,20 @@ from sessions.presentation import StateView, present
 from sessions.services.arrears import caught_up, count
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.outcome import Caller, Outcome, Precondition
+from sessions.services.replaying import checked_replay, replay
 from sessions.store import store, writes
 from sessions.store.calls import Steps, ask
-from sessions.store.codec import Answer
 from sessions.store.store import Loaded
 from sessions.store.writes import Answered, Done, Gone, Limited, LostRace, NoRoom
 from synckairos import ids, keys, metrics, rates
 from synckairos.conf import Rate
-from synckairos.engine import Decision, commands, create_session, decide
+from synckairos.engine import Decision, commands, create_session, decide, refusals
 from synckairos.engine.refusals import Refusal, Unsettled
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import (
     Conflict,
     Forbidden,
-    IdempotencyKeyReused,
     PreconditionFailed,
     SessionAlreadyExists,
     SessionNotFound,
@@ -51,7 +50,7 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
     key = idempotency_key(new_id, caller)
     loaded = yield from ask(store.load(new_id, key))
     if loaded.answer is not None:
-        return _replay(loaded.answer, caller)
+        return replay(loaded.answer, caller)
     if loaded.state is not None:
         raise SessionAlreadyExists(new_id)
     try:
@@ -65,7 +64,7 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         case Done():
             return done(decision, loaded.now, view, write.command_id)
         case Answered(answer=answer):
-            return _replay(answer, caller)
+            return replay(answer, caller)
         case _:
             raise SessionAlreadyExists(new_id)
 
@@ -100,11 +99,10 @@ def proceed(
 ) -> Steps[Outcome]:
     """`execute` for a session that has been loaded: decide, commit, and once more after a lost race."""
     rate, key = rate_of(command), idempotency_key(session_id, caller)
-    accepted = None if only_if is None else only_if.versions
     for _ in range(MAX_ATTEMPTS):
         if loaded.answer is not None:
-            return _checked_replay(loaded.answer, loaded.state, command, caller)
-        decision = yield from _decided(session_id, loaded, command, caller, accepted)
+            return checked_replay(loaded.answer, loaded.state, command, caller)
+        decision = yield from _decided(session_id, loaded, command, caller, only_if)
         if isinstance(decision, Loaded):
             loaded = decision
             continue
@@ -119,7 +117,7 @@ def proceed(
                     (tally or Tally()).note(rates.SWITCH, rate, counted)
                 return done(decision, loaded.now, view, write.command_id)
             case Answered(answer=answer):
-                return _replay(answer, caller)
+                return replay(answer, caller)
             case LostRace(loaded=again):
                 metrics.LOST_RACES.inc()
                 loaded = again
@@ -129,18 +127,21 @@ def proceed(
 
 
 def _decided(
-    session_id: UUID, loaded: Loaded, command: commands.Command, caller: Caller, accepted: frozenset[int] | None
+    session_id: UUID, loaded: Loaded, command: commands.Command, caller: Caller, only_if: Precondition | None
 ) -> Steps[Decision | Loaded]:
     """What the command does to the session; or the session brought up to date, when more is due than one decision
     applies. Raises what the rights and the engine refuse."""
     state = existing(session_id, loaded)
     by = check(caller.principal, ACTION_OF[type(command)], state)
+    accepted = None if only_if is None else only_if.accepts(state.epoch)
     try:
         return decide(state, bound(command, by), loaded.now, accepted=accepted)
     except Unsettled:
         return (yield from caught_up(session_id, loaded))
     except Refusal as refusal:
         yield from caught_up(session_id, loaded)
+        if isinstance(refusal, refusals.PreconditionFailed) and only_if is not None:
+            raise PreconditionFailed(only_if.versions, refusal.actual) from None
         raise from_refusal(refusal) from None
 
 
@@ -213,13 +214,6 @@ def _may_read(reader: Principal, state: State) -> bool:
     return standing(reader, state) is not None
 
 
-def _checked_replay(answer: Answer, state: State | None, command: commands.Command, caller: Caller) -> Outcome:
-    """The first answer, unless it is asked for by who may not ask any more."""
-    if state is not None:
-        check(caller.principal, ACTION_OF[type(command)], state)
-    return _replay(answer, caller)
-
-
 def existing(session_id: UUID, loaded: Loaded) -> State:
     """The state that was loaded. Raises SessionNotFound."""
     if loaded.state is None:
@@ -237,18 +231,4 @@ def done(decision: Decision, now: Instant, view: StateView | None = None, comman
         command_id=command_id,
         expired_participant_id=decision.expired_on_switch,
         action_applied=None if decision.expired is None else decision.expired.action_applied,
-    )
-
-
-def _replay(answer: Answer, caller: Caller) -> Outcome:
-    given = caller.idempotency
-    if given is None or given.fingerprint != answer.fingerprint:
-        raise IdempotencyKeyReused
-    metrics.REPLAYED.inc()
-    return Outcome(
-        state=answer.state,
-        at_ms=answer.at_ms,
-        expired_participant_id=answer.expired_participant_id,
-        action_applied=answer.action_applied,
-        replayed=True,
     )

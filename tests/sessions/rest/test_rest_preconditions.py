@@ -15,7 +15,7 @@ from synckairos.engine.commands import Delete, Switch
 from synckairos.errors import PreconditionFailed
 from synckairos.principal import SYSTEM
 from tests.clocked import ALICE, Clock
-from tests.sessions.rest.talk import at, created, done, in_status, refused, seat, wrong_fields
+from tests.sessions.rest.talk import at, created, done, game, in_status, refused, seat, wrong_fields
 
 FROM = {
     "start": "pending",
@@ -89,6 +89,10 @@ def test_any_of_several_tags_may_match(api, send, if_match):
         ('""', []),
         ('"*"', []),
         ('"v2,v3"', []),
+        ('"v2-"', []),
+        ('"v2-0000000"', []),
+        ('"v2-GGGGGGGG"', []),
+        ('"v2-00000000"', [2]),
         ('"v' + "9" * 5_000 + '"', []),
         ('"é"'.encode("latin-1"), []),
     ],
@@ -102,6 +106,29 @@ def test_other_tags_and_weak_ones_match_nothing(api, send, if_match, expected):
     else:
         failed(answer, expected, 2)
     assert done(api.get(at(state)))["version"] == 2
+
+
+@pytest.mark.parametrize("command", FROM)
+def test_the_tag_of_a_session_that_was_deleted_matches_none_made_anew(api, staff_api, send, command):
+    old = created(api)
+    tag = api.get(at(old)).headers["etag"]
+    api.delete(at(old))
+    created(api, game(session_id=old["session_id"], participants=[seat(**old_seat(old)), seat()]))
+    failed(send(old, command, tag), [1], 1)
+    assert done(api.get(at(old)))["version"] == 1
+
+
+def old_seat(state):
+    """The first participant, for a session made anew."""
+    return {"participant_id": state["participants"][0]["participant_id"]}
+
+
+def test_a_version_alone_matches_a_session_made_anew_too(api, send):
+    """As clients that make the tag of a version have it."""
+    old = created(api)
+    api.delete(at(old))
+    created(api, game(session_id=old["session_id"]))
+    assert done(send(old, "start", '"v1"'))["version"] == 2
 
 
 @pytest.mark.parametrize(
@@ -190,7 +217,7 @@ def test_what_comes_between_the_read_and_the_write_is_noticed(is_deletion):
     """Step by step: somebody else commits after our state was read and before our command is written."""
     clock = Clock()
     session_id = clock.start()
-    seen = Precondition(frozenset({2}))
+    seen = Precondition(frozenset({(2, "")}))
     command = Delete() if is_deletion else Switch()
     steps = service.execute(session_id, command, ALICE, seen)
     commit = steps.send(run(ask(next(steps))))
@@ -207,7 +234,9 @@ def test_deadlines_that_are_due_count_and_are_kept_though_the_command_is_refused
     clock.now_ms += 60_000
 
     def switch(*versions: int):
-        return clock.run(service.switch(session_id, Switch(), ALICE, Precondition(frozenset(versions))))
+        return clock.run(
+            service.switch(session_id, Switch(), ALICE, Precondition(frozenset((version, "") for version in versions)))
+        )
 
     with pytest.raises(PreconditionFailed) as refusal:
         switch(2)

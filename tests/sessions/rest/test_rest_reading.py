@@ -22,33 +22,51 @@ def test_an_id_is_found_in_either_case(api):
     assert done(api.get(f"/v1/sessions/{state['session_id'].upper()}"))["session_id"] == state["session_id"]
 
 
-def test_the_etag_is_the_version(api):
+def tag(state, version):
+    """The tag of a session at a version."""
+    return f'"v{version}-{state["epoch"]}"'
+
+
+def test_the_etag_is_version_and_epoch(api):
     state = created(api)
-    assert api.get(at(state)).headers["etag"] == '"v1"'
-    assert api.post(at(state, "start")).headers["etag"] == '"v2"'
-    assert api.get(at(state)).headers["etag"] == '"v2"'
-    assert api.get(at(state, "summary")).headers["etag"] == '"v2"'
-    assert api.post(at(state, "switch")).headers["etag"] == '"v3"'
+    assert api.get(at(state)).headers["etag"] == tag(state, 1)
+    assert api.post(at(state, "start")).headers["etag"] == tag(state, 2)
+    assert api.get(at(state)).headers["etag"] == tag(state, 2)
+    assert api.get(at(state, "summary")).headers["etag"] == tag(state, 2)
+    assert api.post(at(state, "switch")).headers["etag"] == tag(state, 3)
 
 
-@pytest.mark.parametrize("offered", ['"v1"', 'W/"v1"', '"v7", "v1"', '"v7",W/"v1"', "*"])
+def test_a_session_made_anew_under_its_id_is_not_taken_for_the_old_one(api):
+    old = created(api)
+    tag = api.get(at(old)).headers["etag"]
+    api.delete(at(old))
+    new = created(api, game(session_id=old["session_id"], metadata={"made": "anew"}))
+    answer = api.get(at(old), headers={"If-None-Match": tag})
+    assert done(answer)["metadata"] == {"made": "anew"}
+    assert new["version"] == old["version"]
+    assert answer.headers["etag"] != tag
+
+
+@pytest.mark.parametrize("offered", ["{}", "W/{}", '"v7", {}', '"v7",W/{}', "*"])
 def test_a_known_version_is_not_sent_again(api, offered):
-    answer = api.get(at(created(api)), headers={"If-None-Match": offered})
+    state = created(api)
+    answer = api.get(at(state), headers={"If-None-Match": offered.format(tag(state, 1))})
     assert answer.status_code == 304
     assert answer.content == b""
-    assert answer.headers["etag"] == '"v1"'
+    assert answer.headers["etag"] == tag(state, 1)
 
 
-@pytest.mark.parametrize("offered", ['"v2"', "v1", '"V1"', '"v1', '"v11"', "", "garbage, *x"])
+@pytest.mark.parametrize("offered", ['"v1"', '"v2-{0}"', "v1-{0}", '"V1-{0}"', '"v1-{0}', "", "garbage, *x"])
 def test_another_version_is_sent_whole(api, offered):
     state = created(api)
-    assert done(api.get(at(state), headers={"If-None-Match": offered}))["version"] == 1
+    answer = api.get(at(state), headers={"If-None-Match": offered.format(state["epoch"])})
+    assert done(answer)["version"] == 1
 
 
 def test_a_changed_version_is_sent_again(api):
     state = created(api)
     api.post(at(state, "start"))
-    assert done(api.get(at(state), headers={"If-None-Match": '"v1"'}))["version"] == 2
+    assert done(api.get(at(state), headers={"If-None-Match": tag(state, 1)}))["version"] == 2
 
 
 def test_a_version_that_time_has_raised_is_sent_again(api, staff_api):
@@ -56,7 +74,7 @@ def test_a_version_that_time_has_raised_is_sent_again(api, staff_api):
     state = done(api.post(at(state, "start")))
     active = state["active_participant_id"]
     done(staff_api.patch(at(state, "participants", active), json={"total_time_ms": 0}))
-    expired = done(api.get(at(state), headers={"If-None-Match": '"v3"'}))
+    expired = done(api.get(at(state), headers={"If-None-Match": tag(state, 3)}))
     assert expired["version"] > 3
     assert expired["participants"][0]["has_expired"] is True
 
@@ -65,7 +83,7 @@ def test_some_fields_are_selected(api):
     state = created(api)
     answer = api.get(at(state), params={"fields": "version, status,participants"})
     assert done(answer) == {"version": 1, "status": "pending", "participants": state["participants"]}
-    assert answer.headers["etag"] == '"v1"'
+    assert answer.headers["etag"] == tag(state, 1)
 
 
 def test_a_selected_field_that_is_unset_is_left_out(api):
@@ -86,8 +104,9 @@ def test_every_unknown_field_is_named(api):
 
 
 def test_head_answers_without_a_body(api):
-    answer = api.head(at(created(api)))
-    assert (answer.status_code, answer.content, answer.headers["etag"]) == (200, b"", '"v1"')
+    state = created(api)
+    answer = api.head(at(state))
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (200, b"", tag(state, 1))
 
 
 @pytest.mark.parametrize("status", ["pending", "running", "expired"])

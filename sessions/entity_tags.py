@@ -1,0 +1,27 @@
+"""The entity tag of a session: `"v7-1a2b3c4d"`, its version and the epoch, so that no two states of an id share one."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+from synckairos.ids import EPOCH_CHARS
+
+Tagged: TypeAlias = tuple[int, str]
+"""A version of one life of a session id: with its epoch, which is empty where a caller has left it open."""
+
+VERSION_FORM = "v[1-9][0-9]{0,15}"
+EPOCH_FORM = f"[0-9a-f]{{{EPOCH_CHARS}}}"
+_OURS = re.compile(f"({VERSION_FORM})(?:-({EPOCH_FORM}))?")
+
+
+def entity_tag(epoch: str, version: int) -> str:
+    """The strong validator of a state, with its quotation marks."""
+    return f'"v{version}-{epoch}"'
+
+
+def read_tag(opaque: str) -> Tagged | None:
+    """What a tag says, given without its quotation marks; None for one that is none of ours. `v7` alone is of any
+    epoch."""
+    match = _OURS.fullmatch(opaque)
+    return None if match is None else (int(match[1][1:]), match[2] or "")
