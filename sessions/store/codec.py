@@ -85,7 +85,10 @@ def decode_commit(data: bytes) -> StoredCommit:
 
 
 def encode_answer(answer: Answer, stored: bytes) -> bytes:
-    """An idempotency record. `stored` is its state as `encode_state` has encoded it already, if it has."""
+    """An idempotency record. `stored` is its state as `encode_state` has encoded it already, if it has.
+
+    The commit script looks for the state's epoch in the first 64 bytes: what stands before it has a fixed length.
+    """
     state = Raw(memoryview(stored)[HEADER_BYTES:]) if stored else answer.state
     return _encoder.encode(
         (answer.fingerprint, state, answer.at_ms, answer.expired_participant_id, answer.action_applied)

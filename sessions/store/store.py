@@ -30,7 +30,10 @@ _STATUS = Script("status")
 
 
 class Loaded(Struct, frozen=True):
-    """A session as read, with the store's clock at that moment. `answer` belongs to the Idempotency-Key, if any."""
+    """A session as read, with the store's clock at that moment.
+
+    `answer` is the one that the Idempotency-Key was given for this session, or, when there is none, for the last one.
+    """
 
     now: Instant
     state: State | None
@@ -149,8 +152,11 @@ def state_in(data: bytes | None) -> State | None:
 
 
 def _parse_loaded(reply: list[Any]) -> Loaded:
+    state = state_in(reply[2])
     answer = codec.decode_answer(reply[3]) if len(reply) > 3 and reply[3] is not None else None  # noqa: PLR2004
-    return Loaded(instant(reply), state_in(reply[2]), answer)
+    if answer is not None and state is not None and answer.state.epoch != state.epoch:
+        answer = None  # it was given about a session that has made way for this one
+    return Loaded(instant(reply), state, answer)
 
 
 def _parse_many(reply: list[Any]) -> LoadedMany:

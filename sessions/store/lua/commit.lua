@@ -22,7 +22,8 @@
 -- numbers as gcra_rule.lua has them: first the caller's, then the session's. Of the kinds
 --         done             the transition is in, or was already (its reply was lost: then nothing is counted)
 --         limited          the last of the limits says no
---         answered, record the Idempotency-Key has been used: its first answer
+--         answered, record the Idempotency-Key has been used: its first answer. One about a session that has made way for
+--                          the one that stands under its id is none: it is written over
 --         race, state      the state is another one, or the remembered instant is none of now
 --         gone             the session does not exist
 -- Writes every key named above, and publishes. Anything but 'done' has changed nothing but the limits.
@@ -41,7 +42,10 @@ local function is_over(key, interval, burst)
   return wait > 0
 end
 
-local current = redis.call('GETRANGE', KEYS[1], 0, math.max(#header, 1) - 1)
+local EPOCH = 8 -- bytes, at the beginning of a header
+local RECORD_HEAD = 64 -- bytes of an idempotency record that its state's epoch is within
+
+local current = redis.call('GETRANGE', KEYS[1], 0, math.max(#header, EPOCH) - 1)
 if current ~= header then
   -- First of all: what is in is in, and counts for no limit a second time.
   for _, commit in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
@@ -58,7 +62,8 @@ end
 local answered = ARGV[12] ~= '' and KEYS[5]
 if answered then
   local record = redis.call('GET', answered)
-  if record then
+  local epoch = string.sub(current, 1, EPOCH)
+  if record and string.find(string.sub(record, 1, RECORD_HEAD), epoch, 1, true) then
     return result('answered', record)
   end
 end

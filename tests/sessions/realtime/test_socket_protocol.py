@@ -158,6 +158,20 @@ async def test_a_repeated_command_id_is_applied_once(webs, api, token, session_i
     assert api.get(f"/v1/sessions/{session_id}").json()["data"]["version"] == 3
 
 
+async def test_a_command_id_belongs_to_the_session_and_not_to_one_made_anew_under_its_id(webs, api, token, session_id):
+    async with screen(webs[0], session_id, token) as alice:
+        await alice.send(type="START", id="once")
+        first = await alice.until("ACK")
+    api.delete(f"/v1/sessions/{session_id}")
+    api.post("/v1/sessions", json={"session_id": session_id, "sync_mode": "count_up"})
+    async with screen(webs[0], session_id, token) as alice:
+        await alice.send(type="START", id="once")
+        second = await alice.until("ACK")
+    assert second["data"]["status"] == "running"
+    assert second["data"]["epoch"] != first["data"]["epoch"]
+    assert api.get(f"/v1/sessions/{session_id}").json()["data"]["version"] == 2
+
+
 async def test_a_refused_command_is_an_error_with_its_id(webs, token, session_id):
     async with screen(webs[0], session_id, token) as alice:
         await alice.send(type="SWITCH", id=7)

@@ -138,6 +138,43 @@ def test_other_keys_are_other_commands(api):
     assert done(api.get(at(state)))["version"] == 5
 
 
+@pytest.mark.parametrize("command", FROM)
+def test_a_record_belongs_to_the_session_and_not_to_one_made_anew_under_its_id(api, other_api, staff_api, command):
+    old = in_status(FROM[command], api, staff_api)
+    body = body_for(command)
+    assert api.post(at(old, command), json=body, headers=KEY).status_code == 200
+    api.delete(at(old))
+    new = created(api, game(session_id=old["session_id"]))
+    answer = other_api.post(at(old, command), json=body, headers=KEY)
+    if FROM[command] == "pending" or command in {"complete", "cancel"}:
+        assert done(answer)["epoch"] == new["epoch"]
+        assert not was_replayed(answer)
+        again = api.post(at(old, command), json=body, headers=KEY)
+        assert (again.content, was_replayed(again)) == (answer.content, True)
+    else:
+        refused(answer, 400, "INVALID_STATE_TRANSITION")
+        assert done(api.get(at(old)))["version"] == 1
+
+
+def test_another_body_under_a_key_of_the_session_before_is_no_fault(api):
+    old = done(api.post(at(created(api), "start"), headers=KEY))
+    api.delete(at(old))
+    created(api, game(session_id=old["session_id"]))
+    assert done(api.post(at(old, "start"), json={"expected_version": 1}, headers=KEY))["status"] == "running"
+
+
+def test_a_repeated_creation_does_not_answer_for_a_session_made_anew(api):
+    """Its first answer stands until another session has the id: then it comes too late."""
+    body = game(session_id="0d7f6c1e-8f6b-4c9a-9d57-0a4f4f0f3a12")
+    first = api.post("/v1/sessions", json=body, headers=KEY)
+    api.delete(at(body))
+    again = api.post("/v1/sessions", json=body, headers=KEY)
+    assert (again.status_code, again.content, was_replayed(again)) == (201, first.content, True)
+    new = created(api, body)
+    refused(api.post("/v1/sessions", json=body, headers=KEY), 409, "SESSION_ALREADY_EXISTS")
+    assert done(api.get(at(body)))["epoch"] == new["epoch"] != first.json()["data"]["epoch"]
+
+
 def test_a_refused_command_leaves_no_record(api):
     state = created(api)
     refused(api.post(at(state, "pause"), headers=KEY), 400, "INVALID_STATE_TRANSITION")

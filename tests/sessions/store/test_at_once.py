@@ -129,6 +129,20 @@ def test_a_commit_whose_reply_was_lost_counts_for_no_limit_twice(here, session_i
         here.do(session_id, Switch())
 
 
+def test_a_key_that_was_used_in_a_session_before_is_as_good_as_new_in_one_round_trip(here, session_id):
+    keyed = replace(ALICE, idempotency=Idempotency("k", "switch", b"f" * 16))
+    old = here.do(session_id, Switch(), keyed)
+    here.do(session_id, Delete())
+    seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
+    run(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), session_id, ALICE))
+    here.do(session_id, Start())
+    outcome = here.do(session_id, Switch(), keyed)
+    assert (here.asked, outcome.replayed, outcome.state) == (["commit"], False, stored(session_id))
+    assert outcome.state.epoch != old.state.epoch
+    again = here.do(session_id, Switch(), keyed)
+    assert (again.replayed, again.state) == (True, outcome.state)
+
+
 def test_nothing_is_refused_on_a_memory(here, elsewhere, session_id):
     here.do(session_id, Pause())
     elsewhere.do(session_id, Resume())

@@ -59,7 +59,8 @@ def test_every_read_goes_on_and_so_does_deleting_which_makes_room(api):
         assert done(api.get(at(state, "summary")))["version"] == 2
         found = done(api.post("/v1/sessions/batch", json={"session_ids": [state["session_id"]]}))
         assert [one["version"] for one in found["sessions"]] == [2]
-        assert api.get(at(state), headers={"If-None-Match": '"v2"'}).status_code == 304
+        tag = api.get(at(state)).headers["etag"]
+        assert api.get(at(state), headers={"If-None-Match": tag}).status_code == 304
         assert api.delete(at(state)).status_code == 204
         refused(api.get(at(state)), 404, "SESSION_NOT_FOUND")
 
