@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import hypothesis
 import pytest
 from django.db import connection
 from msgspec.structs import replace
@@ -15,6 +16,13 @@ from msgspec.structs import replace
 from synckairos import redis as stores
 from synckairos.principal import mint
 from tests import servers
+from tests.clocked_web import WallClock
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +66,22 @@ def webs() -> Iterator[list[servers.Web]]:
     yield [server.wait_ready() for server in both]
     for server in both:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def clocked_server() -> Iterator[tuple[servers.Web, WallClock]]:
+    """A web process, and the wall clock by which it judges tokens."""
+    clock = WallClock(servers.DATA_DIR / "wall-clock")
+    web = servers.clocked_web(clock.path, SYNCKAIROS_AUTH_GRACE_S="600")
+    yield web.wait_ready(), clock
+    web.stop()
+
+
+@pytest.fixture
+def clocked_web(clocked_server: tuple[servers.Web, WallClock]) -> Iterator[tuple[servers.Web, WallClock]]:
+    """A web process whose credentials expire when the test says so, with a grace of ten minutes; and its clock."""
+    yield clocked_server
+    clocked_server[1].reset()
 
 
 @pytest.fixture

@@ -216,6 +216,14 @@ def mutated_web(lua: Path) -> Web:
     return server
 
 
+def clocked_web(clock: Path, **env: str) -> Web:
+    """A web process whose wall clock a test moves (tests/clocked_web.py)."""
+    port = free_port()
+    server = Web([sys.executable, "-m", "tests.clocked_web", str(port), str(clock)], env=env, port=port)
+    server.start()
+    return server
+
+
 def managed(command: str, *arguments: str, **env: str) -> Child:
     """A management command as a process."""
     child = Child([sys.executable, "manage.py", command, *arguments], env=env)

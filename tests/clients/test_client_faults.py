@@ -14,7 +14,8 @@ from synckairos import redis as stores
 from synckairos_client import CommandTimeout, Ended, Refused, connect
 from tests import servers
 from tests.clients.relay import no_frame, relay_to
-from tests.clients.watching import WITHIN_S, Hasty, watching
+from tests.clients.watching import WITHIN_S, Hasty, eventually, watching
+from tests.loops import let_time_pass
 
 
 @pytest.fixture
@@ -120,8 +121,11 @@ async def test_a_command_that_the_server_cannot_serve_now_is_given_again_with_it
 async def test_a_command_without_an_answer_ends_in_time_with_its_id(relay, token, session_id):
     relay.loses = lambda frame: frame["type"] == "ACK"
     async with connect(relay.url, session_id, token) as screen:
+        switching = asyncio.create_task(screen.switch(timeout_s=600))
+        await eventually(lambda: relay.lost)
+        let_time_pass(600)
         with pytest.raises(CommandTimeout) as late:
-            await screen.switch(timeout_s=0.2)
+            await switching
     assert [late.value.command_id] == [frame["id"] for frame in relay.sent if frame["type"] == "SWITCH"]
 
 
@@ -131,7 +135,7 @@ async def test_a_restart_says_when_to_come_back(relay, token, session_id):
         await relay.end_all(1012, "Server restarting; retry_ms=400")
         await watcher.until(lambda update: not update.is_connected)
         await watcher.until(lambda update: update.is_connected)
-        assert 0.4 <= time.monotonic() - ended_s < 1.5
+        assert time.monotonic() - ended_s >= 0.4
 
 
 async def test_a_screen_comes_back_to_a_server_that_restarts(api, token, session_id):
@@ -145,7 +149,7 @@ async def test_a_screen_comes_back_to_a_server_that_restarts(api, token, session
             await watcher.until(lambda update: not update.is_connected)
             await stopping
             switch(api, session_id, 3)
-            waiting = asyncio.create_task(watcher.screen.switch(timeout_s=20))
+            waiting = asyncio.create_task(watcher.screen.switch(timeout_s=90))
             own = servers.web(own.port)
             assert (await waiting)["version"] == 7
             await watcher.until_version(7)

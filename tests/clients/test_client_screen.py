@@ -69,21 +69,25 @@ async def test_a_device_whose_clock_is_wrong_shows_the_right_time(webs, api, tok
     wrong_by_ms = 4_321_000.0
     active = game["participants"][0]["participant_id"]
 
+    stopped_at_ms: list[float] = []
+
     def device_ms() -> float:
-        return time.time() * 1000 + wrong_by_ms
+        return stopped_at_ms[0] if stopped_at_ms else time.time() * 1000 + wrong_by_ms
 
     async with watching(webs[0].url, session_id, token, device_ms=device_ms) as watcher:
         screen = watcher.screen
         api.post(f"/v1/sessions/{session_id}/start")
         await watcher.until_version(2)
-        await eventually(lambda: screen.error_ms <= 10)
-        assert abs(screen.offset_ms + wrong_by_ms) < screen.error_ms + 5  # web processes know the store's clock to 5 ms
+        await eventually(lambda: screen.error_ms <= 100)
+        slack_ms = screen.error_ms + 100  # web processes know the store's clock to a few ms, slow ones to more
+        assert abs(screen.offset_ms + wrong_by_ms) < slack_ms
         before = screen.remaining_ms(active)
         seen = api.get(f"/v1/sessions/{session_id}").json()["data"]["participants"][0]["time_remaining_ms"]
         after = screen.remaining_ms(active)
-        assert after - 20 <= seen <= before + 20
+        assert after - slack_ms <= seen <= before + slack_ms
         assert screen.remaining_ms(game["participants"][1]["participant_id"]) == 60_000
-        assert abs(screen.remaining_ms() + screen.elapsed_ms() - 60_000) < 5
+        stopped_at_ms.append(device_ms())
+        assert screen.remaining_ms() + screen.elapsed_ms() == pytest.approx(60_000, abs=1)
         assert screen.overtime_ms() == 0
 
 
@@ -182,14 +186,19 @@ async def test_fresh_credentials_are_brought_ahead_of_time_on_the_open_connectio
         assert relay.opened == 1
 
 
-async def test_credentials_that_end_by_surprise_are_replaced_on_the_open_connection(webs, session_id, monkeypatch):
+async def test_credentials_that_end_by_surprise_are_replaced_on_the_open_connection(
+    clocked_web, session_id, monkeypatch
+):
+    web, clock = clocked_web
+
     async def provider() -> str:
         given.append(1)
-        return mint("alice", is_staff=False, lifetime=timedelta(seconds=2 if len(given) == 1 else 600))
+        return mint("alice", is_staff=False, lifetime=timedelta(hours=len(given)))
 
     given: list[int] = []
     monkeypatch.setattr("synckairos_client.tokens._renew_at_s", lambda _token, _now_s: None)
-    async with relay_to(webs[0]) as relay, connect(relay.url, session_id, provider) as screen:
+    async with relay_to(web) as relay, connect(relay.url, session_id, provider) as screen:
+        clock.advance(3_600)
         await eventually(lambda: len(given) == 2)
         assert (await screen.start())["status"] == "running"
         assert [frame["type"] for frame in relay.sent].count("AUTH") == 1

@@ -282,7 +282,9 @@ async def test_a_hub_stops_even_when_a_client_leaves_in_that_very_moment(moments
     await here.join(session_id, outlet)
     outlet.release(f("hello"))
     here.welcome(session_id, outlet)
-    await asyncio.sleep(0.4)  # its arrival has been told
+    async with asyncio.timeout(30):
+        while session_id not in here.presence._announced:  # noqa: ASYNC110 - until its arrival has been told
+            await asyncio.sleep(0.01)
     leaving = asyncio.create_task(here.leave(session_id, outlet))
     for _ in range(moments):
         await asyncio.sleep(0)

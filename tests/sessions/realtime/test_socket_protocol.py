@@ -88,11 +88,12 @@ async def test_a_deleted_session_says_so_and_closes_normally(webs, api, token, s
 async def test_ping_is_answered_with_the_servers_clock_and_the_clients_own_timestamp(webs, api, token, session_id):
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
+        before_ms = api.get("/v1/time").json()["timestamp_ms"]
         await viewer.send(type="PING", timestamp=12345)
         pong = await viewer.until("PONG")
         assert pong["client_timestamp"] == 12345
         assert pong["server_received_ms"] <= pong["server_sent_ms"] == pong["timestamp"]
-        assert abs(pong["timestamp"] - api.get("/v1/time").json()["timestamp_ms"]) < 1_000
+        assert before_ms - 100 <= pong["timestamp"] <= api.get("/v1/time").json()["timestamp_ms"] + 100
         await viewer.send(type="PING")
         assert "client_timestamp" not in await viewer.until("PONG")
 
@@ -240,7 +241,7 @@ HOSTILE = [
     '{"type": "PING", "timestamp": ' + "9" * 5_000 + "}",
     '{"type": "AUTH"}',
     '{"type": "AUTH", "token": null}',
-    '{"type": "AUTH", "token": "' + "x" * 5_000 + '"}',
+    '{"type": "AUTH", "token": "' + "x" * 9_000 + '"}',
 ]
 
 

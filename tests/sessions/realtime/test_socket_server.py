@@ -24,15 +24,22 @@ from tests.sockets import WITHIN_S, Screen, screen
 
 @pytest.fixture(scope="module")
 def strict():
-    """A web process with little patience."""
+    """A web process with narrow limits."""
     web = servers.web(
-        SYNCKAIROS_HEARTBEAT_S="0.4",
         SYNCKAIROS_SEND_TIMEOUT_S="1",
-        SYNCKAIROS_AUTH_GRACE_S="1.5",
         SYNCKAIROS_SOCKETS_PER_PRINCIPAL="3",
         SYNCKAIROS_SOCKETS_PER_SESSION="4",
-        RATE_LIMIT_FRAMES="20/s",
+        RATE_LIMIT_FRAMES="20/h",  # none is given back while a slow machine sends too many
     )
+    yield web.wait_ready()
+    assert web.stop() == 0
+    assert "Traceback" not in web.output()
+
+
+@pytest.fixture(scope="module")
+def pinging():
+    """A web process that pings every two seconds: a slow machine can answer in that time."""
+    web = servers.web(SYNCKAIROS_HEARTBEAT_S="2")
     yield web.wait_ready()
     assert web.stop() == 0
     assert "Traceback" not in web.output()
@@ -70,13 +77,18 @@ class Mute(Screen):
         return peer
 
 
-async def until_bytes(peer: socket.socket, wanted: bytes, within_s: float = WITHIN_S) -> None:
-    """Read until this comes."""
+async def until_bytes(peer: socket.socket, wanted: bytes, within_s: float = WITHIN_S) -> bytes:
+    """Read until this comes; gives all that came."""
     loop = asyncio.get_running_loop()
     received = b""
     async with asyncio.timeout(within_s):
         while wanted not in received:
             received += await loop.sock_recv(peer, 65536)
+    return received
+
+
+PING = Frame(Opcode.PING, b"").serialize(mask=False)[:1]
+"""How a ping begins."""
 
 
 def closing(code: int, reason: str) -> bytes:
@@ -87,23 +99,19 @@ def closing(code: int, reason: str) -> bytes:
 # ── liveness ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_peer_that_answers_no_ping_is_gone_within_two_intervals(strict, token, session_id):
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
-    peer = await Mute.open(strict, session_id, token)
-    await until_bytes(peer, closing(4408, "No answer to a ping"))
-    peer.close()
-    assert 0.7 < loop.time() - began_s < 0.8 + 0.6
-
-
-async def test_a_peer_that_answers_pings_stays_and_a_longer_interval_is_granted(strict, token, session_id):
-    async with screen(strict, session_id, token) as answering:
-        patient = await Mute.open(strict, session_id, token, "&heartbeat=30")
-        await asyncio.sleep(1.5)
+async def test_a_peer_that_answers_no_ping_is_gone_and_others_stay(pinging, token, session_id):
+    """Who asks for a longer interval gets it."""
+    async with screen(pinging, session_id, token) as answering:
+        patient = await Mute.open(pinging, session_id, token, "&heartbeat=300")
+        mute = await Mute.open(pinging, session_id, token)
+        heard = await until_bytes(mute, closing(4408, "No answer to a ping"))
+        assert PING in heard
         await answering.send(type="PING")
         await answering.until("PONG")
-        with pytest.raises(TimeoutError):
-            await until_bytes(patient, closing(4408, "No answer to a ping"), 0.1)
+        heard = await until_bytes(patient, b'"server_time_ms"')
+        assert PING not in heard
+        assert heard.count(closing(4408, "No answer to a ping")) == 0
+        mute.close()
         patient.close()
 
 
@@ -233,26 +241,36 @@ async def test_clients_that_leave_while_their_session_is_deleted_disturb_nobody(
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
         await asyncio.to_thread(api.post, f"/v1/sessions/{session_id}/start")
-        await viewer.until_version(2, within_s=30)  # by the hub, not by the next position check
+        await viewer.until_version(2)
 
 
 # ── credentials ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_silent_socket_whose_credentials_expire_is_told_and_closed_after_the_grace(strict, session_id):
-    short = mint("alice", is_staff=False, lifetime=timedelta(seconds=1))
-    async with screen(strict, session_id, short) as viewer:
+HOUR_S = 3_600
+
+
+async def test_a_silent_socket_whose_credentials_expire_is_told_and_closed_after_the_grace(clocked_web, session_id):
+    web, clock = clocked_web
+    async with screen(web, session_id, mint("alice", is_staff=False, lifetime=timedelta(hours=1))) as viewer:
+        await viewer.until("CONNECTED")
+        clock.advance(HOUR_S)
         error = await viewer.until("ERROR")
         assert error["code"] == "CREDENTIALS_EXPIRED"
-        assert 0 < error["details"]["grace_ms"] <= 1_500
+        assert 0 < error["details"]["grace_ms"] <= 600_000
         await viewer.send(type="START", id="too late")
         assert (await viewer.until("ERROR"))["code"] == "UNAUTHENTICATED"
+        clock.advance(600)
         assert await viewer.closed() == (4401, "Credentials expired")
 
 
-async def test_fresh_credentials_of_the_same_person_keep_the_socket_open(strict, session_id):
-    short = mint("alice", is_staff=False, lifetime=timedelta(seconds=1))
-    async with screen(strict, session_id, short) as viewer:
+async def test_fresh_credentials_of_the_same_person_keep_the_socket_open(clocked_web, session_id):
+    web, clock = clocked_web
+    short, doomed = (mint(name, is_staff=False, lifetime=timedelta(hours=1)) for name in ("alice", "bob"))
+    async with screen(web, session_id, short) as viewer, screen(web, session_id, doomed) as other:
+        await viewer.until("CONNECTED")
+        await other.until("CONNECTED")
+        clock.advance(HOUR_S)
         await viewer.until("ERROR", code="CREDENTIALS_EXPIRED")
         await viewer.send(type="AUTH", id=1, token="a.b.c")
         assert (await viewer.until("ERROR"))["code"] == "UNAUTHENTICATED"
@@ -262,7 +280,8 @@ async def test_fresh_credentials_of_the_same_person_keep_the_socket_open(strict,
         ack = await viewer.until("ACK")
         assert ack["id"] == 3
         assert ack["data"]["expires_at"].endswith("Z")
-        await asyncio.sleep(2)
+        clock.advance(600)
+        assert await other.closed() == (4401, "Credentials expired")  # whoever stays has been looked at too
         await viewer.send(type="START", id=4)
         assert (await viewer.until("ACK"))["version"] == 2
 
@@ -355,10 +374,9 @@ async def test_through_a_rolling_restart_of_two_processes_no_client_misses_a_sta
             webs[number] = new
         restarted.set()
         version = await playing
-    ends_s = asyncio.get_running_loop().time() + 5
-    while any(follower.last != version for follower in followers):
-        assert asyncio.get_running_loop().time() < ends_s, [follower.last for follower in followers]
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(WITHIN_S):
+        while any(follower.last != version for follower in followers):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
     for task in following:
         task.cancel()
     assert {type(end) for end in await asyncio.gather(*following, return_exceptions=True)} == {asyncio.CancelledError}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from synckairos import ids
+from synckairos import ids, keys
 from synckairos.principal import mint
 from tests import servers
 from tests.conftest import bearer
@@ -35,8 +35,8 @@ def store():
 
 @pytest.fixture(scope="module")
 def lonely(store):
-    """A web process with a store of its own, whose tickets are good for a second."""
-    web = servers.web(REDIS_URL=store.url, SYNCKAIROS_TICKET_TTL_S="1")
+    """A web process with a store of its own."""
+    web = servers.web(REDIS_URL=store.url)
     yield web.wait_ready()
     web.stop()
 
@@ -143,9 +143,12 @@ async def test_a_ticket_comes_after_the_header_and_before_the_others(webs, token
     assert await end_of(webs[0], session_id, ticket, f"&token={token}", **good) == SPENT
 
 
-async def test_the_credentials_of_a_ticket_end_with_its_token_and_can_be_renewed(webs, session_id):
-    ticket = buy(webs[0], session_id, mint("alice", is_staff=False, lifetime=timedelta(seconds=2)))
-    async with socket(webs[0], session_id, ticket) as viewer:
+async def test_the_credentials_of_a_ticket_end_with_its_token_and_can_be_renewed(clocked_web, session_id):
+    web, clock = clocked_web
+    ticket = buy(web, session_id, mint("alice", is_staff=False, lifetime=timedelta(hours=1)))
+    async with socket(web, session_id, ticket) as viewer:
+        await viewer.until("CONNECTED")
+        clock.advance(3_600)
         await viewer.until("ERROR", code="CREDENTIALS_EXPIRED")
         await viewer.send(type="AUTH", id="bob", token=mint("bob", is_staff=False))
         assert (await viewer.until("ERROR", id="bob"))["code"] == "FORBIDDEN"
@@ -153,17 +156,25 @@ async def test_the_credentials_of_a_ticket_end_with_its_token_and_can_be_renewed
         await viewer.until("ACK", id="alice")
 
 
-async def test_credentials_of_a_ticket_that_nobody_renews_close_the_socket(webs, session_id):
-    ticket = buy(webs[0], session_id, mint("alice", is_staff=False, lifetime=timedelta(seconds=1.5)))
-    async with socket(webs[0], session_id, ticket) as viewer:
+async def test_credentials_of_a_ticket_that_nobody_renews_close_the_socket(clocked_web, session_id):
+    web, clock = clocked_web
+    ticket = buy(web, session_id, mint("alice", is_staff=False, lifetime=timedelta(hours=1)))
+    async with socket(web, session_id, ticket) as viewer:
+        await viewer.until("CONNECTED")
+        clock.advance(3_600)
+        await viewer.until("ERROR", code="CREDENTIALS_EXPIRED")
+        clock.advance(600)
         assert await viewer.closed() == (4401, "Credentials expired")
         assert [frame["type"] for frame in viewer.frames] == ["CONNECTED", "ERROR"]
 
 
-async def test_a_ticket_that_is_not_used_in_time_is_over(lonely, token):
+async def test_a_ticket_that_is_not_used_in_time_is_over(lonely, store, token):
     session_id = str(uuid4())
     late = buy(lonely, session_id, token)
-    await asyncio.sleep(1.1)
+    with servers.redis.Redis.from_url(store.url) as client:
+        assert 0 < client.pttl(keys.ticket(late)) <= 30_000  # the store forgets it by itself
+        client.pexpire(keys.ticket(late), 1)
+        servers.wait_until(lambda: not client.exists(keys.ticket(late)), 30, "the ticket's time is over")
     assert await end_of(lonely, session_id, late) == SPENT
     ticket = buy(lonely, session_id, token)
     async with socket(lonely, session_id, ticket) as viewer:

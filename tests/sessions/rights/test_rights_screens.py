@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from synckairos import keys
 from synckairos import redis as stores
 from synckairos.principal import mint
 from tests.conftest import bearer
@@ -125,7 +126,10 @@ async def test_a_poll_of_a_session_that_becomes_somebody_elses_brings_nothing(ap
             api.get, public.at("poll"), params={"since_version": 1, "wait_ms": 1500}, headers=bearer(MALLORY)
         )
     )
-    await asyncio.sleep(0.1)
+    channel = keys.group_channel(UUID(public.id))
+    await asyncio.to_thread(
+        wait_until, lambda: stores.client().pubsub_numsub(channel)[0][1], 30, "the poll waits for news"
+    )
     other_api.delete(public.at())
     created(other_api, game(session_id=public.id))
     answer = await waiting
