@@ -1,8 +1,9 @@
-"""WebSocket close codes: 4400-4499 may come back, 4500-4599 must not. See docs/protocol.md."""
+"""WebSocket close codes, and with which reason each is sent: 4400-4499 may come back, 4500-4599 must not. See
+docs/protocol.md."""
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 
 class CloseCode(IntEnum):
@@ -29,8 +30,49 @@ class CloseCode(IntEnum):
     INTERNAL = 4431
     """Our fault; come back."""
     NOT_AUTHENTICATED = 4501
-    """No valid credentials."""
+    """No valid credentials, or they have been revoked."""
     FORBIDDEN = 4503
     """Valid credentials without the right."""
     NO_SUCH_SESSION = 4504
     """The session does not exist."""
+
+
+class Farewell(Enum):
+    """What an open socket is closed with: code and reason. Values in a reason are filled in by `with_`.
+
+    One that is refused while it connects is told the code of an error as its reason: `errors.REFUSES_SOCKETS`.
+    """
+
+    SESSION_DELETED = CloseCode.NORMAL, "Session deleted"
+    NOT_TEXT = CloseCode.NOT_TEXT, "Invalid UTF-8"
+    NO_SESSION_ID = CloseCode.BAD_REQUEST, "Missing sessionId parameter"
+    BAD_SESSION_ID = CloseCode.BAD_REQUEST, "Invalid sessionId format"
+    BAD_HEARTBEAT = CloseCode.BAD_REQUEST, "Invalid heartbeat"
+    UNKNOWN_PATH = CloseCode.BAD_REQUEST, "Unknown path"
+    SERVER_RESTARTING = CloseCode.SERVICE_RESTART, "Server restarting; retry_ms={n}"
+    STATE_RESTORED = CloseCode.SERVICE_RESTART, "State restored"
+    SESSION_REPLACED = CloseCode.SERVICE_RESTART, "Session replaced"
+    CREDENTIALS_EXPIRED = CloseCode.CREDENTIALS_EXPIRED, "Credentials expired"
+    NO_PONG = CloseCode.NO_PONG, "No answer to a ping"
+    TOO_SLOW = CloseCode.TOO_SLOW, "Too slow"
+    TOO_MANY_MESSAGES = CloseCode.TOO_MANY_MESSAGES, "Too many messages"
+    CREDENTIALS_REVOKED = CloseCode.NOT_AUTHENTICATED, "Credentials revoked"
+
+    @property
+    def code(self) -> CloseCode:
+        """The number."""
+        return self.value[0]
+
+    @property
+    def reason(self) -> str:
+        """The words, with names in braces where values belong."""
+        return self.value[1]
+
+    @property
+    def told(self) -> str:
+        """The reason as documents have it."""
+        return self.reason.replace("{", "<").replace("}", ">")
+
+    def with_(self, **values: object) -> tuple[CloseCode, str]:
+        """Code and reason, with these values."""
+        return self.code, self.reason.format(**values)

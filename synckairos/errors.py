@@ -227,6 +227,11 @@ class StoreFull(ServiceUnavailable):
         self.retry_after_seconds = 5
 
 
+REFUSES_SOCKETS: tuple[type[ApiError], ...] = (Unauthenticated, RateLimitExceeded, ServiceUnavailable, InternalError)
+"""What a socket may be refused with while it connects: it is closed with the error's close code, and its code as the
+reason."""
+
+
 def from_refusal(refusal: Refusal) -> ApiError:  # noqa: PLR0911 - one arm for each kind
     """The answer to what the engine refused."""
     match refusal:

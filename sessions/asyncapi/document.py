@@ -18,8 +18,9 @@ from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, REF, schemas, ty
 from sessions.realtime.credentials import PROTOCOL
 from sessions.rest.operations import read_only
 from synckairos import context
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import CloseCode, Farewell
 from synckairos.conf import HEARTBEAT_MAX_S, conf
+from synckairos.errors import REFUSES_SOCKETS
 
 _INFO = """Timers and turn clocks that are the same on every screen: the WebSocket side. REST is at `/api-docs.json`.
 
@@ -32,8 +33,8 @@ selects the first); the parameter `token`. A frame of yours may have {max_frame_
 
 The server closes with:
 
-| Code | |
-|---|---|
+| Code | Reason | |
+|---|---|---|
 {codes}
 
 4400-4499: come back, after a random pause. 4500-4599: do not, until something has changed."""
@@ -73,7 +74,7 @@ def document(*, strict: bool = False) -> dict[str, Any]:
 
 def _channel() -> dict[str, Any]:
     names = [type_of(frame) for frame in (*FROM_SERVER, *FROM_CLIENT)]
-    codes = "\n".join(f"| {code.value} | {told} |" for code, told in close_codes().items())
+    codes = "\n".join(f"| {code.value} | {_reasons(code)} | {told} |" for code, told in close_codes().items())
     return {
         "address": "/ws",
         "title": "One session",
@@ -171,6 +172,12 @@ def _message(frame: type[Struct], shown: list[dict[str, Any]]) -> dict[str, Any]
         "payload": {"$ref": REF.format(name=frame.__name__)},
         "examples": shown,
     }
+
+
+def _reasons(code: CloseCode) -> str:
+    open_ones = [farewell.told for farewell in Farewell if farewell.code is code]
+    refused = [error.code for error in REFUSES_SOCKETS if error.close_code is code]
+    return ", ".join(f"`{reason}`" for reason in open_ones + refused)
 
 
 def close_codes() -> dict[CloseCode, str]:

@@ -7,7 +7,7 @@ from sessions.hub.outlet import Outlet, Position
 from sessions.hub.step import Step
 from sessions.hub.wire import Frame
 from synckairos import logs, metrics
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import Farewell
 from synckairos.rights import seats_of
 
 log = logs.get(__name__)
@@ -53,6 +53,6 @@ class Delivery:
         if outlet.judged_epoch != message.epoch and not is_waiting:
             return  # a late word of an older session under this id, or of one that the client was not judged for
         if message.is_deletion:
-            outlet.finish(CloseCode.NORMAL, "Session deleted", self._frame, of_epoch=message.epoch)
+            outlet.finish(*Farewell.SESSION_DELETED.value, self._frame, of_epoch=message.epoch)
         else:
             outlet.offer_state(message.epoch, message.version, self._frame, self._notices)

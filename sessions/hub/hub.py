@@ -27,7 +27,7 @@ from sessions.hub.presence import Presence
 from sessions.hub.rooms import Room, Rooms
 from sessions.hub.step import LARGEST
 from synckairos import background, keys, logs, metrics
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import Farewell
 from synckairos.engine.state import State
 from synckairos.errors import ServiceUnavailable
 from timesync.clock import store_clock
@@ -113,7 +113,7 @@ class Hub:
             for outlet in portion:
                 retry_ms = random.randrange(_LONGEST_RETRY_MS)  # noqa: S311 - spreads load, keeps no secret
                 with suppress(Exception):  # it was leaving anyway
-                    outlet.finish(CloseCode.SERVICE_RESTART, f"Server restarting; retry_ms={retry_ms}")
+                    outlet.finish(*Farewell.SERVER_RESTARTING.with_(n=retry_ms))
         try:
             async with asyncio.timeout(_LAST_WORDS_S):
                 await self.rooms.are_empty.wait()

@@ -15,7 +15,7 @@ from uuid import UUID
 from sessions.hub.step import Direct, Step
 from sessions.hub.wire import Frame, Wire
 from synckairos import metrics
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import Farewell
 from synckairos.errors import Unauthenticated
 from synckairos.principal import Principal
 from synckairos.rights import Guarded, Seats, standing
@@ -104,6 +104,7 @@ class Outlet:
         self._wire = wire
         wire.on_writable = self.flush
         wire.on_blocked = self._go_alone
+        wire.on_misbehaved = self.finish
 
     @property
     def position(self) -> Position:
@@ -142,7 +143,7 @@ class Outlet:
             found = standing(self.principal, session, seats)
         except Unauthenticated:
             self.hide()
-            self.finish(CloseCode.NOT_AUTHENTICATED, "Credentials revoked")
+            self.finish(*Farewell.CREDENTIALS_REVOKED.value)
             return
         if found is not None:
             self.is_hidden_from, self.participants = False, found.seats
@@ -150,7 +151,7 @@ class Outlet:
         was_shown = self.position.epoch
         self.hide()
         if was_shown not in {None, session.epoch}:
-            self.finish(CloseCode.SERVICE_RESTART, "Session replaced")  # by one that is not for this client
+            self.finish(*Farewell.SESSION_REPLACED.value)  # by one that is not for this client
 
     def hide(self) -> None:
         """Show nothing, as if there were no session."""
@@ -247,14 +248,14 @@ class Outlet:
         if not self._is_ended:
             self._go_alone()
             self._is_ended = True
-            code, reason = self._closing or (CloseCode.TOO_SLOW, "Too slow")
+            code, reason = self._closing or Farewell.TOO_SLOW.value
             self._wire.expel(code, reason)
 
     def detach(self) -> None:
         """The client is gone."""
         self._go_alone()
         self._is_ended = True
-        self._wire.on_writable = self._wire.on_blocked = None
+        self._wire.on_writable = self._wire.on_blocked = self._wire.on_misbehaved = None
 
     def flush(self) -> None:
         """Hand over what the wire has room for."""

@@ -19,7 +19,7 @@ from sessions.services.recovery import recover
 from sessions.store import store
 from sessions.store.calls import arun, ask
 from synckairos import keys, logs, metrics
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import Farewell
 from synckairos.errors import SessionNotFound
 from synckairos.principal import SYSTEM
 from synckairos.rights import seats_of
@@ -79,7 +79,7 @@ async def _compare(session_id: UUID, position: Position, stored: tuple[str, int]
         if position != NOWHERE:
             frame = Frame(messages.session_deleted(session_id, store_clock.now_ms()))
             for outlet in outlets:
-                outlet.finish(CloseCode.NORMAL, "Session deleted", frame, of_epoch=position.epoch)
+                outlet.finish(*Farewell.SESSION_DELETED.value, frame, of_epoch=position.epoch)
     elif position.is_before(*stored):
         await _resync(session_id, position, outlets)
         return True
@@ -87,7 +87,7 @@ async def _compare(session_id: UUID, position: Position, stored: tuple[str, int]
         # It has lost commits that were shown. No screen goes back: the sockets come back for the truth.
         log.error("the store went back", session_id=str(session_id), version=stored[1])
         for outlet in outlets:
-            outlet.finish(CloseCode.SERVICE_RESTART, "State restored")
+            outlet.finish(*Farewell.STATE_RESTORED.value)
     return False
 
 

@@ -10,7 +10,7 @@ from sessions.hub.outlet import Outlet
 from sessions.hub.rooms import Rooms
 from sessions.hub.wire import Frame
 from synckairos import logs
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import Farewell
 from synckairos.conf import conf
 from synckairos.errors import CredentialsExpired
 
@@ -41,7 +41,7 @@ def sweep(outlet: Outlet, wall_s: float, loop_s: float) -> None:
     if over_s < 0:
         return
     if over_s >= conf().auth_grace_s:
-        outlet.finish(CloseCode.CREDENTIALS_EXPIRED, "Credentials expired")
+        outlet.finish(*Farewell.CREDENTIALS_EXPIRED.value)
     elif not outlet.is_told_of_expiry:
         outlet.is_told_of_expiry = True
         left_ms = round((conf().auth_grace_s - over_s) * 1000)

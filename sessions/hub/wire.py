@@ -46,6 +46,9 @@ class Wire(Protocol):
     """Called when there is room again."""
     on_blocked: Callable[[], None] | None
     """Called before `direct` ends."""
+    on_misbehaved: Callable[[int, str], None] | None
+    """Called with code and reason when the peer has done what ends a connection: no more of it is heard, and `finish`
+    is awaited, before which the answer to what is being carried out may go."""
 
     @property
     def direct(self) -> Direct | None:
@@ -86,6 +89,7 @@ class TaskWire:
     ) -> None:
         self.on_writable: Callable[[], None] | None = None
         self.on_blocked: Callable[[], None] | None = None
+        self.on_misbehaved: Callable[[int, str], None] | None = None
         self.direct = None
         self.is_open = True
         self._send = send

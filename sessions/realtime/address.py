@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from sessions.realtime.credentials import Credentials, credentials_of
 from synckairos import ids
+from synckairos.close_codes import Farewell
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 
 
@@ -22,18 +23,18 @@ class Asked(Struct, frozen=True):
     heartbeat_s: float
 
 
-def read(scope: dict[str, Any]) -> Asked | str:
-    """What is asked for; or what is wrong with it, as the reason of the close frame."""
+def read(scope: dict[str, Any]) -> Asked | Farewell:
+    """What is asked for; or what is wrong with it."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     given = first(query, "sessionId")
     if given is None:
-        return "Missing sessionId parameter"
+        return Farewell.NO_SESSION_ID
     session_id = ids.parse_uuid(given)
     if session_id is None:
-        return "Invalid sessionId format"
+        return Farewell.BAD_SESSION_ID
     heartbeat_s = _heartbeat(first(query, "heartbeat"))
     if heartbeat_s is None:
-        return "Invalid heartbeat"
+        return Farewell.BAD_HEARTBEAT
     return Asked(session_id, credentials_of(scope, query), heartbeat_s)
 
 

@@ -22,7 +22,7 @@ from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.recovery import recover
 from sessions.store.calls import arun
 from synckairos import context, lifecycle, logs, metrics
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import Farewell
 from synckairos.engine import commands
 from synckairos.engine.state import State
 from synckairos.errors import ApiError, Conflict, Forbidden, SessionNotFound, Unauthenticated, ValidationFailed
@@ -47,12 +47,12 @@ class SessionConsumer(FramesConsumer):
 
     async def connect(self) -> None:
         asked = address.read(self.scope)
-        if isinstance(asked, str):
-            await self.refuse(CloseCode.BAD_REQUEST, asked)
+        if isinstance(asked, Farewell):
+            await self.refuse(*asked.value)
             return
         context.note(session_id=str(asked.session_id))
         if lifecycle.is_leaving():  # before a ticket is spent
-            await self.refuse(CloseCode.SERVICE_RESTART, "Server restarting; retry_ms=0")
+            await self.refuse(*Farewell.SERVER_RESTARTING.with_(n=0))
             return
         principal = await self._authenticated(asked)
         await limits.Tally().atake(limits.connect(principal))
@@ -232,7 +232,7 @@ class UnknownPath(FramesConsumer):
     """Any other WebSocket address."""
 
     async def connect(self) -> None:
-        await self.refuse(CloseCode.BAD_REQUEST, "Unknown path")
+        await self.refuse(*Farewell.UNKNOWN_PATH.value)
 
     async def frame(self, text: str) -> None:
         """Nothing comes after the refusal."""

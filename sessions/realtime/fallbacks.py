@@ -132,6 +132,7 @@ class PollWire:
     def __init__(self) -> None:
         self.on_writable: Callable[[], None] | None = None
         self.on_blocked: Callable[[], None] | None = None
+        self.on_misbehaved: Callable[[int, str], None] | None = None
         self.direct = None
         self.is_open = self.is_writable = True
         self.woken: asyncio.Future[Stateful | int] = asyncio.get_running_loop().create_future()

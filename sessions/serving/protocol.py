@@ -25,7 +25,7 @@ from sessions.hub.wire import WIRE_EXTENSION, Frame
 from sessions.serving.allowance import Allowance
 from sessions.serving.http_protocol import UNSENT_BYTES
 from synckairos import metrics
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import Farewell
 from synckairos.conf import conf
 
 _PARTING_S = 5.0
@@ -42,6 +42,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     on_writable: Callable[[], None] | None = None
     on_blocked: Callable[[], None] | None = None
+    on_misbehaved: Callable[[int, str], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,6 +50,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._allowance = None if rate is None else Allowance(rate)
         self._parting: TimerHandle | None = None
         self._has_room = True
+        self._is_deaf = False
+        """What comes is not looked at: the peer has misbehaved, and is about to be told."""
 
     # ── the wire ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -176,10 +179,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         self.conn.events_received()  # and nobody looks at them
         if self.is_open:
-            self.expel(CloseCode.TOO_MANY_MESSAGES, "Too many messages")
+            self._end(Farewell.TOO_MANY_MESSAGES)
         else:  # the peer has said goodbye behind them
             self._block()
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.TOO_MANY_MESSAGES, "reason": ""})
+            code = Farewell.TOO_MANY_MESSAGES.code
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
             self._part_within(_PARTING_S)
@@ -196,9 +200,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._part_within(_PARTING_S)
 
     def send_receive_event_to_app(self) -> None:
+        if self._is_deaf:
+            self.frames = []
+            return
         if self.curr_msg_data_type == "text" and not _is_text(self.frames):
             self.frames = []
-            self.finish(CloseCode.NOT_TEXT, "Invalid UTF-8")  # Uvicorn would write a traceback for each
+            self._end(Farewell.NOT_TEXT)  # Uvicorn would write a traceback for each
             return
         super().send_receive_event_to_app()
 
@@ -210,7 +217,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         self.pong_timer = None
-        self.expel(CloseCode.NO_PONG, "No answer to a ping")
+        self.expel(*Farewell.NO_PONG.value)
+
+    def _end(self, farewell: Farewell) -> None:
+        """Hear no more of the peer, and close, once what it had asked for before is answered."""
+        if self.on_misbehaved is None:
+            self.finish(*farewell.value)
+            return
+        self._is_deaf = True
+        self.stop_keepalive()
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        self.on_misbehaved(*farewell.value)
 
     def _is_too_much(self) -> bool:
         allowance = self._allowance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,7 @@ PROBE_HOST = "localhost"
 TOLD_SCHEME = b"x-forwarded-proto"
 """In which a proxy says how the client has come."""
 _CLIENT_LEFT = 499
+_BODILESS = frozenset({204, 304})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -42,13 +44,20 @@ class Gate:
             nonlocal status
             if event["type"] == "http.response.start":
                 status = event["status"]
-                event["headers"] = [*event["headers"], *told, (REQUEST_ID_HEADER, request_id.encode())]
+                given = event["headers"] if status not in _BODILESS else _without_length(event["headers"])
+                event["headers"] = [*given, *told, (REQUEST_ID_HEADER, request_id.encode())]
             await send(event)
 
         try:
             await self.inner(_known_host(true_scheme(scope)), receive, answer)
         finally:
             record(scope, info, status, time.perf_counter() - began_s)
+
+
+def _without_length(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Of an answer without a body: 204 may say no length, and 304 only that of the 200 it stands for, which nobody has
+    worked out (RFC 9110, 8.6). Django and others say 0 of both."""
+    return [(name, value) for name, value in fields if name.lower() != b"content-length"]
 
 
 def true_scheme(scope: Scope) -> Scope:

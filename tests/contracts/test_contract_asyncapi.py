@@ -6,6 +6,7 @@ That every frame the tests receive fits it is seen in `tests/sockets.py`.
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from typing import Any
 from uuid import UUID
@@ -22,14 +23,16 @@ from sessions.asyncapi import document as asyncapi
 from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, type_of
 from sessions.presentation import present_event
 from synckairos import errors
-from synckairos.close_codes import CloseCode
+from synckairos.close_codes import CloseCode, Farewell
 from synckairos.engine import commands, create_session
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
 from tests import documented
+from tests.servers import ROOT
 
 DOCUMENT = asyncapi.document()
 COMPONENTS = DOCUMENT["components"]
+DESCRIPTION = DOCUMENT["channels"]["session"]["description"]
 MESSAGES: dict[str, Any] = COMPONENTS["messages"]
 EXAMPLES = [(name, example["name"], example["payload"]) for name in MESSAGES for example in MESSAGES[name]["examples"]]
 SERVER_TYPES = {type_of(frame) for frame in FROM_SERVER}
@@ -236,7 +239,26 @@ def test_the_codes_of_errors_and_of_closes_are_all_there():
     assert list(told) == list(CloseCode)
     for code, text in told.items():
         assert text
-        assert f"| {code.value} | {text} |" in DOCUMENT["channels"]["session"]["description"]
+        (line,) = (line for line in DESCRIPTION.splitlines() if line.startswith(f"| {code.value} |"))
+        assert line.endswith(f" | {text} |")
+    for farewell in Farewell:
+        assert f"`{farewell.told}`" in DESCRIPTION
+
+
+def test_the_protocol_s_table_has_every_code_with_every_reason_and_no_other():
+    text = (ROOT / "docs" / "protocol.md").read_text()
+    table = text.partition("### Close codes")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (\d{4}) \| ?(.*?) ?\|", table, re.MULTILINE)
+    told = {(int(code), reason) for code, reasons in rows for reason in re.findall("`([^`]+)`", reasons)}
+    sent = {(int(farewell.code), farewell.told) for farewell in Farewell}
+    refused = {(int(error.close_code), error.code) for error in errors.REFUSES_SOCKETS}
+    assert told == sent | refused
+    assert {int(code) for code, reasons in rows if not reasons} == {1002, 1009}  # the library's own, without words
+
+
+def test_nobody_closes_a_socket_with_words_of_its_own():
+    for path in (ROOT / "sessions").rglob("*.py"):
+        assert not re.search(r"\b(finish|expel|refuse|close)\(\s*CloseCode", path.read_text()), path
 
 
 def test_instants_and_names_are_told_precisely():

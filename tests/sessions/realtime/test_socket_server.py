@@ -15,6 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
+from synckairos import redis as stores
 from synckairos.principal import mint
 from tests import servers
 from tests.conftest import bearer
@@ -138,6 +139,32 @@ async def test_more_frames_than_allowed_close_the_socket_and_none_beyond_is_carr
             await flooding.send(type="SWITCH", id=str(number))
         assert await flooding.closed() == (4429, "Too many messages")
     assert api.get(f"/v1/sessions/{session_id}").json()["data"]["version"] <= 2 + 21
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "told"),
+    [
+        (Frame(Opcode.PONG, b"").serialize(mask=True) * 100, (4429, "Too many messages")),
+        (Frame(Opcode.TEXT, b"\xff").serialize(mask=True), (1007, "Invalid UTF-8")),
+    ],
+    ids=["flood", "no text"],
+)
+async def test_who_misbehaves_is_still_told_what_became_of_the_command_before(
+    strict, token, session_id, misbehaviour, told
+):
+    store = stores.client()
+    async with screen(strict, session_id, token) as viewer:
+        await viewer.until("CONNECTED")
+        await asyncio.to_thread(store.client_pause, 60_000, all=False)  # the command cannot end yet
+        try:
+            await viewer.send(type="START", id=1)
+            await asyncio.sleep(0.2)
+            viewer.connection.transport.write(misbehaviour)
+            await asyncio.sleep(0.3)
+        finally:
+            await asyncio.to_thread(store.client_unpause)
+        assert await viewer.closed() == told
+    assert [frame["id"] for frame in viewer.frames if frame["type"] in {"ACK", "ERROR"}] == [1]
 
 
 async def test_protocol_pings_and_fragments_count_as_frames(strict, token, session_id):
