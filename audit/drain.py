@@ -1,6 +1,8 @@
 """The drain: from the outbox streams to the database, at least once each and written once each.
 
-An entry leaves its stream only after its rows are committed. See docs/consistency.md.
+An entry leaves its stream only after its rows are committed, or for a stream beside it (aside.py). What the database
+refuses while it takes other entries is tried again later; a database that takes nothing is waited for. See
+docs/consistency.md.
 """
 
 from __future__ import annotations
@@ -9,17 +11,17 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from django.db import Error as DatabaseFault
-from redis.exceptions import LockError, RedisError
-from redis.lock import Lock
+from msgspec import Struct
+from redis.exceptions import LockError, RedisError, ResponseError
 
-from audit import rows
+from audit import aside, rows, stream
+from audit.reasons import reason_of
 from audit.rows import Commit
-from audit.stream import FRESH, UNFINISHED, Outbox, Received
-from audit.writing import write_apart
-from synckairos import keys, logs, metrics
+from audit.stream import FIRST, Lease, Received
+from audit.writing import RefusesAll, write_apart
+from synckairos import keys, logs, metrics, outbox
 from synckairos import redis as stores
 
 LEASE_S = 5.0
@@ -27,116 +29,153 @@ LEASE_S = 5.0
 WITHIN_S = 10.0
 """How long one drain works at most; then the next one goes on."""
 ROWS_IN_ONE_TRANSACTION = 10_000
-TRIES = 3
-"""An entry that the database refuses by itself is set aside on this delivery."""
 
 log = logs.get(__name__)
 
+_taken_ms: dict[int, float] = {}
+"""When this process last wrote an entry of each shard, on the store's clock."""
+_looked_at: dict[str, str] = {}
+"""How far this process has looked at entries of newer releases: it does not learn to read them."""
 
-def drain_all(within_s: float = WITHIN_S) -> None:
+
+class Source(Struct, frozen=True):
+    """A stream that a drain takes entries from."""
+
+    key: str
+    until_ms: int | None = None
+    """Only what came into it until this instant of the store's clock."""
+    times: int = 0
+    """How often its entries have been refused."""
+
+
+def drain_all(within_s: float = WITHIN_S) -> bool:
     """Empty the outbox of every shard that nobody else is at, or stop after `within_s`.
 
-    With a store away it logs so, and leaves the rest to the next drain.
+    False when a store could not serve: it was logged, and what is left is for a later drain.
     """
     ends_at_s = time.monotonic() + within_s
     shards = list(keys.all_shards())
     random.shuffle(shards)  # one with a long backlog must not keep the same others waiting each time
-    for shard in shards:
-        try:
-            _drain(shard, ends_at_s)
-        except LockError:
-            log.warning("drain lost its lease", shard=shard)
-        except RedisError as error:
-            log.warning("drain interrupted: state store", shard=shard, error=type(error).__name__)
-        except DatabaseFault as error:
-            log.warning("drain interrupted: audit store", shard=shard, error=type(error).__name__)
+    served = [_drained(shard, ends_at_s) for shard in shards]
+    return all(served)
+
+
+def _drained(shard: int, ends_at_s: float) -> bool:
+    try:
+        _drain(shard, ends_at_s)
+    except LockError:
+        log.warning("drain lost its lease", shard=shard)
+    except RedisError as error:
+        log.warning("drain interrupted: state store", shard=shard, error=type(error).__name__)
+        return False
+    except RefusesAll as refused:
+        reason = reason_of(refused.__cause__ or refused)
+        log.warning("drain interrupted: audit store refuses everything", shard=shard, reason=reason)
+        return False
+    except DatabaseFault as error:
+        log.warning("drain interrupted: audit store", shard=shard, reason=reason_of(error))
+        return False
+    return True
 
 
 def _drain(shard: int, ends_at_s: float) -> None:
-    lease = stores.client().lock(keys.drain_lock(shard), timeout=LEASE_S, blocking=False)
+    lease = Lease(stores.client(), keys.drain_lock(shard), timeout=LEASE_S, blocking=False)
     if not lease.acquire():
         return
-    turn = Turn(Outbox(shard), lease, ends_at_s)
     try:
-        for batch in turn.batches():
-            turn.settle(batch)
+        Turn(shard, lease, ends_at_s, stream.now_ms()).run()
     finally:
         with suppress(RedisError):  # it ends by itself
             lease.release()
 
 
-@dataclass(frozen=True)
 class Turn:
     """One drain's turn at one shard."""
 
-    outbox: Outbox
-    lease: Lock
-    ends_at_s: float
+    def __init__(self, shard: int, lease: Lease, ends_at_s: float, now_ms: int) -> None:
+        self.shard = shard
+        self._lease = lease
+        self._ends_at_s = ends_at_s
+        self._now_ms = now_ms
+        """The store's clock when the turn began."""
 
-    def may_go_on(self) -> bool:
-        """Whether there is time for more; the lease is good for as long again. Raises LockError when it was lost."""
-        self.lease.reacquire()
-        return time.monotonic() < self.ends_at_s
-
-    def batches(self) -> Iterator[list[Received]]:
-        """What earlier drains have left unfinished, then what is new, as far as it is there now.
+    def run(self) -> None:
+        """Take what is new, then what is to be tried again, as far as it is there now.
 
         What comes meanwhile waits for the next drain: a transaction for each few entries would cost ten times as much,
         and take the processor from those who are waited for.
         """
-        position = UNFINISHED
-        while self.may_go_on():
-            batch, is_all = self.outbox.read(position)
+        self._forget_group()
+        for source in self._sources():
+            for batch in self._batches(source):
+                if not self._settle(source, batch):
+                    return
+                if source.key == keys.outbox_newer(self.shard):
+                    _looked_at[source.key] = batch[-1].entry_id
+
+    def _sources(self) -> Iterator[Source]:
+        first, *beside = keys.outbox_waiting(self.shard)
+        yield Source(first)
+        if not stores.client().exists(*beside):
+            return
+        yield Source(keys.outbox_newer(self.shard))
+        for times, after_ms in enumerate(aside.AGAIN_AFTER_MS, 1):
+            yield Source(keys.outbox_refused(self.shard, times), self._now_ms - after_ms, times)
+
+    def _forget_group(self) -> None:
+        """Former releases read the outbox as a consumer group, whose record of unfinished entries takes room."""
+        key = keys.outbox(self.shard)
+        if key not in _looked_at:
+            with suppress(ResponseError):  # there is no such stream
+                stores.client().xgroup_destroy(key, "audit")
+            _looked_at[key] = FIRST
+
+    def _may_go_on(self) -> bool:
+        """Whether there is time for more; the lease is good for as long again. Raises LockError when it was lost."""
+        self._lease.reacquire()
+        return time.monotonic() < self._ends_at_s
+
+    def _batches(self, source: Source) -> Iterator[list[Received]]:
+        position, is_all = _looked_at.get(source.key, FIRST), False
+        while not is_all and self._may_go_on():
+            batch, is_all = stream.read(source.key, position, source.until_ms)
             if batch:
-                yield batch
-            if position == FRESH and is_all:
-                return
-            if is_all:
-                position = FRESH
-            elif position != FRESH:
                 position = batch[-1].entry_id
+                yield batch
 
-    def settle(self, batch: list[Received]) -> None:
-        """Write a batch, and take off the stream what is written or will never be."""
-        commits, dead = _read(batch)
-        waiting = {commit.entry_id for commit in commits}
-        self.outbox.finish([entry for entry in batch if entry.entry_id not in waiting], dead)
-        for portion in _portions(commits):
-            if not self.may_go_on():
-                return
+    def _settle(self, source: Source, batch: list[Received]) -> bool:
+        """Write a batch, and take off the stream what is written or cannot be; False when the time is over."""
+        received = {entry.entry_id: entry for entry in batch}
+        for portion in _portions(self._read(source, batch)):
+            if not self._may_go_on():
+                return False
             with metrics.AUDIT_SECONDS.time():
-                written, failed = write_apart(portion)
+                written, failed = write_apart(portion, self._lease.reacquire)
             metrics.AUDIT_ROWS.inc(written)
-            ids = {commit.entry_id for commit in portion}
-            self._finish([entry for entry in batch if entry.entry_id in ids], failed)
+            done = [received[commit.entry_id] for commit in portion if commit.entry_id not in failed]
+            if done:
+                stream.forget(source.key, done)
+                _taken_ms[self.shard] = self._now_ms
+            refused = [(received[entry_id], fault) for entry_id, fault in failed.items()]
+            aside.keep_for_later(self.shard, source.key, source.times, refused, _taken_ms.get(self.shard, 0))
+        return True
 
-    def _finish(self, entries: list[Received], failed: dict[str, Exception]) -> None:
-        """Let go of entries; those that failed stay for the next drain, up to TRIES deliveries."""
-        hopeless = self._hopeless([entry for entry in entries if entry.entry_id in failed])
-        done = [entry for entry in entries if entry.entry_id not in failed or entry.entry_id in hopeless]
-        self.outbox.finish(done, {entry_id: failed[entry_id] for entry_id in hopeless})
-
-    def _hopeless(self, failed: list[Received]) -> set[str]:
-        if not failed:
-            return set()
-        log.warning("audit store refused entries", shard=self.outbox.shard, entries=[e.entry_id for e in failed])
-        deliveries = self.outbox.deliveries(failed)
-        return {entry_id for entry_id, count in deliveries.items() if count >= TRIES}
-
-
-def _read(batch: list[Received]) -> tuple[list[Commit], dict[str, Exception]]:
-    """The commits of a batch, and what is wrong with the entries that are none, by entry id."""
-    commits: list[Commit] = []
-    dead: dict[str, Exception] = {}
-    for entry in batch:
-        if not entry.fields:
-            log.error("outbox entry removed before the audit had it", entry=entry.entry_id)
-            continue
-        try:
-            commits.append(rows.read(entry.entry_id, entry.data))
-        except rows.UNREADABLE as error:
-            dead[entry.entry_id] = error
-    return commits, dead
+    def _read(self, source: Source, batch: list[Received]) -> list[Commit]:
+        """The commits of a batch; what is none for this release is put aside."""
+        commits: list[Commit] = []
+        newer: list[Received] = []
+        dead: list[tuple[Received, Exception]] = []
+        for entry in batch:
+            try:
+                commits.append(rows.read(entry.entry_id, entry.data))
+            except outbox.Newer:
+                newer.append(entry)
+            except rows.UNREADABLE as error:
+                dead.append((entry, error))
+        aside.bury(self.shard, source.key, dead)
+        if source.key != keys.outbox_newer(self.shard):
+            aside.keep_for_newer(self.shard, source.key, newer)
+        return commits
 
 
 def _portions(commits: list[Commit]) -> Iterator[list[Commit]]:

@@ -54,6 +54,10 @@ _moment_of = lru_cache(4096)(as_datetime)  # what is committed together happens 
 class Unfit(ValueError):
     """An entry with a value that no row can hold."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """What `read` raises: the entry is bad and always will be."""
@@ -99,7 +103,7 @@ _LIMITS: dict[type[Model], tuple[Numbers, dict[str, int]]] = {
 
 
 def read(entry_id: str, data: bytes) -> Commit:
-    """The rows of a stream entry. Raises one of UNREADABLE."""
+    """The rows of a stream entry. Raises one of UNREADABLE, and outbox.Newer for an entry of a newer release."""
     entry = outbox.decode(data)
     deleted = [event.at_ms for event in entry.events if isinstance(event, SessionDeleted)]
     commit = Commit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery.beat import PersistentScheduler, ScheduleEntry
+from redis.exceptions import OutOfMemoryError
 
 from synckairos import logs
 
@@ -19,10 +20,14 @@ class PatientScheduler(PersistentScheduler):
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         """Send a due task, unless enough of them wait for a worker."""
-        if self._waiting() >= MOST_WAITING:
-            log.debug("task not sent: no worker takes them", task=entry.task)
+        try:
+            if self._waiting() >= MOST_WAITING:
+                log.debug("task not sent: no worker takes them", task=entry.task)
+                return None
+            return super().apply_async(entry, *args, **kwargs)
+        except OutOfMemoryError:
+            log.warning("task not sent: the broker is full", task=entry.task)
             return None
-        return super().apply_async(entry, *args, **kwargs)
 
     def _waiting(self) -> int:
         queue = self.app.conf.task_default_queue

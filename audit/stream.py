@@ -1,38 +1,41 @@
-"""The outbox of one shard, as its one reader sees it. All raise redis.RedisError when the store cannot serve.
+"""The streams of one shard's outbox, as their reader sees them. All raise redis.RedisError when the store cannot serve.
 
-There is one consumer with a fixed name, so whoever drains next finds what an earlier drain has read and not finished.
+Reading changes nothing, and what is done with is deleted, so a drain needs no memory of the store and whoever drains
+next finds what an earlier drain has left. Entries that cannot be written now are moved, whole, to streams beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct
-from redis.exceptions import ResponseError
+from redis.lock import Lock
 
-from synckairos import keys, logs, metrics
+from synckairos import outbox
 from synckairos import redis as stores
 from synckairos.outbox import FIELD
 
-GROUP = "audit"
-CONSUMER = "drain"
 BATCH = 500
 """Entries in one command: the store serves nobody else while it works on one, about half a millisecond."""
 TOGETHER = 2_000
 """Entries in one read, of as many commands: of many commits of a session only the newest has to be written."""
 ENOUGH_BYTES = 4_000_000
 """A read ends early when it has this much; entries of large sessions have tens of kilobytes."""
-FRESH = ">"
-"""The position of what nobody has read."""
-UNFINISHED = "0"
-"""The position before all that has been read and not finished."""
+FIRST = "0-0"
+"""The position before all entries."""
+_MOVED_TOGETHER = 50
+"""Entries in one move, for the same reason as BATCH."""
 
-log = logs.get(__name__)
+_LUA = Path(__file__).parent / "lua"
+_LEASE = (_LUA / "lease.lua").read_text()
+_MOVE = (_LUA / "move.lua").read_text()
 
 
 class Received(Struct, frozen=True):
-    """A stream entry; `fields` is empty when the entry itself is gone and only its delivery is on record."""
+    """A stream entry."""
 
     entry_id: str
     fields: dict[bytes, bytes]
@@ -42,67 +45,81 @@ class Received(Struct, frozen=True):
         """The encoded outbox entry; empty when there is none."""
         return self.fields.get(FIELD, b"")
 
+    @property
+    def first_id(self) -> str:
+        """Its id in the outbox, before it was moved."""
+        return self.text("id") or self.entry_id
 
-class Outbox:
-    """Reads entries, and forgets those that are done with."""
+    @property
+    def session_id(self) -> UUID | None:
+        """Whose it is, as far as it can be read."""
+        return outbox.session_of(self.data)
 
-    def __init__(self, shard: int) -> None:
-        self.shard = shard
-        self.key = keys.outbox(shard)
-        self._client = stores.client()
+    @property
+    def at_ms(self) -> int:
+        """When it came into its stream, on the store's clock."""
+        return int(self.entry_id.partition("-")[0])
 
-    def read(self, position: str) -> tuple[list[Received], bool]:
-        """The next entries: FRESH ones, or unfinished ones after an entry id (UNFINISHED: from the first); and whether
-        these were all."""
-        entries: list[Received] = []
-        size = 0
-        while len(entries) < TOGETHER and size < ENOUGH_BYTES:
-            some = self._some(position)
-            entries += some
-            size += sum(len(entry.data) for entry in some)
-            if len(some) < BATCH:
-                return entries, True
-            position = FRESH if position == FRESH else some[-1].entry_id
-        return entries, False
+    def text(self, name: str) -> str:
+        """What was noted beside it; empty when nothing was."""
+        return self.fields.get(name.encode(), b"").decode(errors="replace")
 
-    def _some(self, position: str) -> list[Received]:
-        try:
-            reply = self._reply(position)
-        except ResponseError as refusal:
-            # The first word of an error reply is its code.
-            if not str(refusal).startswith("NOGROUP"):
-                raise
-            self._client.xgroup_create(self.key, GROUP, id="0", mkstream=True)
-            reply = self._reply(position)
-        return [Received(entry_id.decode(), fields or {}) for entry_id, fields in reply]
 
-    def _reply(self, position: str) -> list[tuple[bytes, dict[bytes, bytes] | None]]:
-        reply: Any = self._client.xreadgroup(GROUP, CONSUMER, {self.key: position}, count=BATCH)
-        return reply[0][1] if reply else []
+class Lease(Lock):
+    """The lease of a shard's drain. It can be had on a full store."""
 
-    def deliveries(self, entries: Sequence[Received]) -> dict[str, int]:
-        """How often each entry has been read, by its id."""
-        pipe = self._client.pipeline(transaction=False)
-        for entry in entries:
-            pipe.xpending_range(self.key, GROUP, entry.entry_id, entry.entry_id, 1)
-        found = [row for rows in pipe.execute() for row in rows]
-        return {row["message_id"].decode(): row["times_delivered"] for row in found}
+    def do_acquire(self, token: str) -> bool:
+        """Take it, if it is free."""
+        length_ms = int(float(self.timeout or 0) * 1000)
+        return bool(self.redis.eval(_LEASE, 1, self.name, token, length_ms))
 
-    def finish(self, entries: Sequence[Received], dead: Mapping[str, Exception]) -> None:
-        """Take entries off the stream; those in `dead` (by id) are set aside whole, with what is wrong."""
-        for start in range(0, len(entries), BATCH):
-            self._finish(entries[start : start + BATCH], dead)
-        for entry_id, error in dead.items():
-            metrics.AUDIT_DEAD.inc()
-            log.error("outbox entry set aside", shard=self.shard, entry=entry_id, error=type(error).__name__)
 
-    def _finish(self, entries: Sequence[Received], dead: Mapping[str, Exception]) -> None:
-        ids = [entry.entry_id for entry in entries]
-        pipe = self._client.pipeline(transaction=True)
-        for entry in entries:
-            if entry.entry_id in dead:
-                label = {b"id": entry.entry_id.encode(), b"error": type(dead[entry.entry_id]).__name__.encode()}
-                pipe.xadd(keys.outbox_dead(self.shard), entry.fields | label)
-        pipe.xack(self.key, GROUP, *ids)
-        pipe.xdel(self.key, *ids)
-        pipe.execute()
+def now_ms() -> int:
+    """The store's clock, which the ids of entries are made of."""
+    seconds, microseconds = stores.client().time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def read(key: str, position: str, until_ms: int | None = None) -> tuple[list[Received], bool]:
+    """The entries of a stream after an id, those that came until an instant; and whether these were all."""
+    entries: list[Received] = []
+    size = 0
+    while len(entries) < TOGETHER and size < ENOUGH_BYTES:
+        some = portion(key, position, BATCH, until_ms)
+        entries += some
+        size += sum(len(entry.data) for entry in some)
+        if len(some) < BATCH:
+            return entries, True
+        position = some[-1].entry_id
+    return entries, False
+
+
+def portion(key: str, position: str, count: int, until_ms: int | None = None) -> list[Received]:
+    """At most so many of these."""
+    last = "+" if until_ms is None else str(until_ms)
+    reply: Any = stores.client().xrange(key, f"({position}", last, count)
+    return [Received(entry_id.decode(), fields) for entry_id, fields in reply]
+
+
+def forget(key: str, entries: Sequence[Received]) -> int:
+    """Take entries off a stream for good; gives how many were there."""
+    ids = [entry.entry_id for entry in entries]
+    client = stores.client()
+    return sum(int(client.xdel(key, *ids[start : start + BATCH])) for start in range(0, len(ids), BATCH))
+
+
+def move(key: str, to: str, entries: Iterable[tuple[Received, Mapping[str, str]]]) -> int:
+    """Take entries off a stream and put them, with notes beside them, at the end of another; gives how many."""
+    moves = list(entries)
+    moved = 0
+    for start in range(0, len(moves), _MOVED_TOGETHER):
+        arguments: list[Any] = []
+        for entry, notes in moves[start : start + _MOVED_TOGETHER]:
+            fields = [item for pair in (entry.fields | _encoded(notes)).items() for item in pair]
+            arguments += [entry.entry_id, len(fields), *fields]
+        moved += int(stores.client().eval(_MOVE, 2, key, to, *arguments))
+    return moved
+
+
+def _encoded(notes: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode() for name, value in notes.items()}

@@ -1,4 +1,4 @@
-"""What a worker does for the audit. Beat sends the drain every second."""
+"""What a worker does for the audit. Beat sends the drain every second; see worker.py for when it cannot."""
 
 from __future__ import annotations
 
@@ -8,24 +8,21 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
-from audit.drain import drain_all
+from audit.pace import pace
 from synckairos import metrics
 from synckairos.conf import conf
-
-_EXPIRES_S = 5.0
 
 
 @shared_task(name="audit.tasks.drain_outbox", ignore_result=True)
 def drain_outbox() -> None:
     """Bring everything that waits in the outbox into the database."""
-    drain_all()
+    pace.attempt()
 
 
 @worker_ready.connect
-def drain_at_start(**_: Any) -> None:
-    """A worker that has just come up does not wait for beat."""
+def settle_down(**_: Any) -> None:
+    """What a worker does when it is up."""
     # What is here now stays: full collections, which a drain causes with all that it makes, need not look through it.
     gc.collect()
     gc.freeze()
     metrics.serve(conf().metrics_port)
-    drain_outbox.apply_async(expires=_EXPIRES_S)

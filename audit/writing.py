@@ -6,12 +6,12 @@ newer than all that was written; only the others need a look at what is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, InternalError, NotSupportedError, transaction
 
-from audit import bulk
+from audit import bulk, probe
 from audit.models import SyncEvent
 from audit.projections import Placed, placed_commits, portions, project_participants, project_sessions
 from audit.rows import EVENT_FIELDS, Commit, Values
@@ -20,9 +20,15 @@ from audit.rows import EVENT_FIELDS, Commit, Values
 class Diverged(Exception):
     """Another event is written under the same number: the store has lost commits and gone on from before them."""
 
+    reason = "another event is written under the same number"
 
-FAULTS = (DataError, IntegrityError, Diverged)
-"""The commits are at fault, not the database; one of them is enough."""
+
+class RefusesAll(Exception):
+    """The database takes no commit at all; `__cause__` says why."""
+
+
+FAULTS = (DataError, IntegrityError, InternalError, NotSupportedError, ValueError, OverflowError, Diverged)
+"""One of the commits is at fault, unless the database refuses every one. All other errors are the database's own."""
 
 _event_values = itemgetter(*EVENT_FIELDS)
 _TOLD_APART_BY = ("version", "type", "at", "committed_at", "request_id")
@@ -40,20 +46,48 @@ def write(commits: Sequence[Commit]) -> int:
         return _append_events(placed)
 
 
-def write_apart(commits: Sequence[Commit]) -> tuple[int, dict[str, Exception]]:
+def write_apart(commits: Sequence[Commit], meanwhile: Callable[[], object]) -> tuple[int, dict[str, Exception]]:
     """Write commits, leaving out those that fail by themselves; gives the number of new events, and what was wrong
-    with those left out, by entry id.
+    with those left out, by entry id. Calls `meanwhile` before each transaction but the first.
 
-    Raises DatabaseError when the database cannot serve.
+    Raises RefusesAll when it is not theirs, and DatabaseError when the database cannot serve.
     """
     try:
         return write(commits), {}
     except FAULTS as fault:
-        if len(commits) == 1:
-            return 0, {commits[0].entry_id: fault}
+        if not isinstance(fault, Diverged):
+            _prove_that_others_are_taken(fault)
+        return _halved(commits, fault, meanwhile)
+
+
+def _prove_that_others_are_taken(fault: Exception) -> None:
+    """Write a commit that nothing is wrong with, and take it back."""
+    try:
+        with transaction.atomic():
+            write([probe.commit()])
+            transaction.set_rollback(True)
+    except FAULTS:
+        raise RefusesAll from fault
+
+
+def _halved(
+    commits: Sequence[Commit], fault: Exception, meanwhile: Callable[[], object]
+) -> tuple[int, dict[str, Exception]]:
+    """Write commits that failed together, each half by itself."""
+    if len(commits) == 1:
+        return 0, {commits[0].entry_id: fault}
+    written = 0
+    failed: dict[str, Exception] = {}
     middle = len(commits) // 2
-    one, other = write_apart(commits[:middle]), write_apart(commits[middle:])
-    return one[0] + other[0], one[1] | other[1]
+    for half in (commits[:middle], commits[middle:]):
+        meanwhile()
+        try:
+            written += write(half)
+        except FAULTS as its_fault:
+            more, its_failed = _halved(half, its_fault, meanwhile)
+            written += more
+            failed |= its_failed
+    return written, failed
 
 
 def _append_events(placed: Placed) -> int:

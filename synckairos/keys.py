@@ -137,6 +137,26 @@ def outbox_dead(shard: int) -> str:
     return _in(shard, "outbox:dead")
 
 
+REFUSALS = 5
+"""How often an entry that the database alone refuses is tried again."""
+
+
+def outbox_refused(shard: int, times: int) -> str:
+    """Stream: outbox entries that the database has refused so many times (1 to REFUSALS), while it took others."""
+    return _in(shard, f"outbox:refused:{times}")
+
+
+def outbox_newer(shard: int) -> str:
+    """Stream: outbox entries of a newer release, which wait for a worker of that release."""
+    return _in(shard, "outbox:newer")
+
+
+def outbox_waiting(shard: int) -> list[str]:
+    """Every stream with entries that the audit will take yet."""
+    refused = [outbox_refused(shard, times) for times in range(1, REFUSALS + 1)]
+    return [outbox(shard), outbox_newer(shard), *refused]
+
+
 def drain_lock(shard: int) -> str:
     """Lock of the one drain that is at work."""
     return _in(shard, "drain")

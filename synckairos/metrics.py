@@ -46,6 +46,9 @@ SOCKET_FAULTS = Counts("synckairos_socket_faults_total", "Handlers that failed (
 OUTBOX_LENGTH = Gauge("synckairos_outbox_entries", "Commits waiting for the audit.", multiprocess_mode="mostrecent")
 AUDIT_ROWS = Counts("synckairos_audit_events_total", "Event rows written by the drain.")
 AUDIT_DEAD = Counts("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
+AUDIT_REFUSED = Counts(
+    "synckairos_audit_refused_total", "Times that the database has refused an outbox entry while it took others."
+)
 AUDIT_SECONDS = Timings("synckairos_audit_batch_seconds", "One batch of the drain.")
 DEADLINE_LATENESS_SECONDS = Timings(
     "synckairos_deadline_lateness_seconds",

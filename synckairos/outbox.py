@@ -6,10 +6,11 @@ two readers.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from synckairos.engine.events import Event
 from synckairos.engine.state import Participant, State
@@ -54,6 +55,8 @@ class Entry(Struct, frozen=True, array_like=True):
     come before the command."""
     late: int = 0
     """How many of the last ones are, for the same reason: the command has made them due."""
+    format: int = 0
+    """FORMAT of the release that wrote it; 0 of one that did not say so."""
 
 
 def summarise(state: State) -> Summary:
@@ -82,6 +85,58 @@ def encode(entry: Entry) -> bytes:
     return _encoder.encode(entry)
 
 
+class Newer(Exception):
+    """An entry of a newer release, which may say what this one cannot read or would leave out."""
+
+
 def decode(data: bytes) -> Entry:
-    """An entry from its stored form. Raises msgspec.DecodeError (ValidationError included) for anything else."""
-    return _decoder.decode(data)
+    """An entry from its stored form. Raises Newer for one of a newer release, msgspec.DecodeError (ValidationError
+    included) for anything else."""
+    try:
+        entry = _decoder.decode(data)
+    except msgspec.ValidationError as cause:
+        if _format_of(data) > FORMAT:
+            raise Newer from cause
+        raise
+    if entry.format > FORMAT:
+        raise Newer
+    return entry
+
+
+def _format_of(data: bytes) -> int:
+    """What an entry that cannot be read says of its format; 0 when it says nothing."""
+    parts = msgspec.msgpack.decode(data)
+    place = Entry.__struct_fields__.index("format")
+    said = parts[place] if isinstance(parts, list) and len(parts) > place else 0
+    return said if isinstance(said, int) else 0
+
+
+def session_of(data: bytes) -> UUID | None:
+    """Whose entry it is, as far as it can be read."""
+    with suppress(msgspec.DecodeError, ValueError, TypeError, RecursionError):
+        return UUID(bytes=bytes(msgspec.msgpack.decode(data)[0]))
+    return None
+
+
+def _vocabulary(kind: inspect.Type, seen: set[type]) -> int:
+    """How many fields, kinds of event and values of an enumeration a stored form may have."""
+    match kind:
+        case inspect.StructType(cls=cls) | inspect.EnumType(cls=cls) if cls in seen:
+            return 0
+        case inspect.EnumType(cls=cls):
+            seen.add(cls)
+            return len(cls)
+        case inspect.StructType(cls=cls, fields=fields):
+            seen.add(cls)
+            return len(fields) + sum(_vocabulary(field.type, seen) for field in fields)
+        case inspect.UnionType(types=types):
+            return sum(_vocabulary(one, seen) for one in types)
+        case inspect.VarTupleType(item_type=item) | inspect.Metadata(type=item):
+            return 1 + _vocabulary(item, seen)
+        case _:
+            return 1
+
+
+FORMAT = _vocabulary(inspect.type_info(Entry), set())
+"""Grows by itself with whatever an entry may hold: stored forms only grow (docs/contributing.md), so an entry that says
+a larger number is of a newer release."""

@@ -63,6 +63,7 @@ class History:
                 participants=_changed(before, self.state),
                 due=decision.due,
                 late=decision.late,
+                format=outbox.FORMAT,
             )
         )
 
@@ -102,9 +103,15 @@ def drained():
     raise AssertionError(f"{waiting()} entries are still in the outbox")
 
 
-def unfinished():
-    """How many entries have been read and not finished."""
-    return stores.client().xpending(keys.outbox(0), "audit")["pending"]
+def refused():
+    """How often each entry that is to be tried again was refused."""
+    streams = {times: keys.outbox_refused(0, times) for times in range(1, keys.REFUSALS + 1)}
+    return [times for times, stream in streams.items() for _ in range(stores.client().xlen(stream))]
+
+
+def newer():
+    """How many entries wait for a worker of a newer release."""
+    return stores.client().xlen(keys.outbox_newer(0))
 
 
 def dead():

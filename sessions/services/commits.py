@@ -73,6 +73,7 @@ def write_of(
                 participants=_changed(before, after),
                 due=decision.due,
                 late=decision.late,
+                format=outbox.FORMAT,
             )
         ),
         message=announcements.pack(_hub_message(decision, now, since_version, view, is_deletion=is_deletion)),

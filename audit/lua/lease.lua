@@ -1,0 +1,9 @@
+#!lua flags=allow-oom
+-- Lease: take the lease of a shard's drain, on a full store too: what fills a store may be the very outbox.
+-- KEYS: 1 lease (string)
+-- ARGV: 1 token of this drain, 2 length, ms
+-- Result: 1 when it was free and is taken, else 0
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  return 1
+end
+return 0
