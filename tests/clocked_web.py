@@ -1,4 +1,7 @@
-"""A web process whose wall clock a test moves: `python -m tests.clocked_web PORT FILE`. The file says by how much."""
+"""A web process whose wall clock a test moves, and whose constants may be others.
+
+`python -m tests.clocked_web PORT FILE [MODULE.NAME=SECONDS]`; the file says how far the clock is ahead.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import mmap
 import struct
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 
@@ -35,7 +39,7 @@ class WallClock:
 
 
 def main() -> None:
-    """Serve on that port, by that clock."""
+    """Serve on that port, by that clock, with these constants."""
     clock, real = WallClock(Path(sys.argv[2])), time.time
     time.time = lambda: real() + clock.ahead_s
 
@@ -45,6 +49,11 @@ def main() -> None:
 
     from sessions.serving.server import serve  # noqa: PLC0415
 
+    for change in sys.argv[3:]:
+        name, _, value = change.partition("=")
+        module, _, constant = name.rpartition(".")
+        assert hasattr(import_module(module), constant)
+        setattr(import_module(module), constant, float(value))
     serve(port=int(sys.argv[1]))
 
 

@@ -136,10 +136,16 @@ class IdentityProvider:
     raw: bytes | None = None
     asked: int = 0
     url: str = ""
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    """While this is not set, it keeps whoever asks waiting."""
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
 
     def answer(self) -> bytes:
         """What it says when asked."""
         self.asked += 1
+        self.may_answer.wait()
         return self.raw if self.raw is not None else json.dumps({"keys": self.keys}).encode()
 
 

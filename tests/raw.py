@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import select
 import socket
+from pathlib import Path
 from typing import Any
 
-from tests.servers import Web
+from tests.servers import Web, wait_until
 
 PATIENCE_S = 60.0
 
@@ -45,6 +46,22 @@ class Raw:
         assert fields["x-content-type-options"] == "nosniff"
         assert fields["x-request-id"]
         return status, body["error"]["code"]
+
+    def until_read(self) -> Raw:
+        """Wait until the server has taken all that was sent."""
+        wait_until(lambda: not self._unread(), PATIENCE_S, "the server has read everything")
+        return self
+
+    def _unread(self) -> int:
+        """Bytes that wait in either end, as Linux tells."""
+        ports = (self.socket.getsockname()[1], self.socket.getpeername()[1])
+        waiting = 0
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, _, queues, *_ = line.split()
+            ends = tuple(int(end.rpartition(":")[2], 16) for end in (local, remote))
+            sent, received = (int(part, 16) for part in queues.split(":"))
+            waiting += sent if ends == ports else received if ends == ports[::-1] else 0
+        return waiting
 
     def has_news(self, within_s: float) -> bool:
         """Whether anything has come, or the end."""

@@ -216,10 +216,10 @@ def mutated_web(lua: Path) -> Web:
     return server
 
 
-def clocked_web(clock: Path, **env: str) -> Web:
-    """A web process whose wall clock a test moves (tests/clocked_web.py)."""
+def clocked_web(clock: Path, *constants: str, **env: str) -> Web:
+    """A web process whose wall clock a test moves, and with other constants (tests/clocked_web.py)."""
     port = free_port()
-    server = Web([sys.executable, "-m", "tests.clocked_web", str(port), str(clock)], env=env, port=port)
+    server = Web([sys.executable, "-m", "tests.clocked_web", str(port), str(clock), *constants], env=env, port=port)
     server.start()
     return server
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from uuid import UUID
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from sessions.store import codec
+from synckairos import keys
 from synckairos import redis as stores
+from synckairos.engine.commands import AdjustTime
 from tests.clocked import Clock
 from tests.conftest import bearer
 from tests.sockets import screen
@@ -26,11 +30,16 @@ def running(api, game):
 @pytest.mark.parametrize("again", range(3))
 async def test_who_was_there_is_told_what_a_newcomers_arrival_brought_to_light(webs, token, again):
     """Nobody keeps time here: the newcomer's read applies the deadline, and everybody must see it."""
-    past = Clock(int(time.time() * 1000) - 58_500)
-    session_id = str(past.start(action_on_timeout={"type": "end_session"}))
+    now_ms, hour_ms = int(time.time() * 1000), 3_600_000
+    past = Clock(now_ms - 2 * hour_ms)
+    session_id = past.start(bank_ms=24 * hour_ms, action_on_timeout={"type": "end_session"})
+    seat = codec.decode_state(stores.client().get(keys.state(session_id))).participants[0].participant_id
+    session_id = str(session_id)
     async with screen(webs[0], session_id, token) as early:
         assert (await early.until("CONNECTED"))["state"]["status"] == "running"
-        await asyncio.sleep(1.6)  # the store's clock is the real one
+        # Somebody whose command was late: now the deadline is an hour ago.
+        await asyncio.to_thread(past.do, UUID(session_id), AdjustTime(seat, total_time_ms=hour_ms))
+        assert (await early.until("STATE_UPDATE"))["state"]["status"] == "running"
         async with screen(webs[0], session_id, token) as late:
             assert (await late.until("CONNECTED"))["state"]["status"] == "expired"
             assert (await early.until("STATE_UPDATE"))["state"]["status"] == "expired"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from uuid import UUID
 
 import httpx
@@ -54,13 +53,11 @@ async def test_503_while_it_is_away_then_the_same_socket_gets_the_next_update(ow
             assert (await http.get("/health")).status_code == 200
 
             own_store.start()
-            back_s = time.monotonic()
-            while (await http.post(f"{address}/switch")).status_code != 200:
-                assert time.monotonic() - back_s < WITHIN_S
-                await asyncio.sleep(0.02)
+            async with asyncio.timeout(WITHIN_S):
+                while (await http.post(f"{address}/switch")).status_code != 200:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
             update = await viewer.until_version(3, within_s=WITHIN_S)
             assert update["type"] == "STATE_UPDATE"
-            assert time.monotonic() - back_s < WITHIN_S
 
             answer = await http.post(f"{address}/switch")
             assert (await viewer.until_version(4))["version"] == answer.json()["data"]["version"] == 4

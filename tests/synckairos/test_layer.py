@@ -17,8 +17,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from synckairos import keys
 from synckairos import redis as stores
-from synckairos.layer import SteadyLayer
+from synckairos.layer import _CONFIRMED_WITHIN_S, SteadyLayer
 from tests import servers
+from tests.loops import let_time_pass
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ async def test_all_that_has_come_is_handed_over_at_once_in_order_and_as_it_was_s
     await layer.group_add(keys.group(session_id), channel)
     for number in range(3):
         await publish(session_id, number)
-    await asyncio.to_thread(servers.wait_until, lambda: waiting(layer, channel) == 3, 3, "they have come")
+    await asyncio.to_thread(servers.wait_until, lambda: waiting(layer, channel) == 3, 30, "they have come")
     async with asyncio.timeout(30):
         received = await layer.receive_all(channel)
     assert received == [msgpack.packb({"type": "t", "number": number}) for number in range(3)]
@@ -77,7 +78,7 @@ async def test_who_stops_waiting_has_left_the_channel(layer):
     def subscriptions() -> int:
         return stores.client().pubsub_numsub(channel)[0][1]
 
-    await asyncio.to_thread(servers.wait_until, lambda: subscriptions() == 0, 3, "nobody listens")
+    await asyncio.to_thread(servers.wait_until, lambda: subscriptions() == 0, 30, "nobody listens")
 
 
 class Server:
@@ -136,7 +137,7 @@ async def test_a_server_that_says_nothing_is_asked_and_then_left_and_one_that_an
                 return b"" if connection == 1 else b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
         return None
 
-    monkeypatch.setattr("synckairos.layer._QUIET_S", 0.2)
+    monkeypatch.setattr("synckairos.layer._QUIET_S", 0.5)
     server, back = Server(reply_to), asyncio.Event()
     async with server.layer() as layer:
         layer.on_reconnected(back.set)
@@ -149,16 +150,19 @@ async def test_a_server_that_says_nothing_is_asked_and_then_left_and_one_that_an
         assert server.connections == 2
 
 
-async def test_a_subscription_that_the_server_refuses_is_tried_again_and_who_waits_for_it_is_told(monkeypatch):
+async def test_a_subscription_that_the_server_refuses_is_tried_again_and_who_waits_for_it_is_told():
     def reply_to(command: list[bytes], _connection: int) -> bytes | None:
         return b"-NOPERM no permissions to access one of the channels\r\n" if command[0] == b"SUBSCRIBE" else None
 
-    monkeypatch.setattr("synckairos.layer._CONFIRMED_WITHIN_S", 0.5)
     server = Server(reply_to)
     async with server.layer() as layer:
+        joining = asyncio.create_task(layer.new_channel())
+        async with asyncio.timeout(30):
+            while server.connections < 2:  # noqa: ASYNC110 - a counter of the test's own
+                await asyncio.sleep(0.01)
+        let_time_pass(_CONFIRMED_WITHIN_S)
         with pytest.raises(RedisTimeoutError):
-            await layer.new_channel()
-    assert server.connections > 1
+            await joining
 
 
 async def test_a_connection_that_misses_its_cancellation_is_ended_all_the_same(layer, monkeypatch):
@@ -188,7 +192,7 @@ async def test_who_gives_up_before_it_is_confirmed_leaves_nothing_behind(layer):
     with pytest.raises(asyncio.CancelledError):
         await joining
     assert not of_this_loop.groups
-    await asyncio.to_thread(servers.wait_until, lambda: subscribers(session_id) == 0, 3, "nobody listens")
+    await asyncio.to_thread(servers.wait_until, lambda: subscribers(session_id) == 0, 30, "nobody listens")
     await layer.group_add(keys.group(session_id), channel)
     await publish(session_id, 1)
     async with asyncio.timeout(30):
@@ -249,7 +253,7 @@ async def test_who_gives_up_takes_nothing_from_those_who_were_there_before(layer
     await asyncio.sleep(0)
     for task in joining:
         task.cancel()
-    await asyncio.to_thread(servers.wait_until, lambda: subscribers(session_id) == 1, 3, "it is back")
+    await asyncio.to_thread(servers.wait_until, lambda: subscribers(session_id) == 1, 30, "it is back")
     await publish(session_id, 1)
     async with asyncio.timeout(30):
         assert (await layer.receive(first))["number"] == 1
@@ -301,7 +305,7 @@ async def test_after_a_cut_exactly_what_is_wanted_is_heard_again(layer):
     await cut()
     await layer.group_discard(keys.group(left), channel)
     await layer.group_add(keys.group(joined), channel)
-    await asyncio.to_thread(servers.wait_until, lambda: subscribers(kept) == subscribers(joined) == 1, 3, "it is back")
+    await asyncio.to_thread(servers.wait_until, lambda: subscribers(kept) == subscribers(joined) == 1, 30, "it is back")
     assert subscribers(left) == 0
     await publish(kept, 1)
     async with asyncio.timeout(30):
@@ -340,5 +344,5 @@ async def test_cuts_at_any_moment_leave_no_subscription_behind_and_fail_nobody(l
     async with asyncio.timeout(30):
         await visiting
     await asyncio.to_thread(
-        servers.wait_until, lambda: not any(subscribers(session_id) for session_id in sessions), 3, "all are left"
+        servers.wait_until, lambda: not any(subscribers(session_id) for session_id in sessions), 30, "all are left"
     )

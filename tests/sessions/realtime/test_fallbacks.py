@@ -307,4 +307,4 @@ async def test_a_stream_followed_by_another_request_on_the_same_connection_ends_
         api.post(f"/v1/sessions/{session_id}/switch")
         return "synckairos_streams 0.0" in api.get("/metrics").text.splitlines()
 
-    await asyncio.to_thread(servers.wait_until, has_ended, 5, "the stream has ended")
+    await asyncio.to_thread(servers.wait_until, has_ended, 30, "the stream has ended")

@@ -110,9 +110,11 @@ async def test_presence_over_rest_counts_participants_and_viewers_of_all_process
         }
         for client in (api, other_api):
             await asyncio.to_thread(
-                servers.wait_until, lambda client=client: presence(client, session_id) == wanted, 8, f"{wanted}"
+                servers.wait_until, lambda client=client: presence(client, session_id) == wanted, 30, f"{wanted}"
             )
-    await asyncio.to_thread(servers.wait_until, lambda: presence(api, session_id)["viewers"] == 0, 8, "nobody is there")
+    await asyncio.to_thread(
+        servers.wait_until, lambda: presence(api, session_id)["viewers"] == 0, 30, "nobody is there"
+    )
     assert presence(api, session_id)["connected"] == []
 
 

