@@ -1,12 +1,71 @@
 """The Celery application: `celery -A config.celery`."""
 
-import os
+from __future__ import annotations
 
-from celery import Celery
+import os
+from functools import cached_property
+from typing import Any
+
+from celery import Celery, signals
+from django.conf import settings
+
+from synckairos import logs, stderr
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-app = Celery("synckairos")
+log = logs.get(__name__)
+
+
+class Application(Celery):
+    """Celery, whose processes say what they do in our log and nowhere else, whatever their command line says."""
+
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802 - Celery's name
+        """The program that sends the periodic tasks."""
+        from celery.apps.beat import Beat  # noqa: PLC0415 - of use to one process only
+
+        class Quiet(Beat):
+            def __init__(self, **options: Any) -> None:
+                super().__init__(**{**options, "quiet": True})
+
+            def start_scheduler(self) -> Any:
+                log.info("beat started")
+                try:
+                    return super().start_scheduler()
+                finally:
+                    log.info("beat stopped")
+
+        return self.subclass_with_self(Quiet, name="Beat")
+
+
+@signals.setup_logging.connect
+def _keep_our_logs(**_options: Any) -> None:
+    """Somebody who answers here keeps Celery from setting up its own: ours came with the settings."""
+
+
+@signals.celeryd_init.connect
+def _say_in_the_log(instance: Any, **_options: Any) -> None:
+    """In the place of a banner, and of what the worker's signal handlers write past every log."""
+    from celery.apps import worker  # noqa: PLC0415 - of use to one process only
+
+    instance.quiet = True
+    worker.safe_say = lambda text, *_stream: stderr.say(  # type: ignore[attr-defined]  # its stubs do not know it
+        text.strip(), "celery.apps.worker"
+    )
+
+
+@signals.worker_ready.connect
+def _started(sender: Any, **_options: Any) -> None:
+    log.info("worker started", worker=str(sender.hostname))
+
+
+@signals.worker_shutdown.connect
+def _stopped(sender: Any, **_options: Any) -> None:
+    log.info("worker stopped", worker=str(sender.hostname))
+
+
+settings.LOGGING  # noqa: B018 - settings are read now, so that whatever goes wrong afterwards goes to the log
+app = Application("synckairos")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add("audit.worker:Unasked")

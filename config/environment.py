@@ -22,6 +22,7 @@ from marshmallow.exceptions import ValidationError as Unacceptable
 from marshmallow.validate import Range
 
 from config import safety
+from synckairos import stderr
 from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
 from synckairos.engine.units import Visibility
 from synckairos.names import is_name
@@ -264,4 +265,8 @@ try:
 except EnvValidationError as wrong:
     problems = cast("dict[str, list[str]]", wrong.error_messages)
     lines = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(problems.items())]
-    sys.exit("\n".join(["SyncKairos cannot start; these environment variables are wrong or missing:", *lines]))
+    reason = "\n".join(["SyncKairos cannot start; these environment variables are wrong or missing:", *lines])
+    if IN_PRODUCTION and not sys.stderr.isatty():
+        stderr.say(reason, "config.environment", level="critical")
+        sys.exit(1)
+    sys.exit(reason)

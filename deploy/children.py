@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
@@ -25,8 +27,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def say(text: str) -> None:
-    """A line of the supervisor's own, among the logs of its children."""
-    sys.stderr.write(f"[stack] {text}\n")
+    """A line of the supervisor's own, among the logs of its children; in production of their form."""
+    if os.environ.get("SYNCKAIROS_ENV") == "production":
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        sys.stderr.write(json.dumps({"event": text, "level": "info", "logger": "stack", "timestamp": now}) + "\n")
+    else:
+        sys.stderr.write(f"[stack] {text}\n")
     sys.stderr.flush()
 
 

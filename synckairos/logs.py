@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import sys
 import time
 from contextlib import suppress
@@ -12,7 +13,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
-from synckairos import batch, context
+from synckairos import batch, context, stderr
 from synckairos.instants import to_the_second
 
 
@@ -37,8 +38,13 @@ def logging_config(*, as_json: bool, level: str) -> dict[str, Any]:
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
         # Plain tracebacks: the pretty ones show local variables, and tokens among them.
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=stderr.is_for_colours(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
+    handler = {"class": "logging.StreamHandler", "formatter": "structured"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -49,20 +55,27 @@ def logging_config(*, as_json: bool, level: str) -> dict[str, Any]:
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        # Beside what becomes a line of the log, and the log itself needs not (synckairos/stderr.py).
+        "handlers": {"stderr": handler | ({"stream": "ext://sys.__stderr__"} if as_json else {})},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # These say what our own access log says, or quote addresses with tokens in them.
+            "uvicorn": {"propagate": True, "handlers": []},
             "uvicorn.access": {"level": "WARNING", "propagate": True, "handlers": []},
             "uvicorn.error": {"level": "WARNING", "propagate": True, "handlers": []},
             "django.request": {"level": "CRITICAL", "propagate": True, "handlers": []},
             "httpx": {"level": "WARNING"},
+            # A line or two for each task, of which there is one a second.
+            "celery": {"level": "WARNING" if level == "INFO" else level},
         },
     }
 
 
-def configure() -> None:
-    """Make structlog hand its events to the standard library's handlers."""
+def configure(config: dict[str, Any], *, as_json: bool) -> None:
+    """Log as `logging_config` says from now on, what is wrong before Django is set up too; structlog hands its events
+    to the standard library's handlers."""
+    logging.config.dictConfig(config)
+    stderr.take_over(as_json=as_json)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

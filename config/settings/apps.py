@@ -31,7 +31,7 @@ INSTALLED_APPS = [
 # Sessions, CSRF and messages serve the admin; the API has neither cookies nor forms.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "synckairos.http.static.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -64,6 +64,6 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-logs.configure()
 ACCESS_LOG = logs.AccessLog(as_json=environment.IN_PRODUCTION, level=environment.LOG_LEVEL)
 LOGGING = logs.logging_config(as_json=environment.IN_PRODUCTION, level=environment.LOG_LEVEL)
+logs.configure(LOGGING, as_json=environment.IN_PRODUCTION)

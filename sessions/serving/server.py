@@ -44,7 +44,13 @@ class Server(uvicorn.Server):
         """Begin to accept, and say so."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        log.info("serving", host=self.config.host, port=self.config.port)
+        for address in self.addresses():
+            log.info("serving", **address)
+
+    def addresses(self) -> list[dict[str, str | int]]:
+        """Where it listens in truth: port 0 has become another, and a socket that was handed over has its own."""
+        names = [listener.getsockname() for server in self.servers for listener in server.sockets]
+        return [{"path": name} if isinstance(name, str) else {"host": name[0], "port": name[1]} for name in names]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end: in its time, at the second one in a hurry, at the third one at once."""
