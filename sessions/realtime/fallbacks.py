@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw
 
 from sessions import limits, messages
 from sessions.entity_tags import entity_tag
@@ -23,6 +22,7 @@ from sessions.presentation import present, to_json
 from sessions.realtime.credentials import credentials_of
 from sessions.realtime.joining import current
 from sessions.realtime.limited import CountedSend
+from sessions.realtime.poll_wire import PollWire, Stateful, stateful
 from sessions.services.recovery import recover
 from sessions.store.calls import arun
 from synckairos import background, context, ids, lifecycle, logs, metrics
@@ -43,6 +43,7 @@ from timesync.clock import store_clock
 log = logs.get(__name__)
 
 LONGEST_WAIT_MS = 30_000
+_NO_STATE = b"null"
 _LARGEST_VERSION = 2**53
 _REMARK_EVERY_S = 15.0
 """A stream says something at least so often, or proxies take it for dead."""
@@ -111,56 +112,6 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
             raise Unauthenticated
         case _:  # in time, or sent away: asking again is right
             await answers.answer(send, 304, b"", (b"etag", entity_tag(state.epoch, state.version).encode()))
-
-
-class Stateful(Struct, frozen=True):
-    """What any frame says of the state it shows."""
-
-    type: str
-    version: int | UnsetType | None = UNSET
-    epoch: str | UnsetType | None = UNSET
-    state: Raw | UnsetType = UNSET
-
-
-_stateful = msgspec.json.Decoder(Stateful)
-_NO_STATE = b"null"
-
-
-class PollWire:
-    """The wire of a client that takes one state."""
-
-    def __init__(self) -> None:
-        self.on_writable: Callable[[], None] | None = None
-        self.on_blocked: Callable[[], None] | None = None
-        self.on_misbehaved: Callable[[int, str], None] | None = None
-        self.direct = None
-        self.is_open = self.is_writable = True
-        self.woken: asyncio.Future[Stateful | int] = asyncio.get_running_loop().create_future()
-
-    def heartbeat(self, seconds: float) -> None:
-        """It does not last."""
-
-    def write(self, frame: Frame) -> None:
-        """Wake with a state; what goes with it is in the state too."""
-        shown = _stateful.decode(frame.payload)
-        if shown.state is not UNSET:
-            self._wake(shown)
-
-    def take(self, frame: Frame) -> bool:
-        """The same."""
-        self.write(frame)
-        return True
-
-    def finish(self, code: int, reason: str) -> None:
-        """Wake with the reason of the end."""
-        metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
-        self._wake(code)
-
-    expel = finish
-
-    def _wake(self, news: Stateful | int) -> None:
-        if not self.woken.done():
-            self.woken.set_result(news)
 
 
 async def _answer_state(send: Any, tag: str, state: bytes) -> None:
@@ -263,7 +214,7 @@ def as_event(frame: Frame) -> bytes:
     """A frame as a server-sent event; one that shows a state has an id to go on from."""
     if frame is _REMARK:
         return b":\n\n"
-    shown = _stateful.decode(frame.payload)
+    shown = stateful.decode(frame.payload)
     has_state = isinstance(shown.state, Raw) and bytes(shown.state) != _NO_STATE
     name = f"id: {shown.version}:{shown.epoch}\n".encode() if has_state else b""
     return name + b"data: " + frame.payload + b"\n\n"

@@ -116,7 +116,7 @@ async def test_a_poll_may_wait_and_is_woken(proxy, trusting, service, session_id
     async with httpx.AsyncClient(base_url=base, verify=trusting, headers=service, timeout=60) as http:
         path = f"/v1/sessions/{session_id}/poll?since_version=1"
         unchanged = await http.get(f"{path}&wait_ms=10")
-        assert (unchanged.status_code, unchanged.headers["etag"]) == (304, '"v1"')
+        assert unchanged.status_code == 304
         woken = asyncio.create_task(http.get(path))
         await http.post(f"/v1/sessions/{session_id}/start")
         assert (await woken).json()["data"]["version"] == 2
