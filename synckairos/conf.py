@@ -49,7 +49,9 @@ class Conf(Struct, frozen=True, kw_only=True):
     metrics_port: int | None
     """Where the timekeeper and the worker, which serve nothing else, show their metrics; None for nowhere."""
     idle_ttl_ms: int
-    """How long a session outlives its last transition or its next deadline, whichever is later."""
+    """How long after the last sign of life a session is let go, when it has no deadline."""
+    paused_ttl_ms: int
+    """How long after its last transition one is that is paused."""
     finished_ttl_ms: int
     """How long a finished session can still be read."""
     idempotency_ttl_ms: int

@@ -55,8 +55,8 @@ def _of(session_id: UUID, kind: str) -> str:
 class OfCommit(Struct, frozen=True):
     """What a commit of one session touches."""
 
-    keys: tuple[str, str, str, str]
-    """State, recent commits, deadlines and outbox."""
+    keys: tuple[str, str, str, str, str]
+    """State, recent commits, deadlines, outbox and idle sessions."""
     text: str
     """The id as its keys have it."""
     channel: str
@@ -72,7 +72,7 @@ def of_commit(session_id: UUID) -> OfCommit:
 def _of_commit(number: int, shards: int) -> OfCommit:
     session_id = UUID(int=number)
     shard = crc32(session_id.bytes) % shards
-    touched = (state(session_id), recent(session_id), deadlines(shard), outbox(shard))
+    touched = (state(session_id), recent(session_id), deadlines(shard), outbox(shard), idle(shard))
     return OfCommit(touched, text_of(session_id), group_channel(session_id), wake_channel(shard))
 
 
@@ -95,6 +95,11 @@ def idempotency(session_id: UUID, principal: str, route: str, key: str) -> str:
 def deadlines(shard: int) -> str:
     """Sorted set: session ids by the instant of their next deadline."""
     return _in(shard, "deadlines")
+
+
+def idle(shard: int) -> str:
+    """Sorted set: sessions without a deadline, by when it is time to see whether to let them go."""
+    return _in(shard, "idle")
 
 
 def set_aside(shard: int) -> str:

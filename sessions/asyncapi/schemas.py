@@ -26,6 +26,7 @@ _HAPPENED = {
     "session.resumed": "Its clock runs again.",
     "session.completed": "It was ended.",
     "session.cancelled": "It was called off.",
+    "session.abandoned": "Nothing had happened for so long that it was let go. Its status is `cancelled`.",
     "session.expired": "A clock that ran out has ended it.",
     "session.deleted": "It exists no more.",
     "cycle.switched": "A cycle has made way for the next, by command or (`on_timeout`) by the clock.",

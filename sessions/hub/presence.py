@@ -17,8 +17,9 @@ from sessions.hub.wire import Frame
 from sessions.services import presence as service
 from sessions.services import sessions
 from sessions.services.presence import BELIEVED_MS
+from sessions.services.retention import watched
 from sessions.store import presence as store
-from sessions.store.calls import apipeline, arun, ask
+from sessions.store.calls import Call, apipeline, arun, ask
 from sessions.store.presence import KEPT_MS, NOBODY, Attendance, Roll
 from sessions.store.store import seen
 from synckairos import keys, logs
@@ -200,14 +201,15 @@ class Presence:
     async def _announce(self, mine: Mapping[UUID, Attendance]) -> None:
         changed = {i: new for i, new in mine.items() if i in self._unsure or new != self._told(i)}
         for some in portions(list(changed), _TOGETHER):
-            calls = []
+            calls: list[Call[bool]] = []
             for session_id in some:
                 is_news = changed[session_id].participants.keys() != self._told(session_id).participants.keys()
                 is_news = is_news or session_id in self._unsure
                 calls.append(store.announce(session_id, self._process, changed[session_id], is_news=is_news))
             self._unsure.update(some)  # until the store has said yes
-            replies = await apipeline(calls)
-            for session_id, reply in zip(some, replies, strict=True):
+            # Whoever comes, stays or goes looks at the session, or has: a sign of its life.
+            replies = await apipeline([*calls, *map(watched, some)])
+            for session_id, reply in zip(some, replies, strict=False):
                 if isinstance(reply, Exception):
                     self._to_announce.add(session_id)
                     continue

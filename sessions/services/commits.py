@@ -8,6 +8,7 @@ from uuid import UUID
 from sessions import announcements, messages
 from sessions.presentation import StateView
 from sessions.services.outcome import Caller
+from sessions.services.retention import forget_at, idle_check_at
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.writes import Guess, Record, Write
 from synckairos import keys, outbox
@@ -54,8 +55,9 @@ def write_of(
         before=before,
         after=None if is_deletion else after,
         session_id=after.session_id,
-        forget_at_ms=_forget_at(after, now, deadline_ms),
+        forget_at_ms=forget_at(after, now, deadline_ms),
         deadline_ms=deadline_ms,
+        idle_check_ms=None if deadline_ms is not None or is_deletion else idle_check_at(after),
         command_id=command_id,
         commit=StoredCommit(since_version, after.version, after.epoch, decision.events),
         outbox_entry=outbox.encode(
@@ -82,12 +84,6 @@ def write_of(
         caller_rate=caller_rate,
         guess=guess,
     )
-
-
-def _forget_at(state: State, now: Instant, deadline_ms: Instant | None) -> Instant:
-    if state.status.is_final:
-        return now + conf().finished_ttl_ms
-    return max(now, deadline_ms or 0) + conf().idle_ttl_ms
 
 
 def _changed(before: State | None, after: State) -> tuple[Participant, ...]:

@@ -16,8 +16,9 @@ from sessions.services.arrears import caught_up, count
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.outcome import Caller, Outcome, Precondition
 from sessions.services.replaying import checked_replay, replay
+from sessions.services.retention import sign_of_life
 from sessions.store import store, writes
-from sessions.store.calls import Steps, ask
+from sessions.store.calls import Call, Steps, Together, ask
 from sessions.store.store import Loaded
 from sessions.store.writes import Answered, Done, Gone, Limited, LostRace, NoRoom
 from synckairos import ids, keys, metrics, rates
@@ -187,6 +188,9 @@ def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> St
     loaded = yield from caught_up(session_id, loaded, if_full=NoRoom())
     state = existing(session_id, loaded)
     check(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
+    note = sign_of_life(state, loaded.now)
+    if note is not None:
+        yield from ask(note)
     return Outcome(state, loaded.now)
 
 
@@ -198,12 +202,17 @@ def get_many(session_ids: Sequence[UUID], reader: Principal) -> Steps[tuple[list
         by_shard.setdefault(keys.shard_of(session_id), []).append(session_id)
     for together in by_shard.values():
         many = yield from ask(store.load_many(together))
+        notes: list[Call[bool]] = []
         for session_id, state in zip(together, many.states, strict=True):
             if state is None or not _may_read(reader, state):
                 continue
             loaded = yield from caught_up(session_id, Loaded(many.now, state), if_full=NoRoom())
             if loaded.state is not None and _may_read(reader, loaded.state):
                 found[session_id] = Outcome(loaded.state, loaded.now)
+                note = sign_of_life(loaded.state, loaded.now)
+                notes += () if note is None else (note,)
+        if notes:
+            yield Together(*notes)
     wanted = list(dict.fromkeys(session_ids))
     return [found[i] for i in wanted if i in found], [i for i in wanted if i not in found]
 

@@ -103,7 +103,12 @@ def headers(session_ids: Sequence[UUID]) -> Call[list[tuple[str, int] | None]]:
 
 def due(shard: int, limit: int) -> Call[Due]:
     """The sessions of a shard whose deadline has come, longest overdue first."""
-    return Call(_DUE, [keys.deadlines(shard)], [limit], _parse_due)
+    return due_in(keys.deadlines(shard), limit)
+
+
+def due_in(name: str, limit: int) -> Call[Due]:
+    """The same of any sorted set of sessions by an instant of theirs."""
+    return Call(_DUE, [name], [limit], _parse_due)
 
 
 def lease(shard: int, keeper: str, length_ms: Duration) -> Call[bool]:
@@ -130,15 +135,18 @@ def shard_status(shard: int) -> Call[ShardStatus]:
 
 def forget(session_id: UUID, *, set_aside: bool) -> Call[bool]:
     """Take away the deadline of a session that is gone, or with `set_aside` of one that cannot be read."""
-    shard = keys.shard_of(session_id)
-    names = [keys.state(session_id), keys.deadlines(shard), keys.set_aside(shard)]
+    return forget_in(keys.deadlines(keys.shard_of(session_id)), session_id, set_aside=set_aside)
+
+
+def forget_in(name: str, session_id: UUID, *, set_aside: bool = False) -> Call[bool]:
+    """The same of any sorted set of sessions."""
+    names = [keys.state(session_id), name, keys.set_aside(keys.shard_of(session_id))]
     return Call(_FORGET, names, [str(session_id), "1" if set_aside else "0"], bool)
 
 
-def forget_junk(shard: int, member: str) -> Call[bool]:
-    """Take away a deadline that belongs to no session."""
-    names = [keys.deadlines(shard) + ":none", keys.deadlines(shard), keys.set_aside(shard)]
-    return Call(_FORGET, names, [member, "0"], bool)
+def forget_junk(shard: int, name: str, member: str) -> Call[bool]:
+    """Take away from a sorted set of a shard what is the id of no session."""
+    return Call(_FORGET, [f"{name}:none", name, keys.set_aside(shard)], [member, "0"], bool)
 
 
 def instant(reply: Sequence[Any]) -> Instant:

@@ -52,6 +52,8 @@ class Write(Struct, frozen=True):
     session_id: UUID
     forget_at_ms: Instant
     deadline_ms: Instant | None
+    idle_check_ms: Instant | None
+    """When it is time to see whether to let the session go; None when it has a deadline or has ended."""
     command_id: bytes
     commit: StoredCommit
     outbox_entry: bytes
@@ -131,6 +133,7 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
         *_interval_and_burst(write.rate),
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
         *(("", "", "") if guess is None else (guess.at_ms, FURTHEST_BACK_MS, guess.last_command_id)),
+        "" if write.idle_check_ms is None else write.idle_check_ms,
     ]
     return Call(_SCRIPT, names, args, _parse, if_full=if_full)
 

@@ -16,8 +16,9 @@ from sessions.store import store
 from sessions.store.calls import arun, ask
 from sessions.store.store import Due
 from sessions.timekeeping.leases import Leases
+from sessions.timekeeping.reviews import Reviews
 from sessions.timekeeping.wakeups import Wakeups
-from synckairos import logs, metrics
+from synckairos import keys, logs, metrics
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
 from synckairos.ids import parse_uuid
@@ -39,6 +40,7 @@ class Timekeeper:
     def __init__(self) -> None:
         self.leases = Leases()
         self._wakeups = Wakeups()
+        self._reviews = Reviews()
         self._is_stopping = False
         self._said = ""
         """What was said of the store when it last could not serve; empty while it can."""
@@ -72,6 +74,7 @@ class Timekeeper:
                     await self.leases.renew()
                 if shard in self.leases.held:
                     pauses.append(await self.tick(shard))
+                    await self._reviews.tick(shard)
         except ServiceUnavailable as away:
             self._say(away.text)
             return AFTER_FAULT_S
@@ -109,7 +112,7 @@ class Timekeeper:
             session_id = parse_uuid(member)
             if session_id is None:
                 log.error("deadline of no session", member=member)
-                await arun(ask(store.forget_junk(shard, member)))
+                await arun(ask(store.forget_junk(shard, keys.deadlines(shard), member)))
             else:
                 deadlines[session_id] = at_ms
         # When nothing was due after all, the set lags behind the states for a moment: no reason to spin.

@@ -3,6 +3,7 @@
 No clock is read, no I/O is done, nothing ticks. See docs/clock.md.
 """
 
+from synckairos.engine.abandoning import abandon, is_idle
 from synckairos.engine.create import create_session, problems
 from synckairos.engine.deadlines import next_deadline
 from synckairos.engine.decide import MAX_PARTICIPANTS, MAX_TIME_MS, Decision, decide, observe
@@ -22,9 +23,11 @@ __all__ = [
     "Status",
     "SyncMode",
     "TimeoutAction",
+    "abandon",
     "create_session",
     "decide",
     "evolve",
+    "is_idle",
     "next_deadline",
     "observe",
     "problems",

@@ -112,6 +112,14 @@ class AccessRevoked(Happened, frozen=True, array_like=True, tag=14):
     """When they would have expired at the latest."""
 
 
+class SessionAbandoned(Happened, frozen=True, array_like=True, tag=15):
+    """Nothing had happened for so long that it was let go."""
+
+    name: ClassVar[str] = "session.abandoned"
+    idle_since_ms: Instant
+    """When there was a last sign of life."""
+
+
 Event: TypeAlias = (
     SessionCreated
     | SessionStarted
@@ -127,6 +135,7 @@ Event: TypeAlias = (
     | ParticipantAdded
     | ParticipantAdjusted
     | AccessRevoked
+    | SessionAbandoned
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.name: kind for kind in Event.__args__}

@@ -64,7 +64,7 @@ def _meaning(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911, PL
             return _ended(state, Status.EXPIRED, event.at_ms)
         case ev.SessionDeleted() if state.status.is_final:
             return state  # how it ended stays true
-        case ev.SessionCancelled() | ev.SessionDeleted():
+        case ev.SessionCancelled() | ev.SessionDeleted() | ev.SessionAbandoned():
             return _ended(state, Status.CANCELLED, event.at_ms)
         case ev.ParticipantAdded():
             return _added(state, event.participant)

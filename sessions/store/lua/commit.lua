@@ -1,7 +1,8 @@
 -- Commit: one transition of one session, all or nothing. See docs/consistency.md.
 --
--- KEYS: 1 state (string), 2 recent commits (list), 3 deadlines (sorted set), 4 outbox (stream), then, as far as there are
---       any: the idempotency record (string), the session's limit of switches (string), the caller's limit (string)
+-- KEYS: 1 state (string), 2 recent commits (list), 3 deadlines (sorted set), 4 outbox (stream), 5 idle sessions (sorted
+--       set), then, as far as there are any: the idempotency record (string), the session's limit of switches (string), the
+--       caller's limit (string)
 -- ARGV: 1 header that the state must begin with; '' when the session must not exist
 --       2 new state, header first; '' to delete the session
 --       3 instant at which the session may be forgotten, ms
@@ -18,6 +19,7 @@
 --      17 and 18 the same of the caller's limit
 --      19 instant that was decided on, ms, when the state was not loaded for it but remembered ('' otherwise); with it
 --      20 how far in the past this may lie, ms, and 21 the id of the commit that has led to the remembered state
+--      22 when it is time to see whether to let the session go, ms, if there is no next deadline; '' when it has ended
 -- Result: {kind, limits, seconds, microseconds, …} with the store's clock, and of every limit that was counted three
 -- numbers as gcra_rule.lua has them: first the caller's, then the session's. Of the kinds
 --         done             the transition is in, or was already (its reply was lost: then nothing is counted)
@@ -59,7 +61,7 @@ if ARGV[17] ~= '' and is_over(KEYS[#KEYS], ARGV[17], ARGV[18]) then
   return result('limited')
 end
 
-local answered = ARGV[12] ~= '' and KEYS[5]
+local answered = ARGV[12] ~= '' and KEYS[6]
 if answered then
   local record = redis.call('GET', answered)
   local epoch = string.sub(current, 1, EPOCH)
@@ -82,7 +84,7 @@ if ARGV[19] ~= '' then
   end
 end
 
-if ARGV[15] ~= '' and is_over(KEYS[answered and 6 or 5], ARGV[15], ARGV[16]) then
+if ARGV[15] ~= '' and is_over(KEYS[answered and 7 or 6], ARGV[15], ARGV[16]) then
   return result('limited')
 end
 
@@ -96,6 +98,11 @@ else
 end
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[5])
+  if ARGV[22] == '' then
+    redis.call('ZREM', KEYS[5], ARGV[5])
+  else
+    redis.call('ZADD', KEYS[5], ARGV[22], ARGV[5])
+  end
 else
   redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
   if redis.call('ZRANK', KEYS[3], ARGV[5]) == 0 then

@@ -4,8 +4,8 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import pytest
 
+from synckairos.engine import abandon, create_session, decide, next_deadline, observe, read, replay, seat_left_ms
 from synckairos.engine import commands as cmd
-from synckairos.engine import create_session, decide, next_deadline, observe, read, replay, seat_left_ms
 from synckairos.engine.units import SyncMode
 
 NAMES = "ABCDXYZ"
@@ -88,6 +88,12 @@ class Session:
 
     def revoke(self, at, token_id=None, longest_ms=1_000, **guards):
         return self.do(cmd.RevokeAccess(longest_ms, token_id, **guards), at)
+
+    def abandon(self, at):
+        decision = abandon(self.state, at, idle_since_ms=self.state.updated_ms)
+        self.state = decision.state
+        self.events += decision.events
+        return decision
 
     @property
     def version(self):

@@ -37,6 +37,7 @@ ENDS = {
     "cancel": "session.cancelled",
     "delete": "session.deleted",
     "look": "session.expired",
+    "abandon": "session.abandoned",
 }
 
 
@@ -153,6 +154,7 @@ def test_the_stored_tags_never_change():
         12: "participant.added",
         13: "participant.adjusted",
         14: "access.revoked",
+        15: "session.abandoned",
     }
 
 

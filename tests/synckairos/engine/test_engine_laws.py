@@ -10,7 +10,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from synckairos.engine import State, SyncMode, create_session, decide, next_deadline, observe, problems, read, replay
+from synckairos.engine import (
+    State,
+    SyncMode,
+    abandon,
+    create_session,
+    decide,
+    is_idle,
+    next_deadline,
+    observe,
+    problems,
+    read,
+    replay,
+)
 from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
 from synckairos.engine.reading import seat_left_ms
@@ -121,7 +133,13 @@ class Ledger:
                 self.since, self.holder = event.at_ms, event.to_participant_id
             case ev.SessionPaused():
                 self.charge(event.at_ms)
-            case ev.SessionCompleted() | ev.SessionExpired() | ev.SessionCancelled() | ev.SessionDeleted():
+            case (
+                ev.SessionCompleted()
+                | ev.SessionExpired()
+                | ev.SessionCancelled()
+                | ev.SessionDeleted()
+                | ev.SessionAbandoned()
+            ):
                 self.charge(event.at_ms)
                 self.holder = None
 
@@ -193,6 +211,14 @@ class AnySession(RuleBasedStateMachine):
         if self.now >= due:
             assert decision.events[0].at_ms == due
         self.keep(decision, self.state)
+
+    @precondition(lambda self: is_idle(self.state))
+    @rule(step=STEPS)
+    def let_go(self, step):
+        """Rarely, for it is the end."""
+        if step == 500:
+            self.now = max(self.now + step, self.state.updated_ms)
+            self.keep(abandon(self.state, self.now, idle_since_ms=self.state.updated_ms), self.state)
 
     @rule(back=st.integers(1, 4_000))
     def clock_goes_back(self, back):

@@ -1,0 +1,99 @@
+"""Letting sessions go in which nothing happens and at which nobody looks: only the timekeeper does.
+
+Whoever reads or commands a session proves that it is alive, however long overdue its end is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+from uuid import UUID
+
+from sessions.services.arrears import TIMEKEEPER, count
+from sessions.services.commits import write_of
+from sessions.services.presence import BELIEVED_MS, present
+from sessions.services.retention import retention_ms, watched
+from sessions.store import idle, presence, store, writes
+from sessions.store.calls import Call, apipeline, arun, ask
+from sessions.store.codec import Unreadable
+from sessions.store.presence import Roll
+from sessions.store.store import Loaded
+from sessions.store.writes import Done
+from synckairos import keys, logs
+from synckairos.conf import conf
+from synckairos.engine import Decision, State, abandon, is_idle
+from synckairos.engine.units import Instant
+from synckairos.errors import ServiceUnavailable
+
+log = logs.get(__name__)
+
+Verdict: TypeAlias = Decision | Call[bool]
+"""The end of a session, or the note of why it is not its end yet."""
+
+
+async def review(checks: Mapping[UUID, Instant]) -> list[UUID]:
+    """Let go of those of a shard's sessions that are idle and watched by nobody; gives them.
+
+    `checks` has the instants for which they were noted. Raises ServiceUnavailable.
+    """
+    together = list(checks)
+    alive = await arun(ask(store.seen("", BELIEVED_MS, keys.webs())))
+    rolls = await arun(ask(presence.rolls(together)))
+    loads = await apipeline([store.load(session_id) for session_id in together])
+    ended: dict[UUID, tuple[Decision, Instant]] = {}
+    notes: list[Call[bool]] = []
+    for session_id, roll, loaded in zip(together, rolls, loads, strict=True):
+        verdict = _verdict(session_id, checks[session_id], loaded, is_watched=_is_watched(roll, alive))
+        if isinstance(verdict, Decision) and isinstance(loaded, Loaded):
+            ended[session_id] = verdict, loaded.now
+        elif isinstance(verdict, Call):
+            notes.append(verdict)
+    if notes:
+        await apipeline(notes)
+    return await _committed(ended)
+
+
+def _is_watched(roll: Roll, alive: Mapping[str, int]) -> bool:
+    return not present(roll, alive).attendance.is_empty
+
+
+def _verdict(session_id: UUID, check_ms: Instant, loaded: Loaded | Exception, *, is_watched: bool) -> Verdict | None:
+    if isinstance(loaded, ServiceUnavailable):
+        raise loaded
+    if isinstance(loaded, Unreadable):
+        log.error("idle session cannot be read", session_id=str(session_id), exc_info=loaded)
+        return idle.postpone(session_id, check_ms + conf().idle_ttl_ms)
+    if isinstance(loaded, Exception):
+        log.error("idle session put off", session_id=str(session_id), exc_info=loaded)
+        return None
+    state, now = loaded.state, loaded.now
+    if state is None:
+        return idle.forget(session_id)
+    if not is_idle(state):  # it has a deadline by now: what that leaves is noted anew
+        return idle.postpone(session_id, now + conf().idle_ttl_ms)
+    return _judged(state, now, check_ms, is_watched=is_watched)
+
+
+def _judged(state: State, now: Instant, check_ms: Instant, *, is_watched: bool) -> Verdict:
+    at_ms = max(check_ms, state.updated_ms + retention_ms(state))
+    if at_ms > now:
+        return idle.postpone(state.session_id, at_ms)
+    if is_watched:
+        return watched(state.session_id)
+    is_by_transition = at_ms == state.updated_ms + retention_ms(state)
+    return abandon(state, at_ms, idle_since_ms=state.updated_ms if is_by_transition else at_ms - conf().idle_ttl_ms)
+
+
+async def _committed(ended: Mapping[UUID, tuple[Decision, Instant]]) -> list[UUID]:
+    """Those of the ends that are in: of the others somebody has done something meanwhile."""
+    if not ended:
+        return []
+    replies = await apipeline([writes.commit(write_of(end, now, TIMEKEEPER)) for end, now in ended.values()])
+    gone = []
+    for (session_id, (decision, _)), reply in zip(ended.items(), replies, strict=True):
+        if isinstance(reply, Done):
+            count(decision)
+            gone.append(session_id)
+        elif isinstance(reply, Exception):
+            log.error("idle session put off", session_id=str(session_id), exc_info=reply)
+    return gone

@@ -1,0 +1,49 @@
+"""How long sessions are kept: when one in which nothing happens is let go, and when the store may forget one.
+
+A session that has a deadline is not idle: when that comes, its retention begins (docs/clock.md).
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sessions.store import idle
+from sessions.store.calls import Call
+from synckairos.conf import conf
+from synckairos.engine import is_idle
+from synckairos.engine.state import State
+from synckairos.engine.units import Duration, Instant, Status
+
+KEPT_ON_MS: Duration = 30 * 86_400_000
+"""How much longer than due the store keeps a session: for so long its end is not lost though no timekeeper is there."""
+_NEWS_AFTER = 30
+"""A look at a session is noted when this part of its retention is over: the cost of it is rare."""
+
+
+def retention_ms(state: State) -> Duration:
+    """How long a live session is kept without a sign of life."""
+    return conf().paused_ttl_ms if state.status is Status.PAUSED else conf().idle_ttl_ms
+
+
+def idle_check_at(state: State) -> Instant | None:
+    """When a session is let go if nothing happens and nobody looks; None for one that has a deadline or has ended."""
+    return state.updated_ms + retention_ms(state) if is_idle(state) else None
+
+
+def forget_at(state: State, now: Instant, deadline_ms: Instant | None) -> Instant:
+    """When the store may forget a session, without a word to anybody."""
+    if state.status.is_final:
+        return now + conf().finished_ttl_ms
+    return max(now, deadline_ms or 0) + retention_ms(state) + KEPT_ON_MS
+
+
+def sign_of_life(state: State, now: Instant) -> Call[bool] | None:
+    """What a look at a session has to be noted by; None when that is not worth a round trip."""
+    if now - state.updated_ms <= retention_ms(state) // _NEWS_AFTER or not is_idle(state):
+        return None
+    return watched(state.session_id)
+
+
+def watched(session_id: UUID) -> Call[bool]:
+    """A note that somebody looks at a session, or has."""
+    return idle.alive(session_id, conf().idle_ttl_ms, KEPT_ON_MS)

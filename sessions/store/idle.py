@@ -1,0 +1,40 @@
+"""Sessions in which nothing happens: when it is time to see whether to let each go. No I/O happens here.
+
+A session without a deadline is in its shard's set from the commit that left it none; while it has one its place there
+is out of date, and means nothing.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sessions.store.calls import Call, Script
+from sessions.store.store import Due, due_in, forget_in
+from synckairos import keys
+from synckairos.engine.units import Duration, Instant
+
+# A full store goes on with these: they change numbers that are there.
+_ALIVE = Script("alive", allow_oom=True)
+_POSTPONE = Script("postpone", allow_oom=True)
+
+
+def due(shard: int, limit: int) -> Call[Due]:
+    """The sessions of a shard whose time has come, the longest overdue first."""
+    return due_in(keys.idle(shard), limit)
+
+
+def alive(session_id: UUID, for_ms: Duration, kept_on_ms: Duration) -> Call[bool]:
+    """There is a sign of life: an idle session is not let go for so long, and kept for so much longer than that. False
+    when it is not idle."""
+    names = [keys.idle(keys.shard_of(session_id)), keys.state(session_id), keys.recent(session_id)]
+    return Call(_ALIVE, names, [keys.text_of(session_id), for_ms, kept_on_ms], bool)
+
+
+def postpone(session_id: UUID, at_ms: Instant) -> Call[bool]:
+    """See again at this instant."""
+    return Call(_POSTPONE, [keys.idle(keys.shard_of(session_id))], [keys.text_of(session_id), at_ms], bool)
+
+
+def forget(session_id: UUID) -> Call[bool]:
+    """Take away a session that is gone; False when it exists, and stays."""
+    return forget_in(keys.idle(keys.shard_of(session_id)), session_id)
