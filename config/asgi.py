@@ -26,7 +26,7 @@ from synckairos.http.protection import Protected, Secure  # noqa: E402
 _django = cast("Asgi", django_application)
 _behind = ByPath(cast("Asgi", BareHandler()), _django)
 _doors = Secure(Fallbacks(_behind), _django)
-_cors = Cors(Bodies(_doors), conf().cors_origins)
+_cors = Cors(Bodies(_doors), conf().cors_origins, lets_local_in=conf().cors_local)
 
 
 class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no types

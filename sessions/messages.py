@@ -5,7 +5,6 @@ Every frame about a state carries `version` and is whole in itself. The shapes a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -33,6 +32,7 @@ from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
 from synckairos.instants import as_iso
+from synckairos.repetition import RepeatedName, refuse_repeated_names
 
 __all__ = [
     "Auth",
@@ -198,11 +198,8 @@ def command_id_of(text: str) -> str | int | None:
 def parse(text: str) -> ClientMessage:
     """A client's frame. Raises msgspec.DecodeError, or its subclass ValidationError for JSON of another shape."""
     message: ClientMessage = _client_messages.decode(text)
-    json.loads(text, object_pairs_hook=_refuse_repetition)
+    try:
+        refuse_repeated_names(text, message)
+    except RepeatedName as error:
+        raise msgspec.ValidationError(str(error)) from None
     return message
-
-
-def _refuse_repetition(pairs: list[tuple[str, Any]]) -> None:
-    """A name given twice has no one meaning: what we would read, a proxy or an audit may read otherwise."""
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise msgspec.ValidationError("Object has a name twice")

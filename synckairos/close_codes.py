@@ -48,6 +48,7 @@ class Farewell(Enum):
     NO_SESSION_ID = CloseCode.BAD_REQUEST, "Missing sessionId parameter"
     BAD_SESSION_ID = CloseCode.BAD_REQUEST, "Invalid sessionId format"
     BAD_HEARTBEAT = CloseCode.BAD_REQUEST, "Invalid heartbeat"
+    REPEATED_PARAMETER = CloseCode.BAD_REQUEST, "Repeated parameter"
     UNKNOWN_PATH = CloseCode.BAD_REQUEST, "Unknown path"
     SERVER_RESTARTING = CloseCode.SERVICE_RESTART, "Server restarting; retry_ms={n}"
     STATE_RESTORED = CloseCode.SERVICE_RESTART, "State restored"

@@ -23,6 +23,8 @@ class ApiError(Exception):
         super().__init__(message or self.message)
         self.text = message or self.message
         self.details = details
+        self.fields: dict[str, str] = {}
+        """Header fields of the answer, by their lower-case names."""
         self.retry_after_seconds: int | None = None
 
     def body(self) -> dict[str, Any]:
@@ -182,6 +184,13 @@ class UnsupportedMediaType(ApiError):
     code = "UNSUPPORTED_MEDIA_TYPE"
     http_status = 415
     message = "The request body must be application/json: say so in Content-Type, and send JSON in UTF-8"
+
+    @classmethod
+    def by_coding(cls) -> UnsupportedMediaType:
+        """For a body that is compressed, say; the answer names the codings that are taken (RFC 9110, 15.5.16)."""
+        error = cls("The request body is in a coding that is not spoken here: send it without Content-Encoding")
+        error.fields = {"accept-encoding": "identity"}
+        return error
 
 
 class IdempotencyKeyReused(ApiError):

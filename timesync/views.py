@@ -21,6 +21,7 @@ class TimeView(APIView):
     authentication_classes = ()
     permission_classes = ()
     metadata_class = None
+    http_method_names = ("get", "head")
 
     @extend_schema(
         operation_id="getTime",

@@ -23,6 +23,7 @@ SYNCKAIROS = Conf(
     trusted_proxies=environment.TRUSTED_PROXIES.networks,
     trusts_unix_sockets=environment.TRUSTED_PROXIES.unix_sockets,
     cors_origins=environment.CORS_ORIGINS,
+    cors_local=not environment.IN_PRODUCTION,
     metrics_token=environment.METRICS_TOKEN,
     metrics_open=environment.METRICS_TOKEN is None and not environment.IN_PRODUCTION,
     max_body_bytes=256 * 1024,

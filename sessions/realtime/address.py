@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from msgspec import Struct
@@ -13,6 +13,9 @@ from sessions.realtime.credentials import Credentials, credentials_of
 from synckairos import ids
 from synckairos.close_codes import Farewell
 from synckairos.conf import HEARTBEAT_MAX_S, conf
+
+PARAMETERS = ("sessionId", "heartbeat", "ticket", "token")
+"""Others are ignored: clients of SyncKairos 2 may have some of their own."""
 
 
 class Asked(Struct, frozen=True):
@@ -25,22 +28,20 @@ class Asked(Struct, frozen=True):
 
 def read(scope: dict[str, Any]) -> Asked | Farewell:
     """What is asked for; or what is wrong with it."""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    given = first(query, "sessionId")
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"))
+    query = dict(pairs)
+    if len({name for name, _ in pairs if name in PARAMETERS}) < sum(name in PARAMETERS for name, _ in pairs):
+        return Farewell.REPEATED_PARAMETER
+    given = query.get("sessionId")
     if given is None:
         return Farewell.NO_SESSION_ID
     session_id = ids.parse_uuid(given)
     if session_id is None:
         return Farewell.BAD_SESSION_ID
-    heartbeat_s = _heartbeat(first(query, "heartbeat"))
+    heartbeat_s = _heartbeat(query.get("heartbeat"))
     if heartbeat_s is None:
         return Farewell.BAD_HEARTBEAT
     return Asked(session_id, credentials_of(scope, query), heartbeat_s)
-
-
-def first(query: dict[str, list[str]], name: str) -> str | None:
-    """The first value of a parameter."""
-    return next(iter(query.get(name, ())), None)
 
 
 def _heartbeat(text: str | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sessions.services import tickets
 from sessions.store.calls import arun
 from synckairos import context
 from synckairos.errors import Unauthenticated
+from synckairos.http.asgi import headers
 from synckairos.principal import Principal, authenticate, bearer_token
 
 PROTOCOL = "synckairos.v2"
@@ -35,14 +37,14 @@ class Credentials(Struct, frozen=True):
         return principal
 
 
-def credentials_of(scope: dict[str, Any], query: dict[str, list[str]]) -> Credentials:
-    """The credentials of a handshake or request."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return Credentials(token=bearer_token(value.decode("latin-1")))
-    for ticket in query.get("ticket", ()):
-        return Credentials(ticket=ticket)
+def credentials_of(scope: dict[str, Any], query: Mapping[str, str]) -> Credentials:
+    """The credentials of a handshake or request. A header that is given twice is none that is good."""
+    given = headers(scope, b"authorization")
+    if given:
+        return Credentials(token=bearer_token(", ".join(given)))
+    if "ticket" in query:
+        return Credentials(ticket=query["ticket"])
     for protocol in scope.get("subprotocols", ()):
         if protocol.startswith(_BEARER):
             return Credentials(token=protocol.removeprefix(_BEARER))
-    return Credentials(token=next(iter(query.get("token", ())), None))
+    return Credentials(token=query.get("token"))

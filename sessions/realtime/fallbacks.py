@@ -71,7 +71,8 @@ class Fallbacks:
             if session_id is None:
                 raise ValidationFailed([("session_id", "Must be a valid UUID.")])
             context.note(session_id=str(session_id))
-            await DOORS[match[2]](session_id, Asked(scope), receive, send)
+            door, parameters = DOORS[match[2]]
+            await door(session_id, Asked(scope, parameters), receive, send)
         except ApiError as error:
             more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
             await answers.refuse(send, await send.judged(error), *more)
@@ -248,5 +249,5 @@ async def _part(asked: Asked, send: Any) -> None:
         asked.abort()
 
 
-DOORS = {"poll": poll, "stream": stream}
-"""By the last part of their address."""
+DOORS = {"poll": (poll, ("since_version", "wait_ms", "epoch")), "stream": (stream, ("ticket", "token"))}
+"""With their parameters, by the last part of their address."""

@@ -34,6 +34,7 @@ from synckairos.http.cors import Cors
 from synckairos.http.gate import REQUEST_ID_HEADER, TOLD_SCHEME, record, true_scheme
 from synckairos.http.protection import head_of_state
 from synckairos.principal import authenticate, bearer_token
+from synckairos.repetition import refuse_repeated_names
 
 log = logs.get(__name__)
 
@@ -41,6 +42,8 @@ _ADDRESS = re.compile(r"/v1/sessions(?:/([^/]+)(?:/(switch|start|pause|resume|co
 _NUL = b"\\u0000"
 """As JSON has it; the view says no to it, and to nothing that only looks like it."""
 _METHODS = frozenset({"GET", "POST"})
+_JSON = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
+"""As nearly everybody writes it; other ways to do so are the view's to read."""
 _NOT_PLAIN = frozenset({b"if-match", b"if-none-match", b"content-encoding"})
 
 
@@ -146,6 +149,8 @@ def read(scope: Scope, headers: dict[bytes, bytes], raw: bytes) -> Asked | None:
     address = _ADDRESS.fullmatch(scope["path"])
     if address is None or not _NOT_PLAIN.isdisjoint(headers) or len(headers) < len(scope["headers"]):
         return None  # a field that is given twice has no one meaning here
+    if scope["query_string"]:
+        return None
     try:
         principal = authenticate(bearer_token(headers.get(b"authorization", b"").decode("latin-1")) or "")
         origin = headers[b"origin"].decode("latin-1") if b"origin" in headers else None
@@ -161,7 +166,7 @@ def _read(scope: Scope, headers: dict[bytes, bytes], raw: bytes, asker: Asker, a
     session_id = None if session is None else ids.parse_uuid(session)
     if session is not None and session_id is None:
         return None
-    if scope["method"] == "GET" and session_id is not None and verb is None and not scope["query_string"]:
+    if scope["method"] == "GET" and session_id is not None and verb is None:
         return State(asker, session_id)
     if scope["method"] != "POST" or (session_id is not None and verb is None):
         return None
@@ -176,9 +181,13 @@ def _read(scope: Scope, headers: dict[bytes, bytes], raw: bytes, asker: Asker, a
 
 def _json(headers: dict[bytes, bytes], raw: bytes) -> Any:
     """The decoded body; nothing is an empty object. Raises ValueError (msgspec's too) for what is none."""
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if kind != b"application/json" and (raw or kind):
+    kind = headers.get(b"content-type", b"").lower()
+    if kind not in _JSON and (raw or kind):
         raise ValueError
     if _NUL in raw:
         raise ValueError  # it could be stored, and not audited
-    return msgspec.json.decode(raw) if raw else {}
+    if not raw:
+        return {}
+    decoded = msgspec.json.decode(raw)
+    refuse_repeated_names(raw, decoded)
+    return decoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from channels.security.websocket import OriginValidator, WebsocketDenier
 from django.conf import settings
 
 from synckairos.conf import conf
+from synckairos.http.cors import LOCAL_PAGE
 from synckairos.http.gate import PROBE_HOST
 
 
@@ -31,4 +33,7 @@ class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no t
 
     def valid_origin(self, parsed_origin: Any) -> bool:
         """Whether this page may connect."""
-        return parsed_origin is None or bool(super().valid_origin(parsed_origin))
+        if parsed_origin is None:
+            return True
+        is_local = conf().cors_local and re.fullmatch(LOCAL_PAGE, parsed_origin.geturl()) is not None
+        return is_local or bool(super().valid_origin(parsed_origin))

@@ -21,8 +21,6 @@ from synckairos.principal import Principal
 class SessionEndpoint(Limited):
     """Base of the session endpoints. Who may do what is the service's to say (synckairos/rights.py)."""
 
-    metadata_class = None  # OPTIONS is no method of ours; DRF's answer would show the code's own words
-
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After authentication: limits, and what the logs should know."""
         super().initial(request, *args, **kwargs)
@@ -32,6 +30,7 @@ class SessionEndpoint(Limited):
         if "session_id" in kwargs:
             context.note(session_id=str(kwargs["session_id"]))
         self.take(limits.general(principal))
+        self.check_address(request)
 
 
 def principal_of(request: Request) -> Principal:

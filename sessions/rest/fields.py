@@ -90,8 +90,10 @@ class InstantField(serializers.DateTimeField):
             moment = datetime.fromisoformat(value)
         except ValueError:
             self.fail("invalid", format="ISO 8601")
-        if moment.tzinfo is None or moment.year not in _YEARS:
+        if moment.tzinfo is None:
             raise ValidationError("An instant must carry its offset from UTC, as in 2026-01-01T00:00:00.000Z.")
+        if moment.year not in _YEARS:
+            raise ValidationError(f"The year must be from {_YEARS[0]} to {_YEARS[-1]}.")
         return from_datetime(moment)
 
 

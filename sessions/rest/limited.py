@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import NotAuthenticated
@@ -12,11 +12,16 @@ from rest_framework.views import APIView
 
 from sessions import limits
 from synckairos.errors import Unauthenticated
-from synckairos.http import addresses
+from synckairos.http import addresses, said
 
 
 class Limited(APIView):
     """A view with limits: `self.take(limits.general(principal))`."""
+
+    metadata_class = None  # OPTIONS is no method of ours; DRF's answer would show the code's own words
+    http_method_names = tuple(name for name in APIView.http_method_names if name != "options")  # nor does Allow name it
+    parameters: ClassVar[tuple[str, ...]] = ()
+    """Those that its addresses may have."""
 
     tally: limits.Tally
 
@@ -36,6 +41,10 @@ class Limited(APIView):
         except (Unauthenticated, NotAuthenticated):
             self.take(limits.stranger(addresses.of_request(request)))
             raise
+
+    def check_address(self, request: Request) -> None:
+        """Raises ValidationFailed for parameters that are unknown here, or given twice."""
+        said.parameters(request.META["QUERY_STRING"], self.parameters)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Every answer says how the limits stand that the request has met."""

@@ -58,14 +58,13 @@ class Revocation(KnownFieldsOnly, serializers.Serializer[Any]):
 class TokenDoor(Limited, TokenViewBase):
     """Limited by address, and by the name that the request is about."""
 
-    metadata_class = None
-
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Raises RateLimitExceeded; ServiceUnavailable when the store is away, for then nobody counts guesses."""
         super().initial(request, *args, **kwargs)
         if request.method == "POST":
             self.take(limits.login_from(addresses.of_request(request)))
             self.take(self.named(request.data if isinstance(request.data, dict) else {}))
+            self.check_address(request)
 
     def named(self, body: dict[str, Any]) -> limits.Claim:
         """The limit of the name in a body, if there is one."""

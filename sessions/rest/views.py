@@ -45,6 +45,8 @@ class SessionsView(SessionEndpoint):
 class SessionView(SessionEndpoint):
     """One session."""
 
+    parameters = ("fields",)
+
     @schema.get
     def get(self, request: Request, session_id: str) -> Response:
         fields = _selected(request.query_params.get("fields"))

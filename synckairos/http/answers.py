@@ -36,7 +36,7 @@ async def end(send: Any) -> None:
 
 async def refuse(send: Any, error: ApiError, *more: tuple[bytes, bytes]) -> None:
     """The documented answer to an error."""
-    headers = [JSON, *more]
+    headers = [JSON, *more, *((name.encode(), value.encode()) for name, value in error.fields.items())]
     if error.retry_after_seconds is not None:
         headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
     if isinstance(error, Unauthenticated):

@@ -9,6 +9,7 @@ from synckairos.conf import conf
 from synckairos.errors import ApiError, InternalError, PayloadTooLarge, RequestTimeout
 from synckairos.http import answers
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header
+from synckairos.http.said import check_fields
 
 log = logs.get(__name__)
 
@@ -32,6 +33,7 @@ class Bodies:
             await send(event)
 
         try:
+            check_fields(scope)
             body = await _read_in_time(scope, receive)
             await self.inner(_with_length(scope, body), replay(body, receive), answer)
         except ApiError as error:

@@ -1,4 +1,7 @@
-"""Which other origins' pages may read our answers: those that are listed, at every HTTP door but the admin."""
+"""Which other origins' pages may read our answers: those that are listed, at every HTTP door but the admin.
+
+In development pages of this machine need no listing: their servers take another port every day.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from synckairos.errors import Forbidden
-from synckairos.http.asgi import Application, Event, Receive, Scope, Send
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header
 
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE")
 REQUEST_FIELDS = (
@@ -21,8 +24,10 @@ REQUEST_FIELDS = (
     "Cache-Control",  # some browsers' event streams ask for it
 )
 ANSWER_FIELDS = ("ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed", "X-Request-ID")
+_TO_DO = "origins are listed in SYNCKAIROS_CORS_ORIGINS, methods and headers that pages may use in docs/protocol.md"
 _MAX_AGE_S = 7_200
 """The longest that all browsers remember a preflight."""
+LOCAL_PAGE = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 _PAGES = ("/admin", "/static/")
 """What works with cookies or is no API."""
 
@@ -30,27 +35,38 @@ _PAGES = ("/admin", "/static/")
 class Cors:
     """Wraps the HTTP application. No cookies cross an origin: our credentials are tokens."""
 
-    def __init__(self, inner: Application, origins: Collection[str]) -> None:
+    def __init__(self, inner: Application, origins: Collection[str], *, lets_local_in: bool) -> None:
         self.inner = inner
-        self._cors = _Shared(cast("Any", inner), origins) if origins else None
-        self.shared = cast("Application", self._cors or inner)
+        self.shared = _Shared(cast("Any", inner), origins, LOCAL_PAGE if lets_local_in else None)
+        self._lets_some_in = lets_local_in or bool(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application = self.inner if scope["path"].startswith(_PAGES) else self.shared
-        await application(scope, receive, send)
+        is_page = scope["path"].startswith(_PAGES)
+        # Whoever asks whether it may is answered, also where nobody may: the preflight has no credentials to show.
+        if not is_page and (self._lets_some_in or is_preflight(scope)):
+            await self.shared(scope, receive, send)
+        else:
+            await self.inner(scope, receive, send)
 
     def head_for(self, origin: str | None) -> bytes:
         """The header lines that this gives an answer to a page of this origin, as they go over the wire."""
-        return b"" if self._cors is None else self._cors.head_for(origin)
+        return self.shared.head_for(origin) if self._lets_some_in else b""
+
+
+def is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks beforehand what a page may do."""
+    asked = scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method") is not None
+    return asked and header(scope, b"origin") is not None
 
 
 class _Shared(CORSMiddleware):
     """Starlette's, whose refusals look like ours."""
 
-    def __init__(self, app: Any, origins: Collection[str]) -> None:
+    def __init__(self, app: Any, origins: Collection[str], pattern: str | None) -> None:
         super().__init__(
             app,
             allow_origins=origins,
+            allow_origin_regex=pattern,
             allow_methods=METHODS,
             allow_headers=REQUEST_FIELDS,
             expose_headers=ANSWER_FIELDS,
@@ -75,5 +91,5 @@ class _Shared(CORSMiddleware):
         kept = {name: value for name, value in judged.headers.items() if not name.startswith("content-")}
         if judged.status_code == 200:  # noqa: PLR2004 - OK
             return Response(status_code=204, headers=kept)
-        error = Forbidden(bytes(judged.body).decode()).body()
+        error = Forbidden(f"{bytes(judged.body).decode()}: {_TO_DO}").body()
         return Response(json.encode({"error": error}), 403, kept, "application/json")

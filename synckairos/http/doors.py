@@ -5,12 +5,13 @@ For requests that wait: Django's middleware would hold a thread for each.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
-from urllib.parse import parse_qs
 
 from synckairos import context
 from synckairos.errors import Unauthenticated, ValidationFailed
 from synckairos.http.asgi import exchange_of
+from synckairos.http.said import parameters
 from synckairos.principal import Principal, authenticate, bearer_token
 
 _LONGEST_NUMBER = 20
@@ -19,9 +20,10 @@ _LONGEST_NUMBER = 20
 class Asked:
     """One request, read as far as it is asked for."""
 
-    def __init__(self, scope: dict[str, Any]) -> None:
+    def __init__(self, scope: dict[str, Any], known: Collection[str]) -> None:
+        """`known` are the parameters that its address may have. Raises ValidationFailed for others."""
         self.scope = scope
-        self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        self.query = parameters(scope["query_string"], known)
 
     def header(self, name: bytes) -> str | None:
         """A header's value, by its lower-case name."""
@@ -33,7 +35,7 @@ class Asked:
 
     def text(self, name: str) -> str | None:
         """A parameter of the address."""
-        return next(iter(self.query.get(name, ())), None)
+        return self.query.get(name)
 
     def whole(self, name: str, lowest: int, highest: int) -> int | None:
         """A parameter that is a whole number. Raises ValidationFailed."""

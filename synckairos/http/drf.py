@@ -33,7 +33,9 @@ from synckairos.errors import (
 )
 from synckairos.http import pages
 from synckairos.http.nesting import MAX_DEPTH, is_too_deep
+from synckairos.http.said import check_charset
 from synckairos.principal import Principal, authenticate, bearer_token
+from synckairos.repetition import RepeatedName, refuse_repeated_names
 
 log = logs.get(__name__)
 
@@ -50,6 +52,7 @@ class JSONParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """The decoded body; ValidationFailed for anything that is not JSON."""
+        check_charset(media_type)
         raw = stream.read()
         if not raw.strip():
             return {}
@@ -58,6 +61,9 @@ class JSONParser(BaseParser):
         try:
             data = msgspec.json.decode(raw)
             msgspec.json.encode(data)  # lone surrogates decode but can be written nowhere
+            refuse_repeated_names(raw, data)
+        except RepeatedName:
+            raise ValidationFailed([(WHOLE_BODY, "An object has a name twice.")]) from None
         except (msgspec.DecodeError, RecursionError, ValueError):
             raise ValidationFailed([(WHOLE_BODY, "Malformed JSON.")]) from None
         if b"\\u0000" in raw and any("\0" in text for text in _texts(data)):

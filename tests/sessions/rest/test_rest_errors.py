@@ -163,7 +163,7 @@ def test_a_body_of_another_type_is_refused(api, kind, tail):
 
 
 def test_a_thousand_query_parameters_are_refused(api):
-    assert wrong_fields(api.get(f"{at(created(api))}?{'a=1&' * 1001}")) == ["request"]
+    assert wrong_fields(api.get(f"{at(created(api))}?{'a=1&' * 1001}")) == ["a"]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*", "image/png", "", "garbage", "application/xml;q=x"])

@@ -9,6 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from synckairos.http.cors import Cors
 from synckairos.principal import mint
 from tests import servers
 from tests.conftest import bearer
@@ -120,11 +121,61 @@ def test_the_admin_is_for_its_own_pages(page, path):
     assert "access-control-allow-origin" not in preflight(page, path).headers
 
 
-def test_without_a_list_no_page_is_let_in(api):
+LOCAL = ("http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:8080", "https://localhost:4200")
+ALMOST_LOCAL = (
+    "http://localhost.example.com",
+    "http://127.0.0.1.example.com",
+    "http://localhost:5173x",
+    "file://",
+    "http://10.0.0.1:3000",
+)
+
+
+@pytest.mark.parametrize("path", ["/v1/time", SESSION, f"{SESSION}/poll", "/v1/token", "/x"])
+def test_without_a_list_a_page_is_told_beforehand_that_it_may_not(api, path):
     answer = api.get("/v1/time", headers={"Origin": PAGE})
-    assert not [name for name in answer.headers if name.startswith("access-control")]
-    asked = {"Origin": PAGE, "Access-Control-Request-Method": "GET"}
-    assert api.options("/v1/time", headers=asked).status_code == 405
+    assert "access-control-allow-origin" not in answer.headers
+    refused = preflight(api, path)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "FORBIDDEN")
+    assert "SYNCKAIROS_CORS_ORIGINS" in refused.json()["error"]["message"]
+    assert "access-control-allow-origin" not in refused.headers
+
+
+@pytest.mark.parametrize("origin", LOCAL)
+def test_in_development_pages_of_this_machine_are_let_in_on_any_port(api, webs, token, origin):
+    answer = api.get("/v1/time", headers={"Origin": origin})
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert preflight(api, SESSION, origin).status_code == 204
+    with connect(f"{webs[0].ws_url}/ws?sessionId={uuid4()}", origin=origin, additional_headers=bearer(token)) as ws:
+        assert "CONNECTED" in ws.recv(30)
+
+
+@pytest.mark.parametrize("origin", ALMOST_LOCAL)
+def test_pages_that_only_look_like_it_are_not(api, origin):
+    assert "access-control-allow-origin" not in api.get("/v1/time", headers={"Origin": origin}).headers
+    assert preflight(api, SESSION, origin).status_code == 403
+
+
+@pytest.mark.parametrize("origins", [(), (PAGE,)])
+@pytest.mark.parametrize("origin", LOCAL)
+async def test_in_production_they_are_not_and_get_a_clear_answer_all_the_same(origins, origin):
+    async def nobody(*_):
+        raise AssertionError("a preflight is answered before any door")
+
+    events = []
+
+    async def keep(event):
+        events.append(event)
+
+    scope = {
+        "type": "http",
+        "method": "OPTIONS",
+        "path": SESSION,
+        "headers": [(b"origin", origin.encode()), (b"access-control-request-method", b"POST")],
+    }
+    await Cors(nobody, origins, lets_local_in=False)(scope, None, keep)
+    assert events[0]["status"] == 403
+    assert b"access-control-allow-origin" not in dict(events[0]["headers"])
 
 
 @pytest.mark.parametrize("origin", [*ORIGINS, None, "http://127.0.0.1:8000"])
@@ -135,7 +186,7 @@ def test_a_listed_page_opens_sockets(web, origin):
         assert "CONNECTED" in ws.recv(30)
 
 
-@pytest.mark.parametrize("origin", [*STRANGERS, "https://localhost", "capacitor://app.example.com"])
+@pytest.mark.parametrize("origin", [*STRANGERS, "https://localhost.example.com", "capacitor://app.example.com"])
 def test_another_page_opens_none(web, origin):
     with pytest.raises(InvalidStatus) as refused:
         connect(
