@@ -31,7 +31,7 @@ def bury(shard: int, key: str, failed: Failed) -> None:
         log.error(
             "outbox entry set aside",
             shard=shard,
-            entry=entry.first_id,
+            entry=f"{shard}/{entry.first_id}",
             session_id=str(entry.session_id or ""),
             error=type(fault).__name__,
             reason=reason_of(fault),
@@ -69,7 +69,7 @@ def keep_for_later(shard: int, key: str, times: int, failed: Failed, taken_ms: f
             "audit store refused entries",
             shard=shard,
             entries=len(entries),
-            first=first.first_id,
+            first=f"{shard}/{first.first_id}",
             session_id=str(first.session_id or ""),
             reason=reason,
         )

@@ -107,6 +107,11 @@ def set_aside(shard: int) -> str:
     return _in(shard, "deadlines:aside")
 
 
+def set_aside_reasons(shard: int) -> str:
+    """Hash: why each of them was set aside."""
+    return _in(shard, "deadlines:aside:why")
+
+
 def lease(shard: int) -> str:
     """String: the timekeeper that serves this shard, for as long as it lives."""
     return _in(shard, "keeper")

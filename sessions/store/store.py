@@ -133,20 +133,24 @@ def shard_status(shard: int) -> Call[ShardStatus]:
     return Call(_STATUS, names, [], _parse_status)
 
 
-def forget(session_id: UUID, *, set_aside: bool) -> Call[bool]:
+def forget(session_id: UUID, *, set_aside: bool, reason: str = "") -> Call[bool]:
     """Take away the deadline of a session that is gone, or with `set_aside` of one that cannot be read."""
-    return forget_in(keys.deadlines(keys.shard_of(session_id)), session_id, set_aside=set_aside)
+    return forget_in(keys.deadlines(keys.shard_of(session_id)), session_id, set_aside=set_aside, reason=reason)
 
 
-def forget_in(name: str, session_id: UUID, *, set_aside: bool = False) -> Call[bool]:
+def forget_in(name: str, session_id: UUID, *, set_aside: bool = False, reason: str = "") -> Call[bool]:
     """The same of any sorted set of sessions."""
-    names = [keys.state(session_id), name, keys.set_aside(keys.shard_of(session_id))]
-    return Call(_FORGET, names, [str(session_id), "1" if set_aside else "0"], bool)
+    names = [keys.state(session_id), name, *_aside(keys.shard_of(session_id))]
+    return Call(_FORGET, names, [str(session_id), "1" if set_aside else "0", reason], bool)
 
 
 def forget_junk(shard: int, name: str, member: str) -> Call[bool]:
     """Take away from a sorted set of a shard what is the id of no session."""
-    return Call(_FORGET, [f"{name}:none", name, keys.set_aside(shard)], [member, "0"], bool)
+    return Call(_FORGET, [f"{name}:none", name, *_aside(shard)], [member, "0", ""], bool)
+
+
+def _aside(shard: int) -> tuple[str, str]:
+    return keys.set_aside(shard), keys.set_aside_reasons(shard)
 
 
 def instant(reply: Sequence[Any]) -> Instant:

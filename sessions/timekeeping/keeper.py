@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from sessions.services.deadlines import Applied, Fate, apply_due
 from sessions.store import store
 from sessions.store.calls import arun, ask
+from sessions.store.codec import Unreadable
 from sessions.store.store import Due
 from sessions.timekeeping.leases import Leases
 from sessions.timekeeping.reviews import Reviews
@@ -136,4 +137,12 @@ class Timekeeper:
         """One broken session must not stop the others: its deadline is taken away, and that is said loudly."""
         log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.fault)
         metrics.DEADLINES_SET_ASIDE.inc()
-        await arun(ask(store.forget(broken.session_id, set_aside=True)))
+        await arun(ask(store.forget(broken.session_id, set_aside=True, reason=_reason(broken.fault))))
+
+
+def _reason(fault: Exception | None) -> str:
+    """Kinds only: a message may quote what the session holds."""
+    if fault is None:
+        return ""
+    what = f"{type(fault).__name__}: {fault}" if isinstance(fault, Unreadable) else type(fault).__name__
+    return what if fault.__cause__ is None else f"{what} ({type(fault.__cause__).__name__})"

@@ -1,0 +1,42 @@
+"""`manage.py audit_dead_letters`: outbox entries that the audit could not take, each with the reason.
+
+Lists them; `--send-again` puts them back into the outbox, `--delete` forgets them. See docs/operations.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from django.core.management.base import CommandParser
+
+from audit import letters
+from synckairos.aside_command import Aside, AsideCommand, Wanted
+
+
+class Command(AsideCommand):
+    help = "List outbox entries that the audit could not take, send them again, or delete them."
+    what = "letters"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--waiting",
+            action="store_true",
+            help="also those that are tried again by themselves: refused by the database, or of a newer release",
+        )
+
+    def found(self, wanted: Wanted) -> Iterator[Aside]:
+        return filter(wanted.takes, letters.found(waiting=wanted.waiting))
+
+    def send_again(self, some: Sequence[Aside]) -> int:
+        return letters.send_again(some)
+
+    def delete(self, some: Sequence[Aside]) -> int:
+        return letters.delete(some)
+
+    def summary(self) -> str:
+        counts = letters.waiting_now()
+        return (
+            f"dead letters: {counts['dead']}; tried again by themselves: {counts['refused']} refused by the database, "
+            f"{counts['newer']} of a newer release"
+        )

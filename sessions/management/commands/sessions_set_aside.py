@@ -1,0 +1,57 @@
+"""`manage.py sessions_set_aside`: sessions that the timekeeper could not handle, each with the reason.
+
+Lists them; `--send-again` gives them their deadline back, `--delete` forgets that they were set aside. See
+docs/operations.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sessions.store import aside
+from sessions.store.aside import SetAside
+from sessions.store.calls import ask, run
+from synckairos import keys
+from synckairos.aside_command import Aside, AsideCommand, Wanted
+from synckairos.ids import parse_uuid
+from synckairos.instants import as_datetime
+
+_PORTION = 500
+
+
+class Command(AsideCommand):
+    help = "List sessions that the timekeeper could not handle, give them their deadline back, or forget them."
+    what = "sessions"
+
+    def found(self, wanted: Wanted) -> Iterator[Aside]:
+        # All are read before any is taken away: places are ranks.
+        everything = [one for shard in keys.all_shards() for one in _all_of(shard)]
+        return filter(wanted.takes, map(_aside, everything))
+
+    def send_again(self, some: Sequence[Aside]) -> int:
+        return sum(_put_back(one, only_forget=False) for one in some)
+
+    def delete(self, some: Sequence[Aside]) -> int:
+        return sum(_put_back(one, only_forget=True) for one in some)
+
+
+def _all_of(shard: int) -> Iterator[SetAside]:
+    start = 0
+    while some := run(ask(aside.listed(shard, start, _PORTION))):
+        yield from some
+        start += len(some)
+
+
+def _aside(one: SetAside) -> Aside:
+    return Aside(
+        name=one.member,
+        state="aside",
+        session_id=one.member,
+        since=as_datetime(one.deadline_ms) if one.deadline_ms else None,
+        reason=one.reason or "unknown",
+        place=one.shard,
+    )
+
+
+def _put_back(one: Aside, *, only_forget: bool) -> bool:
+    return run(ask(aside.put_back(one.place, one.name, parse_uuid(one.name), only_forget=only_forget)))
