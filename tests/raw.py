@@ -13,6 +13,23 @@ from tests.servers import Web, wait_until
 PATIENCE_S = 60.0
 
 
+def until_read(connection: socket.socket) -> None:
+    """Wait until the other end, on this machine, has read all that was sent."""
+    wait_until(lambda: not _unread(connection), PATIENCE_S, "the server has read everything")
+
+
+def _unread(connection: socket.socket) -> int:
+    """Bytes that wait in either end, as Linux tells."""
+    ports = (connection.getsockname()[1], connection.getpeername()[1])
+    waiting = 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        ends = tuple(int(end.rpartition(":")[2], 16) for end in (local, remote))
+        sent, received = (int(part, 16) for part in queues.split(":"))
+        waiting += sent if ends == ports else received if ends == ports[::-1] else 0
+    return waiting
+
+
 class Raw:
     """One connection."""
 
@@ -49,19 +66,8 @@ class Raw:
 
     def until_read(self) -> Raw:
         """Wait until the server has taken all that was sent."""
-        wait_until(lambda: not self._unread(), PATIENCE_S, "the server has read everything")
+        until_read(self.socket)
         return self
-
-    def _unread(self) -> int:
-        """Bytes that wait in either end, as Linux tells."""
-        ports = (self.socket.getsockname()[1], self.socket.getpeername()[1])
-        waiting = 0
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-            _, local, remote, _, queues, *_ = line.split()
-            ends = tuple(int(end.rpartition(":")[2], 16) for end in (local, remote))
-            sent, received = (int(part, 16) for part in queues.split(":"))
-            waiting += sent if ends == ports else received if ends == ports[::-1] else 0
-        return waiting
 
     def has_news(self, within_s: float) -> bool:
         """Whether anything has come, or the end."""

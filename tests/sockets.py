@@ -7,13 +7,22 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from synckairos import keys
+from synckairos import redis as stores
 from tests import documented, servers
 
 WITHIN_S = 60.0
+
+
+def until_listened(session_id: str) -> None:
+    """Wait until a process listens for this session's news: who polls, or has connected, has joined."""
+    channel = keys.group_channel(UUID(session_id))
+    servers.wait_until(lambda: stores.client().pubsub_numsub(channel)[0][1], WITHIN_S, "somebody listens")
 
 
 class Screen:

@@ -152,8 +152,9 @@ class Storm:
     async def _until(self, missing: Callable[[], list[View]], within_s: float, what: str) -> None:
         ends_s = time.monotonic() + within_s
         while still := missing():
-            lines = [f"{v.session_id} at {v.screen.version}, connected: {v.screen.is_connected}" for v in still]
-            assert time.monotonic() < ends_s, f"{len(still)} {what}:\n" + "\n".join(lines)
+            if time.monotonic() > ends_s:
+                lines = [f"{v.session_id} at {v.screen.version}, connected: {v.screen.is_connected}" for v in still]
+                raise AssertionError(f"{len(still)} {what}:\n" + "\n".join(lines))
             await asyncio.sleep(0.02)
 
     async def _all_have_left(self) -> None:
@@ -168,8 +169,9 @@ class Storm:
     async def _none(self, remaining: Callable[[], list[str]], what: str) -> None:
         ends_s = time.monotonic() + LEFT_WITHIN_S
         while still := await asyncio.to_thread(remaining):
-            assert time.monotonic() < ends_s, f"nobody is here, but there are {what}: {still}"
-            await asyncio.sleep(0.1)
+            if time.monotonic() > ends_s:
+                raise AssertionError(f"nobody is here, but there are {what}: {still}")
+            await asyncio.sleep(0.05)
 
 
 def measured(web: servers.Web, name: str) -> int:

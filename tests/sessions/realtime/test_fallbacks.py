@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from contextlib import asynccontextmanager
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,26 +16,18 @@ from redis.exceptions import ConnectionError as StoreAway
 from sessions.hub.hub import stop_hub
 from sessions.realtime.fallbacks import Fallbacks
 from sessions.store import calls
-from synckairos import keys
 from synckairos import redis as stores
 from synckairos.conf import Rate
 from synckairos.http.bodies import Bodies
 from synckairos.http.gate import Gate
 from tests import servers
 from tests.conftest import bearer
+from tests.sockets import until_listened
 
 
 @pytest.fixture
 def session_id(api, game):
     return api.post("/v1/sessions", json=game).json()["data"]["session_id"]
-
-
-async def heard(session_id: str) -> None:
-    """Wait until a process listens for the session: whoever polls has joined."""
-    channel = keys.group_channel(UUID(session_id))
-    await asyncio.to_thread(
-        servers.wait_until, lambda: stores.client().pubsub_numsub(channel)[0][1], 30, "the poll waits for news"
-    )
 
 
 @asynccontextmanager
@@ -90,7 +82,7 @@ async def test_a_poll_without_a_version_is_answered_at_once(webs, api, token, se
 async def test_a_poll_waits_for_the_next_version_made_by_another_process(webs, api, other_api, token, session_id):
     async with client(webs[0], token) as http:
         waiting = asyncio.create_task(http.get(f"/v1/sessions/{session_id}/poll?since_version=1&wait_ms=30000"))
-        await heard(session_id)
+        await asyncio.to_thread(until_listened, session_id)
         assert not waiting.done()
         await asyncio.to_thread(other_api.post, f"/v1/sessions/{session_id}/start")
         answer = await asyncio.wait_for(waiting, 30)
@@ -121,7 +113,7 @@ async def test_a_poll_does_not_read_the_store_while_it_waits(webs, api, token, s
 
     async with client(webs[0], token) as http:
         waiting = asyncio.create_task(http.get(f"/v1/sessions/{session_id}/poll?since_version=1&wait_ms=700"))
-        await heard(session_id)
+        await asyncio.to_thread(until_listened, session_id)
         before = await asyncio.to_thread(settled, loads)
         assert (await waiting).status_code == 304
     assert loads() == before
@@ -144,7 +136,7 @@ async def test_a_poll_that_knows_another_epoch_is_answered_at_once(webs, token, 
 async def test_a_poll_ends_with_404_when_the_session_is_deleted(webs, other_api, token, session_id):
     async with client(webs[0], token) as http:
         waiting = asyncio.create_task(http.get(f"/v1/sessions/{session_id}/poll?since_version=1"))
-        await heard(session_id)
+        await asyncio.to_thread(until_listened, session_id)
         await asyncio.to_thread(other_api.delete, f"/v1/sessions/{session_id}")
         answer = await asyncio.wait_for(waiting, 30)
     assert answer.status_code == 404

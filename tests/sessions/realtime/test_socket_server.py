@@ -20,7 +20,8 @@ from synckairos.principal import mint
 from tests import servers
 from tests.conftest import bearer
 from tests.following import Follower
-from tests.sockets import WITHIN_S, Screen, screen
+from tests.raw import until_read
+from tests.sockets import WITHIN_S, Screen, screen, until_listened
 
 
 @pytest.fixture(scope="module")
@@ -155,12 +156,13 @@ async def test_who_misbehaves_is_still_told_what_became_of_the_command_before(
     store = stores.client()
     async with screen(strict, session_id, token) as viewer:
         await viewer.until("CONNECTED")
+        wire = viewer.connection.transport.get_extra_info("socket")
         await asyncio.to_thread(store.client_pause, 60_000, all=False)  # the command cannot end yet
         try:
             await viewer.send(type="START", id=1)
-            await asyncio.sleep(0.2)
+            await asyncio.to_thread(until_read, wire)
             viewer.connection.transport.write(misbehaviour)
-            await asyncio.sleep(0.3)
+            await asyncio.to_thread(until_read, wire)
         finally:
             await asyncio.to_thread(store.client_unpause)
         assert await viewer.closed() == told
@@ -324,8 +326,9 @@ async def test_a_process_that_ends_sends_its_clients_away_and_finishes_what_is_i
             viewers = [await open_sockets.enter_async_context(screen(web, session_id, token)) for _ in range(120)]
             for viewer in viewers:
                 await viewer.until("CONNECTED")
-            poll = asyncio.create_task(http.get(f"/v1/sessions/{session_id}/poll?since_version=1"))
-            await asyncio.sleep(0.2)
+            other_id = (await http.post("/v1/sessions", json=game)).json()["data"]["session_id"]
+            poll = asyncio.create_task(http.get(f"/v1/sessions/{other_id}/poll?since_version=1"))
+            await asyncio.to_thread(until_listened, other_id)
             ended = asyncio.create_task(asyncio.to_thread(web.stop))
             told = await asyncio.gather(*(viewer.closed() for viewer in viewers))
             assert await ended == 0
@@ -356,7 +359,7 @@ async def test_a_stalled_peer_that_has_said_goodbye_is_cut_off_and_does_not_spoi
     reconnect = Frame(Opcode.TEXT, b'{"type": "RECONNECT"}').serialize(mask=True)
     stalled = [await Mute.open(web, session_id, token) for _ in range(2)]
     for peer in stalled:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
         for _ in range(14):
             peer.send(reconnect)
             await asyncio.sleep(0.01)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from synckairos import keys
 from synckairos import redis as stores
 from synckairos.principal import mint
 from tests.conftest import bearer
 from tests.servers import wait_until
 from tests.sessions.rest.talk import created, done, game, seat
-from tests.sockets import screen
+from tests.sockets import screen, until_listened
 
 ALICE, MALLORY, ADA = (mint(name, is_staff=False) for name in ("alice", "mallory", "ada"))
 
@@ -126,10 +125,7 @@ async def test_a_poll_of_a_session_that_becomes_somebody_elses_brings_nothing(ap
             api.get, public.at("poll"), params={"since_version": 1, "wait_ms": 1500}, headers=bearer(MALLORY)
         )
     )
-    channel = keys.group_channel(UUID(public.id))
-    await asyncio.to_thread(
-        wait_until, lambda: stores.client().pubsub_numsub(channel)[0][1], 30, "the poll waits for news"
-    )
+    await asyncio.to_thread(until_listened, public.id)
     other_api.delete(public.at())
     created(other_api, game(session_id=public.id))
     answer = await waiting

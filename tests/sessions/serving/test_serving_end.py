@@ -52,7 +52,7 @@ def ended(web: servers.Web) -> int:
 
 def until_unready(web: servers.Web) -> None:
     def is_unready() -> bool:
-        answer = httpx.get(f"{web.url}/ready", timeout=10)
+        answer = httpx.get(f"{web.url}/ready", timeout=30)
         return answer.status_code == 503 and answer.json() == {"status": "not_ready", "error": "draining"}
 
     servers.wait_until(is_unready, PATIENCE_S, "the process says that it is not ready")
@@ -89,7 +89,7 @@ async def test_a_lame_duck_says_that_it_is_unready_and_serves_everybody(ending, 
 
 
 async def played_without_keeping_a_connection(web: servers.Web, token: str, game) -> str:
-    async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=10, verify=False) as http:
+    async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=30, verify=False) as http:
         created = await http.post("/v1/sessions", json=game)
         session_id = created.json()["data"]["session_id"]
         started = await http.post(f"/v1/sessions/{session_id}/start")  # by the hot door
@@ -126,7 +126,7 @@ async def test_even_two_sockets_are_sent_away_one_after_the_other_and_a_second_s
 
 
 async def made(web: servers.Web, token: str, game) -> str:
-    async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=10, verify=False) as http:
+    async with httpx.AsyncClient(base_url=web.url, headers=bearer(token), timeout=30, verify=False) as http:
         return (await http.post("/v1/sessions", json=game)).json()["data"]["session_id"]
 
 
