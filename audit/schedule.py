@@ -8,6 +8,7 @@ from celery.beat import PersistentScheduler, ScheduleEntry
 from redis.exceptions import OutOfMemoryError
 
 from synckairos import logs
+from synckairos.heartbeats import Heartbeat
 
 log = logs.get(__name__)
 
@@ -18,16 +19,23 @@ MOST_WAITING = 5
 class PatientScheduler(PersistentScheduler):
     """Sends a task only while few wait."""
 
+    _heartbeat = Heartbeat("beat")
+
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         """Send a due task, unless enough of them wait for a worker."""
         try:
-            if self._waiting() >= MOST_WAITING:
-                log.debug("task not sent: no worker takes them", task=entry.task)
-                return None
-            return super().apply_async(entry, *args, **kwargs)
+            sent = self._sent(entry, *args, **kwargs)
         except OutOfMemoryError:
             log.warning("task not sent: the broker is full", task=entry.task)
+            sent = None
+        self._heartbeat.beat()
+        return sent
+
+    def _sent(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
+        if self._waiting() >= MOST_WAITING:
+            log.debug("task not sent: no worker takes them", task=entry.task)
             return None
+        return super().apply_async(entry, *args, **kwargs)
 
     def _waiting(self) -> int:
         queue = self.app.conf.task_default_queue

@@ -9,8 +9,6 @@ from celery import shared_task
 from celery.signals import worker_ready
 
 from audit.pace import pace
-from synckairos import metrics
-from synckairos.conf import conf
 
 
 @shared_task(name="audit.tasks.drain_outbox", ignore_result=True)
@@ -25,4 +23,3 @@ def settle_down(**_: Any) -> None:
     # What is here now stays: full collections, which a drain causes with all that it makes, need not look through it.
     gc.collect()
     gc.freeze()
-    metrics.serve(conf().metrics_port)

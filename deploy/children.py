@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prometheus_client.multiprocess import mark_process_dead
-
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 30.0
 STEADY_AFTER_S = 10.0
@@ -67,7 +65,6 @@ class Surroundings:
     env: dict[str, str]
     cwd: Path
     shared_fds: tuple[int, ...]
-    metrics: Path
 
     async def spawn(
         self, command: list[str], stdout: int | None = None, *, is_patient: bool = False
@@ -136,7 +133,6 @@ class Child:
             self._signal(signal.SIGTERM)
         status = await process.wait()
         self.process = None
-        mark_process_dead(process.pid, str(self.around.metrics))  # type: ignore[no-untyped-call]
         return status
 
     def _signal(self, sig: signal.Signals) -> None:

@@ -61,6 +61,7 @@ def children_environment(options: Options) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "SYNCKAIROS_DATA_DIR": str(options.data_dir),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(options)),
+        "SYNCKAIROS_RUN_DIR": os.environ.get("SYNCKAIROS_RUN_DIR") or str(options.data_dir / "run"),
         "PYTHONUNBUFFERED": "1",
         # Everything stops within ten seconds; there is no balancer, and clients on one machine need no long farewell.
         "SYNCKAIROS_LAME_DUCK_S": os.environ.get("SYNCKAIROS_LAME_DUCK_S", "0"),

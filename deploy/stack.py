@@ -43,7 +43,7 @@ class Stack:
         directory = metrics_dir(self.options)
         shutil.rmtree(directory, ignore_errors=True)  # numbers of processes that are no more
         directory.mkdir(parents=True)
-        self.around = Surroundings(children_environment(self.options), ROOT, (shared,), directory)
+        self.around = Surroundings(children_environment(self.options), ROOT, (shared,))
 
     async def start(self) -> dict[str, str | None]:
         """Start everything, and return what is worth showing once `/ready` says yes. Raises CannotStartError."""

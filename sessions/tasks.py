@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_ready
 
-from sessions.health import durability
+from sessions.health import durability, scrape
 from sessions.rest.refreshing import forget_expired
 from synckairos import logs
+from synckairos.conf import conf
 
 log = logs.get(__name__)
 
@@ -18,6 +19,12 @@ log = logs.get(__name__)
 def look_at_the_store(**_: Any) -> None:
     """A worker does not begin on a store that may lose data, unless that is allowed."""
     durability.admit()
+
+
+@worker_ready.connect
+def show_metrics(**_: Any) -> None:
+    """A worker that is at work may be scraped."""
+    scrape.serve(conf().metrics_port)
 
 
 @shared_task(name="sessions.tasks.forget_expired_tokens", ignore_result=True)

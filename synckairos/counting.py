@@ -11,18 +11,18 @@ who comes says first that it has been here.
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import Counter, Histogram, values
 from prometheus_client.samples import Sample
 
-from synckairos import logs
+from synckairos import leftovers, logs
 
 log = logs.get(__name__)
 
@@ -31,8 +31,7 @@ WRITTEN_EVERY_S = 0.5
 _MOST_NOTED = 10_000
 """Numbers that one metric notes before it works them out, wherever nobody comes for them."""
 
-_PROCESS = os.getpid()
-_Written: Any = values.MultiProcessValue(process_identifier=lambda: _PROCESS)  # type: ignore[no-untyped-call]
+_Written: Any = values.MultiProcessValue(process_identifier=lambda: leftovers.PROCESS)  # type: ignore[no-untyped-call]
 _working = threading.RLock()
 """Held by who works numbers out."""
 _waiting: dict[Counted | Timings, None] = {}
@@ -146,8 +145,9 @@ def _write_for_ever() -> None:
         write()
 
 
-def begin() -> None:
-    """Let the library count like this, from now on."""
+def begin(directory: Path) -> None:
+    """Let the library count like this, from now on, into files of this directory."""
+    leftovers.claim(directory)
     values.ValueClass = Counted
     threading.Thread(target=_write_for_ever, name="metrics", daemon=True).start()
     atexit.register(write)

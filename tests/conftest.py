@@ -60,9 +60,19 @@ def bearer(value: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def webs() -> Iterator[list[servers.Web]]:
+def schema_url(django_db_setup: None) -> str:
+    """The address of the test database, for processes that look at its schema only: what is in it changes."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    base, _, _ = os.environ["DATABASE_URL"].rpartition("/")
+    return f"{base}/{name}"
+
+
+@pytest.fixture(scope="session")
+def webs(schema_url: str) -> Iterator[list[servers.Web]]:
     """Two web processes on different ports with one store. They serve many tests, so nobody stops them."""
-    both = [servers.web(), servers.web()]
+    both = [servers.web(DATABASE_URL=schema_url) for _ in range(2)]
     yield [server.wait_ready() for server in both]
     for server in both:
         server.stop()
@@ -112,16 +122,6 @@ def game() -> dict[str, Any]:
         "sync_mode": "per_participant",
         "participants": [{"participant_id": str(uuid4()), "total_time_ms": 60_000} for _ in range(2)],
     }
-
-
-@pytest.fixture(scope="session")
-def schema_url(django_db_setup: None) -> str:
-    """The address of the test database, for processes that look at its schema only: what is in it changes."""
-    name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    base, _, _ = os.environ["DATABASE_URL"].rpartition("/")
-    return f"{base}/{name}"
 
 
 @pytest.fixture

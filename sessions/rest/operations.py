@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import wraps
 from hmac import compare_digest
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-from redis.exceptions import RedisError
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from synckairos import context, counting, keys, metrics
-from synckairos import redis as stores
+from sessions.health import scrape
+from synckairos import context
 from synckairos.conf import conf
 from synckairos.errors import ApiError, MethodNotAllowed, NotFound, Unauthenticated
 from synckairos.http.drf import plain_answer
@@ -47,17 +44,11 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @read_only
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """All metrics: of every process of this stack when they share a directory, else of this one."""
+    """All metrics."""
     context.note(route="/metrics")
     if not _may_read_metrics(request):
         return _refused(NotFound() if conf().metrics_token is None else Unauthenticated())
-    _measure_outbox()
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        counting.write()
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(scrape.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:
@@ -74,11 +65,3 @@ def _refused(error: ApiError) -> HttpResponse:
     if isinstance(error, Unauthenticated):
         answer["WWW-Authenticate"] = "Bearer"
     return answer
-
-
-def _measure_outbox() -> None:
-    try:
-        waiting = sum(stores.client().xlen(keys.outbox(shard)) for shard in keys.all_shards())
-    except RedisError:
-        return
-    metrics.OUTBOX_LENGTH.set(waiting)

@@ -22,6 +22,7 @@ from sessions.timekeeping.wakeups import Wakeups
 from synckairos import keys, logs, metrics
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
+from synckairos.heartbeats import Heartbeat
 from synckairos.ids import parse_uuid
 
 log = logs.get(__name__)
@@ -42,6 +43,7 @@ class Timekeeper:
         self.leases = Leases()
         self._wakeups = Wakeups()
         self._reviews = Reviews()
+        self._heartbeat = Heartbeat("timekeeper")
         self._is_stopping = False
         self._said = ""
         """What was said of the store when it last could not serve; empty while it can."""
@@ -77,12 +79,14 @@ class Timekeeper:
                     pauses.append(await self.tick(shard))
                     await self._reviews.tick(shard)
         except ServiceUnavailable as away:
+            self._heartbeat.beat()  # it waits for the store: nothing that a restart would mend
             self._say(away.text)
             return AFTER_FAULT_S
         except Exception:
             # Whatever it was, the next round may succeed; without this loop nothing expires by itself.
             log.exception("round failed")
             return AFTER_FAULT_S
+        self._heartbeat.beat()
         self._say("")
         return min([*pauses, self.leases.renewal_in_s or SHORTEST_SLEEP_S])
 
@@ -100,7 +104,6 @@ class Timekeeper:
         Gives how long the shard may be left alone, in seconds.
         """
         due = await arun(ask(store.due(shard, BATCH)))
-        metrics.DEADLINES_OVERDUE.set(due.backlog)
         if due.overdue:
             return await self._apply(shard, due)
         if due.earliest_ms is None:

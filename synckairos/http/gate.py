@@ -23,6 +23,8 @@ TOLD_SCHEME = b"x-forwarded-proto"
 """In which a proxy says how the client has come."""
 _CLIENT_LEFT = 499
 _BODILESS = frozenset({204, 304})
+_WAITING = ("/poll", "/stream")
+"""Ends of routes that wait by nature: among the others, they would be all that a slow percentile shows."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -98,4 +100,5 @@ def _access_log() -> AccessLog:
 @cache
 def _meters(method: str, route: str, status: int) -> tuple[Any, Any]:
     """What counts requests of one kind: routes and statuses are ours, and few."""
-    return metrics.HTTP_REQUESTS.labels(method, route, str(status)), metrics.HTTP_SECONDS.labels(method, route)
+    seconds = metrics.HTTP_WAITING_SECONDS if route.endswith(_WAITING) else metrics.HTTP_SECONDS
+    return metrics.HTTP_REQUESTS.labels(method, route, str(status)), seconds.labels(method, route)

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from django.test import Client
 
 from synckairos.principal import mint
 from tests.sessions.rest.talk import client_of
@@ -251,9 +250,9 @@ def test_v2_errors_keep_their_codes(api):
     assert error_of(api.post(f"{address}/start", json={"expected_version": 9})) == (409, "CONFLICT")
 
 
-def test_v2_doors_for_operations(api, db):
+def test_v2_doors_for_operations(api):
     assert api.get("/health").json() == {"status": "ok"}
-    assert Client().get("/ready").json()["status"] == "ready"
+    assert api.get("/ready").json()["status"] == "ready"
     time = api.get("/v1/time").json()
     assert time["server_version"] == "2.0.0"
     assert time["drift_tolerance_ms"] == 50

@@ -8,11 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sessions.health import durability
+from sessions.health import durability, scrape
 from sessions.store.calls import run
 from sessions.timekeeping.keeper import Timekeeper
 from sessions.timekeeping.status import status
-from synckairos import metrics
 from synckairos.conf import conf
 from synckairos.errors import ServiceUnavailable
 from synckairos.redis import close_async_client
@@ -29,7 +28,7 @@ class Command(BaseCommand):
             self._show()
             return
         durability.admit()
-        metrics.serve(conf().metrics_port)
+        scrape.serve(conf().metrics_port)
         asyncio.run(_keep_time())
 
     def _show(self) -> None:
@@ -45,6 +44,9 @@ class Command(BaseCommand):
                 f"shard {number}: served by {shard.holder or 'nobody'}, {shard.deadlines} deadlines, "
                 f"{shard.overdue} overdue (longest {shard.longest_overdue_ms} ms), {shard.set_aside} set aside"
             )
+        alone = [str(number) for number, shard in found.shards.items() if shard.holder is None]
+        if alone:
+            raise CommandError(f"Nobody serves shard {', '.join(alone)}: deadlines there are applied late.")
 
 
 async def _keep_time() -> None:

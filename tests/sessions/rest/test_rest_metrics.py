@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+pytestmark = pytest.mark.django_db
 TOKEN = "m" * 20 + "-secret-of-prometheus"
 
 

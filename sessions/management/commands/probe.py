@@ -1,0 +1,43 @@
+"""`manage.py probe web|timekeeper|worker|beat`: exit status 0 when the process beside it works. See docs/operations.md.
+
+`manage.py` gives the usual answer without Django (synckairos/probes.py); here is the rest: whether a process whose work
+stands still only waits for a store that is away or full. Then restarting it would help nobody.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from sessions.health.broker import broker_answers
+from sessions.health.store import store_facts
+from synckairos import probes
+from synckairos import redis as stores
+
+
+class Command(BaseCommand):
+    help = "Say whether the process beside it works: exit status 0 or 1."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        probes.add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = probes.probe(argparse.Namespace(**options))
+        if found.is_well:
+            self.stdout.write(found.text)
+            return
+        if not (found.is_stuck and _waits(options["role"])):
+            raise CommandError(found.text)
+        self.stdout.write(f"{found.text}; it waits for the store, which is away or full")
+
+
+def _waits(role: str) -> bool:
+    """Whether what a process of this role works with cannot serve now."""
+    try:
+        is_full = store_facts().is_full
+    except stores.FAULTS:
+        return True
+    return is_full or (role != "timekeeper" and not broker_answers())
