@@ -20,13 +20,18 @@ class PatientScheduler(PersistentScheduler):
     """Sends a task only while few wait."""
 
     _heartbeat = Heartbeat("beat")
+    _is_full = False
+    """The broker was, when the last task was to be sent."""
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         """Send a due task, unless enough of them wait for a worker."""
         try:
             sent = self._sent(entry, *args, **kwargs)
+            self._is_full = False
         except OutOfMemoryError:
-            log.warning("task not sent: the broker is full", task=entry.task)
+            if not self._is_full:
+                log.warning("tasks are not sent: the broker is full")
+            self._is_full = True
             sent = None
         self._heartbeat.beat()
         return sent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from audit.schedule import MOST_WAITING, PatientScheduler
 from config.celery import app
 from synckairos import redis as stores
+from tests.filling import full
 
 
 def waiting() -> int:
@@ -23,3 +24,17 @@ def test_only_a_few_tasks_wait_for_a_worker_that_does_not_come(tmp_path):
     finally:
         scheduler.close()
         app.pool.force_close_all()
+
+
+def test_a_broker_that_is_full_is_said_once_and_beat_goes_on(tmp_path, caplog):
+    scheduler = PatientScheduler(app=app, schedule_filename=str(tmp_path / "schedule"), lazy=True)
+    scheduler.setup_schedule()
+    entry = scheduler.schedule["drain the outbox"]
+    try:
+        with full():
+            for _ in range(3):
+                assert scheduler.apply_async(entry, advance=False) is None
+        assert caplog.text.count("the broker is full") == 1
+        assert scheduler._waiting() == 0  # with room it asks again, and would send
+    finally:
+        scheduler.close()
