@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.beat import PersistentScheduler, ScheduleEntry
+from celery.beat import PersistentScheduler, ScheduleEntry, SchedulingError
 from redis.exceptions import OutOfMemoryError
 
 from synckairos import logs
@@ -28,7 +28,9 @@ class PatientScheduler(PersistentScheduler):
         try:
             sent = self._sent(entry, *args, **kwargs)
             self._is_full = False
-        except OutOfMemoryError:
+        except (OutOfMemoryError, SchedulingError) as error:
+            if not _is_full(error):
+                raise
             if not self._is_full:
                 log.warning("tasks are not sent: the broker is full")
             self._is_full = True
@@ -47,3 +49,10 @@ class PatientScheduler(PersistentScheduler):
         with self.app.connection_for_write() as connection:
             channel: Any = connection.default_channel
             return int(channel.queue_declare(queue=queue).message_count)
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether the broker had no room: Celery and its transport wrap what the store says."""
+    while error is not None and not isinstance(error, OutOfMemoryError):
+        error = error.__cause__ or error.__context__
+    return error is not None
