@@ -7,10 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from synckairos import context
+from synckairos import context, version
 from timesync.clock import store_clock
 
-SERVER_VERSION = "2.0.0"
+SERVER_VERSION = version.PROTOCOL
 """The protocol that existing clients expect to read here."""
 DRIFT_TOLERANCE_MS = 50
 

@@ -1,5 +1,7 @@
 """DRF and its document."""
 
+from synckairos import version
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["synckairos.http.drf.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -15,9 +17,10 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "SyncKairos",
     "DESCRIPTION": (
         "Timers and turn clocks that are the same on every screen. "
-        "The WebSocket side is described in [AsyncAPI](/asyncapi.json)."
+        "The WebSocket side is described in [AsyncAPI](/asyncapi.json). "
+        f"The version is that of the protocol; this server is SyncKairos {version.PRODUCT}."
     ),
-    "VERSION": "2.0.0",
+    "VERSION": version.PROTOCOL,
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],

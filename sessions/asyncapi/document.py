@@ -17,7 +17,7 @@ from sessions.asyncapi.examples import examples
 from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, REF, schemas, type_of
 from sessions.realtime.credentials import PROTOCOL
 from sessions.rest.operations import read_only
-from synckairos import context
+from synckairos import context, version
 from synckairos.close_codes import CloseCode, Farewell
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 from synckairos.errors import REFUSES_SOCKETS
@@ -25,7 +25,9 @@ from synckairos.errors import REFUSES_SOCKETS
 _INFO = """Timers and turn clocks that are the same on every screen: the WebSocket side. REST is at `/api-docs.json`.
 
 One text frame is one JSON object with `type`. Frames of one session arrive in version order on one socket. Ignore types
-and fields that you do not know: there may be more of both."""
+and fields that you do not know: there may be more of both.
+
+The version is that of the protocol; this server is SyncKairos {product}."""
 
 _CHANNEL = """One socket shows one session, which need not exist yet. The credentials, from the first of these that is
 there: the `Authorization` header; the parameter `ticket`; the sub-protocols `{protocol}, bearer.<token>` (the server
@@ -56,7 +58,11 @@ def document(*, strict: bool = False) -> dict[str, Any]:
     """The document as plain data. `strict` closes every object, for tests: no frame may tell what is not documented."""
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "SyncKairos", "version": settings.SPECTACULAR_SETTINGS["VERSION"], "description": _INFO},
+        "info": {
+            "title": "SyncKairos",
+            "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+            "description": _INFO.format(product=version.PRODUCT),
+        },
         "defaultContentType": "application/json",
         "channels": {"session": _channel()},
         "operations": _operations(),
