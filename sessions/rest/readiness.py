@@ -85,6 +85,7 @@ def _not_ready(error: str, **stores: Any) -> NotReadyView:
 def _state_store() -> StoreFacts | None:
     """What it says of itself; None when it is away."""
     try:
+        stores.client().ping()  # one that is loading, or has lost its master, tells of itself and serves nothing
         return store_facts()
     except stores.FAULTS as error:
         log.warning("state store unreachable", error=type(error).__name__)

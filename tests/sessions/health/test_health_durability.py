@@ -130,6 +130,17 @@ def test_a_full_store_is_ready_for_those_who_read(store):
     assert Client().get("/ready").json()["state_store"] == "ok"
 
 
+@pytest.mark.django_db
+def test_a_store_that_tells_of_itself_and_serves_nothing_is_away(store):
+    admin = store({"replica-serve-stale-data": "no"})
+    admin.replicaof("127.0.0.1", servers.free_port())
+    try:
+        answer = Client().get("/ready")
+    finally:
+        admin.replicaof("NO", "ONE")
+    assert (answer.status_code, answer.json()["state_store"]) == (503, "unreachable")
+
+
 def test_one_node_of_many_that_may_lose_data_is_enough():
     good, bad = Node(1, 1, 0, "noeviction", True), Node(1, 1, 0, "volatile-ttl", True)
     assert StoreFacts({"a": good, "b": bad}).is_lossy is True
