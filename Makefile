@@ -39,6 +39,7 @@ $(GENERATORS)/.installed: requirements/generators.txt | $(PY)
 	$(PY) -m venv $(GENERATORS)
 	$(GENERATORS)/bin/python -m pip --disable-pip-version-check --quiet \
 	  install --no-deps --require-hashes -r requirements/generators.txt
+	$(GENERATORS)/bin/python -m pip --disable-pip-version-check --quiet check
 	@touch $@
 
 up: $(BASE) ## start everything on this machine and print where it is
@@ -47,8 +48,8 @@ up: $(BASE) ## start everything on this machine and print where it is
 demo: $(BASE) ## a short game in the terminal, against a stack of its own
 	@exec $(PY) deploy/demo.py
 
-# Servers that are named are shared, and each test empties them: then one at a time.
-TESTED_TOGETHER = $(if $(TEST_REDIS_URL)$(TEST_DATABASE_URL),0,2)
+# Each test empties its servers: of those that are named, each run at a time needs its own.
+TESTED_TOGETHER = $(if $(TEST_REDIS_URL)$(TEST_DATABASE_URL),$(words $(or $(TEST_REDIS_URL),$(TEST_DATABASE_URL))),2)
 
 test: $(DEV) ## all tests (a few minutes at most); ARGS='-k name' narrows them
 	$(PY) -m pytest -n $(TESTED_TOGETHER) --dist loadfile $(ARGS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import Max, Model, QuerySet
 from django.forms.models import BaseInlineFormSet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -16,6 +18,7 @@ from django.utils.html import format_html
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from audit.periods import Periods
 from synckairos.ids import parse_uuid
+from synckairos.showing import Shown
 
 COUNTED = 10_000
 """Rows that a list counts and pages through; further back lead the dates and the filters."""
@@ -57,29 +60,64 @@ class Few(BaseInlineFormSet):  # type: ignore[type-arg]
         return self._few
 
 
-class LatestEvents(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    model = SyncEvent
+class Some(Shown, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """Some rows of a session, and a way to all of them."""
+
     formset = Few
-    fields = ("sequence", "version", "type", "at", "committed_at", "principal", "request_id", "data")
-    ordering = ("-sequence",)
-    verbose_name_plural = f"latest events (up to {SHOWN})"
-    show_change_link = True
     extra = 0
+    show_change_link = True
+    what, which = "", ""
+
+    def tell(self, session: SyncSession) -> None:
+        """Say how many there are, and where."""
+        total = self.count(session)
+        more = total - SHOWN
+        shown = f"{total}" if more <= 0 else f"{self.which} {SHOWN} of {total}"
+        way = format_html(
+            '<a href="{}" style="color: inherit; text-decoration: underline">{}</a>',
+            rows_of(self.model, session),
+            "in a list" if more <= 0 else f"{more} more, in order",
+        )
+        self.verbose_name_plural = format_html("{}: {}; {}", self.what, shown, way)
+
+    def count(self, session: SyncSession) -> int:
+        """How many there are."""
+        raise NotImplementedError
 
 
-class Participants(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+class LatestEvents(Some):
+    model = SyncEvent
+    fields = ("sequence", "version", "type", "at", "committed_at", "principal")  # the rest is a click away
+    ordering = ("-sequence",)
+    what, which = "events", "the latest"
+
+    def count(self, session: SyncSession) -> int:
+        """By the number of the last one: they are numbered without gaps, and nobody has to count a long history."""
+        return session.events.aggregate(last=Max("sequence"))["last"] or 0
+
+
+class Participants(Some):
     model = SyncParticipant
-    formset = Few
     fields = (
         *("participant_index", "participant_id", "group_id", "user_id"),
         *("total_time_ms", "time_used_ms", "cycle_count", "has_expired", "version"),
     )
     ordering = ("participant_index",)
-    verbose_name_plural = f"participants (up to {SHOWN})"
-    extra = 0
+    bad = ("has_expired",)
+    what, which = "participants", "the first"
+
+    def count(self, session: SyncSession) -> int:
+        """A thousand at most."""
+        return session.participants.count()
 
 
-class History(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+def rows_of(model: type[Model], session: SyncSession) -> str:
+    """The address of the list of what belongs to a session."""
+    name = model._meta.model_name  # noqa: SLF001 - public in spite of its name
+    return f"{reverse(f'admin:audit_{name}_changelist')}?{ONE_SESSION}={session.pk}"
+
+
+class History(Shown, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """What the lists have in common. The search takes a session id, or else the whole name of a principal."""
 
     list_per_page = 100
@@ -93,6 +131,14 @@ class History(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return Periods(self.model)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Nobody edits these rows: their history is that of their session."""
+        found = self.get_object(request, unquote(object_id))
+        if found is None or not self.has_view_permission(request, found):
+            raise PermissionDenied
+        session = found if isinstance(found, SyncSession) else found.session
+        return HttpResponseRedirect(rows_of(SyncEvent, session))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
@@ -110,24 +156,22 @@ class History(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 class SyncSessionAdmin(History):
     list_display = (
         *("session_id", "epoch", "sync_mode", "status", "version", "cycle_number"),
-        *("created_by", "created_at", "updated_at", "is_deleted"),
+        *("created_by", "created_at", "updated_at", "deleted_at"),
     )
     list_filter = ("status", "sync_mode", ("deleted_at", admin.EmptyFieldListFilter))
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
     inlines = (LatestEvents, Participants)
-    readonly_fields = ("all_events",)
     by_session_id = "session_id"
     by_principal = "created_by"
 
-    @admin.display(boolean=True, description="deleted")
-    def is_deleted(self, session: SyncSession) -> bool:
-        return session.deleted_at is not None
-
-    @admin.display(description="all events")
-    def all_events(self, session: SyncSession) -> str:
-        address = reverse("admin:audit_syncevent_changelist")
-        return format_html('<a href="{}?{}={}">in order</a>', address, ONE_SESSION, session.pk)
+    def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """The inlines, which say how much more there is."""
+        inlines = super().get_inline_instances(request, obj)
+        for inline in inlines:
+            if obj is not None and isinstance(inline, Some):
+                inline.tell(obj)
+        return inlines
 
 
 @admin.register(SyncEvent)
@@ -151,7 +195,11 @@ class SyncParticipantAdmin(History):
         *("total_time_ms", "time_used_ms", "cycle_count", "has_expired"),
     )
     list_select_related = ("session",)
-    ordering = ("-id",)
+    bad = ("has_expired",)
     search_help_text = "Session id, or the exact id of a user"
     by_session_id = "session__session_id"
     by_principal = "user_id"
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Latest first; those of one session in their order."""
+        return ("participant_index",) if ONE_SESSION in request.GET else ("-id",)

@@ -38,4 +38,5 @@ def _of_driver(cause: BaseException | None) -> str:
         "constraint": diagnosis.constraint_name,
     }
     named = [f"{name}={value}" for name, value in names.items() if value]
-    return " ".join([type(cause).__name__, *filter(None, [getattr(cause, "sqlstate", None)]), *named])
+    state = getattr(cause, "sqlstate", None)  # the server has none when it could not even be reached
+    return " ".join([type(cause).__name__, state, *named]) if state else ""

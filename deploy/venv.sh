@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the virtual environment, with a Python that the product is tried on (requires-python in pyproject.toml).
 # Usage: deploy/venv.sh DIRECTORY [PYTHON]. Without PYTHON, the first fitting one of those below is taken.
+#        deploy/venv.sh --fits PYTHON. Only says, by its exit status, whether the product is tried on that Python.
 set -euo pipefail
 
 directory=$1
@@ -19,6 +20,11 @@ version_of() {
 older() {
   [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
+
+if [ "$directory" = --fits ]; then
+  version=$(version_of "$asked") && ! older "$version" "$first" && older "$version" "$beyond"
+  exit
+fi
 
 newer_one=
 found=

@@ -18,6 +18,8 @@ from synckairos.principal import Principal
 log = logs.get(__name__)
 
 _GCRA = Script("gcra", "gcra_rule", allow_oom=True)  # a number that is gone when its limit is full again
+_LONGEST_LOGIN = 256
+"""Characters; Django's user names have 150 at most."""
 
 Claim: TypeAlias = tuple[rates.Limit, str] | None
 """A limit, and whose; None where nobody is limited."""
@@ -49,8 +51,9 @@ def login_from(address: str) -> Claim:
 
 
 def login_as(name: str) -> Claim:
-    """For a login, whatever its address. A name is taken as it is, so that no other spelling logs in as the same."""
-    return rates.TOKEN_NAME, name
+    """For a login, whatever its address. A name is taken as it is, so that no other spelling logs in as the same. Of
+    what is longer than any name that can log in, the beginning counts."""
+    return rates.TOKEN_NAME, name[:_LONGEST_LOGIN]
 
 
 def refresh_as(name: str) -> Claim:

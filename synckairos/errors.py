@@ -41,8 +41,12 @@ class InternalError(ApiError):
     """A fault of ours; what it was is in the log only."""
 
 
+MAX_DETAILS = 100
+"""Most problems that one answer names; a body of 256 KiB has room for a hundred thousand."""
+
+
 class ValidationFailed(ApiError):
-    """Values that break rules, every one of them named."""
+    """Values that break rules: all of them named, or of more than `MAX_DETAILS` the first, and how many more."""
 
     code = "VALIDATION_ERROR"
     http_status = 400
@@ -50,6 +54,9 @@ class ValidationFailed(ApiError):
     message = "Request validation failed"
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
+        if len(problems) > MAX_DETAILS:
+            told = problems[: MAX_DETAILS - 1]
+            problems = [*told, ("body", f"{len(problems) - len(told)} more problems are not listed.")]
         super().__init__(details=[{"field": field, "message": text} for field, text in problems])
 
 

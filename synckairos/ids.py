@@ -15,16 +15,32 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TICKET = re.compile(r"[A-Za-z0-9_-]{43}")
 _TOKEN_ID = re.compile(r"[0-9a-f]{32}")
 
+_UUID_CHARS = 36
 COMMAND_ID_BYTES = 8
 TICKET_BYTES = 32
 EPOCH_CHARS = 8
 TOKEN_ID_CHARS = 32
 
 
-@lru_cache(maxsize=8192)
 def parse_uuid(text: str) -> UUID | None:
-    """A UUID in its canonical form with hyphens, either case; None for anything else. The same ones come again."""
-    return UUID(text) if _UUID.fullmatch(text) else None
+    """A UUID in its canonical form with hyphens, either case; None for anything else."""
+    if len(text) != _UUID_CHARS:
+        return None
+    try:
+        return _well_formed(text)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=8192)
+def _well_formed(text: str) -> UUID:
+    """The same ones come again. Nothing else is remembered: whoever sends other texts fills no memory with them.
+
+    Raises ValueError.
+    """
+    if _UUID.fullmatch(text) is None:
+        raise ValueError(text)
+    return UUID(text)
 
 
 def new_session_id(principal: str, idempotency_key: str | None) -> UUID:

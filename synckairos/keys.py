@@ -16,6 +16,8 @@ from msgspec import Struct
 from synckairos.conf import conf
 
 PREFIX = "sk"
+_REMEMBERED_CHARS = 256
+"""A longer name is nobody's who comes often: the key that its limit has is worked out each time."""
 LAYER_PREFIX = "sk"
 """First part of the names of the group layer's channels."""
 
@@ -177,11 +179,17 @@ def switch_rate(session_id: UUID) -> str:
     return _of(session_id, "l")
 
 
-@lru_cache(maxsize=8192)
 def rate(scope: str, who: str) -> str:
     """String: theoretical arrival time of a rate limit."""
+    return (_rate if len(who) <= _REMEMBERED_CHARS else _rate_of)(scope, who)
+
+
+def _rate_of(scope: str, who: str) -> str:
     digest = blake2b(who.encode(), digest_size=12).hexdigest()
     return f"{PREFIX}:rate:{scope}:{digest}"
+
+
+_rate = lru_cache(maxsize=8192)(_rate_of)
 
 
 def ticket(value: str) -> str:

@@ -1,7 +1,7 @@
 """Real servers for the tests: a plugin that stands before Django's settings are read.
 
 The store is an embedded Valkey and the database SQLite, unless TEST_REDIS_URL and TEST_DATABASE_URL name others (whose
-contents the tests destroy).
+contents the tests destroy). Each may name several, with spaces between; then each of the runs side by side has its own.
 """
 
 from __future__ import annotations
@@ -231,6 +231,17 @@ def managed(command: str, *arguments: str, **env: str) -> Child:
     return child
 
 
+def named(variable: str) -> str | None:
+    """The address that a variable has for this one of the runs side by side; None when it has none at all."""
+    addresses = os.environ.get(variable, "").split()
+    if not addresses:
+        return None
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if number >= len(addresses):
+        raise ValueError(f"{variable} names {len(addresses)} servers: no more than so many runs at a time")
+    return addresses[number]
+
+
 STORE = StoreServer(DATA_DIR)
 
 os.environ["SYNCKAIROS_ENV"] = "test"
@@ -241,11 +252,11 @@ os.environ["SYNCKAIROS_RUN_DIR"] = str(DATA_DIR / "run")
 os.environ["SYNCKAIROS_DRAIN_S"] = "1"
 os.environ["SYNCKAIROS_AUTH_GRACE_S"] = "1"
 os.environ["SYNCKAIROS_LOG_LEVEL"] = "WARNING"
-if "TEST_REDIS_URL" in os.environ:
-    os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]
+if named_store := named("TEST_REDIS_URL"):
+    os.environ["REDIS_URL"] = named_store
     os.environ["SYNCKAIROS_ALLOW_LOSSY_STORE"] = "1"  # nobody needs its contents
 else:
     os.environ["REDIS_URL"] = STORE.start().url
     atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
     atexit.register(STORE.stop)
-os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", f"sqlite:///{DATA_DIR / 'audit.sqlite3'}")
+os.environ["DATABASE_URL"] = named("TEST_DATABASE_URL") or f"sqlite:///{DATA_DIR / 'audit.sqlite3'}"

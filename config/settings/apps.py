@@ -1,6 +1,7 @@
 """Apps, middleware, templates, static files, logs."""
 
 import sys
+from pathlib import Path
 
 from config import environment
 from synckairos import logs
@@ -44,6 +45,7 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [str(Path(__file__).resolve().parents[2] / "sessions" / "templates")],  # before those of the admin
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -62,6 +64,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False  # they are for our own pages
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["config.formats"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 ACCESS_LOG = logs.AccessLog(as_json=environment.IN_PRODUCTION, level=environment.LOG_LEVEL)

@@ -70,12 +70,13 @@ def measure() -> Measured:
     """Ask the state store: a few round trips, and one for each shard. Raises when it is away."""
     client = stores.client()
     facts, found = store_facts(), run(status())
+    waiting = [stream for shard in keys.all_shards() for stream in keys.outbox_waiting(shard)]
+    dead = [keys.outbox_dead(shard) for shard in keys.all_shards()]
     pipe = client.pipeline(transaction=False)
-    for shard in keys.all_shards():
-        pipe.xlen(keys.outbox(shard))
-        pipe.xlen(keys.outbox_dead(shard))
+    for stream in (*waiting, *dead):
+        pipe.xlen(stream)
     lengths = pipe.execute()
-    return Measured(facts, found, outbox=sum(lengths[::2]), dead_letters=sum(lengths[1::2]))
+    return Measured(facts, found, outbox=sum(lengths[: len(waiting)]), dead_letters=sum(lengths[len(waiting) :]))
 
 
 _measured = Bounded("scrape", measure, _WITHIN_S)

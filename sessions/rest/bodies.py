@@ -15,6 +15,7 @@ from sessions.rest.fields import (
     BooleanField,
     InstantField,
     IntegerField,
+    ListField,
     NameField,
     ObjectField,
     TextField,
@@ -92,8 +93,8 @@ class CreateBody(Body):
 
     session_id = UUIDField(required=False, allow_null=True)
     sync_mode = serializers.ChoiceField(choices=[mode.value for mode in SyncMode])
-    participants = serializers.ListField(child=ParticipantBody(), required=False, max_length=MAX_PARTICIPANTS)
-    groups = serializers.ListField(child=GroupBody(), required=False, max_length=MAX_PARTICIPANTS)
+    participants = ListField(child=ParticipantBody(), required=False, max_length=MAX_PARTICIPANTS)
+    groups = ListField(child=GroupBody(), required=False, max_length=MAX_PARTICIPANTS)
     total_time_ms = _duration(required=False, allow_null=True)
     time_per_cycle_ms = _duration(required=False, allow_null=True)
     increment_ms = IntegerField(min_value=0, max_value=MAX_INCREMENT_MS, required=False, allow_null=True)
@@ -102,12 +103,12 @@ class CreateBody(Body):
     active_participant_id = UUIDField(required=False, allow_null=True)
     auto_advance = BooleanField(required=False)
     action_on_timeout = TimeoutActionBody(required=False, allow_null=True)
-    warning_thresholds_ms = serializers.ListField(
+    warning_thresholds_ms = ListField(
         child=IntegerField(min_value=1, max_value=MAX_TIME_MS), required=False, max_length=MAX_WARNINGS
     )
     start_at = InstantField(required=False, allow_null=True)
     visibility = serializers.ChoiceField(choices=[one.value for one in Visibility], required=False, allow_null=True)
-    permissions = serializers.ListField(
+    permissions = ListField(
         child=serializers.ChoiceField(choices=[action.value for action in PERMITTED]),
         required=False,
         max_length=len(PERMITTED),
@@ -175,7 +176,7 @@ class AdjustBody(Body):
 class BatchBody(Body):
     """Which sessions to read."""
 
-    session_ids = serializers.ListField(child=UUIDField(), min_length=1, max_length=MAX_BATCH)
+    session_ids = ListField(child=UUIDField(), min_length=1, max_length=MAX_BATCH)
 
 
 @_named("Ticket")

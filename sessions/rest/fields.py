@@ -97,6 +97,18 @@ class InstantField(serializers.DateTimeField):
         return from_datetime(moment)
 
 
+class ListField(serializers.ListField):
+    """A JSON array. Its length is judged before its items: one that is too long costs nothing and names no item."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        items: list[Any] = super().to_internal_value(data)
+        return items
+
+
 class ObjectField(serializers.DictField):
     """A JSON object that is carried untouched, up to 4 KiB encoded and 100 levels deep."""
 

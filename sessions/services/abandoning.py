@@ -15,7 +15,6 @@ from sessions.services.presence import BELIEVED_MS, present
 from sessions.services.retention import retention_ms, watched
 from sessions.store import idle, presence, store, writes
 from sessions.store.calls import Call, apipeline, arun, ask
-from sessions.store.codec import Unreadable
 from sessions.store.presence import Roll
 from sessions.store.store import Loaded
 from sessions.store.writes import Done
@@ -31,22 +30,28 @@ Verdict: TypeAlias = Decision | Call[bool]
 """The end of a session, or the note of why it is not its end yet."""
 
 
-async def review(checks: Mapping[UUID, Instant]) -> list[UUID]:
+async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
     """Let go of those of a shard's sessions that are idle and watched by nobody; gives them.
 
-    `checks` has the instants for which they were noted. Raises ServiceUnavailable.
+    `due` has the instants for which they were noted, which have come. Raises ServiceUnavailable.
     """
-    together = list(checks)
+    together = list(due)
     alive = await arun(ask(store.seen("", BELIEVED_MS, keys.webs())))
     rolls = await arun(ask(presence.rolls(together)))
     loads = await apipeline([store.load(session_id) for session_id in together])
     ended: dict[UUID, tuple[Decision, Instant]] = {}
     notes: list[Call[bool]] = []
     for session_id, roll, loaded in zip(together, rolls, loads, strict=True):
-        verdict = _verdict(session_id, checks[session_id], loaded, is_watched=_is_watched(roll, alive))
-        if isinstance(verdict, Decision) and isinstance(loaded, Loaded):
-            ended[session_id] = verdict, loaded.now
-        elif isinstance(verdict, Call):
+        try:
+            verdict = _verdict(session_id, due[session_id], loaded, is_watched=_is_watched(roll, alive))
+        except ServiceUnavailable:
+            raise
+        except Exception:  # one broken session must not stop the others
+            log.exception("idle session cannot be judged", session_id=str(session_id))
+            verdict = idle.postpone(session_id, now + conf().idle_ttl_ms)
+        if isinstance(verdict, Decision):
+            ended[session_id] = verdict, now
+        else:
             notes.append(verdict)
     if notes:
         await apipeline(notes)
@@ -57,15 +62,9 @@ def _is_watched(roll: Roll, alive: Mapping[str, int]) -> bool:
     return not present(roll, alive).attendance.is_empty
 
 
-def _verdict(session_id: UUID, check_ms: Instant, loaded: Loaded | Exception, *, is_watched: bool) -> Verdict | None:
-    if isinstance(loaded, ServiceUnavailable):
-        raise loaded
-    if isinstance(loaded, Unreadable):
-        log.error("idle session cannot be read", session_id=str(session_id), exc_info=loaded)
-        return idle.postpone(session_id, check_ms + conf().idle_ttl_ms)
+def _verdict(session_id: UUID, check_ms: Instant, loaded: Loaded | Exception, *, is_watched: bool) -> Verdict:
     if isinstance(loaded, Exception):
-        log.error("idle session put off", session_id=str(session_id), exc_info=loaded)
-        return None
+        raise loaded
     state, now = loaded.state, loaded.now
     if state is None:
         return idle.forget(session_id)
@@ -95,5 +94,5 @@ async def _committed(ended: Mapping[UUID, tuple[Decision, Instant]]) -> list[UUI
             count(decision)
             gone.append(session_id)
         elif isinstance(reply, Exception):
-            log.error("idle session put off", session_id=str(session_id), exc_info=reply)
+            log.warning("idle session put off", session_id=str(session_id), error=type(reply).__name__)
     return gone

@@ -58,6 +58,7 @@ def write_of(
         forget_at_ms=forget_at(after, now, deadline_ms),
         deadline_ms=deadline_ms,
         idle_check_ms=None if deadline_ms is not None or is_deletion else idle_check_at(after),
+        was_idle=is_deletion or (before is not None and before.status is not after.status),
         command_id=command_id,
         commit=StoredCommit(since_version, after.version, after.epoch, decision.events),
         outbox_entry=outbox.encode(

@@ -1,7 +1,7 @@
 """Sessions in which nothing happens: when it is time to see whether to let each go. No I/O happens here.
 
-A session without a deadline is in its shard's set from the commit that left it none; while it has one its place there
-is out of date, and means nothing.
+A session without a deadline is in its shard's set from the commit that left it none. Where a commit has given it one
+again without a change of its status, its place there is out of date, and means nothing.
 """
 
 from __future__ import annotations

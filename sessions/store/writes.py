@@ -54,6 +54,8 @@ class Write(Struct, frozen=True):
     deadline_ms: Instant | None
     idle_check_ms: Instant | None
     """When it is time to see whether to let the session go; None when it has a deadline or has ended."""
+    was_idle: bool
+    """Whether such an instant may have been noted before: to ask the store of every switch would cost something."""
     command_id: bytes
     commit: StoredCommit
     outbox_entry: bytes
@@ -133,9 +135,15 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
         *_interval_and_burst(write.rate),
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
         *(("", "", "") if guess is None else (guess.at_ms, FURTHEST_BACK_MS, guess.last_command_id)),
-        "" if write.idle_check_ms is None else write.idle_check_ms,
+        _idle_check(write),
     ]
     return Call(_SCRIPT, names, args, _parse, if_full=if_full)
+
+
+def _idle_check(write: Write) -> Instant | str:
+    if write.idle_check_ms is not None:
+        return write.idle_check_ms
+    return "-" if write.was_idle else ""
 
 
 def _interval_and_burst(rate: Rate | None) -> tuple[int | str, int | str]:

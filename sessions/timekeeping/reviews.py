@@ -42,7 +42,7 @@ class Reviews:
                 await arun(ask(store.forget_junk(shard, keys.idle(shard), member)))
             else:
                 checks[session_id] = at_ms
-        for ended in await abandoning.review(checks) if checks else ():
+        for ended in await abandoning.review(checks, due.now) if checks else ():
             log.info("session abandoned", session_id=str(ended))
         if len(due.overdue) == BATCH:
             del self._next_s[shard]  # others are waiting

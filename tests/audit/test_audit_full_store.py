@@ -70,7 +70,7 @@ def test_a_worker_that_starts_on_a_store_filled_by_its_outbox_empties_it_by_itse
         assert SyncEvent.objects.count() == events
         assert run(sessions.execute(session_id, cmd.Switch(), ALICE)).state.status == "running"
         # With room for the broker, the worker takes tasks, and messages.
-        servers.wait_until(lambda: "ready" in worker.output(), 60, f"it is ready\n{worker.output()}")
+        servers.wait_until(lambda: "worker started" in worker.output(), 60, f"it is ready\n{worker.output()}")
         servers.wait_until(lambda: waiting() == 0, 60, f"it goes on draining\n{worker.output()}")
         assert worker.process.poll() is None
     finally:

@@ -19,7 +19,7 @@
 --      17 and 18 the same of the caller's limit
 --      19 instant that was decided on, ms, when the state was not loaded for it but remembered ('' otherwise); with it
 --      20 how far in the past this may lie, ms, and 21 the id of the commit that has led to the remembered state
---      22 when it is time to see whether to let the session go, ms, if there is no next deadline; '' when it has ended
+--      22 when it is time to see whether to let the session go, ms; '-' when it is idle no longer, '' to leave that as it is
 -- Result: {kind, limits, seconds, microseconds, …} with the store's clock, and of every limit that was counted three
 -- numbers as gcra_rule.lua has them: first the caller's, then the session's. Of the kinds
 --         done             the transition is in, or was already (its reply was lost: then nothing is counted)
@@ -98,17 +98,17 @@ else
 end
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[5])
-  if ARGV[22] == '' then
-    redis.call('ZREM', KEYS[5], ARGV[5])
-  else
-    redis.call('ZADD', KEYS[5], ARGV[22], ARGV[5])
-  end
 else
   redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
   if redis.call('ZRANK', KEYS[3], ARGV[5]) == 0 then
     -- It is the earliest of all now: whoever sleeps until another one must hear of it.
     redis.call('PUBLISH', ARGV[14], ARGV[4])
   end
+end
+if ARGV[22] == '-' then
+  redis.call('ZREM', KEYS[5], ARGV[5])
+elseif ARGV[22] ~= '' then
+  redis.call('ZADD', KEYS[5], ARGV[22], ARGV[5])
 end
 redis.call('XADD', KEYS[4], '*', 'e', ARGV[9])
 if answered then

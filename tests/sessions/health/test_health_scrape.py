@@ -51,8 +51,8 @@ def trouble():
     client = stores.client()
     client.zadd(keys.deadlines(0), {str(uuid4()): now_ms() - HOUR_MS})
     client.zadd(keys.set_aside(0), {str(uuid4()): now_ms()})
-    for _ in range(2):
-        client.xadd(keys.outbox(0), {"e": "x"})
+    client.xadd(keys.outbox(0), {"e": "x"})
+    client.xadd(keys.outbox_refused(0, 2), {"e": "x"})  # it is tried again by itself
     client.xadd(keys.outbox_dead(0), {"e": "x"})
 
 

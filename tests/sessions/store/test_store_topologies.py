@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 import redis
 
+from sessions.health.scrape import measure
 from sessions.health.store import store_facts
 from sessions.services import sessions as service
 from sessions.services import tickets
@@ -82,6 +83,9 @@ def test_every_master_says_how_it_keeps_its_data(topology):
     assert (node.policy, node.has_append_only_file, node.max_bytes) == ("noeviction", True, 0)
     assert node.used_bytes > 0
     assert facts.is_lossy is False
+    measured = measure()
+    assert len(measured.status.shards) == 8
+    assert (measured.outbox, measured.dead_letters) == (0, 0)
 
 
 def test_tickets_are_redeemed_once(topology):

@@ -20,7 +20,7 @@ from sessions.timekeeping.reviews import BATCH, Reviews
 from synckairos import keys
 from synckairos import redis as stores
 from synckairos.conf import conf
-from synckairos.engine.commands import Complete, Delete, Pause, Resume, Switch
+from synckairos.engine.commands import AdjustTime, Cancel, Complete, Delete, Pause, Resume, Switch
 from synckairos.engine.units import SyncMode
 from synckairos.instants import as_datetime
 from synckairos.principal import SYSTEM
@@ -187,15 +187,27 @@ def test_a_session_with_a_deadline_is_kept_until_long_after_it(days):
     assert stored(session_id).status == "pending"
 
 
-def test_a_session_that_has_a_deadline_again_is_looked_at_later():
-    clock = ago(61)
-    session_id = clock.start(bank_ms=60_000)
+@pytest.mark.parametrize("command", [Resume(), Complete(), Cancel(), Delete()])
+def test_what_is_idle_no_longer_is_noted_no_longer(command):
+    clock = ago(1)
+    session_id = clock.start()
+    assert check_at(session_id) is None
     clock.do(session_id, Pause())
-    now = ago(0)
-    now.do(session_id, Resume())
+    assert check_at(session_id) == clock.now_ms + 60 * DAY
+    clock.do(session_id, command)
+    assert check_at(session_id) is None
+
+
+def test_a_clock_that_was_given_time_again_is_looked_at_later():
+    clock = ago(40)
+    session_id = clock.start()
+    clock.now_ms += 60_000
+    overdrawn = clock.run(service.get(session_id, SYSTEM)).state
+    ago(0).do(session_id, AdjustTime(overdrawn.active_participant.participant_id, adjust_ms=30_000))
     assert due() == [str(session_id)]
     review()
     assert (stored(session_id).status, due()) == ("running", [])
+    assert check_at(session_id) > ago(0).now_ms + 29 * DAY
 
 
 def test_a_command_that_comes_between_keeps_the_session(monkeypatch):

@@ -364,6 +364,6 @@ ORDINARY = settings(
 REDUCING = pytest.mark.timeout(600)
 
 TestAnySession = REDUCING(AnySession.TestCase)
-TestAnySession.settings = settings(ORDINARY, max_examples=250, stateful_step_count=25)
+TestAnySession.settings = settings(ORDINARY, max_examples=120, stateful_step_count=25)
 TestLookedAtOrNot = REDUCING(LookedAtOrNot.TestCase)
-TestLookedAtOrNot.settings = settings(ORDINARY, max_examples=250, stateful_step_count=20)
+TestLookedAtOrNot.settings = settings(ORDINARY, max_examples=120, stateful_step_count=20)
