@@ -206,6 +206,15 @@ class IdempotencyKeyReused(ApiError):
     message = "This Idempotency-Key was used with another request: take a new key for whatever is not a repeat"
 
 
+class UpgradeRequired(ApiError):
+    """What is here is a WebSocket, and was asked for otherwise."""
+
+    code = "UPGRADE_REQUIRED"
+    http_status = 426
+    close_code = CloseCode.BAD_REQUEST
+    message = "This address is for WebSockets: connect to it with ws:// or wss://"
+
+
 class RateLimitExceeded(ApiError):
     code = "RATE_LIMIT_EXCEEDED"
     http_status = 429

@@ -33,6 +33,7 @@ from synckairos.errors import (
     ServiceUnavailable,
     SessionNotFound,
     Unauthenticated,
+    UpgradeRequired,
     ValidationFailed,
 )
 from synckairos.http import answers
@@ -42,6 +43,8 @@ from timesync.clock import store_clock
 
 log = logs.get(__name__)
 
+SOCKETS_AT = "/ws"
+"""Where WebSockets are (config/routing.py): a request there that asks for none is told so."""
 LONGEST_WAIT_MS = 30_000
 _NO_STATE = b"null"
 _LARGEST_VERSION = 2**53
@@ -52,7 +55,8 @@ _ROUTE = re.compile(r"/v1/sessions/([^/]+)/(poll|stream)")
 
 
 class Fallbacks:
-    """`GET /v1/sessions/{id}/poll` and `/stream`, in front of an application that has all other addresses."""
+    """`GET /v1/sessions/{id}/poll` and `/stream`, in front of an application that has all other addresses; but for that
+    of the sockets, where whoever does not ask for one is told so."""
 
     def __init__(self, inner: Callable[..., Any]) -> None:
         self.inner = inner
@@ -60,7 +64,7 @@ class Fallbacks:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         match = _ROUTE.fullmatch(scope["path"])
         if match is None:
-            await self.inner(scope, receive, send)
+            await self._answer_other(scope, receive, send)
             return
         context.note(route=f"/v1/sessions/<str:session_id>/{match[2]}")
         send = CountedSend(scope, send)
@@ -76,6 +80,16 @@ class Fallbacks:
         except ApiError as error:
             more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
             await answers.refuse(send, await send.judged(error), *more)
+
+    async def _answer_other(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] != SOCKETS_AT:
+            await self.inner(scope, receive, send)
+            return
+        context.note(route=SOCKETS_AT)
+        if scope["method"] in {"GET", "HEAD"}:
+            await answers.refuse(send, UpgradeRequired())
+        else:
+            await answers.refuse(send, MethodNotAllowed(), (b"allow", b"GET"))
 
 
 # ── long poll ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,10 +19,12 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from sessions.serving.corked import Corked
 from sessions.serving.exchange import Exchange
 from sessions.serving.shown_first import ShownFirst
-from synckairos import lifecycle
+from synckairos import lifecycle, logs
 from synckairos.conf import conf
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout, ValidationFailed
 from synckairos.http.asgi import EXCHANGE_EXTENSION
+
+log = logs.get(__name__)
 
 UNSENT_BYTES = 16_384
 """How much may wait in the kernel, and again here. What waits there is beyond conflation: it will be shown late."""
@@ -115,13 +117,13 @@ class HttpProtocol(ShownFirst):
             self._judge_head()
 
     def on_headers_complete(self) -> None:
+        if self.ignores_offer(self._refusal):
+            return
         self._in_head = False
         self._is_in_body = True
         self._fruitless_bytes = self._framing_bytes = 0
         if self._coming is not None:
             self._stop_waiting()
-        if self.parser.should_upgrade() and self._is_upgrade_with_body():
-            self._refusal = self._refusal or ValidationFailed([("request", "A handshake has no body.")])
         exchange = Exchange(cast("Corked", self.transport), self._refusal, self._weakly)
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["extensions"] = {EXCHANGE_EXTENSION: exchange}
@@ -140,14 +142,6 @@ class HttpProtocol(ShownFirst):
         limits = self._limits
         is_barren = self._fruitless_bytes > limits.max_head_bytes
         return is_barren or self._framing_bytes > _FRAMING_PER_BODY * limits.max_body_bytes
-
-    def _is_upgrade_with_body(self) -> bool:
-        """Nobody would ever read it, or wait for it with a clock. Of an upgrade to anything else (some clients offer
-        HTTP/2 with every request) the body is read: it stays a request."""
-        if not self._should_upgrade():
-            return False
-        told = dict(self.headers)
-        return told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told
 
     def on_message_complete(self) -> None:
         self._is_in_body = False
@@ -207,7 +201,7 @@ class HttpProtocol(ShownFirst):
         if self.scope is None or (self.cycle is not None and not self.cycle.response_complete):
             self._end()  # nothing to answer, or something else is being answered
             return
-        known = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b""}
+        known = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b""} | self._asked()
         exchange = Exchange(cast("Corked", self.transport), error, self._weakly)
         scope: Any = {**known, **self.scope, "extensions": {EXCHANGE_EXTENSION: exchange}}
         self.cycle = RequestResponseCycle(
@@ -232,6 +226,14 @@ class HttpProtocol(ShownFirst):
         if self.cycle is not None:
             self.cycle.keep_alive = False
 
+    def shutdown(self) -> None:
+        """The process ends. Whatever state this connection is in, it keeps none of the others from ending well."""
+        try:
+            super().shutdown()
+        except Exception:
+            log.exception("a connection did not end well")
+            self.transport.abort()
+
     # ── what goes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_response_complete(self) -> None:
@@ -242,6 +244,7 @@ class HttpProtocol(ShownFirst):
         elif self.cycle.response_complete and self.cycle.more_body:
             self._coming = self.loop.call_later(_LINGER_S, self._end)
         elif self._in_head:  # of the next one, which began to come meanwhile
+            self._unset_keepalive_if_required()
             self._await_head()
 
     def timeout_keep_alive_handler(self) -> None:

@@ -24,12 +24,17 @@ from sessions.hub.step import Direct
 from sessions.hub.wire import WIRE_EXTENSION, Frame
 from sessions.serving.allowance import Allowance
 from sessions.serving.http_protocol import UNSENT_BYTES
-from synckairos import metrics
+from synckairos import logs, metrics
 from synckairos.close_codes import Farewell
 from synckairos.conf import conf
+from synckairos.errors import ApiError, ServiceUnavailable, ValidationFailed
+from synckairos.http.protection import whole_refusal
+
+log = logs.get(__name__)
 
 _PARTING_S = 5.0
 """How long a peer that does not listen may take to read why we part."""
+_ABNORMAL = 1006
 _LAST_WORDS_S = 1.0
 """The same when the process ends."""
 http11.MAX_LINE_LENGTH = conf().max_head_bytes
@@ -49,6 +54,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         rate = conf().rate_frames
         self._allowance = None if rate is None else Allowance(rate)
         self._parting: TimerHandle | None = None
+        self._handshake: TimerHandle | None = None
+        """Ends a handshake that nobody answers."""
         self._has_room = True
         self._is_deaf = False
         """What comes is not looked at: the peer has misbehaved, and is about to be told."""
@@ -139,12 +146,39 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=UNSENT_BYTES)
+        self._handshake = self.loop.call_later(conf().head_timeout_s, self._handshake_is_late)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            # The library's rules for a head are stricter than ours after all, and it would never say so.
+            self._refuse(ValidationFailed([("request", "Not a handshake of a WebSocket.")]))
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:  # noqa: PLR2004 - Switching Protocols
             offered: dict[Any, Any] = self.scope["extensions"]
             offered[WIRE_EXTENSION] = self
+
+    def start_keepalive(self) -> None:
+        """The handshake is over."""
+        if self._handshake is not None:
+            self._handshake.cancel()
+            self._handshake = None
+        super().start_keepalive()
+
+    def _handshake_is_late(self) -> None:
+        self._refuse(ServiceUnavailable("The connection could not be made in time: try again"))
+
+    def _refuse(self, error: ApiError) -> None:
+        """End a handshake that was not answered yet, in whatever state it is."""
+        if self.handshake_complete or self.transport.is_closing():
+            return
+        self.handshake_complete = self.close_sent = self.disconnected = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": _ABNORMAL})
+        self.transport.write(whole_refusal(error))
+        self.transport.close()
+        self._part_within(_PARTING_S)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -159,19 +193,30 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._block()
-        if self._parting is not None:
-            self._parting.cancel()
+        for clock in (self._parting, self._handshake):
+            if clock is not None:
+                clock.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The process ends. Those who were sent away have heard it; the others hear it now."""
-        self._block()
-        if self.is_open or not self.handshake_complete:
+        """The process ends. Those who were sent away have heard it; the others hear it now. Whatever state this
+        connection is in, it keeps none of the others from ending well."""
+        try:
+            self._block()
+            self._say_farewell()
+        except Exception:
+            log.exception("a connection did not end well")
+            self.transport.abort()
+        self._part_within(_LAST_WORDS_S)
+
+    def _say_farewell(self) -> None:
+        if not self.handshake_complete:
+            self._refuse(ServiceUnavailable("This server is restarting: connect again, and another one answers"))
+        elif self.is_open:
             super().shutdown()
         else:
             self.stop_keepalive()
             self.transport.close()
-        self._part_within(_LAST_WORDS_S)
 
     def handle_events(self) -> None:
         if not self._is_too_much():

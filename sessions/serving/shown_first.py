@@ -9,9 +9,10 @@ import weakref
 from asyncio import TimerHandle
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from sessions.serving.exchange import Exchange, will_be_small
+from sessions.serving.upgrading import Upgrading
 from synckairos import logs
 from synckairos.conf import conf
 from synckairos.errors import InternalError, RequestTimeout
@@ -20,7 +21,7 @@ from synckairos.http.asgi import Door, Scope, exchange_of
 log = logs.get(__name__)
 
 
-class ShownFirst(HttpToolsProtocol):
+class ShownFirst(Upgrading):
     """One HTTP connection, whose requests each have an `Exchange`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from synckairos.errors import ApiError, Unauthenticated
+from synckairos.errors import ApiError, Unauthenticated, UpgradeRequired
 
 JSON = (b"content-type", b"application/json")
+SOCKETS = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"), (b"sec-websocket-version", b"13"))
 
 
 async def answer(send: Any, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
@@ -41,4 +42,6 @@ async def refuse(send: Any, error: ApiError, *more: tuple[bytes, bytes]) -> None
         headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
     if isinstance(error, Unauthenticated):
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, UpgradeRequired):
+        headers += SOCKETS
     await answer(send, error.http_status, msgspec.json.encode({"error": error.body()}), *headers)

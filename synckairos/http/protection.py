@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from http import HTTPStatus
 
+import msgspec
 from django.conf import settings
 
+from synckairos.errors import ApiError
 from synckairos.http import answers
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send
 
@@ -80,6 +83,14 @@ def head_of_state(scheme: str, hsts_seconds: int) -> bytes:
     del hsts_seconds  # read where it always is; named so that what is kept holds for it only
     fields = _protected({"scheme": scheme}, [answers.JSON, (b"etag", b"")])
     return b"".join(b"%s: %s\r\n" % field for field in fields if field[0] != b"etag")
+
+
+def whole_refusal(error: ApiError) -> bytes:
+    """The documented answer to an error as it goes over the wire, where no application can give it."""
+    body = msgspec.json.encode({"error": error.body()})
+    fields = [answers.JSON, *_OF_OTHERS, (b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+    head = b"HTTP/1.1 %d %s\r\n" % (error.http_status, HTTPStatus(error.http_status).phrase.encode())
+    return head + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
 
 
 def _policy(known: dict[bytes, bytes]) -> bytes:

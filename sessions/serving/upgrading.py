@@ -1,0 +1,137 @@
+"""Which requests become WebSockets: judged by method, version and fields before anything is handed over.
+
+An offer to go on in another protocol is one that a server may ignore (RFC 9110, 7.8): then the request is what it would
+be without it. The parser, though, stops at any offer and skips the body. So a request whose offer is ignored is parsed
+anew, without the offer.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as NoBase64
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from synckairos.errors import ApiError, UpgradeRequired, ValidationFailed
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+_KEY_BYTES = 16
+_VERSION = b"13"
+_TOKENS = re.compile(rb"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*)*")
+
+
+class Upgrading(HttpToolsProtocol):
+    """One HTTP connection, which may become a WebSocket."""
+
+    _is_ignored = False
+    """The request being parsed offers another protocol in vain."""
+    _fault: ApiError | None = None
+    """Why that is refused; None when it only is parsed anew, without its offer."""
+
+    def data_received(self, data: bytes) -> None:
+        """As Uvicorn does, but that nothing is lost of a request whose offer is ignored, or of what follows it."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            if not self._is_ignored:
+                self.handle_websocket_upgrade()
+            elif self._fault is not None:
+                self._refuse_now(self._fault)
+            else:
+                self._parse_anew(data[offer.args[0] :])
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_ignored = False
+        self._fault = None
+
+    def on_message_complete(self) -> None:
+        if not self._is_ignored:
+            super().on_message_complete()
+
+    def ignores_offer(self, refusal: ApiError | None) -> bool:
+        """Whether the head, which is complete, offers another protocol in vain. `refusal` is what is wrong with it
+        already."""
+        parser: Any = self.parser
+        if not parser.should_upgrade():
+            return False
+        method = parser.get_method()
+        is_handshake = method == b"GET" and parser.get_http_version() == "1.1" and self._get_upgrade() == b"websocket"
+        self._fault = refusal
+        if self._fault is None and is_handshake:
+            self._fault = fault_of(self.url, self.headers)
+        elif self._fault is None and method == b"CONNECT":
+            self._fault = ValidationFailed([("request", "CONNECT is for proxies.")])
+        self._is_ignored = self._fault is not None or not is_handshake
+        return self._is_ignored
+
+    def _asked(self) -> dict[str, Any]:
+        """What is asked for by a head that was not looked at any further, for the log."""
+        if not self._is_ignored:
+            return {}
+        path, _, query = self.url.partition(b"?")
+        asked = {"method": self.parser.get_method().decode("ascii"), "path": unquote(path.decode("latin-1"))}
+        return {**asked, "raw_path": path, "query_string": query}
+
+    def _refuse_now(self, error: ApiError) -> None:
+        """Answer with an error, and hear no more."""
+        raise NotImplementedError
+
+    def _parse_anew(self, rest: bytes) -> None:
+        parser: Any = self.parser
+        head = [b"%s %s HTTP/%s\r\n" % (parser.get_method(), self.url, parser.get_http_version().encode())]
+        head += [b"%s: %s\r\n" % field for field in _without_offer(self.headers)]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as Uvicorn's
+        Upgrading.data_received(self, b"".join([*head, b"\r\n", rest]))
+
+
+def _without_offer(fields: Fields) -> list[tuple[bytes, bytes]]:
+    kept = []
+    for name, value in fields:
+        if name == b"connection":
+            options = [option for option in value.split(b",") if option.strip().lower() not in {b"upgrade", b""}]
+            if options:
+                kept.append((name, b",".join(options)))
+        elif name != b"upgrade":
+            kept.append((name, value))
+    return kept
+
+
+def fault_of(address: bytes, fields: Fields) -> ApiError | None:
+    """What is wrong with a handshake; None when it can be accepted."""
+    told: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        told.setdefault(name, []).append(value.strip(b" \t"))
+    if told.get(b"sec-websocket-version") != [_VERSION]:
+        return UpgradeRequired("Only version 13 of the WebSocket protocol is spoken: Sec-WebSocket-Version: 13")
+    for is_wrong, what in (
+        (told.get(b"content-length", [b"0"]) != [b"0"] or b"transfer-encoding" in told, "A handshake has no body."),
+        (not address.isascii(), "An address has ASCII characters only."),
+        (len(told[b"upgrade"]) != 1, "Upgrade must name websocket alone."),
+        (not _is_key(told.get(b"sec-websocket-key", [])), "Sec-WebSocket-Key must be 16 bytes in base64, once."),
+        (not _are_tokens(told.get(b"sec-websocket-protocol", [])), "Sec-WebSocket-Protocol must be names."),
+    ):
+        if is_wrong:
+            return ValidationFailed([("request", what)])
+    return None
+
+
+def _is_key(given: list[bytes]) -> bool:
+    try:
+        return len(given) == 1 and len(b64decode(given[0], validate=True)) == _KEY_BYTES
+    except NoBase64:
+        return False
+
+
+def _are_tokens(given: list[bytes]) -> bool:
+    return all(_TOKENS.fullmatch(value) for value in given)
