@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import User
 from rest_framework_simplejwt.token_blacklist.admin import BlacklistedTokenAdmin, OutstandingTokenAdmin
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
@@ -21,8 +23,30 @@ for model in (User, OutstandingToken, BlacklistedToken):
     admin.site.unregister(model)
 
 
+class Typed(forms.CharField):
+    """A user's name as it was typed; the library's field would trim and translate it (sessions/apps.py refuses)."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "strip": False})
+
+
+class NewUser(AdminUserCreationForm):  # type: ignore[type-arg]
+    """A new user."""
+
+    class Meta(AdminUserCreationForm.Meta):
+        field_classes: ClassVar = {"username": Typed}
+
+
+class ChangedUser(UserChangeForm):  # type: ignore[type-arg]
+    """A user as it stands."""
+
+    class Meta(UserChangeForm.Meta):
+        field_classes: ClassVar = {"username": Typed}
+
+
 @admin.register(User)
 class Users(Shown, UserAdmin):  # type: ignore[type-arg]
+    form, add_form = ChangedUser, NewUser
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
     good = ("is_active",)
 

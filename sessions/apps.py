@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from django.apps import AppConfig
@@ -25,6 +26,8 @@ class SyncSessionsConfig(AppConfig):
 
 
 def validate_name(value: str) -> None:
-    """Django's validator for a person's name. Raises ValidationError."""
+    """Django's validator for the name of a user, which it would keep in another form (NFKC). Raises ValidationError."""
     if not is_name(value):
         raise ValidationError(f"Expected a name: {RULE}")
+    if unicodedata.normalize("NFKC", value) != value:
+        raise ValidationError("Expected a name without compatibility characters, such as letters of full width.")

@@ -172,4 +172,4 @@ def test_only_a_place_that_is_taken_is_passed_over(pks):
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no lengths")
 def test_a_text_that_is_too_long_is_refused_not_cut(pks):
     with pytest.raises(DataError):
-        upserted(SyncEvent, [event(pks[0], 1, principal="p" * 256)], ["session", "sequence"])
+        upserted(SyncEvent, [event(pks[0], 1, principal="p" * (LONGEST_NAME + 1))], ["session", "sequence"])
