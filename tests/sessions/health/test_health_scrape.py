@@ -107,7 +107,7 @@ def test_every_process_that_can_be_scraped_shows_the_same(tmp_path, schema_url):
 def served(port):
     """Its figures, once a timekeeper serves."""
     try:
-        shown = figures(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text)
+        shown = figures(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text)
     except httpx.HTTPError:
         return None
     return shown if shown.get("timekeepers") and not shown["shards_unserved"] else None
