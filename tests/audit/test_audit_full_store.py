@@ -36,7 +36,7 @@ def test_a_full_outbox_is_drained_without_memory_even_what_has_to_be_put_aside(f
 @pytest.fixture
 def own_store(tmp_path, configure):
     """A store with little room, which this process uses."""
-    extra = ("--maxmemory", str(3 * MIB), "--maxmemory-policy", "noeviction")
+    extra = ("--maxmemory", str(3 * MIB), "--maxmemory-policy", "noeviction", "--appendonly", "no")
     server = servers.StoreServer(tmp_path / "store", extra=extra).start()
     configure(redis_url=server.url)
     yield server
