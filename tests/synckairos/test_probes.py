@@ -49,18 +49,19 @@ def asked(role, pid=None):
     return probe(argparse.Namespace(role=role, pid=pid))
 
 
+@pytest.mark.timeout(240)
 def test_each_process_gives_signs_of_life_until_it_is_killed(place, tmp_path, schema_url):
     env = {heartbeats.DIRECTORY: str(place), "DATABASE_URL": schema_url}
     commands = {**COMMANDS, "beat": [*COMMANDS["beat"], str(tmp_path / "schedule")]}
     children = {role: servers.Child(command, env=env).start() for role, command in commands.items()}
     try:
         for role, child in children.items():
-            wait_until(lambda role=role: asked(role).is_well, 30, f"{role} is at work\n{child.output()}")
+            wait_until(lambda role=role: asked(role).is_well, 60, f"{role} is at work\n{child.output()}")
             assert asked(role, child.process.pid).is_well
             assert not asked(role, child.process.pid + 1).is_well
             (file,) = place.glob(f"{role}-*")
             first = file.read_text()
-            wait_until(lambda file=file, first=first: file.read_text() != first, 30, f"{role} goes on")
+            wait_until(lambda file=file, first=first: file.read_text() != first, 60, f"{role} goes on")
     finally:
         for child in children.values():
             child.stop(signal.SIGKILL)

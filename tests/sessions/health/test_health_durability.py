@@ -81,12 +81,13 @@ def test_one_that_may_lose_data_is_refused_with_the_reason_unless_it_is_allowed(
     assert reason in caplog.text
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_in_production_no_process_starts_on_it(store, server, process):
     store(EVICTING | FORGETFUL)
     child = servers.Child(PROCESSES[process], env={**PRODUCTION, "REDIS_URL": server.url}).start()
     try:
-        assert child.process.wait(30) == 1, child.output()
+        assert child.process.wait(60) == 1, child.output()
     finally:
         child.stop(signal.SIGKILL)
     said = child.output()

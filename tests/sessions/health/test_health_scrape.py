@@ -82,6 +82,7 @@ def test_a_timekeeper_that_was_seen_is_counted():
     assert scraped()["timekeepers"] == 1
 
 
+@pytest.mark.timeout(240)
 def test_every_process_that_can_be_scraped_shows_the_same(tmp_path, schema_url):
     trouble()
     stores.client().delete(keys.deadlines(0), keys.outbox(0))  # a timekeeper and a worker would see to them
@@ -96,7 +97,7 @@ def test_every_process_that_can_be_scraped_shows_the_same(tmp_path, schema_url):
     try:
         web.wait_ready()
         for port in (web.port, timekeeper_port, worker_port):
-            shown = wait_until(lambda port=port: served(port), 30, f"{port} shows the timekeeper")
+            shown = wait_until(lambda port=port: served(port), 60, f"{port} shows the timekeeper")
             assert (shown["timekeepers"], shown["sessions_set_aside"], shown["dead_letters"]) == (1, 1, 1)
             assert shown["shards_unserved"] == 0
     finally:
