@@ -8,6 +8,9 @@ from uuid import uuid4
 import pytest
 import redis
 
+from audit import letters
+from audit.drain import drain_all
+from audit.models import SyncEvent
 from sessions.health.scrape import measure
 from sessions.health.store import store_facts
 from sessions.services import sessions as service
@@ -86,6 +89,19 @@ def test_every_master_says_how_it_keeps_its_data(topology):
     measured = measure()
     assert len(measured.status.shards) == 8
     assert (measured.outbox, measured.dead_letters) == (0, 0)
+
+
+@pytest.mark.django_db
+def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
+    clock = Clock()
+    ids = [clock.start() for _ in range(40)]
+    for shard in keys.all_shards():
+        stores.client().xadd(keys.outbox(shard), {"e": b"\xc1poison"})
+    assert drain_all()
+    assert SyncEvent.objects.count() == 2 * len(ids)
+    assert letters.waiting_now() == {"dead": 8, "refused": 0, "newer": 0}
+    assert letters.send_again(list(letters.found(waiting=True))) == 8
+    assert measure().outbox == 8
 
 
 def test_tickets_are_redeemed_once(topology):
