@@ -249,6 +249,7 @@ os.environ["SYNCKAIROS_DATA_DIR"] = str(DATA_DIR)
 for limit in ("GENERAL", "SERVICE", "SWITCH", "CREATE", "CONNECT", "TOKEN", "FRAMES"):
     os.environ[f"RATE_LIMIT_{limit}"] = "off"
 os.environ["SYNCKAIROS_RUN_DIR"] = str(DATA_DIR / "run")
+os.environ["SYNCKAIROS_LAME_DUCK_S"] = "0"
 os.environ["SYNCKAIROS_DRAIN_S"] = "1"
 os.environ["SYNCKAIROS_AUTH_GRACE_S"] = "1"
 os.environ["SYNCKAIROS_LOG_LEVEL"] = "WARNING"

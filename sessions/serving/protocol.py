@@ -53,6 +53,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         rate = conf().rate_frames
         self._allowance = None if rate is None else Allowance(rate)
+        self.close_timeout = _PARTING_S
         self._parting: TimerHandle | None = None
         self._handshake: TimerHandle | None = None
         """Ends a handshake that nobody answers."""

@@ -6,8 +6,11 @@ Times are so long that nothing here ends by itself: a second signal takes the wa
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import closing
 
 import httpx
@@ -22,6 +25,16 @@ from tests.sockets import Screen, screen
 
 FOR_EVER_S = "600"
 PATIENCE_S = 30.0
+NGINX_FAIL_TIMEOUT_S, NGINX_KEEPS_S, KUBERNETES_KILLS_AFTER_S = 10, 60, 30
+AT_MOST_AFTER_S = 2 + 5 + 2
+"""Clients that take nothing, requests in flight, and the hub."""
+DRAIN = "SYNCKAIROS_DRAIN_S"
+PRODUCTION = {
+    "SYNCKAIROS_SECRET_KEY": "".join(f"{number:x}-" for number in range(40)),
+    "SYNCKAIROS_SIGNING_KEYS": str(servers.DATA_DIR / "signing_key"),
+    "SYNCKAIROS_ALLOWED_HOSTS": "localhost",
+    "SYNCKAIROS_TRUSTED_PROXIES": "127.0.0.1/32",
+}
 
 
 @pytest.fixture
@@ -143,6 +156,19 @@ def test_a_third_signal_waits_for_nobody(ending):
     tell(web)
     assert ended(web) == 0
     assert "Traceback" not in web.output()
+
+
+def test_by_default_it_outlasts_nginx_s_patience_in_production_and_ends_before_supervisors_lose_theirs():
+    told = {name: value for name, value in os.environ.items() if name not in {"SYNCKAIROS_LAME_DUCK_S", DRAIN}}
+    ask = "from config import environment as e; print(e.LAME_DUCK_S, e.DRAIN_S, e.KEEP_ALIVE_S)"
+    production = {**told, "SYNCKAIROS_ENV": "production", **PRODUCTION}
+    answered = subprocess.run(
+        [sys.executable, "-c", ask], cwd=servers.ROOT, env=production, capture_output=True, check=True
+    )
+    lame_duck_s, drain_s, keep_alive_s = map(float, answered.stdout.split())
+    assert lame_duck_s > NGINX_FAIL_TIMEOUT_S + 1  # nginx counts whole seconds
+    assert lame_duck_s + listening.HANDSHAKE_S + drain_s + AT_MOST_AFTER_S < KUBERNETES_KILLS_AFTER_S
+    assert keep_alive_s > NGINX_KEEPS_S
 
 
 @pytest.mark.parametrize("clients", [1, 2, 5, 120, 3_000])
