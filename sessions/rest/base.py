@@ -52,17 +52,20 @@ def caller_of(request: Request) -> Caller:
 
     A DELETE is harmless to repeat by nature: its key is not looked at.
     """
-    principal = principal_of(request)
-    request_id = context.current().get("request_id", "")
+    given = None if request.method == "DELETE" else idempotency_of(request)
+    return Caller(principal_of(request), context.current().get("request_id", ""), given)
+
+
+def idempotency_of(request: Request) -> Idempotency | None:
+    """The Idempotency-Key of a request; None without one. Raises ValidationFailed for a malformed one."""
     key = request.headers.get("Idempotency-Key")
-    if key is None or request.method == "DELETE":
-        return Caller(principal, request_id)
+    if key is None:
+        return None
     try:
-        given = Idempotency.of_request(key, str(request.method), request.path, request.data)
+        return Idempotency.of_request(key, str(request.method), request.path, request.data)
     except ValueError:
         problem = f"1 to {MAX_KEY_LENGTH} printable ASCII characters."
         raise ValidationFailed([("Idempotency-Key", problem)]) from None
-    return Caller(principal, request_id, given)
 
 
 def session_id_of(text: str) -> UUID:
@@ -100,6 +103,7 @@ __all__ = [
     "answer",
     "caller_of",
     "etag",
+    "idempotency_of",
     "participant_id_of",
     "principal_of",
     "session_id_of",

@@ -252,11 +252,26 @@ revoke_tokens = _door(
 )
 
 
-def token(name: str, summary: str, *, gives_pair: bool) -> Callable[[F], F]:
+_ROTATION_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Who has lost the answer gets the same refresh token again, until that is used. "
+    "Without the same key, a spent token ends the login.",
+)
+
+
+def token(name: str, summary: str, *, gives_pair: bool, once: bool = False) -> Callable[[F], F]:
     """The document of a door that gives tokens for credentials, or takes them and answers with nothing."""
     responses = _responses({200: ref("TokenPair")} if gives_pair else {204: None}, 400, 401, 413, 415, 429, 500, 503)
     return extend_schema(
-        operation_id=name, tags=["tokens"], summary=summary, description="", auth=[], responses=responses
+        operation_id=name,
+        tags=["tokens"],
+        summary=summary,
+        description="",
+        auth=[],
+        parameters=[_ROTATION_KEY] if once else [],
+        responses=responses,
     )
 
 

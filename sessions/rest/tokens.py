@@ -13,6 +13,7 @@ from rest_framework_simplejwt.views import TokenViewBase
 
 from sessions import limits
 from sessions.rest import refreshing, schema
+from sessions.rest.base import idempotency_of
 from sessions.rest.fields import KnownFieldsOnly, TextField
 from sessions.rest.limited import Limited
 from synckairos.errors import Unauthenticated
@@ -41,12 +42,13 @@ class Renewal(KnownFieldsOnly, serializers.Serializer[Any]):
     refresh = TextField(write_only=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        return refreshing.rotate(attrs["refresh"])
+        given = idempotency_of(self.context["request"])
+        return refreshing.rotate(attrs["refresh"], None if given is None else given.key)
 
 
 @extend_schema_serializer(component_name="RevokeToken")
 class Revocation(KnownFieldsOnly, serializers.Serializer[Any]):
-    """A refresh token that shall be over."""
+    """A refresh token of the login that shall be over."""
 
     refresh = TextField(write_only=True)
 
@@ -101,7 +103,7 @@ class RefreshDoor(TokenDoor):
 class RefreshView(RefreshDoor):
     serializer_class = Renewal
 
-    @schema.token("refreshToken", "A refresh token for a new pair; the old one is over", gives_pair=True)
+    @schema.token("refreshToken", "A refresh token for a new pair; the old one is spent", gives_pair=True, once=True)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -109,7 +111,7 @@ class RefreshView(RefreshDoor):
 class RevokeView(RefreshDoor):
     serializer_class = Revocation
 
-    @schema.token("revokeToken", "End a refresh token", gives_pair=False)
+    @schema.token("revokeToken", "End a login: its refresh token, and all that come of it", gives_pair=False)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         super().post(request, *args, **kwargs)
         return Response(status=204)
