@@ -3,6 +3,8 @@ are a family, and end together."""
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import jwt
 import pytest
 from django.contrib.auth import get_user_model
@@ -111,7 +113,7 @@ def by_set_password(user, client):
 
 def by_command(user, client):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("getpass.getpass", lambda prompt: "another one altogether")
+        patch.setattr("getpass.getpass", Mock(return_value="another one altogether"))
         call_command("changepassword", user.username, verbosity=0)
 
 
