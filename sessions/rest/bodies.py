@@ -137,6 +137,10 @@ class VersionBody(Body):
     expected_version = _version()
 
 
+class EmptyBody(Body):
+    """Of a DELETE: whoever writes anything into one, a guard say, is told that nobody reads it."""
+
+
 @_named("Switch")
 class SwitchBody(Body):
     """The optional body of a switch."""

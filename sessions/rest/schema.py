@@ -185,7 +185,8 @@ get = _door(
         OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the `ETag` is this."),
     ],
 )
-delete = _door("deleteSession", "Delete a session", {204: None}, 400, 403, 412, parameters=[_IF_MATCH])
+_DELETION_ERRORS = (400, 403, 412, 413, 415)
+delete = _door("deleteSession", "Delete a session", {204: None}, *_DELETION_ERRORS, parameters=[_IF_MATCH])
 switch = _door(
     "switchSession",
     "End the running cycle and begin the next",
@@ -241,13 +242,14 @@ give_token = _door(
     parameters=[_KEY],
 )
 revoke_token = _door(
-    "revokeSessionToken", "Revoke one session token", {204: None}, 400, 403, 404, 412, parameters=[_IF_MATCH]
+    "revokeSessionToken", "Revoke one session token", {204: None}, 404, *_DELETION_ERRORS, parameters=[_IF_MATCH]
 )
 revoke_tokens = _door(
     "revokeSessionTokens",
     "Revoke all session tokens given out so far",
     {204: None},
-    *(400, 403, 404, 412),
+    404,
+    *_DELETION_ERRORS,
     parameters=[_IF_MATCH],
 )
 

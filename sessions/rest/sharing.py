@@ -31,7 +31,9 @@ class SessionTokensView(SessionEndpoint):
 
     @schema.revoke_tokens
     def delete(self, request: Request, session_id: str) -> Response:
-        run(sharing.revoke(session_id_of(session_id), None, caller_of(request), precondition_of(request)))
+        parsed = session_id_of(session_id)
+        values_of(request, bodies.EmptyBody)
+        run(sharing.revoke(parsed, None, caller_of(request), precondition_of(request)))
         return Response(status=204)
 
 
@@ -43,5 +45,6 @@ class OneSessionTokenView(SessionEndpoint):
         parsed = session_id_of(session_id)
         if not ids.looks_like_token_id(token_id):
             raise ValidationFailed([("token_id", "Must be the id of a session token.")])
+        values_of(request, bodies.EmptyBody)
         run(sharing.revoke(parsed, token_id, caller_of(request), precondition_of(request)))
         return Response(status=204)

@@ -61,7 +61,9 @@ class SessionView(SessionEndpoint):
 
     @schema.delete
     def delete(self, request: Request, session_id: str) -> Response:
-        run(service.delete(session_id_of(session_id), caller_of(request), precondition_of(request)))
+        parsed = session_id_of(session_id)
+        values_of(request, bodies.EmptyBody)
+        run(service.delete(parsed, caller_of(request), precondition_of(request)))
         return Response(status=204)
 
 

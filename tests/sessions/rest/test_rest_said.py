@@ -115,6 +115,18 @@ def test_so_is_one_of_a_command(api):
     assert wrong_fields(api.post(at(state, "participants"), content=text, headers=JSON)) == ["body"]
 
 
+@pytest.mark.parametrize("tail", ["", "/tokens", f"/tokens/{'0' * 32}"])
+def test_a_guard_that_a_deletion_does_not_read_is_refused_and_nothing_is_deleted(api, tail):
+    state = created(api)
+    answer = api.request("DELETE", at(state) + tail, json={"expected_version": 9})
+    assert wrong_fields(answer) == ["expected_version"]
+    answer = api.request("DELETE", at(state) + tail, content=b"expected_version=9")
+    refused(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
+    assert done(api.get(at(state)))["version"] == 1
+    for nothing in ({}, {"json": {}}, {"headers": JSON}):
+        assert api.request("DELETE", at(state) + tail, **nothing).status_code == 204
+
+
 @pytest.mark.parametrize(
     ("text", "is_good"),
     [
