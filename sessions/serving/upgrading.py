@@ -37,6 +37,15 @@ class Upgrading(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """As Uvicorn does, but that nothing is lost of a request whose offer is ignored, or of what follows it."""
         self._unset_keepalive_if_required()
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._parse(left) :]
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _parse(self, data: memoryview) -> int:
+        """How much of it is done with: up to an offer that is ignored, or all."""
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
@@ -45,9 +54,9 @@ class Upgrading(HttpToolsProtocol):
             elif self._fault is not None:
                 self._refuse_now(self._fault)
             else:
-                self._parse_anew(data[offer.args[0] :])
-        except HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+                self._parse_anew()
+                return int(offer.args[0])
+        return len(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -86,13 +95,13 @@ class Upgrading(HttpToolsProtocol):
         """Answer with an error, and hear no more."""
         raise NotImplementedError
 
-    def _parse_anew(self, rest: bytes) -> None:
+    def _parse_anew(self) -> None:
         parser: Any = self.parser
         head = [b"%s %s HTTP/%s\r\n" % (parser.get_method(), self.url, parser.get_http_version().encode())]
         head += [b"%s: %s\r\n" % field for field in _without_offer(self.headers)]
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as Uvicorn's
-        Upgrading.data_received(self, b"".join([*head, b"\r\n", rest]))
+        self.parser.feed_data(b"".join(head) + b"\r\n")
 
 
 def _without_offer(fields: Fields) -> list[tuple[bytes, bytes]]:

@@ -253,3 +253,9 @@ def test_whoever_offers_another_protocol_and_wants_the_end_has_it(webs):
         status, fields, _ = raw.answer()
         assert (status, fields["connection"]) == (200, "close")
         assert raw.is_over()
+
+
+def test_any_number_of_offers_may_come_together(webs):
+    with closing(Raw(webs[0])) as raw:
+        raw.send(head("GET /health HTTP/1.1", HTTP2) * 1_500)
+        assert [raw.answer()[0] for _ in range(1_500)] == [200] * 1_500
