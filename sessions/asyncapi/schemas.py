@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, defstruct
 
 from sessions import frames
 from sessions.presentation import InstantText, Milliseconds, SwitchView, Version
+from sessions.rest.schema import name_of
 from synckairos.engine.events import EVENT_TYPES, Event, Happened
 
 Schema = dict[str, Any]
@@ -57,7 +58,7 @@ def schemas(*, strict: bool = False) -> dict[str, Schema]:
         "description": "Something that has happened to a session.",
         "oneOf": [{"$ref": REF.format(name=event.__name__)} for event in events],
     }
-    return {name: _finished(schema, strict=strict) for name, schema in {"Event": union, **components}.items()}
+    return {name_of(name): _finished(schema, strict=strict) for name, schema in {"Event": union, **components}.items()}
 
 
 def _finished(schema: Any, *, strict: bool) -> Any:
@@ -71,6 +72,9 @@ def _finished(schema: Any, *, strict: bool) -> Any:
         finished["description"] = cleandoc(finished["description"])
     if "$ref" in finished:
         finished.pop("type", None)
+        finished["$ref"] = REF.format(name=name_of(finished["$ref"].rpartition("/")[2]))
+    if isinstance(finished.get("title"), str):
+        finished["title"] = name_of(finished["title"])
     if isinstance(finished.get("enum"), list) and len(finished["enum"]) == 1:
         (finished["const"],) = finished.pop("enum")
     if strict and isinstance(finished.get("properties"), dict):

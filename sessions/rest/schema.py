@@ -62,8 +62,8 @@ def _stem(name: str) -> str:
     return name.removesuffix("View")
 
 
-def _name(view: str) -> str:
-    """What docs/protocol.md calls a view, so that generated classes are called like that too."""
+def name_of(view: str) -> str:
+    """What docs/protocol.md calls a view, so that both documents and generated classes call it like that too."""
     return {"SwitchView": "SwitchResult", "BatchView": "Sessions"}.get(view, _stem(view))
 
 
@@ -74,7 +74,7 @@ def _named(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
-        return ref(_name(node["$ref"].rpartition("/")[2]))
+        return ref(name_of(node["$ref"].rpartition("/")[2]))
     return {key: _named(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
 
 
@@ -101,12 +101,12 @@ _ERROR = {
 def components_of(*views: type) -> dict[str, Any]:
     """The schemas of views and of what they hold, by the names that the document has for them."""
     _, found = msgspec.json.schema_components(views, ref_template=REF)
-    return {_name(view): _named(schema) for view, schema in found.items()}
+    return {name_of(view): _named(schema) for view, schema in found.items()}
 
 
 COMPONENTS: dict[str, Any] = {
     **components_of(*_VIEWS),
-    **{_stem(view.__name__) + "Response": _enveloped(_name(view.__name__)) for view in _VIEWS},
+    **{_stem(view.__name__) + "Response": _enveloped(name_of(view.__name__)) for view in _VIEWS},
     "PartialState": {name: part for name, part in components_of(StateView)["State"].items() if name != "required"},
     "PartialStateResponse": _enveloped("PartialState"),
     "TokenPair": _texts("access", "refresh"),

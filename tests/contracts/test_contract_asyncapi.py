@@ -22,6 +22,7 @@ from sessions import messages
 from sessions.asyncapi import document as asyncapi
 from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, type_of
 from sessions.presentation import present_event
+from sessions.rest.schema import COMPONENTS as OPENAPI_COMPONENTS
 from synckairos import errors
 from synckairos.close_codes import CloseCode, Farewell
 from synckairos.engine import commands, create_session
@@ -262,12 +263,21 @@ def test_nobody_closes_a_socket_with_words_of_its_own():
 
 
 def test_instants_and_names_are_told_precisely():
-    properties = COMPONENTS["schemas"]["StateView"]["properties"]
+    properties = COMPONENTS["schemas"]["State"]["properties"]
     assert properties["created_at"] == {"type": "string", "format": "date-time"}
     assert {"type": "string", "format": "date-time"} in properties["deadline_at"]["anyOf"]
     assert properties["status"]["enum"] == list(Status)
     assert properties["sync_mode"]["enum"] == list(SyncMode)
     assert properties["session_id"] == {"type": "string", "format": "uuid"}
+
+
+def test_both_documents_call_the_same_thing_by_the_same_name():
+    ours, theirs = COMPONENTS["schemas"], OPENAPI_COMPONENTS
+    same = {"State", "SwitchResult", "Participant", "Group"}
+    assert same <= set(ours) & set(theirs)
+    assert not [name for name in (*ours, *theirs) if name.endswith("View")]
+    for name in same:
+        assert set(ours[name]["properties"]) == set(theirs[name]["properties"])
 
 
 def test_the_document_is_served_to_everybody_and_is_this_one():
