@@ -226,3 +226,8 @@ def test_what_allow_names_is_not_refused_and_what_it_leaves_out_is(api, staff_ap
                 other, address(path), headers={"Authorization": "Bearer x"} if "poll" in path else {}
             )
             assert (found.status_code == 405) == (other not in allowed), other
+
+
+@pytest.mark.parametrize("path", ["/v1/time", "/health", "/api-docs.json", "/asyncapi.json", "/.well-known/jwks.json"])
+def test_what_has_no_parameters_and_needs_no_credentials_ignores_them(api, path):
+    assert api.get(f"{path}?t=1764287999&t=2").status_code == 200
