@@ -18,6 +18,7 @@ _TOKEN_ID = re.compile(r"[0-9a-f]{32}")
 _UUID_CHARS = 36
 COMMAND_ID_BYTES = 8
 TICKET_BYTES = 32
+SECRET_BYTES = 32
 EPOCH_CHARS = 8
 TOKEN_ID_CHARS = 32
 
@@ -43,11 +44,16 @@ def _well_formed(text: str) -> UUID:
     return UUID(text)
 
 
-def new_session_id(principal: str, idempotency_key: str | None) -> UUID:
-    """A session's id: random, or derived from the caller's key, so that a repeated creation finds the first one."""
-    if idempotency_key is None:
-        return uuid4()
-    digest = blake2b(f"{principal}\0{idempotency_key}".encode(), digest_size=16).digest()
+def new_session_id() -> UUID:
+    """A session's id, when nobody says which it shall have."""
+    return uuid4()
+
+
+def derived_session_id(secret: bytes, principal: str, idempotency_key: str) -> UUID:
+    """A session's id by the caller's key, so that a repeated creation finds the first one: nobody's to work out without
+    the secret."""
+    named = f"{principal}\0{idempotency_key}".encode()
+    digest = blake2b(named, digest_size=16, key=secret[: blake2b.MAX_KEY_SIZE]).digest()
     return UUID(bytes=digest, version=4)
 
 

@@ -179,6 +179,11 @@ def switch_rate(session_id: UUID) -> str:
     return _of(session_id, "l")
 
 
+def id_secret() -> str:
+    """String: what the ids of sessions that are made under an Idempotency-Key are derived with."""
+    return f"{PREFIX}:id-secret"
+
+
 def rate(scope: str, who: str) -> str:
     """String: theoretical arrival time of a rate limit."""
     return (_rate if len(who) <= _REMEMBERED_CHARS else _rate_of)(scope, who)

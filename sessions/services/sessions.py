@@ -14,6 +14,7 @@ from sessions.limits import Tally
 from sessions.presentation import StateView, present
 from sessions.services.arrears import caught_up, count
 from sessions.services.commits import idempotency_key, write_of
+from sessions.services.derived_ids import load_derived
 from sessions.services.outcome import Caller, Outcome, Precondition
 from sessions.services.replaying import checked_replay, replay
 from sessions.services.retention import sign_of_life
@@ -47,9 +48,12 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
     if caller.principal.grant is not None:
         raise Forbidden  # it is for a session that exists
     given = caller.idempotency
-    new_id = session_id or ids.new_session_id(caller.principal.subject, None if given is None else given.key)
+    if session_id is None and given is not None:
+        new_id, loaded = yield from load_derived(caller, given.key)
+    else:
+        new_id = session_id or ids.new_session_id()
+        loaded = yield from ask(store.load(new_id, idempotency_key(new_id, caller)))
     key = idempotency_key(new_id, caller)
-    loaded = yield from ask(store.load(new_id, key))
     if loaded.answer is not None:
         return replay(loaded.answer, caller)
     if loaded.state is not None:

@@ -95,7 +95,9 @@ def beside(first: Steps[None], then: Steps[T]) -> Steps[T]:
     if asked is None:
         reply = yield call
     else:
-        mine, reply = yield Together(cast("Call[Any]", asked), cast("Call[Any]", call))
+        calls = call.calls if isinstance(call, Together) else (call,)
+        mine, *replies = yield Together(cast("Call[Any]", asked), *calls)
+        reply = replies if isinstance(call, Together) else replies[0]
         try:
             _end(first, mine)
         except BaseException:
