@@ -198,8 +198,11 @@ class HttpProtocol(ShownFirst):
         self._stop_waiting()
         if self.transport.is_closing():
             return
-        if self.scope is None or (self.cycle is not None and not self.cycle.response_complete):
-            self._end()  # nothing to answer, or something else is being answered
+        if self._is_answering() and not self.cycle.more_body:
+            self.cycle.keep_alive = False  # it is the last one
+            return
+        if self.scope is None or self._is_answering():
+            self._end()  # nothing to answer, or the rest of what is being answered will not be heard
             return
         known = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b""} | self._asked()
         exchange = Exchange(cast("Corked", self.transport), error, self._weakly)

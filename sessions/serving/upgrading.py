@@ -75,6 +75,8 @@ class Upgrading(HttpToolsProtocol):
             return False
         method = parser.get_method()
         is_handshake = method == b"GET" and parser.get_http_version() == "1.1" and self._get_upgrade() == b"websocket"
+        if self._is_answering():
+            is_handshake = False  # what is to be answered before would come in the midst of frames
         self._fault = refusal
         if self._fault is None and is_handshake:
             self._fault = fault_of(self.url, self.headers)
@@ -82,6 +84,9 @@ class Upgrading(HttpToolsProtocol):
             self._fault = ValidationFailed([("request", "CONNECT is for proxies.")])
         self._is_ignored = self._fault is not None or not is_handshake
         return self._is_ignored
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _asked(self) -> dict[str, Any]:
         """What is asked for by a head that was not looked at any further, for the log."""
