@@ -19,7 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 _READY = "SyncKairos is ready: "
 _CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
+_PLACES_OFF = {
+    f"SYNCKAIROS_{what}_PER_{whose}": "off" for what in ("SESSIONS", "SELF_RUNNING") for whose in ("OWNER", "SERVICE")
+}
+"""One person has all the sessions here."""
 LIMITS_ON = {
+    **_PLACES_OFF,
     **{f"RATE_LIMIT_{kind}": "1000000/s" for kind in ("GENERAL", "SWITCH", "CREATE", "CONNECT", "FRAMES", "SERVICE")},
     "SYNCKAIROS_SOCKETS_PER_PRINCIPAL": "1000000",
     "SYNCKAIROS_SOCKETS_PER_SESSION": "1000000",
@@ -100,6 +105,7 @@ def running_stack(root: Path = ROOT, python: str = sys.executable, **settings: s
         **Stack("", data_dir).environment(),
         "PORT": "0",
         "WEB_WORKERS": "1",
+        **_PLACES_OFF,
         **{f"RATE_LIMIT_{limit}": "off" for limit in ("GENERAL", "SWITCH", "CREATE", "CONNECT")},
         **settings,
     }

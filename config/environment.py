@@ -258,6 +258,10 @@ KEEP_ALIVE_S: int = _env.int("SYNCKAIROS_KEEP_ALIVE_S", 75, validate=_positive)
 MAX_FRAME_BYTES: int = _env.int("SYNCKAIROS_MAX_FRAME_BYTES", 16_384, validate=Range(min=1024))
 SOCKETS_PER_PRINCIPAL: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_PRINCIPAL", "1000")
 SOCKETS_PER_SESSION: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_SESSION", "20000")
+SESSIONS_PER_OWNER: int | None = _env.limit("SYNCKAIROS_SESSIONS_PER_OWNER", "1000")
+SESSIONS_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_SESSIONS_PER_SERVICE", "100000")
+SELF_RUNNING_PER_OWNER: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_OWNER", "30")
+SELF_RUNNING_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_SERVICE", "3000")
 METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=_positive)
 RATES: dict[str, Rate | None] = {name: _env.rate(name, default) for name, default in SETTINGS.items()}
 

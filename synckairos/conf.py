@@ -109,6 +109,14 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Open sockets, streams and polls of one person in one process; None for no limit."""
     sockets_per_session: int | None
     """The same of one session."""
+    sessions_per_owner: int | None
+    """Sessions of one person that have not ended; None for no limit."""
+    sessions_per_service: int | None
+    """The same of a service account."""
+    self_running_per_owner: int | None
+    """Of those, the ones that switch by themselves when a clock runs out."""
+    self_running_per_service: int | None
+    """The same of a service account."""
     heartbeat_s: float
     """Between two pings to a socket; a client may ask for more, up to HEARTBEAT_MAX_S."""
     send_timeout_s: float

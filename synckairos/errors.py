@@ -140,6 +140,16 @@ class SessionAlreadyExists(ApiError):
         super().__init__(f"Session {session_id} already exists: take another session_id, or leave it out")
 
 
+class SessionLimitExceeded(ApiError):
+    code = "SESSION_LIMIT_EXCEEDED"
+    http_status = 409
+
+    def __init__(self, kind: str, limit: int) -> None:
+        what = "sessions that switch by themselves" if kind == "self_running" else "sessions that have not ended"
+        message = f"You have {limit} {what}, as many as you may have: complete, cancel or delete one"
+        super().__init__(message, details={"kind": kind, "limit": limit})
+
+
 class PreconditionFailed(ApiError):
     """The session is not as `If-Match` asks for: not at one of these versions (None: any), or it does not exist."""
 

@@ -197,6 +197,20 @@ def _rate_of(scope: str, who: str) -> str:
 _rate = lru_cache(maxsize=8192)(_rate_of)
 
 
+def live_of(owner: str) -> str:
+    """Sorted set: an owner's sessions that have not ended, with their epochs, by when each was made or last seen."""
+    return _of_owner(owner, "live")
+
+
+def self_running_of(owner: str) -> str:
+    """Sorted set: the same of those that switch by themselves."""
+    return _of_owner(owner, "self_running")
+
+
+def _of_owner(owner: str, name: str) -> str:
+    return f"{PREFIX}:{{owner:{blake2b(owner.encode(), digest_size=12).hexdigest()}}}:{name}"
+
+
 def ticket(value: str) -> str:
     """String: what a one-time ticket lets do. Named by a digest: who reads the store can use none."""
     digest = blake2b(value.encode(), digest_size=32).hexdigest()

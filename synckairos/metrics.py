@@ -46,6 +46,11 @@ STREAMS = Gauge("synckairos_streams", "Open event streams.", multiprocess_mode="
 SOCKETS_OPENED = Counts("synckairos_sockets_opened_total", "WebSockets accepted.")
 SOCKETS_CLOSED = Counts("synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",))
 SOCKETS_REFUSED = Counts("synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",))
+SESSIONS_REFUSED = Counts(
+    "synckairos_sessions_refused_total",
+    "Creations beyond what an owner may have, by what there is too much of.",
+    ("kind",),
+)
 SOCKET_FRAMES_IN = Counts("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
 SOCKET_FRAMES_OUT = Counts("synckairos_socket_frames_out_total", "Frames to clients.")
 SOCKET_FRAMES_CONFLATED = Counts(

@@ -9,8 +9,8 @@ from prometheus_client import Counter
 
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller
-from sessions.store import writes
-from sessions.store.calls import Steps, ask
+from sessions.services.quotas import committed
+from sessions.store.calls import Steps
 from sessions.store.store import Loaded
 from sessions.store.writes import Gone, LostRace, NoRoom
 from synckairos import metrics
@@ -38,7 +38,7 @@ def caught_up(session_id: UUID, loaded: Loaded, *, if_full: NoRoom | None = None
         if loaded.state is None or not is_due(loaded.state, loaded.now):
             return loaded
         decision = observe(loaded.state, loaded.now)
-        reply = yield from ask(writes.commit(write_of(decision, loaded.now, TIMEKEEPER), if_full=if_full))
+        reply = yield from committed(write_of(decision, loaded.now, TIMEKEEPER), if_full=if_full)
         match reply:
             case NoRoom():
                 return loaded

@@ -8,6 +8,7 @@ from uuid import UUID
 from sessions import announcements, messages
 from sessions.presentation import StateView
 from sessions.services.outcome import Caller
+from sessions.services.quotas import given_back, taken
 from sessions.services.retention import forget_at, idle_check_at
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.writes import Guess, Record, Write
@@ -84,6 +85,7 @@ def write_of(
         rate=rate,
         caller_rate=caller_rate,
         guess=guess,
+        places=taken(after, caller.principal) if is_creation else given_back(decision, is_deletion=is_deletion),
     )
 
 

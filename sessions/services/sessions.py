@@ -12,13 +12,14 @@ from uuid import UUID
 
 from sessions.limits import Tally
 from sessions.presentation import StateView, present
+from sessions.services import quotas
 from sessions.services.arrears import caught_up, count
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.derived_ids import load_derived
 from sessions.services.outcome import Caller, Outcome, Precondition
 from sessions.services.replaying import checked_replay, replay
 from sessions.services.retention import sign_of_life
-from sessions.store import store, writes
+from sessions.store import store
 from sessions.store.calls import Call, Steps, Together, ask
 from sessions.store.store import Loaded
 from sessions.store.writes import Answered, Done, Gone, Limited, LostRace, NoRoom
@@ -44,7 +45,8 @@ MAX_ATTEMPTS = 100
 
 
 def create(command: commands.Create, session_id: UUID | None, caller: Caller) -> Steps[Outcome]:
-    """A new session. Raises ValidationFailed, Forbidden, SessionAlreadyExists, IdempotencyKeyReused."""
+    """A new session. Raises ValidationFailed, Forbidden, SessionAlreadyExists, SessionLimitExceeded,
+    IdempotencyKeyReused."""
     if caller.principal.grant is not None:
         raise Forbidden  # it is for a session that exists
     given = caller.idempotency
@@ -64,7 +66,7 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         raise from_refusal(refusal) from None
     view = present(decision.state, loaded.now)
     write = write_of(decision, loaded.now, caller, is_creation=True, key=key, view=view)
-    reply = yield from ask(writes.commit(write))
+    reply = yield from quotas.created(write)
     match reply:
         case Done():
             return done(decision, loaded.now, view, write.command_id)
@@ -115,7 +117,7 @@ def proceed(
             return done(decision, loaded.now)  # it is as the command wants it
         view = present(decision.state, loaded.now)
         write = write_of(decision, loaded.now, caller, key=key, rate=rate, view=view)
-        reply = yield from ask(writes.commit(write))
+        reply = yield from quotas.committed(write)
         match reply:
             case Done(limits=counted) | Limited(limits=counted):
                 if rate is not None and counted:

@@ -13,13 +13,15 @@ from msgspec import Struct
 from sessions.store import codec, store
 from sessions.store.calls import Call, Script
 from sessions.store.codec import Answer, StoredCommit
+from sessions.store.places import Places
 from synckairos import keys
+from synckairos import redis as stores
 from synckairos.conf import Rate, conf
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
 from synckairos.ids import COMMAND_ID_BYTES
 
-_SCRIPT = Script("commit", "gcra_rule", tells_time_at=2)
+_SCRIPT = Script("commit", "gcra_rule", "claim_rule", tells_time_at=2)
 
 FURTHEST_BACK_MS = 100
 """How old the instant of a guess may be when the script sees it."""
@@ -68,6 +70,8 @@ class Write(Struct, frozen=True):
     caller_rate: tuple[str, Rate] | None = None
     """The caller's limit, by its key, when it is to be counted here: not on a Cluster, where it lives elsewhere."""
     guess: Guess | None = None
+    places: Places | None = None
+    """What changes in what the owner has."""
 
 
 class CommitReply(Struct, frozen=True, kw_only=True):
@@ -101,6 +105,12 @@ class Gone(CommitReply, frozen=True):
     """The session does not exist (any more): nothing was written."""
 
 
+class OwnerFull(CommitReply, frozen=True):
+    """The owner may have no more of what the set of this number holds: nothing was written."""
+
+    number: int
+
+
 class NoRoom(CommitReply, frozen=True):
     """The store is full: nothing was written."""
 
@@ -109,6 +119,9 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
     """Write one transition, all or nothing. A full store's refusal is StoreFull, or this reply."""
     places = keys.of_commit(write.session_id)
     names = [*places.keys]
+    owned = write.places if write.places is not None and stores.is_in_one_place() else None
+    if owned is not None:
+        names += owned.sets
     if write.record is not None:
         names.append(write.record.key)
     if write.rate is not None:
@@ -136,6 +149,7 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
         *(("", "", "") if guess is None else (guess.at_ms, FURTHEST_BACK_MS, guess.last_command_id)),
         _idle_check(write),
+        *(("",) if owned is None else (owned.member, *owned.mosts)),
     ]
     return Call(_SCRIPT, names, args, _parse, if_full=if_full)
 
@@ -161,5 +175,7 @@ def _parse(reply: list[Any]) -> CommitReply:
             return Answered(codec.decode_answer(reply[4]), limits=limits)
         case b"race":
             return LostRace(store.Loaded(store.instant(reply[2:]), store.state_in(reply[4])), limits=limits)
+        case b"full":
+            return OwnerFull(int(reply[4]), limits=limits)
         case _:
             return Gone(limits=limits)

@@ -19,6 +19,7 @@ MADE = [
     errors.SessionNotFound(UUID(int=1)),
     errors.ParticipantNotFound(UUID(int=1)),
     errors.SessionAlreadyExists(UUID(int=1)),
+    errors.SessionLimitExceeded("live", 1000),
     errors.PreconditionFailed(None, None),
     errors.CredentialsExpired(1),
     *(

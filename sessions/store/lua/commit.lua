@@ -1,8 +1,8 @@
 -- Commit: one transition of one session, all or nothing. See docs/consistency.md.
 --
 -- KEYS: 1 state (string), 2 recent commits (list), 3 deadlines (sorted set), 4 outbox (stream), 5 idle sessions (sorted
---       set), then, as far as there are any: the idempotency record (string), the session's limit of switches (string), the
---       caller's limit (string)
+--       set), then, as far as there are any: what the owner has (sorted sets), the idempotency record (string), the session's
+--       limit of switches (string), the caller's limit (string)
 -- ARGV: 1 header that the state must begin with; '' when the session must not exist
 --       2 new state, header first; '' to delete the session
 --       3 instant at which the session may be forgotten, ms
@@ -20,6 +20,8 @@
 --      19 instant that was decided on, ms, when the state was not loaded for it but remembered ('' otherwise); with it
 --      20 how far in the past this may lie, ms, and 21 the id of the commit that has led to the remembered state
 --      22 when it is time to see whether to let the session go, ms; '-' when it is idle no longer, '' to leave that as it is
+--      23 session and epoch as a member of what the owner has ('' when this commit changes nothing there), then for each of
+--         these sets how many it may hold, when the session takes a place; nothing when it gives back its places in both
 -- Result: {kind, limits, seconds, microseconds, …} with the store's clock, and of every limit that was counted three
 -- numbers as gcra_rule.lua has them: first the caller's, then the session's. Of the kinds
 --         done             the transition is in, or was already (its reply was lost: then nothing is counted)
@@ -28,6 +30,7 @@
 --                          the one that stands under its id is none: it is written over
 --         race, state      the state is another one, or the remembered instant is none of now
 --         gone             the session does not exist
+--         full, number     the owner may have no more of what that set holds
 -- Writes every key named above, and publishes. Anything but 'done' has changed nothing but the limits.
 local header, blob, command = ARGV[1], ARGV[2], string.sub(ARGV[6], 1, ARGV[7])
 local now, limits = redis.call('TIME'), {}
@@ -61,7 +64,14 @@ if ARGV[17] ~= '' and is_over(KEYS[#KEYS], ARGV[17], ARGV[18]) then
   return result('limited')
 end
 
-local answered = ARGV[12] ~= '' and KEYS[6]
+local sets = {}
+if ARGV[23] ~= '' then
+  for i = 1, #ARGV > 23 and #ARGV - 23 or 2 do
+    sets[i] = KEYS[5 + i]
+  end
+end
+
+local answered = ARGV[12] ~= '' and KEYS[6 + #sets]
 if answered then
   local record = redis.call('GET', answered)
   local epoch = string.sub(current, 1, EPOCH)
@@ -84,8 +94,15 @@ if ARGV[19] ~= '' then
   end
 end
 
-if ARGV[15] ~= '' and is_over(KEYS[answered and 7 or 6], ARGV[15], ARGV[16]) then
+if ARGV[15] ~= '' and is_over(KEYS[(answered and 7 or 6) + #sets], ARGV[15], ARGV[16]) then
   return result('limited')
+end
+
+if #ARGV > 23 then
+  local full = claim(sets, {unpack(ARGV, 24)}, ARGV[23], now[1] * 1000 + math.floor(now[2] / 1000))
+  if full > 0 then
+    return result('full', full)
+  end
 end
 
 if blob == '' then
@@ -111,6 +128,11 @@ elseif ARGV[22] ~= '' then
   redis.call('ZADD', KEYS[5], ARGV[22], ARGV[5])
 end
 redis.call('XADD', KEYS[4], '*', 'e', ARGV[9])
+if #ARGV == 23 then
+  for _, set in ipairs(sets) do
+    redis.call('ZREM', set, ARGV[23]) -- after what a full store refuses: whatever has been written, the rest is too
+  end
+end
 if answered then
   redis.call('SET', answered, ARGV[12], 'PX', ARGV[13])
 end

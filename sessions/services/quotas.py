@@ -1,0 +1,100 @@
+"""How many sessions an owner may have that have not ended, and how many that switch by themselves.
+
+They are counted with the commits that make and end sessions; a switch costs nothing for it. Both count from the
+creation on, so nothing is refused later: not a start, and not one that comes by itself.
+"""
+
+from __future__ import annotations
+
+from sessions.services.retention import KEPT_ON_MS
+from sessions.store import places, writes
+from sessions.store.calls import Steps, Together, ask
+from sessions.store.places import Places
+from sessions.store.writes import CommitReply, Done, NoRoom, OwnerFull, Write
+from synckairos import keys, metrics
+from synckairos import redis as stores
+from synckairos.conf import conf
+from synckairos.engine import Decision
+from synckairos.engine.state import State
+from synckairos.engine.units import Duration
+from synckairos.errors import SessionLimitExceeded
+from synckairos.principal import Principal
+
+LOOK_AFTER_MS: Duration = 15_000
+"""Whoever claims a place has committed by then, or will not."""
+LOOK_AT = 64
+"""Most places that are looked at for one creation that finds none."""
+
+
+def taken(state: State, creator: Principal) -> Places | None:
+    """The places of a session that is made; None where there are no bounds."""
+    settings, owner = conf(), state.access.owner
+    of_service = creator.is_service
+    live = settings.sessions_per_service if of_service else settings.sessions_per_owner
+    running = settings.self_running_per_service if of_service else settings.self_running_per_owner
+    sets = []
+    if running is not None and state.config.skips_on_timeout:
+        sets.append((keys.self_running_of(owner), running))
+    if live is not None:
+        sets.append((keys.live_of(owner), live))
+    if not owner or not sets:
+        return None
+    return Places(_member(state), tuple([name for name, _ in sets]), tuple([most for _, most in sets]))
+
+
+def given_back(decision: Decision, *, is_deletion: bool) -> Places | None:
+    """The places of a session that ends with this decision; None when it does not, or has none."""
+    state = decision.state
+    if not (is_deletion or state.status.is_final) or decision.before.status.is_final or not state.access.owner:
+        return None
+    return Places(_member(state), (keys.live_of(state.access.owner), keys.self_running_of(state.access.owner)))
+
+
+def _member(state: State) -> str:
+    return places.member_of(state.session_id, state.epoch)
+
+
+def committed(write: Write, *, if_full: NoRoom | None = None) -> Steps[CommitReply]:
+    """Write it with what it changes in what the owner has; on a Cluster in steps of their own."""
+    owned = write.places
+    if owned is None or stores.is_in_one_place():
+        return (yield from ask(writes.commit(write, if_full=if_full)))
+    if owned.mosts:
+        full = yield from ask(places.claim(owned))
+        if full:
+            return OwnerFull(full)
+    reply = yield from ask(writes.commit(write, if_full=if_full))
+    if isinstance(reply, Done) is not bool(owned.mosts):
+        yield from ask(places.looked_at(owned.sets, {owned.member: False}))
+    return reply
+
+
+def created(write: Write) -> Steps[CommitReply]:
+    """Write a creation. Raises SessionLimitExceeded."""
+    reply = yield from committed(write)
+    if isinstance(reply, OwnerFull) and write.places is not None:
+        name, most = write.places.sets[reply.number - 1], write.places.mosts[reply.number - 1]
+        if (yield from _freed(name)):
+            reply = yield from committed(write)
+        if isinstance(reply, OwnerFull):
+            kind = "self_running" if name.endswith("self_running") else "live"
+            metrics.SESSIONS_REFUSED.labels(kind).inc()
+            raise SessionLimitExceeded(kind, most)
+    return reply
+
+
+def _freed(name: str) -> Steps[int]:
+    """Take away some of what has ended without a word; gives how many places there are again."""
+    members = yield from ask(places.longest_had(name, LOOK_AFTER_MS, LOOK_AT))
+    by_shard: dict[int, list[str]] = {}
+    for member in members:
+        by_shard.setdefault(keys.shard_of(places.session_of(member)), []).append(member)
+    if not members:
+        return 0
+    # What lives is kept for longer than both of these.
+    ended_kept_ms = min(conf().finished_ttl_ms, KEPT_ON_MS)
+    replies = yield Together(*[places.lives(some, ended_kept_ms) for some in by_shard.values()])
+    seen: dict[str, bool] = {}
+    for together, alive in zip(by_shard.values(), replies, strict=True):
+        seen.update(zip(together, alive, strict=True))
+    return (yield from ask(places.looked_at([name], seen)))
