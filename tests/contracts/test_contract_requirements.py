@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from email.message import Message
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 import pytest
 from packaging.markers import default_environment
@@ -17,9 +20,9 @@ from packaging.utils import canonicalize_name
 from tests.servers import ROOT
 
 PROMISED = SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"])
-PYTHONS = [
-    f"3.{minor}.{micro}" for minor in range(8, 30) for micro in range(20) if PROMISED.contains(f"3.{minor}.{micro}")
-]
+MICROS = (*range(4), 30)
+"""Of each minor version. Libraries change what they need in the first ones, if at all."""
+PYTHONS = [version for minor in range(8, 30) for micro in MICROS if PROMISED.contains(version := f"3.{minor}.{micro}")]
 PLATFORMS = [("linux", "Linux", "x86_64"), ("linux", "Linux", "aarch64"), ("darwin", "Darwin", "arm64")]
 LISTS = {"base": ["base"], "dev": ["base", "dev"], "bench": ["base", "bench"]}
 """The lists that are installed together."""
@@ -37,6 +40,7 @@ def holds(requirement: Requirement, env: dict[str, str], extras: set[str]) -> bo
     return requirement.marker is None or any(requirement.marker.evaluate({**env, "extra": e}) for e in extras | {""})
 
 
+@lru_cache
 def entries(path: Path) -> list[Requirement]:
     lines = re.findall(r"^[A-Za-z][^\\#\n]*", path.read_text(), re.MULTILINE)
     return [Requirement(line.strip()) for line in lines]
@@ -46,6 +50,26 @@ def installed_on(env: dict[str, str], lists: list[str]) -> dict[str, str]:
     """Version by name of what `pip install --no-deps -r` takes from these lists."""
     taken = [r for name in lists for r in entries(ROOT / "requirements" / f"{name}.txt") if holds(r, env, set())]
     return {canonicalize_name(r.name): next(iter(r.specifier)).version for r in taken}
+
+
+@lru_cache
+def about(name: str) -> Message:
+    """What an installed distribution says of itself. Nothing, when the Python that runs this does not need it: another
+    one, which does, will look."""
+    try:
+        return cast("Message", metadata.metadata(name))
+    except metadata.PackageNotFoundError:
+        return Message()
+
+
+@lru_cache
+def needs_of(name: str) -> list[Requirement]:
+    return [Requirement(text) for text in about(name).get_all("Requires-Dist") or []]
+
+
+@lru_cache
+def pythons_of(name: str) -> SpecifierSet:
+    return SpecifierSet(about(name)["Requires-Python"] or "")
 
 
 def faults(env: dict[str, str], lists: list[str]) -> set[str]:
@@ -63,14 +87,9 @@ def faults(env: dict[str, str], lists: list[str]) -> set[str]:
         if (name, frozenset(wanted.extras)) in seen:
             continue
         seen.add((name, frozenset(wanted.extras)))
-        try:
-            about = metadata.metadata(name)
-        except metadata.PackageNotFoundError:
-            continue  # not for the Python that runs this; one for which it is will look
-        if not SpecifierSet(about["Requires-Python"] or "").contains(env["python_full_version"]):
+        if not pythons_of(name).contains(env["python_full_version"]):
             wrong.add(f"{name} {version} is not for Python {env['python_full_version']}")
-        further = map(Requirement, about.get_all("Requires-Dist") or [])
-        ahead += [(name, r) for r in further if holds(r, env, set(wanted.extras))]
+        ahead += [(name, r) for r in needs_of(name) if holds(r, env, set(wanted.extras))]
     return wrong
 
 
