@@ -48,11 +48,11 @@ up: $(BASE) ## start everything on this machine and print where it is
 demo: $(BASE) ## a short game in the terminal, against a stack of its own
 	@exec $(PY) deploy/demo.py
 
-# Each test empties its servers: of those that are named, each run at a time needs its own.
-TESTED_TOGETHER = $(if $(TEST_REDIS_URL)$(TEST_DATABASE_URL),$(words $(or $(TEST_REDIS_URL),$(TEST_DATABASE_URL))),2)
+# Three on two cores, for tests wait a lot. Each empties its servers: of those that are named, each run needs its own.
+TESTED_TOGETHER = $(if $(TEST_REDIS_URL)$(TEST_DATABASE_URL),$(words $(or $(TEST_REDIS_URL),$(TEST_DATABASE_URL))),3)
 
 test: $(DEV) ## all tests (a few minutes at most); ARGS='-k name' narrows them
-	$(PY) -m pytest -n $(TESTED_TOGETHER) --dist loadfile $(ARGS)
+	$(PY) -m pytest -n $(TESTED_TOGETHER) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 slow: $(DEV) ## the long chaos and load runs
 	$(PY) -m pytest -m slow --timeout 600 $(ARGS)
