@@ -18,6 +18,7 @@ from sessions.store.codec import Unreadable
 from sessions.store.store import Due
 from sessions.timekeeping.leases import Leases
 from sessions.timekeeping.reviews import Reviews
+from sessions.timekeeping.second_look import SecondLook
 from sessions.timekeeping.wakeups import Wakeups
 from synckairos import keys, logs, metrics
 from synckairos.engine.units import Instant
@@ -45,6 +46,7 @@ class Timekeeper:
         self._reviews = Reviews()
         self._heartbeat = Heartbeat("timekeeper")
         self._is_stopping = False
+        self._second_look = SecondLook()
         self._said = ""
         """What was said of the store when it last could not serve; empty while it can."""
 
@@ -78,6 +80,7 @@ class Timekeeper:
                 if shard in self.leases.held:
                     pauses.append(await self.tick(shard))
                     await self._reviews.tick(shard)
+                    await self._second_look.tick(shard)
         except ServiceUnavailable as away:
             self._heartbeat.beat()  # it waits for the store: nothing that a restart would mend
             self._say(away.text)
@@ -138,6 +141,7 @@ class Timekeeper:
 
     async def _set_aside(self, broken: Applied) -> None:
         """One broken session must not stop the others: its deadline is taken away, and that is said loudly."""
+        self._second_look.was_tried(broken.session_id)
         log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.fault)
         metrics.DEADLINES_SET_ASIDE.inc()
         await arun(ask(store.forget(broken.session_id, set_aside=True, reason=_reason(broken.fault))))

@@ -77,6 +77,35 @@ def test_what_is_broken_still_is_set_aside_again(aside):
     assert stores.client().zcard(keys.set_aside(0)) == 3
 
 
+def rounds(number):
+    """What a timekeeper does that has just started, looking at those set aside in every round."""
+
+    async def main():
+        keeper = Timekeeper()
+        try:
+            for _ in range(number):
+                keeper._second_look._next_s.clear()
+                await keeper._round()
+        finally:
+            await keeper.leases.close()
+            await stores.close_async_client()
+
+    asyncio.run(main())
+
+
+def test_an_upgraded_timekeeper_takes_by_itself_what_the_former_could_not_read(aside):
+    mend(aside)
+    rounds(2)
+    assert stores.client().zcard(keys.deadlines(0)) == stores.client().zcard(keys.set_aside(0)) == 0
+
+
+def test_one_that_cannot_read_them_either_tries_each_once(aside, caplog):
+    caplog.clear()
+    rounds(5)
+    assert caplog.text.count("deadline set aside") == 3
+    assert stores.client().zcard(keys.set_aside(0)) == 3
+
+
 def test_a_session_that_is_gone_gets_nothing_back_and_one_that_has_a_newer_deadline_keeps_it(aside):
     gone, moved, _ = aside
     stores.client().delete(keys.state(gone))
