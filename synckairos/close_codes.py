@@ -57,6 +57,7 @@ class Farewell(Enum):
     NO_PONG = CloseCode.NO_PONG, "No answer to a ping"
     TOO_SLOW = CloseCode.TOO_SLOW, "Too slow"
     TOO_MANY_MESSAGES = CloseCode.TOO_MANY_MESSAGES, "Too many messages"
+    ACCESS_WITHDRAWN = CloseCode.FORBIDDEN, "Access withdrawn"
     CREDENTIALS_REVOKED = CloseCode.NOT_AUTHENTICATED, "Credentials revoked"
 
     @property

@@ -13,9 +13,10 @@ from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from synckairos.engine import commands as cmd
-from synckairos.engine.state import Access, State
+from synckairos.engine.state import NO_PERSON, Access, State
 from synckairos.engine.units import Visibility
 from synckairos.errors import Forbidden, SessionNotFound, Unauthenticated
 from synckairos.grants import Role, SessionGrant
@@ -35,7 +36,10 @@ class Action(StrEnum):
     COMPLETE = "complete"
     CANCEL = "cancel"
     ADD_PARTICIPANT = "add_participant"
+    """Without naming a person for the seat: that is `ASSIGN_SEAT`."""
     ADJUST_TIME = "adjust_time"
+    ASSIGN_SEAT = "assign_seat"
+    """Say which person a participant is, or that it is none: what a session token cannot give, nor take back."""
     DELETE = "delete"
     SHARE = "share"
     """Give out session tokens, and revoke them."""
@@ -56,6 +60,7 @@ TABLE: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.CANCEL: _COMMANDERS,
         Action.ADD_PARTICIPANT: _COMMANDERS,
         Action.ADJUST_TIME: _OWNERS,
+        Action.ASSIGN_SEAT: _OWNERS,
         Action.DELETE: _OWNERS,
         Action.SHARE: _OWNERS,
     }
@@ -75,6 +80,7 @@ ACTION_OF: Mapping[type[cmd.Command], Action] = MappingProxyType(
         cmd.Cancel: Action.CANCEL,
         cmd.AddParticipant: Action.ADD_PARTICIPANT,
         cmd.AdjustTime: Action.ADJUST_TIME,
+        cmd.AssignSeat: Action.ASSIGN_SEAT,
         cmd.Delete: Action.DELETE,
         cmd.RevokeAccess: Action.SHARE,
     }
@@ -195,11 +201,16 @@ def check(principal: Principal, action: Action, session: Guarded) -> Standing:
 
 
 def bound(command: cmd.Command, by: Standing) -> cmd.Command:
-    """The command as somebody may give it: a participant's switch ends a turn of its own, and passes it on."""
+    """The command as somebody may give it: a participant's switch ends a turn of its own, and passes it on; and who may
+    assign no seat adds one that is nobody's, for an id names a person too. Raises Forbidden."""
     if isinstance(command, cmd.Switch) and by.role is Role.PARTICIPANT:
         return cmd.Switch(
             command.next_participant_id, command.current_participant_id, command.expected_version, frozenset(by.seats)
         )
+    if isinstance(command, cmd.AddParticipant) and by.role not in TABLE[Action.ASSIGN_SEAT]:
+        if command.seat.user_id is not None:
+            raise Forbidden
+        return replace(command, seat=replace(command.seat, user_id=NO_PERSON))
     return command
 
 

@@ -75,6 +75,7 @@ def full_history(**fields):
         *((cmd.Start(), 500), (cmd.Switch(), 2_000), (cmd.Pause(), 700), (cmd.Resume(), 9_000)),
         (cmd.AddParticipant(cmd.Seat(uuid4(), 30_000)), 10),
         (cmd.AdjustTime(history.state.participants[0].participant_id, adjust_ms=5_000, reason="lag"), 10),
+        (cmd.AssignSeat(history.state.participants[1].participant_id, "carol", "Bob had to leave."), 10),
         *((cmd.Switch(), 55_000), (cmd.Switch(), 70_000), (cmd.Complete(), 1_000)),
     ]:
         history.do(command, after_ms)

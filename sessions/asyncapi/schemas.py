@@ -35,6 +35,7 @@ _HAPPENED = {
     "participant.expired": "A clock has run out; `action_applied` is what was done about it.",
     "participant.added": "Somebody has joined.",
     "participant.adjusted": "A bank was set by the owner or staff; `total_time_ms` is what it is afterwards.",
+    "participant.assigned": "The owner or staff gave a seat to another person (`user_id`), or to nobody (empty).",
     "access.revoked": "A session token, or with `token_id` null all that were given out so far, is good no longer.",
 }
 

@@ -45,8 +45,8 @@ class Delivery:
 
     def _offer(self, outlet: Outlet) -> None:
         message = self._message
-        if self._guests is not None:
-            outlet.judge(self._guests, self._seats)
+        if self._guests is not None and outlet.position.is_before(message.epoch, message.version):
+            outlet.judge(self._guests, self._seats)  # whoever has been shown a newer state was judged by that
         if outlet.is_hidden_from:
             return
         is_waiting = outlet.is_held and outlet.judged_epoch is None

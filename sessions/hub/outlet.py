@@ -150,8 +150,9 @@ class Outlet:
             return
         was_shown = self.position.epoch
         self.hide()
-        if was_shown not in {None, session.epoch}:
-            self.finish(*Farewell.SESSION_REPLACED.value)  # by one that is not for this client
+        if was_shown is not None:  # its seat is another's now; or the session is one that is not for this client
+            end = Farewell.ACCESS_WITHDRAWN if was_shown == session.epoch else Farewell.SESSION_REPLACED
+            self.finish(*end.value)
 
     def hide(self) -> None:
         """Show nothing, as if there were no session."""

@@ -170,7 +170,8 @@ class Presence:
             room.known = max(room.known, (state.epoch, state.version), key=lambda known: known[1])
             seats = seats_of(state)
             for number, outlet in enumerate(list(room.outlets), 1):
-                outlet.judge(state, seats)
+                if outlet.position.is_before(state.epoch, state.version + 1):  # else judged by a newer one
+                    outlet.judge(state, seats)
                 if not number % _TOLD_TOGETHER:
                     await asyncio.sleep(0)
             self._to_announce.add(session_id)

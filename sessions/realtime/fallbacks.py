@@ -121,7 +121,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     match woken:
         case Stateful(version=int(version), epoch=str(anew), state=Raw() as body):
             await _answer_state(send, entity_tag(anew, version), bytes(body))
-        case CloseCode.NORMAL:
+        case CloseCode.NORMAL | CloseCode.FORBIDDEN:
             raise SessionNotFound(session_id)
         case CloseCode.CREDENTIALS_EXPIRED | CloseCode.NOT_AUTHENTICATED:
             raise Unauthenticated

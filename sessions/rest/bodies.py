@@ -24,9 +24,10 @@ from sessions.rest.fields import (
 from sessions.services.sharing import LONGEST_MS
 from synckairos.conf import conf
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
-from synckairos.engine.state import Access
+from synckairos.engine.state import NO_PERSON, Access
 from synckairos.engine.units import Visibility
 from synckairos.grants import GRANTED, Role
+from synckairos.names import RULE
 from synckairos.rights import PERMITTED
 from timesync.clock import store_clock
 
@@ -159,21 +160,27 @@ class AddParticipantBody(ParticipantBody):
 
 @_named("AdjustTime")
 class AdjustBody(Body):
-    """Exactly one of `total_time_ms` (set) and `adjust_ms` (move, either sign)."""
+    """Exactly one of `total_time_ms` (set), `adjust_ms` (move, either sign) and `user_id` (whose seat it is)."""
 
     total_time_ms = IntegerField(min_value=0, max_value=MAX_TIME_MS, required=False, allow_null=True)
     adjust_ms = IntegerField(min_value=-MAX_TIME_MS, max_value=MAX_TIME_MS, required=False, allow_null=True)
+    user_id = NameField(
+        required=False,
+        allow_null=True,
+        help_text=f"Whose seat it is from now on; null for nobody's, whatever the participant's id. {RULE}",
+    )
     reason = TextField(required=False, allow_null=True, max_length=500)
     expected_version = _version()
 
     def cross_check(self, values: dict[str, Any]) -> list[tuple[str, str]]:
         given = [name for name in ("total_time_ms", "adjust_ms") if values.get(name) is not None]
+        given += ["user_id"] if "user_id" in values else []
         if len(given) == 1:
             return []
         present = set(self.initial_data) if isinstance(self.initial_data, dict) else set()
-        if present & ({"total_time_ms", "adjust_ms"} - set(values)):
+        if present & ({"total_time_ms", "adjust_ms", "user_id"} - set(values)):
             return []  # that one is wrong by itself
-        return [("total_time_ms", "Give exactly one of total_time_ms and adjust_ms.")]
+        return [("total_time_ms", "Give exactly one of total_time_ms, adjust_ms and user_id.")]
 
 
 @_named("ReadSessions")
@@ -258,8 +265,11 @@ def add_command(values: dict[str, Any]) -> commands.AddParticipant:
     return commands.AddParticipant(_seat(values), values.get("expected_version"))
 
 
-def adjust_command(participant_id: UUID, values: dict[str, Any]) -> commands.AdjustTime:
-    """The adjustment that validated values ask for."""
+def adjust_command(participant_id: UUID, values: dict[str, Any]) -> commands.AdjustTime | commands.AssignSeat:
+    """The adjustment, or the assignment of the seat, that validated values ask for."""
+    if "user_id" in values:
+        user_id = values["user_id"] or NO_PERSON
+        return commands.AssignSeat(participant_id, user_id, values.get("reason"), values.get("expected_version"))
     return commands.AdjustTime(
         participant_id=participant_id,
         total_time_ms=values.get("total_time_ms"),

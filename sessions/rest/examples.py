@@ -71,6 +71,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "adjustParticipant": {
         "five seconds more": {"adjust_ms": 5_000, "reason": "The network was away."},
         "five minutes from now on": {"total_time_ms": 300_000},
+        "somebody else's seat": {"user_id": "carol", "reason": "Bob had to leave."},
+        "nobody's seat": {"user_id": None},
     },
     "getSessions": {"one": {"session_ids": [SESSION]}},
     "createSessionToken": {

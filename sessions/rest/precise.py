@@ -59,9 +59,13 @@ _RULES: dict[str, dict[str, Any]] = {
         "else": {"properties": {"participant_id": _UNSET}},
     },
     "AdjustTimeRequest": {
-        "if": {"required": ["total_time_ms"], "properties": {"total_time_ms": _SET}},
-        "then": {"properties": {"adjust_ms": _UNSET}},
-        "else": {"required": ["adjust_ms"], "properties": {"adjust_ms": _SET}},
+        "if": {"required": ["user_id"]},
+        "then": {"properties": {"total_time_ms": _UNSET, "adjust_ms": _UNSET}},
+        "else": {
+            "if": {"required": ["total_time_ms"], "properties": {"total_time_ms": _SET}},
+            "then": {"properties": {"adjust_ms": _UNSET}},
+            "else": {"required": ["adjust_ms"], "properties": {"adjust_ms": _SET}},
+        },
     },
 }
 """Rules between fields. As `if` and `then`, which generators of clients pass over: a `oneOf` would make them give up on

@@ -205,7 +205,7 @@ add_participant = _door(
 )
 adjust = _door(
     "adjustParticipant",
-    "Set or move a participant's time (the owner and staff)",
+    "Set or move a participant's time, or say whose seat it is (the owner and staff)",
     {200: answer_of(StateView)},
     *_COMMAND_ERRORS,
     request=bodies.AdjustBody,

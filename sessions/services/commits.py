@@ -19,6 +19,7 @@ from synckairos.engine.events import (
     AccessRevoked,
     Event,
     ParticipantAdded,
+    ParticipantAssigned,
     ParticipantExpired,
     ParticipantWarned,
     SessionCreated,
@@ -29,7 +30,7 @@ from synckairos.engine.units import Instant
 from synckairos.ids import new_command_id
 from synckairos.rights import guest_list
 
-_CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, AccessRevoked)
+_CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, ParticipantAssigned, AccessRevoked)
 
 
 def write_of(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from synckairos.engine.state import Access
+from synckairos.engine.state import NO_PERSON, Access
 from synckairos.engine.units import Duration, Instant, Json, SyncMode
 
 
@@ -98,6 +98,15 @@ class AdjustTime(Struct, frozen=True, tag=True):
     expected_version: int | None = None
 
 
+class AssignSeat(Struct, frozen=True, tag=True):
+    """Say whose seat it is: another person's, or nobody's."""
+
+    participant_id: UUID
+    user_id: str = NO_PERSON
+    reason: str | None = None
+    expected_version: int | None = None
+
+
 class RevokeAccess(Struct, frozen=True, tag=True):
     """Let one session token, or all that were given out so far, be good no longer."""
 
@@ -109,5 +118,15 @@ class RevokeAccess(Struct, frozen=True, tag=True):
 
 
 Command: TypeAlias = (
-    Start | Pause | Resume | Complete | Cancel | Delete | Switch | AddParticipant | AdjustTime | RevokeAccess
+    Start
+    | Pause
+    | Resume
+    | Complete
+    | Cancel
+    | Delete
+    | Switch
+    | AddParticipant
+    | AdjustTime
+    | AssignSeat
+    | RevokeAccess
 )

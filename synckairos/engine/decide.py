@@ -124,6 +124,7 @@ _ALLOWED: dict[type[cmd.Command], tuple[str, frozenset[Status]]] = {
     cmd.AddParticipant: ("add a participant to", _LIVE),
     cmd.AdjustTime: ("adjust time in", _LIVE),
     cmd.Delete: ("delete", frozenset(Status)),
+    cmd.AssignSeat: ("assign a seat in", frozenset(Status)),
     cmd.RevokeAccess: ("revoke access to", frozenset(Status)),
 }
 
@@ -213,6 +214,16 @@ def _adjust(state: State, command: cmd.AdjustTime, now: Instant) -> ev.Event:
     return ev.ParticipantAdjusted(*_head(state), now, command.participant_id, total_ms, command.reason)
 
 
+def _assign(state: State, command: cmd.AssignSeat, now: Instant) -> ev.Event | None:
+    """Nothing happens to a seat that is that person's already."""
+    position = state.position_of(command.participant_id)
+    if position == NOBODY:
+        raise NoSuchParticipant(command.participant_id)
+    if state.participants[position].user_id == command.user_id:
+        return None
+    return ev.ParticipantAssigned(*_head(state), now, command.participant_id, command.user_id, command.reason)
+
+
 def _revoke(state: State, command: cmd.RevokeAccess, now: Instant) -> ev.Event | None:
     """Nothing happens to a token that is revoked already."""
     revoked = state.access.revoked
@@ -255,5 +266,6 @@ _EVENT_OF: dict[type[cmd.Command], Callable[..., ev.Event | None]] = {
     cmd.Switch: _switch,
     cmd.AddParticipant: _add,
     cmd.AdjustTime: _adjust,
+    cmd.AssignSeat: _assign,
     cmd.RevokeAccess: _revoke,
 }

@@ -120,6 +120,14 @@ class SessionAbandoned(Happened, frozen=True, array_like=True, tag=15):
     """When there was a last sign of life."""
 
 
+class ParticipantAssigned(Happened, frozen=True, array_like=True, tag=16):
+    name: ClassVar[str] = "participant.assigned"
+    participant_id: UUID
+    user_id: str
+    """Whose seat it is from now on; empty for nobody's."""
+    reason: str | None = None
+
+
 Event: TypeAlias = (
     SessionCreated
     | SessionStarted
@@ -136,6 +144,7 @@ Event: TypeAlias = (
     | ParticipantAdjusted
     | AccessRevoked
     | SessionAbandoned
+    | ParticipantAssigned
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.name: kind for kind in Event.__args__}

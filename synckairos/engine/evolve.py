@@ -70,6 +70,10 @@ def _meaning(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911, PL
             return _added(state, event.participant)
         case ev.ParticipantAdjusted():
             return _adjusted(state, event)
+        case ev.ParticipantAssigned():
+            position = state.position_of(event.participant_id)
+            seat = replace(state.participants[position], user_id=event.user_id)
+            return with_participant(state, position, seat)
         case ev.AccessRevoked():
             return _revoked(state, event)
         case _:

@@ -13,6 +13,8 @@ from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, T
 
 NOBODY = -1
 """The value of `State.active` when no participant's cycle is open."""
+NO_PERSON = ""
+"""The `user_id` of a seat that is nobody's. Without any, it is the person's whose name is the participant's id."""
 
 
 class Participant(Struct, frozen=True, array_like=True):

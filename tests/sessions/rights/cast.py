@@ -107,6 +107,8 @@ DOORS = [
     Door(
         Action.ADJUST_TIME, "PATCH", f"{_AT}/participants/{{participant_id}}", body={"adjust_ms": 5, "reason": "late"}
     ),
+    Door(Action.ASSIGN_SEAT, "PATCH", f"{_AT}/participants/{{participant_id}}", body={"user_id": "carol"}),
+    Door(Action.ASSIGN_SEAT, "PATCH", f"{_AT}/participants/{{participant_id}}", body={"user_id": None}),
     Door(Action.DELETE, "DELETE", _AT, good=httpx.codes.NO_CONTENT),
     Door(Action.SHARE, "POST", f"{_AT}/tokens", body={"role": "viewer"}, good=httpx.codes.CREATED),
     Door(Action.SHARE, "DELETE", f"{_AT}/tokens", good=httpx.codes.NO_CONTENT),

@@ -43,6 +43,7 @@ EXPECTED = {
     "cancel": "staff owner controller",
     "add_participant": "staff owner controller",
     "adjust_time": "staff owner",
+    "assign_seat": "staff owner",
     "delete": "staff owner",
     "share": "staff owner",
 }

@@ -86,6 +86,9 @@ class Session:
     def adjust(self, at, name, *, by=None, to=None, reason=None, **guards):
         return self.do(cmd.AdjustTime(id_of(name), to, by, reason, **guards), at)
 
+    def assign(self, at, name, user_id="", reason=None, **guards):
+        return self.do(cmd.AssignSeat(id_of(name), user_id, reason, **guards), at)
+
     def revoke(self, at, token_id=None, longest_ms=1_000, **guards):
         return self.do(cmd.RevokeAccess(longest_ms, token_id, **guards), at)
 

@@ -29,6 +29,7 @@ def eventful(session):
     s.look(15_000)
     s.switch(16_000)
     s.revoke(16_500, "one")
+    s.assign(16_600, "A", "carol", "Ada had to leave.")
     return s
 
 
@@ -155,6 +156,7 @@ def test_the_stored_tags_never_change():
         13: "participant.adjusted",
         14: "access.revoked",
         15: "session.abandoned",
+        16: "participant.assigned",
     }
 
 

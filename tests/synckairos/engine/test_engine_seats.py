@@ -6,7 +6,8 @@ import pytest
 
 from synckairos.engine import MAX_PARTICIPANTS, decide
 from synckairos.engine import commands as cmd
-from synckairos.engine.refusals import Problems
+from synckairos.engine.refusals import NoSuchParticipant, Problems
+from synckairos.engine.state import NO_PERSON
 
 
 @pytest.mark.parametrize("status", ["pending", "running", "paused"])
@@ -137,3 +138,40 @@ def test_a_groups_time_runs_out_for_all_its_members(session):
     s.look(60_000)
     assert [s.seat(name).has_expired for name in "ABC"] == [True, False, True]
     assert [s.used(name, 60_000) for name in "ABC"] == [50_000, 0, 10_000]
+
+
+@pytest.mark.parametrize("status", ["pending", "running", "paused", "completed"])
+def test_a_seat_is_given_to_another_person_and_to_nobody_at_any_time(session, status):
+    s = session("per_participant")
+    if status != "pending":
+        s.start(0)
+    if status == "paused":
+        s.pause(500)
+    if status == "completed":
+        s.complete(500)
+    before = s.state
+    s.assign(1_000, "B", "carol", "Bob had to leave.")
+    assert (s.seat("B").user_id, s.seat("A").user_id, s.status) == ("carol", None, status)
+    told = s.last("participant.assigned")
+    assert (told.user_id, told.reason) == ("carol", "Bob had to leave.")
+    s.assign(1_500, "B")
+    assert (s.seat("B").user_id, s.version) == (NO_PERSON, before.version + 2)
+
+
+def test_a_seat_leaves_the_running_clock_alone(session):
+    s = session("per_participant").start(0)
+    s.assign(5_000, "A", "carol")
+    assert (s.left("A", 6_000), s.used("A", 6_000), s.deadline) == (54_000, 6_000, ("expiry", 60_000))
+
+
+def test_a_seat_that_is_that_persons_already_is_no_event(session):
+    s = session("per_participant")
+    s.assign(0, "A", "carol")
+    version = s.version
+    s.assign(1, "A", "carol")
+    assert s.version == version
+
+
+def test_a_seat_that_is_not_there_cannot_be_assigned(session):
+    with pytest.raises(NoSuchParticipant):
+        session("per_participant").assign(0, "Z", "carol")

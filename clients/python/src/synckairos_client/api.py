@@ -131,6 +131,19 @@ class Api:
         }
         return await self._data("PATCH", f"/v1/sessions/{session_id}/participants/{participant_id}", _given(fields))
 
+    async def assign(
+        self,
+        session_id: str | UUID,
+        participant_id: str | UUID,
+        user_id: str | None,
+        *,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> State:
+        """Say whose seat it is, None for nobody's; for the owner and staff. Gives the state."""
+        fields = {"user_id": user_id} | _given({"reason": reason, "expected_version": expected_version})
+        return await self._data("PATCH", f"/v1/sessions/{session_id}/participants/{participant_id}", fields)
+
     async def ticket(self, session_id: str | UUID) -> dict[str, Any]:
         """A one-time `ticket` for a socket or event stream of a session; good for some seconds, see `expires_at`."""
         return await self._data("POST", "/v1/ws-tickets", {"session_id": str(session_id)})
