@@ -2,12 +2,10 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from sessions.asyncapi import document as asyncapi
-from sessions.rest import jwks, operations, readiness
+from sessions.rest import jwks, operations, readiness, rendered
 from sessions.rest.logins import admin_login
-from sessions.rest.schema import DocumentRenderer
 from timesync.views import TimeView
 
 handler400 = "synckairos.http.drf.bad_request"
@@ -22,10 +20,8 @@ urlpatterns = [
     path(".well-known/jwks.json", jwks.served),
     path("v1/time", TimeView.as_view()),
     path("v1/", include("sessions.rest.urls")),
-    path("api-docs.json", SpectacularJSONAPIView.as_view(renderer_classes=[DocumentRenderer]), name="schema"),
-    path(
-        "api-docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"
-    ),  # split: no script in a page
+    path("api-docs.json", rendered.openapi, name="schema"),
+    path("api-docs", rendered.page, name="api-docs"),
     path("asyncapi.json", asyncapi.served),
     path("admin/login/", admin_login),  # in front of the admin's own, which has no limit
     path("admin/", admin.site.urls),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from sessions.asyncapi.examples import examples
 from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, REF, schemas, type_of
 from sessions.realtime.credentials import PROTOCOL
 from sessions.rest.operations import read_only
+from sessions.rest.rendered import Rendered
 from synckairos import context, version
 from synckairos.close_codes import CloseCode, Farewell
 from synckairos.conf import HEARTBEAT_MAX_S, conf
@@ -44,14 +44,9 @@ The server closes with:
 
 @read_only
 def served(request: HttpRequest) -> HttpResponse:
-    """The document. Open to all; touches nothing."""
+    """The document. Open to all."""
     context.note(route="/asyncapi.json")
-    return HttpResponse(_encoded(), content_type="application/json")
-
-
-@cache
-def _encoded() -> bytes:
-    return msgspec.json.encode(document())
+    return _DOCUMENT.answer(request)
 
 
 def document(*, strict: bool = False) -> dict[str, Any]:
@@ -199,3 +194,6 @@ def close_codes() -> dict[CloseCode, str]:
             case ast.Expr(value=ast.Constant(value=str(text))) if code is not None:
                 told[code] = inspect.cleandoc(text)
     return told
+
+
+_DOCUMENT = Rendered(lambda: (msgspec.json.encode(document()), "application/json"))
