@@ -70,15 +70,21 @@ class Stack:
 
     def pid_of(self, word: str) -> int:
         """The process of this stack whose command line has this word."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and _belongs(entry, self.data_dir) and word in _words(entry):
-                return int(entry.name)
+        for pid, words in processes_of(self).items():
+            if word in words:
+                return pid
         raise LookupError(word)
 
     def cpu_seconds_of(self, word: str) -> float:
         """Processor time that a process has used so far."""
         fields = Path(f"/proc/{self.pid_of(word)}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS_PER_S
+
+
+def processes_of(stack: Stack) -> dict[int, list[str]]:
+    """The processes of a stack, each with the words of its command line."""
+    entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return {int(entry.name): _words(entry) for entry in entries if _belongs(entry, stack.data_dir)}
 
 
 def _words(entry: Path) -> list[str]:
