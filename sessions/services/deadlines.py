@@ -48,6 +48,8 @@ class Applied(Struct, frozen=True):
     fault: Exception | None = None
     at_ms: Instant = 0
     """When it was applied."""
+    state: State | None = None
+    """What it has led to, or would have."""
 
 
 class _Due(Struct, frozen=True):
@@ -85,20 +87,21 @@ def _decide(session_id: UUID, loaded: Loaded | Exception) -> _Due | Applied:
 def _due(session_id: UUID, state: State, now: Instant) -> _Due | Applied:
     decision = observe(state, now, limit=PORTION)
     if not decision.events:
-        return Applied(session_id, Fate.NOTHING_DUE)
+        return Applied(session_id, Fate.NOTHING_DUE, state=state)
     return _Due(session_id, decision, write_of(decision, now, TIMEKEEPER), now)
 
 
 def _fate(item: _Due, reply: writes.CommitReply | Exception) -> Applied:
+    state = item.decision.state
     match reply:
         case ServiceUnavailable():
             raise reply
         case Exception():
-            return Applied(item.session_id, Fate.LATER, reply)
+            return Applied(item.session_id, Fate.LATER, reply, state=state)
         case Done():
             count(item.decision)
-            return Applied(item.session_id, Fate.APPLIED, at_ms=item.at_ms)
+            return Applied(item.session_id, Fate.APPLIED, at_ms=item.at_ms, state=state)
         case Gone():
             return Applied(item.session_id, Fate.GONE)
         case _:
-            return Applied(item.session_id, Fate.NOTHING_DUE)
+            return Applied(item.session_id, Fate.NOTHING_DUE, state=state)

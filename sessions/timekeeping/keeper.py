@@ -19,6 +19,7 @@ from sessions.store.store import Due
 from sessions.timekeeping.leases import Leases
 from sessions.timekeeping.reviews import Reviews
 from sessions.timekeeping.second_look import SecondLook
+from sessions.timekeeping.shares import WINDOW, Shares, Window
 from sessions.timekeeping.wakeups import Wakeups
 from synckairos import keys, logs, metrics
 from synckairos.engine.units import Instant
@@ -32,8 +33,6 @@ LONGEST_SLEEP_S = 0.25
 """How late a deadline may be noticed whose wake-up was lost."""
 SHORTEST_SLEEP_S = 0.001
 IDLE_PAUSE_S = 0.01
-BATCH = 32
-"""Most sessions of a shard that are taken up together."""
 AFTER_FAULT_S = 0.25
 
 
@@ -44,6 +43,9 @@ class Timekeeper:
         self.leases = Leases()
         self._wakeups = Wakeups()
         self._reviews = Reviews()
+        self._shares = Shares()
+        self._windows: dict[int, Window] = {}
+        """By shard, what was overdue a moment ago and is not taken up yet."""
         self._heartbeat = Heartbeat("timekeeper")
         self._is_stopping = False
         self._second_look = SecondLook()
@@ -102,33 +104,33 @@ class Timekeeper:
         self._said = what
 
     async def tick(self, shard: int) -> float:
-        """Apply what is due in a shard now, one portion to each session, the longest overdue first.
+        """Apply what is due in a shard now: a batch of sessions, one portion to each, those first whose owners have had
+        least of late, and of each owner the longest overdue.
 
         Gives how long the shard may be left alone, in seconds.
         """
-        due = await arun(ask(store.due(shard, BATCH)))
-        if due.overdue:
-            return await self._apply(shard, due)
-        if due.earliest_ms is None:
-            return LONGEST_SLEEP_S
-        return min(max((due.earliest_ms - due.now) / 1000, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
+        window = self._windows.pop(shard, None)
+        if not window:
+            due = await arun(ask(store.due(shard, WINDOW)))
+            if not due.overdue:
+                return _sleep_until(due)
+            self._shares.decay()
+            window = Window(await _sessions(shard, due), self._shares)
+        pause_s = await self._apply(window)
+        if window:
+            self._windows[shard] = window
+        return 0.0 if window and pause_s == IDLE_PAUSE_S else pause_s
 
-    async def _apply(self, shard: int, due: Due) -> float:
-        deadlines: dict[UUID, Instant] = {}
-        for member, at_ms in due.overdue:
-            session_id = parse_uuid(member)
-            if session_id is None:
-                log.error("deadline of no session", member=member)
-                await arun(ask(store.forget_junk(shard, keys.deadlines(shard), member)))
-            else:
-                deadlines[session_id] = at_ms
+    async def _apply(self, window: Window) -> float:
         # When nothing was due after all, the set lags behind the states for a moment: no reason to spin.
         pause_s = IDLE_PAUSE_S
-        for applied in await apply_due(list(deadlines)):
+        for applied in await apply_due(window.batch()):
+            if applied.state is not None:
+                self._shares.charge(applied.state)
             match applied.fate:
                 case Fate.APPLIED:
                     pause_s = min(pause_s, 0.0)
-                    late_ms = max(0, applied.at_ms - deadlines[applied.session_id])
+                    late_ms = max(0, applied.at_ms - window.deadlines[applied.session_id])
                     metrics.DEADLINE_LATENESS_SECONDS.observe(late_ms / 1000)
                 case Fate.GONE:
                     await arun(ask(store.forget(applied.session_id, set_aside=False)))
@@ -145,6 +147,25 @@ class Timekeeper:
         log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.fault)
         metrics.DEADLINES_SET_ASIDE.inc()
         await arun(ask(store.forget(broken.session_id, set_aside=True, reason=_reason(broken.fault))))
+
+
+def _sleep_until(due: Due) -> float:
+    if due.earliest_ms is None:
+        return LONGEST_SLEEP_S
+    return min(max((due.earliest_ms - due.now) / 1000, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
+
+
+async def _sessions(shard: int, due: Due) -> dict[UUID, Instant]:
+    """What is overdue, without what is none of ours."""
+    deadlines: dict[UUID, Instant] = {}
+    for member, at_ms in due.overdue:
+        session_id = parse_uuid(member)
+        if session_id is None:
+            log.error("deadline of no session", member=member)
+            await arun(ask(store.forget_junk(shard, keys.deadlines(shard), member)))
+        else:
+            deadlines[session_id] = at_ms
+    return deadlines
 
 
 def _reason(fault: Exception | None) -> str:
