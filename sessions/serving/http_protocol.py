@@ -117,7 +117,7 @@ class HttpProtocol(ShownFirst):
             self._judge_head()
 
     def on_headers_complete(self) -> None:
-        if self.ignores_offer(self._refusal):
+        if self.parser.should_upgrade() and self.ignores_offer(self._refusal):
             return
         self._in_head = False
         self._is_in_body = True
@@ -144,6 +144,8 @@ class HttpProtocol(ShownFirst):
         return is_barren or self._framing_bytes > _FRAMING_PER_BODY * limits.max_body_bytes
 
     def on_message_complete(self) -> None:
+        if self._is_ignored:
+            return  # it comes again, without its offer
         self._is_in_body = False
         super().on_message_complete()
         if self._is_idle():  # answered early, and whole now

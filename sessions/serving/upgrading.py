@@ -37,42 +37,36 @@ class Upgrading(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """As Uvicorn does, but that nothing is lost of a request whose offer is ignored, or of what follows it."""
         self._unset_keepalive_if_required()
-        left = memoryview(data)
-        try:
-            while left:
-                left = left[self._parse(left) :]
-        except HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-
-    def _parse(self, data: memoryview) -> int:
-        """How much of it is done with: up to an offer that is ignored, or all."""
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
-            if not self._is_ignored:
-                self.handle_websocket_upgrade()
-            elif self._fault is not None:
-                self._refuse_now(self._fault)
-            else:
+            self._offered(data, offer.args[0])
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _offered(self, data: bytes, end: int) -> None:
+        """The parser has stopped behind a head that offers another protocol. More of them may follow."""
+        left = memoryview(data)[end:]
+        while self._is_ignored and self._fault is None:
+            try:
                 self._parse_anew()
-                return int(offer.args[0])
-        return len(data)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._is_ignored = False
-        self._fault = None
-
-    def on_message_complete(self) -> None:
-        if not self._is_ignored:
-            super().on_message_complete()
+                self.parser.feed_data(left)
+            except HttpParserUpgrade as offer:
+                left = left[offer.args[0] :]
+            except HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+            else:
+                return
+        if self._fault is not None:
+            self._refuse_now(self._fault)
+        else:
+            self.handle_websocket_upgrade()
 
     def ignores_offer(self, refusal: ApiError | None) -> bool:
-        """Whether the head, which is complete, offers another protocol in vain. `refusal` is what is wrong with it
-        already."""
+        """Whether the head, which is complete and offers another protocol, does so in vain. `refusal` is what is wrong
+        with it already."""
         parser: Any = self.parser
-        if not parser.should_upgrade():
-            return False
         method = parser.get_method()
         is_handshake = method == b"GET" and parser.get_http_version() == "1.1" and self._get_upgrade() == b"websocket"
         if self._is_answering():
@@ -106,6 +100,7 @@ class Upgrading(HttpToolsProtocol):
         head += [b"%s: %s\r\n" % field for field in _without_offer(self.headers)]
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as Uvicorn's
+        self._is_ignored = False
         self.parser.feed_data(b"".join(head) + b"\r\n")
 
 
