@@ -22,7 +22,7 @@ from marshmallow.exceptions import ValidationError as Unacceptable
 from marshmallow.validate import Range
 
 from config import safety
-from synckairos import stderr
+from synckairos import private, stderr
 from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
 from synckairos.engine.units import Visibility
 from synckairos.names import is_name
@@ -163,7 +163,7 @@ def embedded_socket(data_dir: Path) -> Path:
 def kept_secret(path: Path, made: Callable[[], str]) -> str:
     """A secret of this machine, made once and readable by its owner only."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.directory(path.parent)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(made())
@@ -206,6 +206,7 @@ def _provider() -> Provider | None:
 ENVIRONMENT: str = _env.str("SYNCKAIROS_ENV", "development", validate=_one_of("development", "test", "production"))
 IN_PRODUCTION: bool = ENVIRONMENT == "production"
 DATA_DIR: Path = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
+private.tighten(DATA_DIR, is_ours=not os.environ.get("SYNCKAIROS_DATA_DIR"))
 
 # In production nothing that binds to a machine or protects a secret has a default.
 REDIS_URL: str = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -12,6 +14,15 @@ _SHORTEST_SECRET = 32
 _SHORTEST_IN_PRODUCTION = 50
 _FEWEST_CHARACTERS = 10
 _UNSAFE_PREFIX = "django-insecure-"
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+"""What Django takes as the name in a Host header."""
+_MOST_STRANGERS = {4: 2**24, 6: 2**112}
+"""Addresses outside private networks: a /8 of IPv4, a /16 of IPv6. The largest providers publish less."""
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_PRIVATE: tuple[IPv4Network | IPv6Network, ...] = (
+    *map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8")),
+    *map(IPv6Network, ("fc00::/7", "fe80::/10", "::1/128")),
+)
 _APP_SCHEMES = frozenset({"capacitor", "ionic"})
 _APP_ORIGIN = "http://localhost"
 """Where the web view of an Android app says that its pages are from."""
@@ -33,9 +44,35 @@ def proxies(text: str, *, in_production: bool) -> Proxies:
         raise Unacceptable(f"Expected networks such as 10.0.0.0/8, or unix, separated by commas: {error}.") from error
     if in_production and not names:
         raise Unacceptable("Name the proxies that end TLS: without them no request counts as HTTPS.")
-    if in_production and any(network.prefixlen == 0 for network in networks):
-        raise Unacceptable("A network of all addresses would believe every client.")
+    if in_production and _is_most_of_the_world(networks):
+        raise Unacceptable("Name the proxies: networks as large as these, taken together, would believe every client.")
     return Proxies(networks, "unix" in names)
+
+
+def _is_most_of_the_world(networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether they hold, however they are cut, more addresses of strangers than any provider's proxies have."""
+    plain = [_plain(network) for network in networks]
+    fours = collapse_addresses(network for network in plain if isinstance(network, IPv4Network))
+    sixes = collapse_addresses(network for network in plain if isinstance(network, IPv6Network))
+    return _strangers(fours) > _MOST_STRANGERS[4] or _strangers(sixes) > _MOST_STRANGERS[6]
+
+
+def _plain(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """An IPv4 network that is written as one of IPv6, as IPv4."""
+    if isinstance(network, IPv4Network) or not network.subnet_of(_MAPPED):
+        return network
+    return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - _MAPPED.prefixlen))
+
+
+def _strangers(networks: Iterable[IPv4Network | IPv6Network]) -> int:
+    """How many addresses of these are not of private networks, where no stranger is."""
+    return sum(network.num_addresses for network in networks if not any(_is_within(network, own) for own in _PRIVATE))
+
+
+def _is_within(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    if isinstance(network, IPv4Network):
+        return isinstance(other, IPv4Network) and network.subnet_of(other)
+    return isinstance(other, IPv6Network) and network.subnet_of(other)
 
 
 def origins(text: str, *, in_production: bool) -> tuple[str, ...]:
@@ -57,8 +94,11 @@ def hosts(given: list[str], *, in_production: bool) -> list[str]:
     named = [host.strip() for host in given if host.strip()]
     if in_production and not named:
         raise Unacceptable("Must not be empty.")
-    if in_production and any("*" in host for host in named):
-        raise Unacceptable("Name the hosts: a wildcard takes any Host header.")
+    if in_production and any("*" in host or host.startswith(".") for host in named):
+        raise Unacceptable("Name the hosts: a wildcard (* or a leading dot) takes any Host header, or any beneath one.")
+    for host in named if in_production else ():
+        if not _HOST.fullmatch(host):
+            raise Unacceptable(f"Expected names such as clock.example.com, without scheme and port: {host}.")
     return named
 
 

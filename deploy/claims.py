@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from options import private
+
 _BACKLOG = 2048
 
 
 def claim_directory(data_dir: Path) -> TextIO:
     """Hold the directory for as long as the returned file is open."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        private.directory(data_dir)
         lock = (data_dir / "stack.lock").open("a+")
     except OSError as error:
         sys.exit(f"SyncKairos cannot start; SYNCKAIROS_DATA_DIR cannot be used: {error}")

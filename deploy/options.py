@@ -13,7 +13,9 @@ from marshmallow.validate import Range
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 try:
-    from config import environment as environment  # noqa: PLC0414  # the other scripts have it from here
+    # The other scripts have these from here.
+    from config import environment as environment  # noqa: PLC0414
+    from synckairos import private as private  # noqa: PLC0414
 except OSError as error:
     sys.exit(f"SyncKairos cannot start; SYNCKAIROS_DATA_DIR cannot be used: {error}")
 

@@ -42,7 +42,7 @@ class Stack:
         shared = self.listener.fileno()
         directory = metrics_dir(self.options)
         shutil.rmtree(directory, ignore_errors=True)  # numbers of processes that are no more
-        directory.mkdir(parents=True)
+        directory.mkdir(mode=0o700, parents=True)
         self.around = Surroundings(children_environment(self.options), ROOT, (shared,))
 
     async def start(self) -> dict[str, str | None]:

@@ -1,9 +1,11 @@
 """Databases, cache, channel layer."""
 
+from pathlib import Path
+
 import dj_database_url
 
 from config import environment
-from synckairos import keys
+from synckairos import keys, private
 from synckairos.redis import layer_hosts
 
 _ENGINES = {
@@ -14,6 +16,8 @@ _ENGINES = {
 _default = dj_database_url.parse(environment.DATABASE_URL)
 _default["ENGINE"] = _ENGINES.get(_default["ENGINE"], _default["ENGINE"])
 if _default["ENGINE"].endswith("sqlite3"):
+    if Path(str(_default["NAME"])).parent == environment.DATA_DIR:
+        private.file(Path(str(_default["NAME"])))
     _default["OPTIONS"] = {
         "timeout": 10,
         # Writers queue at BEGIN, where waiting is possible, and readers never wait (WAL).

@@ -66,7 +66,16 @@ def test_a_killed_web_process_is_replaced_and_no_caller_is_refused(stacks, here,
 
 def test_the_token_is_shown_to_its_owner_and_logged_nowhere(stacks, here) -> None:
     assert here.headers["Authorization"].removeprefix("Bearer ") not in stacks[0].logs()
-    assert (stacks[0].data_dir / "admin_password").stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_else_on_the_machine_reads_or_uses_what_a_stack_keeps(stacks, here, game: dict[str, Any]) -> None:
+    here.post("/v1/sessions", json=game)
+    here.get("/admin/login/")
+    data = stacks[1].data_dir
+    kept = [path for path in data.rglob("*") if path.name not in {"ready.txt", "logs.txt"}]  # these are the test's
+    assert {"appendonlydir", "synckairos.sqlite3", "valkey.sock", "metrics", "run"} <= {path.name for path in kept}
+    open_to_others = [path.name for path in (data, *kept) if path.lstat().st_mode & 0o077]
+    assert open_to_others == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
 from audit.models import SyncEvent, SyncParticipant, SyncSession
+from synckairos import principal
+from synckairos.conf import Provider
 from synckairos.errors import Unauthenticated
 from synckairos.names import LONGEST_NAME, PATTERN, is_name
 from synckairos.principal import LONGEST_TOKEN, authenticate, mint, refresh_claims
@@ -122,3 +124,20 @@ def test_a_token_may_have_eight_kib():
     assert authenticate(longest).subject == "alice"
     with pytest.raises(Unauthenticated):
         authenticate(us().token(pad="x" * 6_100))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["timekeeper", f"session-token:{'0' * 32}"])
+def test_a_user_who_has_a_reserved_name_all_the_same_gets_no_token(client, django_user_model, name):
+    who = {"username": name, "password": "correct horse battery staple"}
+    django_user_model.objects.create_user(**who)  # past every form
+    assert client.post("/v1/token", who, content_type="application/json").status_code == 401
+
+
+@pytest.mark.parametrize(("prefix", "subject"), [("", "timekeeper"), ("session-", "token:0"), ("time", "keeper")])
+def test_no_prefix_of_an_identity_provider_makes_a_reserved_name(prefix, subject):
+    provider = Provider("https://login.example.com", "clocks", "https://login.example.com/jwks", prefix, None)
+    claims = {"sub": subject, "exp": 2**33}
+    with pytest.raises(Unauthenticated):
+        principal._foreign_principal(claims, provider)
+    assert principal._foreign_principal(claims | {"sub": "ada"}, provider).subject == f"{prefix}ada"
