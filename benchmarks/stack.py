@@ -20,9 +20,11 @@ _READY = "SyncKairos is ready: "
 _CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 _PLACES_OFF = {
-    f"SYNCKAIROS_{what}_PER_{whose}": "off" for what in ("SESSIONS", "SELF_RUNNING") for whose in ("OWNER", "SERVICE")
+    **{f"SYNCKAIROS_{what}_PER_OWNER": "off" for what in ("SESSIONS", "SELF_RUNNING")},
+    **{f"SYNCKAIROS_{what}_PER_SERVICE": "off" for what in ("SESSIONS", "SELF_RUNNING")},
+    "SYNCKAIROS_RECORD_BYTES_PER_PERSON": "off",
 }
-"""One person has all the sessions here."""
+"""One person has all the sessions here, and gives all the commands."""
 LIMITS_ON = {
     **_PLACES_OFF,
     **{f"RATE_LIMIT_{kind}": "1000000/s" for kind in ("GENERAL", "SWITCH", "CREATE", "CONNECT", "FRAMES", "SERVICE")},

@@ -263,6 +263,8 @@ SESSIONS_PER_OWNER: int | None = _env.limit("SYNCKAIROS_SESSIONS_PER_OWNER", "10
 SESSIONS_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_SESSIONS_PER_SERVICE", "100000")
 SELF_RUNNING_PER_OWNER: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_OWNER", "30")
 SELF_RUNNING_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_SERVICE", "3000")
+RECORD_BYTES_PER_PERSON: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_PERSON", "67108864")
+RECORD_BYTES_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_SERVICE", "off")
 METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=_positive)
 RATES: dict[str, Rate | None] = {name: _env.rate(name, default) for name, default in SETTINGS.items()}
 

@@ -56,6 +56,10 @@ class Conf(Struct, frozen=True, kw_only=True):
     """How long a finished session can still be read."""
     idempotency_ttl_ms: int
     """How long a command with an Idempotency-Key is answered with its first answer."""
+    record_bytes_per_person: int | None
+    """Bytes of such answers that are kept for one person in a day; None for no limit."""
+    record_bytes_per_service: int | None
+    """The same of a service account."""
     recent_transitions: int
     """How many commits are kept beside a session, for recovery and for proof of a lost reply."""
     # Of every rate limit, None switches it off; synckairos/rates.py says whose each is.

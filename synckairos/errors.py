@@ -232,8 +232,8 @@ class RateLimitExceeded(ApiError):
     temporary = True
     message = "Too many requests: wait for retry_after_seconds; RateLimit-Policy names the limits"
 
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__()
+    def __init__(self, retry_after_seconds: int, message: str | None = None) -> None:
+        super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 
 

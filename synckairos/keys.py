@@ -211,6 +211,11 @@ def _of_owner(owner: str, name: str) -> str:
     return f"{PREFIX}:{{owner:{blake2b(owner.encode(), digest_size=12).hexdigest()}}}:{name}"
 
 
+def record_bytes(who: str) -> str:
+    """Hash: hour → bytes of the answers that were kept for somebody in it."""
+    return f"{PREFIX}:records:{blake2b(who.encode(), digest_size=12).hexdigest()}"
+
+
 def ticket(value: str) -> str:
     """String: what a one-time ticket lets do. Named by a digest: who reads the store can use none."""
     digest = blake2b(value.encode(), digest_size=32).hexdigest()

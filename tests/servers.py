@@ -248,8 +248,9 @@ os.environ["SYNCKAIROS_ENV"] = "test"
 os.environ["SYNCKAIROS_DATA_DIR"] = str(DATA_DIR)
 for limit in ("GENERAL", "SERVICE", "SWITCH", "CREATE", "CONNECT", "TOKEN", "FRAMES"):
     os.environ[f"RATE_LIMIT_{limit}"] = "off"
-for bound in ("SESSIONS_PER_OWNER", "SESSIONS_PER_SERVICE", "SELF_RUNNING_PER_OWNER", "SELF_RUNNING_PER_SERVICE"):
-    os.environ[f"SYNCKAIROS_{bound}"] = "off"
+for bound in ("SESSIONS", "SELF_RUNNING"):
+    os.environ[f"SYNCKAIROS_{bound}_PER_OWNER"] = os.environ[f"SYNCKAIROS_{bound}_PER_SERVICE"] = "off"
+os.environ["SYNCKAIROS_RECORD_BYTES_PER_PERSON"] = "off"
 os.environ["SYNCKAIROS_RUN_DIR"] = str(DATA_DIR / "run")
 os.environ["SYNCKAIROS_LAME_DUCK_S"] = "0"
 os.environ["SYNCKAIROS_DRAIN_S"] = "1"

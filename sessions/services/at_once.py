@@ -14,10 +14,11 @@ from msgspec import Struct
 from sessions import limits
 from sessions.limits import Tally
 from sessions.presentation import present
-from sessions.services import sessions
+from sessions.services import records, sessions
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.memory import Memory, Remembered
 from sessions.services.outcome import Caller, Outcome
+from sessions.services.records import Payer
 from sessions.store import writes
 from sessions.store.calls import Steps, beside
 from sessions.store.writes import CommitReply, Done, Guess, LostRace
@@ -71,6 +72,8 @@ class _Guess(Struct, frozen=True):
     """The same, but not before the state's last transition."""
     decision: Decision
     last_command_id: bytes
+    payer: Payer | None
+    """Whose bytes the answer takes up that is kept under the caller's key."""
 
 
 def _guess(known: Remembered, command: commands.Command, caller: Caller) -> _Guess | None:
@@ -81,10 +84,11 @@ def _guess(known: Remembered, command: commands.Command, caller: Caller) -> _Gue
     try:
         by = check(caller.principal, ACTION_OF[type(command)], known.state)
         decision = decide(known.state, bound(command, by), now)
+        payer = records.payer_of(caller, known.state)
     except (Refusal, ApiError):
         return None
     at_ms = max(now, known.state.updated_ms)
-    return _Guess(now, at_ms, decision, known.command_id) if decision.events else None
+    return _Guess(now, at_ms, decision, known.command_id, payer) if decision.events else None
 
 
 def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: Caller, tally: Tally) -> Steps[Outcome]:
@@ -111,6 +115,8 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
         tally.note(rates.SWITCH, rate, counted)
     match reply:
         case Done():
+            if write.record is not None:
+                yield from records.charged(write.record, guess.payer)
             return sessions.done(guess.decision, guess.at_ms, view, write.command_id)
         case LostRace(loaded=loaded):
             metrics.GUESSES_MISSED.inc()

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sessions.limits import Tally
 from sessions.presentation import StateView, present
-from sessions.services import quotas
+from sessions.services import quotas, records
 from sessions.services.arrears import caught_up, count
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.derived_ids import load_derived
@@ -64,11 +64,13 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         decision = create_session(command, session_id=new_id, epoch=ids.new_epoch(), now=loaded.now)
     except Refusal as refusal:
         raise from_refusal(refusal) from None
+    payer = records.payer_of(caller, decision.state)
     view = present(decision.state, loaded.now)
     write = write_of(decision, loaded.now, caller, is_creation=True, key=key, view=view)
     reply = yield from quotas.created(write)
     match reply:
         case Done():
+            yield from records.charged(write.record, payer)
             return done(decision, loaded.now, view, write.command_id)
         case Answered(answer=answer):
             return replay(answer, caller)
@@ -115,6 +117,7 @@ def proceed(
             continue
         if not decision.events:
             return done(decision, loaded.now)  # it is as the command wants it
+        payer = records.payer_of(caller, decision.state)
         view = present(decision.state, loaded.now)
         write = write_of(decision, loaded.now, caller, key=key, rate=rate, view=view)
         reply = yield from quotas.committed(write)
@@ -122,6 +125,7 @@ def proceed(
             case Done(limits=counted) | Limited(limits=counted):
                 if rate is not None and counted:
                     (tally or Tally()).note(rates.SWITCH, rate, counted)
+                yield from records.charged(write.record, payer)
                 return done(decision, loaded.now, view, write.command_id)
             case Answered(answer=answer):
                 return replay(answer, caller)

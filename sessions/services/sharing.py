@@ -7,10 +7,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions.services import sessions
+from sessions.services import records, sessions
 from sessions.services.outcome import Caller, Idempotency, Outcome, Precondition
 from sessions.store.calls import Steps, ask
-from sessions.store.given import Given, Place, first
+from sessions.store.given import GIVEN_BYTES, Given, Place, first
 from synckairos import ids, logs, metrics
 from synckairos.conf import conf
 from synckairos.engine import commands
@@ -18,7 +18,7 @@ from synckairos.engine.state import NOBODY, State
 from synckairos.engine.units import Duration, Instant
 from synckairos.errors import IdempotencyKeyReused, ParticipantNotFound
 from synckairos.grants import Role, SessionGrant
-from synckairos.principal import SESSION, Principal, mint_session_token, times_of
+from synckairos.principal import SESSION, mint_session_token, times_of
 from synckairos.rights import Action
 
 log = logs.get(__name__)
@@ -60,7 +60,7 @@ def give(session_id: UUID, caller: Caller, asked: Asked) -> Steps[Handed]:
         state.access.generation,
         times_of(SESSION, lifetime),
     )
-    kept = None if given is None else (yield from _kept(state, caller.principal, given, new))
+    kept = None if given is None else (yield from _kept(state, caller, given, new))
     said = kept or new
     grant = SessionGrant(session_id, state.epoch, asked.role, said.token_id, said.generation, seat)
     if kept is None:
@@ -68,11 +68,14 @@ def give(session_id: UUID, caller: Caller, asked: Asked) -> Steps[Handed]:
     return Handed(mint_session_token(grant, said.good), grant, said.good.expires_s * 1000, kept is not None)
 
 
-def _kept(state: State, giver: Principal, asked: Idempotency, new: Given) -> Steps[Given | None]:
-    """What was given under this key before, if anything; else it is this from now on."""
-    place = Place(state.session_id, state.epoch, giver.subject, asked.route, asked.key)
-    kept = yield from ask(first(place, new, asked.kept_ms or conf().idempotency_ttl_ms))
+def _kept(state: State, giver: Caller, asked: Idempotency, new: Given) -> Steps[Given | None]:
+    """What was given under this key before, if anything; else it is this from now on. Raises RateLimitExceeded."""
+    payer = records.payer_of(giver, state)
+    place = Place(state.session_id, state.epoch, giver.principal.subject, asked.route, asked.key)
+    kept_ms = asked.kept_ms or conf().idempotency_ttl_ms
+    kept = yield from ask(first(place, new, kept_ms))
     if kept is None:
+        yield from records.charged_bytes(GIVEN_BYTES, kept_ms, payer)
         return None
     if kept.fingerprint != asked.fingerprint:
         raise IdempotencyKeyReused

@@ -6,6 +6,7 @@ without decoding anything.
 
 from __future__ import annotations
 
+import zlib
 from uuid import UUID
 
 import msgspec
@@ -38,10 +39,25 @@ class Answer(Struct, frozen=True, array_like=True):
     action_applied: Json | None = None
 
 
+class _Packed(Struct, frozen=True, array_like=True):
+    """A large answer: what the commit script looks for, and the whole, compressed."""
+
+    fingerprint: bytes
+    epoch: str
+    answer: bytes
+
+
+UNPACKED_BYTES = 4_096
+"""The largest answer that is kept as it is: some hundred participants. To pack a small one would save little."""
+PACKED_LEVEL = 1
+_PACKED_BEGINS = b"\x93"
+"""An array of three; an answer that is not packed is one of five."""
+
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _states = msgspec.msgpack.Decoder(State)
 _commits = msgspec.msgpack.Decoder(StoredCommit)
 _answers = msgspec.msgpack.Decoder(Answer)
+_packed = msgspec.msgpack.Decoder(_Packed)
 
 
 class Unreadable(Exception):
@@ -85,19 +101,25 @@ def decode_commit(data: bytes) -> StoredCommit:
 
 
 def encode_answer(answer: Answer, stored: bytes) -> bytes:
-    """An idempotency record. `stored` is its state as `encode_state` has encoded it already, if it has.
+    """An idempotency record, packed when it is a large one. `stored` is its state as `encode_state` has encoded it
+    already, if it has.
 
     The commit script looks for the state's epoch in the first 64 bytes: what stands before it has a fixed length.
     """
     state = Raw(memoryview(stored)[HEADER_BYTES:]) if stored else answer.state
-    return _encoder.encode(
+    encoded = _encoder.encode(
         (answer.fingerprint, state, answer.at_ms, answer.expired_participant_id, answer.action_applied)
     )
+    if len(encoded) <= UNPACKED_BYTES:
+        return encoded
+    return _encoder.encode(_Packed(answer.fingerprint, answer.state.epoch, zlib.compress(encoded, PACKED_LEVEL)))
 
 
 def decode_answer(data: bytes) -> Answer:
     """The inverse. Raises Unreadable."""
     try:
+        if data[:1] == _PACKED_BEGINS:
+            data = zlib.decompress(_packed.decode(data).answer)
         return _answers.decode(data)
-    except (msgspec.DecodeError, ValueError) as cause:
+    except (msgspec.DecodeError, zlib.error, ValueError) as cause:
         raise Unreadable("idempotency record") from cause

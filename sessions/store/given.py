@@ -18,6 +18,9 @@ from synckairos.principal import Times
 
 _FIRST = Script("first")
 
+GIVEN_BYTES = 100
+"""What one takes up, more or less."""
+
 
 class Given(Struct, frozen=True, array_like=True):
     """What the same token is made from again, beside the request, which is the same."""

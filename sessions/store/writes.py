@@ -27,12 +27,14 @@ FURTHEST_BACK_MS = 100
 """How old the instant of a guess may be when the script sees it."""
 
 
-class Record(Struct, frozen=True):
+class Record(Struct):
     """The answer to keep under an idempotency key of `keys.idempotency`, and for how long."""
 
     key: str
     answer: Answer
     kept_ms: Duration
+    size: int = 0
+    """Bytes, known once the commit is made up."""
 
 
 class Guess(Struct, frozen=True):
@@ -142,7 +144,7 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
         write.outbox_entry,
         places.channel,
         write.message,
-        b"" if write.record is None else codec.encode_answer(write.record.answer, stored),
+        b"" if write.record is None else _encoded(write.record, stored),
         "" if write.record is None else write.record.kept_ms,
         places.wake_channel,
         *_interval_and_burst(write.rate),
@@ -152,6 +154,12 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
         *(("",) if owned is None else (owned.member, *owned.mosts)),
     ]
     return Call(_SCRIPT, names, args, _parse, if_full=if_full)
+
+
+def _encoded(record: Record, stored: bytes) -> bytes:
+    encoded = codec.encode_answer(record.answer, stored)
+    record.size = len(encoded)
+    return encoded
 
 
 def _idle_check(write: Write) -> Instant | str:
