@@ -69,7 +69,7 @@ def needs_of(name: str) -> list[Requirement]:
 
 @lru_cache
 def pythons_of(name: str) -> SpecifierSet:
-    return SpecifierSet(about(name)["Requires-Python"] or "")
+    return SpecifierSet(about(name).get("Requires-Python") or "")
 
 
 def faults(env: dict[str, str], lists: list[str]) -> set[str]:
