@@ -173,7 +173,10 @@ class Ping(Struct, frozen=True, tag="PING"):
 
 
 class Reconnect(Struct, frozen=True, tag="RECONNECT"):
-    """Asks for the session and for the events after the last version you saw; answered by `STATE_SYNC`."""
+    """Asks for the session and for the events after the last version you saw; answered by `STATE_SYNC`.
+
+    Counts as a request.
+    """
 
     last_version: int | None = None
     epoch: str | None = None
@@ -227,7 +230,10 @@ class Switch(Struct, frozen=True, tag="SWITCH"):
 
 
 class Auth(Struct, frozen=True, tag="AUTH"):
-    """Brings fresh credentials of the same person, before or shortly after the old ones end; the socket stays open."""
+    """Brings fresh credentials of the same person, before or shortly after the old ones end; the socket stays open.
+
+    Counts as a request, unless the token is the one that the socket has.
+    """
 
     token: Annotated[str, Meta(max_length=LONGEST_TOKEN, description="A bearer token, without `Bearer`.")]
     id: Annotated[str | int | None, Meta(description="Yours; comes back in the answer.")] = None

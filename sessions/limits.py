@@ -73,7 +73,7 @@ class Standing(Struct, frozen=True):
     rate: Rate
     remaining: int
     reset_s: int
-    """Until it is full again; when nothing remains, until one more may pass."""
+    """Until it is full again; when nothing remains, until one more may pass; of a refusal, until it may pass."""
 
     @property
     def policy(self) -> str:
@@ -101,24 +101,52 @@ class Tally:
         self._is_blind = False
         """The store is away: asking again would only take time."""
 
-    def counted(self, claim: Claim) -> Steps[None]:
-        """Count one, as a procedure: beside another one, it costs no round trip. Raises RateLimitExceeded."""
-        if claim is not None and (rate := claim[0].rate) is not None:
-            self.note(claim[0], rate, (yield from _count(claim, rate)))
+    def counted(self, claim: Claim, cost: int = 1) -> Steps[None]:
+        """Count one, or as many as it costs, as a procedure: beside another one, it costs no round trip. Raises
+        RateLimitExceeded.
 
-    def take(self, claim: Claim) -> None:
-        """Count one. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails closed."""
-        if claim is None or (rate := claim[0].rate) is None or self._is_blind:
+        A cost beyond the whole limit is the whole limit, with what this request has taken of it before: it passes when
+        nothing else has.
+        """
+        if claim is None or (rate := claim[0].rate) is None:
             return
-        with self._as_it_fails(claim[0]):
-            self.note(claim[0], rate, run(_count(claim, rate)))
+        if cost != 1:
+            cost = min(cost, rate.limit - any(standing.scope == claim[0].scope for standing in self.standings))
+        if cost > 0:
+            self.note(claim[0], rate, (yield from _count(claim, rate, cost)))
 
-    async def atake(self, claim: Claim) -> None:
+    def owed(self, claim: Claim, cost: int) -> Steps[None]:
+        """Count what a request has turned out to cost, at most the whole limit, as a procedure: the next ones wait."""
+        if claim is not None and cost and (rate := claim[0].rate) is not None:
+            self.note(claim[0], rate, (yield from _count(claim, rate, min(cost, rate.limit), is_owed=True)))
+
+    def take(self, claim: Claim, cost: int = 1) -> None:
+        """Count one, or as many as it costs. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails
+        closed."""
+        if claim is not None and self._asks(claim):
+            with self._as_it_fails(claim[0]):
+                run(self.counted(claim, cost))
+
+    async def atake(self, claim: Claim, cost: int = 1) -> None:
         """The same on the running loop."""
-        if claim is None or (rate := claim[0].rate) is None or self._is_blind:
-            return
-        with self._as_it_fails(claim[0]):
-            self.note(claim[0], rate, await arun(_count(claim, rate)))
+        if claim is not None and self._asks(claim):
+            with self._as_it_fails(claim[0]):
+                await arun(self.counted(claim, cost))
+
+    def owe(self, claim: Claim, cost: int) -> None:
+        """Count what a request has turned out to cost: the next ones wait for it."""
+        if claim is not None and cost and self._asks(claim):
+            with self._as_it_fails(claim[0]):
+                run(self.owed(claim, cost))
+
+    async def aowe(self, claim: Claim, cost: int) -> None:
+        """The same on the running loop."""
+        if claim is not None and cost and self._asks(claim):
+            with self._as_it_fails(claim[0]):
+                await arun(self.owed(claim, cost))
+
+    def _asks(self, claim: tuple[rates.Limit, str]) -> bool:
+        return not self._is_blind and claim[0].rate is not None
 
     def headers(self) -> dict[str, str]:
         """The fields of draft-ietf-httpapi-ratelimit-headers-11; none when no limit has been met."""
@@ -150,15 +178,31 @@ class Tally:
     def note(self, limit: rates.Limit, rate: Rate, reply: Sequence[int]) -> None:
         """What the rule (`store/lua/gcra_rule.lua`) has said. Raises RateLimitExceeded."""
         wait_us, remaining, reset_us = reply
-        self.standings.append(Standing(limit.scope, rate, remaining, _ceil(reset_us, 1_000_000)))
+        standing = Standing(limit.scope, rate, remaining, _ceil(reset_us, 1_000_000))
+        self._stands(standing)
         if wait_us:
             metrics.RATE_LIMITED.labels(limit.scope).inc()
             # By then another one may pass all of them.
-            raise RateLimitExceeded(max(standing.reset_s for standing in self.standings if not standing.remaining))
+            raise RateLimitExceeded(
+                max(other.reset_s for other in self.standings if other is standing or not other.remaining)
+            )
+
+    def _stands(self, standing: Standing) -> None:
+        """Each limit once, as it stood last."""
+        for place, other in enumerate(self.standings):
+            if other.scope == standing.scope:
+                self.standings[place] = standing
+                return
+        self.standings.append(standing)
 
 
-def _count(claim: tuple[rates.Limit, str], rate: Rate) -> Steps[list[int]]:
-    return (yield from ask(Call(_GCRA, [key_of(claim)], [rate.interval_us, rate.limit], list)))
+def _count(claim: tuple[rates.Limit, str], rate: Rate, cost: int, *, is_owed: bool = False) -> Steps[list[int]]:
+    args: list[int] = [rate.interval_us, rate.limit]
+    if cost > 1 or is_owed:
+        args.append(cost)
+    if is_owed:
+        args.append(1)
+    return (yield from ask(Call(_GCRA, [key_of(claim)], args, list)))
 
 
 def _ceil(amount: int, unit: int) -> int:

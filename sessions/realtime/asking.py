@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions import limits
+from sessions import limits, weights
 from sessions.presentation import StateView, SwitchView
 from sessions.realtime.turns import drive_in_turn, steps_of
 from sessions.services import sessions as service
@@ -51,8 +51,11 @@ class State(Struct, frozen=True):
 
     def steps(self, _request_id: str, tally: limits.Tally) -> Steps[Outcome]:
         """Read it."""
-        counted = tally.counted(limits.general(self.asker.principal))
-        return beside(counted, service.get(self.session_id, self.asker.principal))
+        general = limits.general(self.asker.principal)
+        outcome = yield from beside(tally.counted(general), service.get(self.session_id, self.asker.principal))
+        if weight := weights.of_state(outcome.state):
+            yield from tally.owed(general, weight)
+        return outcome
 
     def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
         """At once."""
@@ -104,7 +107,8 @@ class Creation(Struct, frozen=True):
 
     def steps(self, request_id: str, tally: limits.Tally) -> Steps[Outcome]:
         """Make it, if neither limit says no."""
-        yield from tally.counted(limits.general(self.asker.principal))
+        weight = 1 + weights.of_participants(len(self.command.participants))
+        yield from tally.counted(limits.general(self.asker.principal), weight)
         counted = tally.counted(limits.create(self.asker.principal))
         creation = service.create(self.command, self.session_id, self.asker.caller(request_id))
         return (yield from beside(counted, creation))

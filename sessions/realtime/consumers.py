@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from sessions import limits, messages
+from sessions import limits, messages, weights
 from sessions.hub.hub import hub
 from sessions.hub.outlet import NOWHERE, Outlet, Position
 from sessions.hub.wire import Frame
@@ -20,7 +20,7 @@ from sessions.realtime.turns import carry_out
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.recovery import recover
-from sessions.store.calls import arun
+from sessions.store.calls import arun, beside
 from synckairos import context, lifecycle, logs, metrics
 from synckairos.close_codes import Farewell
 from synckairos.engine import commands
@@ -44,6 +44,8 @@ class SessionConsumer(FramesConsumer):
 
     session_id: UUID | None = None
     outlet: Outlet
+    _token: str | None = None
+    """That the socket's credentials came with; a ticket tells of none."""
 
     async def connect(self) -> None:
         asked = address.read(self.scope)
@@ -56,6 +58,7 @@ class SessionConsumer(FramesConsumer):
             return
         principal = await self._authenticated(asked)
         await limits.Tally().atake(limits.connect(principal))
+        self._token = asked.credentials.token
         self.wire.heartbeat(asked.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
         await self._show(asked.session_id, principal)
@@ -89,6 +92,8 @@ class SessionConsumer(FramesConsumer):
         self.outlet.release(Frame(first), shown)
         hub().welcome(session_id, self.outlet)
         log.info("socket opened")
+        if shown is not NOWHERE:
+            await limits.Tally().aowe(limits.general(principal), weights.of_state(state))
 
     async def disconnect(self) -> None:
         if self.session_id is None:
@@ -129,9 +134,18 @@ class SessionConsumer(FramesConsumer):
                 await self._command(message)
 
     async def _renew(self, message: messages.Auth) -> None:
-        """Fresh credentials of the same person, who may be staff now, or no longer."""
+        """Fresh credentials of the same person, who may be staff now, or no longer.
+
+        They count as a request, before they are looked at. Those that the socket has already change nothing, and cost
+        nothing.
+        """
         outlet = self.outlet
         try:
+            if message.token == self._token:
+                self._renewed(message, authenticate(message.token))
+                return
+            tally, general = limits.Tally(), limits.general(outlet.principal)
+            await tally.atake(general)
             principal = authenticate(message.token)
             if not outlet.principal.is_same_person(principal):
                 raise Forbidden
@@ -139,13 +153,18 @@ class SessionConsumer(FramesConsumer):
         except ApiError as error:
             self.answer(messages.error(error, message.id))
             return
+        self._token = message.token
         outlet.principal, outlet.is_told_of_expiry = principal, False
         if state is None:
             outlet.hide()
         else:
             outlet.judge(state)
+            await tally.aowe(general, weights.of_state(state))
+        self._renewed(message, principal)
+
+    def _renewed(self, message: messages.Auth, principal: Principal) -> None:
         expires_ms = int(principal.expires_s * 1000)
-        self.answer(messages.authenticated(message.id, outlet.position.version, expires_ms))
+        self.answer(messages.authenticated(message.id, self.outlet.position.version, expires_ms))
 
     async def _readable_by(self, principal: Principal) -> State | None:
         """The session, as far as these credentials show it. Raises Unauthenticated for a token that is no good here."""
@@ -155,9 +174,12 @@ class SessionConsumer(FramesConsumer):
             return None
 
     async def _reconnect(self, message: messages.Reconnect) -> None:
-        for _ in range(RECONNECT_TRIES):
+        """It counts as a request, and for more when the session is large."""
+        tally, general = limits.Tally(), limits.general(self.outlet.principal)
+        for tried in range(RECONNECT_TRIES):
             asked_at = self.outlet.position
-            recovery = await arun(recover(self._shown(), self.outlet.principal, message.last_version, message.epoch))
+            recovering = recover(self._shown(), self.outlet.principal, message.last_version, message.epoch)
+            recovery = await arun(recovering if tried else beside(tally.counted(general), recovering))
             state = recovery.state
             self.outlet.judge(state)
             frame = messages.state_sync(
@@ -168,6 +190,7 @@ class SessionConsumer(FramesConsumer):
                 missed=recovery.missed,
             )
             if self.outlet.put_sync(Position(state.epoch, state.version), Frame(frame), asked_at):
+                await tally.aowe(general, weights.of_state(state))
                 return
         raise Conflict
 

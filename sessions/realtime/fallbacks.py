@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msgspec import Raw
 
-from sessions import limits, messages
+from sessions import limits, messages, weights
 from sessions.entity_tags import entity_tag
 from sessions.hub.hub import hub
 from sessions.hub.outlet import NOWHERE, Outlet, Position
@@ -110,6 +110,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     try:
         outcome = await current(session_id, outlet)
         state = outcome.state
+        await send.owe(limits.general(principal), weights.of_state(state))
         if state.version != since or epoch not in {None, state.epoch}:
             body = to_json(present(state, outcome.at_ms))
             await _answer_state(send, entity_tag(state.epoch, state.version), body)
@@ -179,7 +180,8 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
     await hub().join(session_id, outlet)
     metrics.STREAMS.inc()
     try:
-        shown, first = await _first_frame(session_id, outlet, asked.header(b"last-event-id"))
+        shown, first, weight = await _first_frame(session_id, outlet, asked.header(b"last-event-id"))
+        await send.owe(limits.general(principal), weight)
         await answers.begin(
             send,
             (b"content-type", b"text/event-stream"),
@@ -197,8 +199,8 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
         await _part(asked, send)
 
 
-async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | None) -> tuple[Position, bytes]:
-    """How a stream begins: where the client left off, or with the whole."""
+async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | None) -> tuple[Position, bytes, int]:
+    """How a stream begins: where the client left off, or with the whole; and what that weighs."""
     try:
         if last_event_id is not None:
             version, epoch = _read_id(last_event_id)
@@ -214,8 +216,8 @@ async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | No
     except SessionNotFound:
         if outlet.judged_epoch is None:
             outlet.hide()
-        return NOWHERE, messages.connected(session_id, None, store_clock.now_ms())
-    return Position(state.epoch, state.version), first
+        return NOWHERE, messages.connected(session_id, None, store_clock.now_ms()), 0
+    return Position(state.epoch, state.version), first, weights.of_state(state)
 
 
 def _read_id(last_event_id: str) -> tuple[int | None, str | None]:

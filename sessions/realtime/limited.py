@@ -36,6 +36,10 @@ class CountedSend:
         """Count one. Raises RateLimitExceeded."""
         await self.tally.atake(claim)
 
+    async def owe(self, claim: limits.Claim, cost: int) -> None:
+        """Count what the request has turned out to cost."""
+        await self.tally.aowe(claim, cost)
+
     async def judged(self, error: ApiError) -> ApiError:
         """The error to answer with: a stranger who comes too often hears of that instead."""
         return await judged(error, self._scope, self.tally)

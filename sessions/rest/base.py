@@ -8,12 +8,13 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sessions import limits
+from sessions import limits, weights
 from sessions.entity_tags import entity_tag
 from sessions.rest.fields import Body
 from sessions.rest.limited import Limited
 from sessions.services.outcome import MAX_KEY_LENGTH, Caller, Idempotency, Outcome
 from synckairos import context, ids
+from synckairos.engine.state import State
 from synckairos.errors import ValidationFailed
 from synckairos.principal import Principal
 
@@ -31,6 +32,10 @@ class SessionEndpoint(Limited):
             context.note(session_id=str(kwargs["session_id"]))
         self.take(limits.general(principal))
         self.check_address(request)
+
+    def weigh(self, request: Request, *states: State) -> None:
+        """Count large sessions that have been read for what they cost beyond the request itself."""
+        self.tally.owe(limits.general(principal_of(request)), weights.of_states(states))
 
 
 def principal_of(request: Request) -> Principal:

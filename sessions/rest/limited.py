@@ -30,9 +30,9 @@ class Limited(APIView):
         super().setup(request, *args, **kwargs)
         self.tally = limits.Tally()
 
-    def take(self, claim: limits.Claim) -> None:
-        """Count one. Raises RateLimitExceeded."""
-        self.tally.take(claim)
+    def take(self, claim: limits.Claim, cost: int = 1) -> None:
+        """Count one, or as many as it costs. Raises RateLimitExceeded."""
+        self.tally.take(claim, cost)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who has no good credentials is limited by address."""

@@ -9,7 +9,7 @@ import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sessions import limits, presentation
+from sessions import limits, presentation, weights
 from sessions.presentation import StateView, present_summary
 from sessions.rest import bodies, schema
 from sessions.rest.base import (
@@ -37,6 +37,7 @@ class SessionsView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.CreateBody)
         command = bodies.create_command(values, principal_of(request).subject)
+        self.take(limits.general(principal_of(request)), weights.of_participants(len(command.participants)))
         self.take(limits.create(principal_of(request)))
         outcome = run(service.create(command, values.get("session_id"), caller_of(request)))
         return answer(outcome, status=201)
@@ -51,6 +52,7 @@ class SessionView(SessionEndpoint):
     def get(self, request: Request, session_id: str) -> Response:
         fields = _selected(request.query_params.get("fields"))
         outcome = run(service.get(session_id_of(session_id), principal_of(request)))
+        self.weigh(request, outcome.state)
         tag = etag(outcome)
         if matches(request.headers.get("If-None-Match"), tag):
             return Response(status=304, headers={"ETag": tag})
@@ -75,7 +77,7 @@ class CommandView(SessionEndpoint):
     def post(self, request: Request, session_id: str) -> Response:
         values = values_of(request, bodies.VersionBody)
         command = self.command(values.get("expected_version"))
-        return _applied(request, session_id, command)
+        return _applied(self, request, session_id, command)
 
 
 @schema.command("start", "pending")
@@ -112,6 +114,7 @@ class SwitchView(SessionEndpoint):
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
         only_if = precondition_of(request)
         outcome = run(service.switch(parsed, command, caller_of(request), only_if, self.tally))
+        self.weigh(request, outcome.state)
         return answer(outcome, outcome.switched)
 
 
@@ -121,7 +124,7 @@ class ParticipantsView(SessionEndpoint):
     @schema.add_participant
     def post(self, request: Request, session_id: str) -> Response:
         command = bodies.add_command(values_of(request, bodies.AddParticipantBody))
-        return _applied(request, session_id, command)
+        return _applied(self, request, session_id, command)
 
 
 class ParticipantView(SessionEndpoint):
@@ -131,7 +134,7 @@ class ParticipantView(SessionEndpoint):
     def patch(self, request: Request, session_id: str, participant_id: str) -> Response:
         values = values_of(request, bodies.AdjustBody)
         command = bodies.adjust_command(participant_id_of(participant_id), values)
-        return _applied(request, session_id, command)
+        return _applied(self, request, session_id, command)
 
 
 class SummaryView(SessionEndpoint):
@@ -140,6 +143,7 @@ class SummaryView(SessionEndpoint):
     @schema.summary
     def get(self, request: Request, session_id: str) -> Response:
         outcome = run(service.get(session_id_of(session_id), principal_of(request)))
+        self.weigh(request, outcome.state)
         return answer(outcome, present_summary(outcome.state, outcome.at_ms))
 
 
@@ -166,15 +170,20 @@ class BatchView(SessionEndpoint):
     @schema.batch
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.BatchBody)
-        outcomes, missing = run(service.get_many(values["session_ids"], principal_of(request)))
+        wanted = values["session_ids"]
+        self.take(limits.general(principal_of(request)), weights.of_batch(len(wanted)))
+        outcomes, missing = run(service.get_many(wanted, principal_of(request)))
+        self.weigh(request, *[outcome.state for outcome in outcomes])
         view = presentation.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])
         return Response({"data": view})
 
 
-def _applied(request: Request, session_id: str, command: commands.Command) -> Response:
+def _applied(view: SessionEndpoint, request: Request, session_id: str, command: commands.Command) -> Response:
     """The answer to a command whose answer is the state."""
     parsed = session_id_of(session_id)
-    return answer(run(service.execute(parsed, command, caller_of(request), precondition_of(request))))
+    outcome = run(service.execute(parsed, command, caller_of(request), precondition_of(request)))
+    view.weigh(request, outcome.state)
+    return answer(outcome)
 
 
 def _selected(fields: str | None) -> list[str] | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions import limits
+from sessions import limits, weights
 from sessions.limits import Tally
 from sessions.presentation import present
 from sessions.services import records, sessions
@@ -55,6 +55,8 @@ def _execute(
     if memory is not None and outcome.command_id:
         is_shared = known is not None and not _is_next(outcome.state, known.state)
         memory.keep(outcome.state, outcome.command_id, is_shared=is_shared)
+    if weight := weights.of_state(outcome.state):
+        yield from tally.owed(limits.general(caller.principal), weight)
     return outcome
 
 

@@ -1,15 +1,16 @@
 -- The rule of GCRA, exact under any concurrency: one request at an instant against a limit. Stands before scripts.
 -- key: theoretical arrival time, microseconds (string); interval: between requests at the steady rate, microseconds;
--- burst: requests
+-- burst: requests; cost: for how many it counts, at most the burst, 1 when left out; is_owed: it has been done, and passes
 -- Gives microseconds until the request may pass, 0 when it may; how many more may now; microseconds until the limit is
--- full again, or, when no more may now, until one may
-local function gcra(key, now_us, interval, burst)
+-- full again, or, when no more may now, until one may, or, when the request may not, until it may
+local function gcra(key, now_us, interval, burst, cost, is_owed)
   local arrival = math.max(tonumber(redis.call('GET', key) or now_us), now_us)
-  local wait = arrival - (now_us + interval * (burst - 1))
-  if wait > 0 then
-    return math.ceil(wait), 0, math.ceil(wait)
+  local following = arrival + interval * (cost or 1)
+  local wait = following - (now_us + interval * burst)
+  if wait > 0 and not is_owed then
+    local left = math.floor((now_us + interval * burst - arrival) / interval)
+    return math.ceil(wait), math.max(left, 0), math.ceil(wait)
   end
-  local following = arrival + interval
   redis.call('SET', key, string.format('%.0f', following), 'PX', math.ceil((following - now_us) / 1000) + 1)
   local until_full = following - now_us
   local left = math.floor((interval * burst - until_full) / interval)

@@ -1,0 +1,36 @@
+"""For how many requests one counts at its caller's limit: for one, and for more where it costs more (docs/protocol.md).
+
+What a session costs to read, decide on and tell grows with its participants; one of a hundred costs about what all the
+rest of a request does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from synckairos.engine.state import State
+
+PARTICIPANTS = 100
+"""So many participants count as one request; the first hundred come with the request itself."""
+BATCHED = 10
+"""So many sessions of a batch count as one request."""
+
+
+def of_participants(number: int) -> int:
+    """What a session with so many participants counts for beyond the request itself."""
+    return max(number - 1, 0) // PARTICIPANTS
+
+
+def of_state(state: State) -> int:
+    """The same of a session that has been read."""
+    return of_participants(len(state.participants))
+
+
+def of_states(states: Iterable[State]) -> int:
+    """The same of several."""
+    return sum(map(of_state, states))
+
+
+def of_batch(number: int) -> int:
+    """What a batch of so many sessions counts for beyond the request itself, whatever they are."""
+    return max(number - 1, 0) // BATCHED

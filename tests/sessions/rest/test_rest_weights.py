@@ -1,0 +1,119 @@
+"""A request counts for what it costs: batches by their sessions, large sessions by their participants."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from synckairos.conf import Rate
+from synckairos.principal import mint
+from tests.conftest import bearer
+from tests.sessions.rest.talk import at, game
+
+HOUR_MS = 3_600_000
+LARGE = 250
+"""Participants: two more requests."""
+
+
+@pytest.fixture
+def alice():
+    return Client(headers=bearer(mint("alice", is_staff=False)))
+
+
+def post(client, path, body):
+    return client.post(path, body, content_type="application/json")
+
+
+def made(client, seats=2):
+    answer = post(client, "/v1/sessions", game(seats))
+    assert answer.status_code == 201
+    return answer.json()["data"]
+
+
+def left(answer):
+    """Of the general limit, by the answer's own word."""
+    scope, remaining, _ = answer.headers["RateLimit"].split(", ")[0].split(";")
+    assert scope == '"general"'
+    return int(remaining.removeprefix("r="))
+
+
+def batch(client, states):
+    return post(client, "/v1/sessions/batch", {"session_ids": [state["session_id"] for state in states]})
+
+
+def test_a_batch_counts_for_one_and_for_one_more_with_each_ten_sessions(alice, configure):
+    states = [made(alice) for _ in range(21)]
+    configure(rate_general=Rate(100, HOUR_MS))
+    assert left(batch(alice, states[:1])) == 99
+    assert left(batch(alice, states[:10])) == 98
+    assert left(batch(alice, states[:11])) == 96
+    assert left(batch(alice, states)) == 93
+
+
+def test_a_batch_that_is_too_much_now_is_refused_before_it_is_read_and_says_when(alice, configure, monkeypatch):
+    states = [made(alice) for _ in range(30)]
+    configure(rate_general=Rate(4, HOUR_MS))
+    assert alice.get(at(states[0])).status_code == 200
+    assert alice.get(at(states[0])).status_code == 200
+    with monkeypatch.context() as patched:
+        patched.setattr("sessions.services.sessions.get_many", None)
+        refused = batch(alice, states)  # counts as three; one has passed, and for two more there is no room
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 900
+    assert left(refused) == 1
+    assert batch(alice, states[:1]).status_code == 200
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5])
+def test_a_batch_beyond_the_whole_limit_passes_when_nothing_else_has(alice, configure, limit):
+    states = [made(alice) for _ in range(50)]
+    configure(rate_general=Rate(limit, HOUR_MS))
+    assert left(batch(alice, states)) == 0
+    refused = batch(alice, states[:1])
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 3_600 / limit
+
+
+@pytest.mark.parametrize("seats", [2, 100, 101, LARGE])
+def test_a_session_counts_by_its_participants_however_it_is_read(alice, configure, seats):
+    state = made(alice, seats)
+    more = (seats - 1) // 100
+    configure(rate_general=Rate(1_000, HOUR_MS))
+    used = 0
+    for path in (at(state), f"{at(state)}?fields=status", at(state, "summary")):
+        used += 1 + more
+        assert left(alice.get(path)) == 1_000 - used
+    another = made(alice, seats)
+    used += 1 + more
+    used += 1 + 2 * more
+    assert left(batch(alice, [state, another])) == 1_000 - used
+
+
+def test_commands_and_creations_of_large_sessions_count_by_their_participants(alice, configure):
+    configure(rate_general=Rate(1_000, HOUR_MS))
+    answer = post(alice, "/v1/sessions", game(LARGE))
+    assert left(answer) == 997
+    state = answer.json()["data"]
+    assert left(post(alice, at(state, "start"), {})) == 994
+    assert left(post(alice, at(state, "switch"), {})) == 991
+    assert left(post(alice, at(state, "pause"), {})) == 988
+
+
+def test_what_was_more_than_a_request_is_waited_for_afterwards(alice, configure):
+    state = made(alice, LARGE)
+    configure(rate_general=Rate(2, HOUR_MS))
+    first = alice.get(at(state))
+    assert (first.status_code, left(first)) == (200, 0)
+    refused = alice.get(at(state))
+    assert refused.status_code == 429
+    assert 1_800 < int(refused.headers["Retry-After"]) <= 3_600, "two of an hour's two, and one more"
+
+
+def test_a_service_account_has_its_own_limit_for_that_too(configure):
+    service = Client(headers=bearer(mint("games", is_staff=False, is_service=True)))
+    states = [made(service) for _ in range(21)]
+    configure(rate_general=Rate(1, HOUR_MS))
+    assert batch(service, states).status_code == 200
+    configure(rate_general=Rate(1, HOUR_MS), rate_service=Rate(3, HOUR_MS))
+    assert batch(service, states).status_code == 200
+    assert batch(service, states[:1]).status_code == 429
