@@ -27,6 +27,7 @@ from synckairos.engine import commands
 from synckairos.engine.state import State
 from synckairos.errors import ApiError, Conflict, Forbidden, SessionNotFound, Unauthenticated, ValidationFailed
 from synckairos.http import addresses
+from synckairos.http.nesting import MAX_DEPTH, is_too_deep
 from synckairos.principal import Principal, authenticate
 from synckairos.rights import check_scope
 from timesync.clock import store_clock
@@ -243,6 +244,9 @@ _COMMANDS: dict[
 
 
 def _parse(text: str) -> messages.ClientMessage:
+    # How deep the decoder would go by itself depends on the Python.
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_too_deep(text.encode(errors="replace")):
+        raise ValidationFailed([("frame", f"At most {MAX_DEPTH} levels of nesting.")])
     try:
         return messages.parse(text)
     except msgspec.ValidationError as error:
