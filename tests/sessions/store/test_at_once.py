@@ -41,6 +41,7 @@ class Process:
         self.tally = Tally()
 
     def do(self, session_id, command, caller=ALICE, sends=1):
+        store_clock.probe()  # what is known of it grows stale in five seconds
         self.asked, self.tally = [], Tally()
         return run(self._noted(at_once.execute(session_id, command, caller, self.tally, self.memory), sends))
 
