@@ -5,7 +5,7 @@ Whoever reads or commands a session proves that it is alive, however long overdu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
@@ -84,15 +84,28 @@ def _judged(state: State, now: Instant, check_ms: Instant, *, is_watched: bool) 
 
 
 async def _committed(ended: Mapping[UUID, tuple[Decision, Instant]]) -> list[UUID]:
-    """Those of the ends that are in: of the others somebody has done something meanwhile."""
+    """Those of the ends that are in: of the others somebody has done something meanwhile. Raises ServiceUnavailable."""
     if not ended:
         return []
     replies = await apipeline([writes.commit(write_of(end, now, TIMEKEEPER)) for end, now in ended.values()])
-    gone = []
-    for (session_id, (decision, _)), reply in zip(ended.items(), replies, strict=True):
+    gone, failed = [], []
+    for (session_id, (decision, now)), reply in zip(ended.items(), replies, strict=True):
         if isinstance(reply, Done):
             count(decision)
             gone.append(session_id)
         elif isinstance(reply, Exception):
-            log.warning("idle session put off", session_id=str(session_id), error=type(reply).__name__)
+            failed.append((session_id, now, reply))
+    if failed:
+        await _put_off(failed)
     return gone
+
+
+async def _put_off(failed: Sequence[tuple[UUID, Instant, Exception]]) -> None:
+    """Look again later at those whose end the store would not take, each with the instant and the reason. Raises
+    ServiceUnavailable when it cannot serve: then all of them are as they were."""
+    away = next((fault for *_, fault in failed if isinstance(fault, ServiceUnavailable)), None)
+    if away is not None:
+        raise away
+    for session_id, _, fault in failed:
+        log.error("idle session put off", session_id=str(session_id), error=type(fault).__name__)
+    await apipeline([idle.postpone(session_id, now + conf().idle_ttl_ms) for session_id, now, _ in failed])

@@ -57,6 +57,20 @@ def review(times=1):
     asyncio.run(main())
 
 
+def rounds(number):
+    """So many rounds of a timekeeper; gives how long it wanted to pause after each, in seconds."""
+
+    async def main():
+        keeper = Timekeeper()
+        try:
+            return [await keeper._round() for _ in range(number)]
+        finally:
+            await keeper.leases.close()
+            await stores.close_async_client()
+
+    return asyncio.run(main())
+
+
 def stored(session_id):
     return codec.decode_state(stores.client().get(keys.state(session_id)))
 
@@ -254,16 +268,7 @@ def test_many_are_let_go_in_portions():
 def test_the_timekeeper_does_it_in_its_rounds_and_no_deadline_is_overdue_for_it():
     session_id = ago(40).start(**COUNTING)
     assert asked(ask(store.due(0, 9))).backlog == 0
-
-    async def main():
-        keeper = Timekeeper()
-        try:
-            await keeper._round()
-        finally:
-            await keeper.leases.close()
-            await stores.close_async_client()
-
-    asyncio.run(main())
+    rounds(1)
     assert stored(session_id).status == "cancelled"
 
 
