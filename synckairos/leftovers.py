@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import struct
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -18,7 +19,9 @@ from typing import Any
 
 from prometheus_client.mmap_dict import MmapedDict
 
-from synckairos import locks
+from synckairos import locks, logs
+
+log = logs.get(__name__)
 
 PROCESS = f"{os.getpid()}-{secrets.token_hex(4)}"
 """Stands in the names of this process's files."""
@@ -57,7 +60,7 @@ def _add_up(total: Path, paths: Iterable[Path]) -> None:
     """Every number of these files is a sum: buckets are not cumulative there."""
     sums: dict[str, float] = defaultdict(float)
     for path in (*([total] if total.exists() else []), *paths):
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):  # type: ignore[no-untyped-call]
+        for key, value in _numbers(path):
             sums[key] += value
     draft = total.with_suffix(".draft")
     draft.unlink(missing_ok=True)
@@ -66,6 +69,16 @@ def _add_up(total: Path, paths: Iterable[Path]) -> None:
         written.write_value(key, value, 0.0)
     written.close()
     draft.replace(total)
+
+
+def _numbers(path: Path) -> list[tuple[str, float]]:
+    """What a file says; nothing when it cannot be read, for no scrape would be answered ever again: a machine that has
+    lost its power may leave one empty."""
+    try:
+        return [(key, value) for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path))]  # type: ignore[no-untyped-call]
+    except (struct.error, ValueError, RuntimeError) as error:
+        log.warning("counts of a dead process cannot be read", file=path.name, error=type(error).__name__)
+        return []
 
 
 def _lock(directory: Path, process: str) -> Path:

@@ -81,3 +81,15 @@ def test_files_of_others_are_left_alone(tmp_path):
     (tmp_path / "notes.txt").touch()
     leftovers.clear(tmp_path)
     assert {"gauge_livesum_17.db", "notes.txt"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("whose", ["99-deadbeef", "gone"])
+@pytest.mark.parametrize("content", [b"", b"\xff\x00\x00\x00" * 3], ids=["empty", "cut off"])
+def test_a_file_that_cannot_be_read_is_taken_away_and_hides_no_other_count(tmp_path, process, whose, content):
+    """A machine that has lost its power leaves such files."""
+    (tmp_path / f"counter_{whose}.db").write_bytes(content)
+    kill(process())
+    leftovers.clear(tmp_path)
+    assert shown(tmp_path, "sockets_opened_total") == 5
+    leftovers.clear(tmp_path)
+    assert shown(tmp_path, "sockets_opened_total") == 5
