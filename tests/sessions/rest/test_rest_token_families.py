@@ -3,6 +3,7 @@ are a family, and end together."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import jwt
@@ -60,6 +61,25 @@ def test_a_spent_refresh_token_that_comes_again_ends_its_family_and_no_other():
     assert is_over(third)
     assert is_over(second)
     exchange(elsewhere)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_spent_token_and_the_current_one_that_come_at_the_same_time_leave_nothing_behind():
+    first = log_in()
+    second = exchange(first)
+
+    def attempt(token):
+        try:
+            return post("token/refresh", {"refresh": token})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        spent, current = pool.map(attempt, (first, second))
+    refused(spent, 401, "UNAUTHENTICATED")
+    assert is_over(second)
+    if current.status_code == 200:  # it came before
+        assert is_over(current.json()["refresh"])
 
 
 def test_a_family_ends_even_if_its_newest_token_was_not_used_yet():
