@@ -7,6 +7,7 @@ from synckairos_client.api import Api
 from synckairos_client.errors import ApiError, CommandTimeout, Ended, Refused, SyncKairosError, Unreachable
 from synckairos_client.feed import Updates
 from synckairos_client.frames import Event, State
+from synckairos_client.refreshing import RefreshTokens
 from synckairos_client.screen import Screen, connect
 from synckairos_client.tokens import TokenProvider
 from synckairos_client.update import Update
@@ -17,6 +18,7 @@ __all__ = [
     "CommandTimeout",
     "Ended",
     "Event",
+    "RefreshTokens",
     "Refused",
     "Screen",
     "State",

@@ -1,0 +1,56 @@
+"""A token provider for who has logged in with a password: exchanges the refresh token, and never spends one twice."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import httpx
+
+from synckairos_client.errors import ApiError
+
+_TRIED_AGAIN = {429, 500, 502, 503, 504}
+
+
+class RefreshTokens:
+    """Call it for an access token; give the same one to every `Api` and `connect` of a login.
+
+    A spent refresh token that comes again ends the whole login. So there is one exchange at a time, whoever asks
+    meanwhile shares its result, and one whose answer was lost is asked for again under the same `Idempotency-Key`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        refresh: str,
+        *,
+        request_timeout_s: float = 5.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.refresh = refresh
+        """The one that is good now: keep it where the next run of your program finds it."""
+        self._options = {"base_url": base_url, "timeout": request_timeout_s, "transport": transport}
+        self._key = str(uuid4())
+        self._access: str | None = None
+        self._exchanging = asyncio.Lock()
+
+    async def __call__(self) -> str:
+        """An access token. Raises ApiError when the login is over, and httpx.TransportError for what may pass."""
+        known = self._access
+        async with self._exchanging:
+            if self._access is None or self._access is known:
+                self._access = await self._exchange()
+            return self._access
+
+    async def _exchange(self) -> str:
+        async with httpx.AsyncClient(**self._options) as http:  # type: ignore[arg-type]
+            answer = await http.post(
+                "/v1/token/refresh", json={"refresh": self.refresh}, headers={"Idempotency-Key": self._key}
+            )
+        if answer.status_code in _TRIED_AGAIN:
+            raise httpx.TransportError(f"no fresh token now: {answer.status_code}")
+        if not answer.is_success:
+            raise ApiError("UNAUTHENTICATED", "the login is over", status=answer.status_code)
+        pair = answer.json()
+        self.refresh, self._key = str(pair["refresh"]), str(uuid4())
+        return str(pair["access"])
