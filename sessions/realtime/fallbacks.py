@@ -46,6 +46,8 @@ log = logs.get(__name__)
 SOCKETS_AT = "/ws"
 """Where WebSockets are (config/routing.py): a request there that asks for none is told so."""
 LONGEST_WAIT_MS = 30_000
+LAST_EVENT_ID = "lastEventId"
+"""The parameter that event-source-polyfill adds to the address of a stream it opens again."""
 _NO_STATE = b"null"
 _LARGEST_VERSION = 2**53
 _REMARK_EVERY_S = 15.0
@@ -180,7 +182,7 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
     await hub().join(session_id, outlet)
     metrics.STREAMS.inc()
     try:
-        shown, first, weight = await _first_frame(session_id, outlet, asked.header(b"last-event-id"))
+        shown, first, weight = await _first_frame(session_id, outlet, _last_event_id(asked))
         await send.owe(limits.general(principal), weight)
         await answers.begin(
             send,
@@ -197,6 +199,13 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
         await hub().leave(session_id, outlet)
     if is_over:
         await _part(asked, send)
+
+
+def _last_event_id(asked: Asked) -> str | None:
+    """Where the client left off: in the header, or in the address, where libraries put it that stand in for browsers'
+    EventSource. The header counts first, since whoever asks for the same address again sends a newer one there."""
+    told = asked.header(b"last-event-id")
+    return asked.text(LAST_EVENT_ID) if told is None else told
 
 
 async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | None) -> tuple[Position, bytes, int]:
@@ -265,5 +274,5 @@ async def _part(asked: Asked, send: Any) -> None:
         asked.abort()
 
 
-DOORS = {"poll": (poll, ("since_version", "wait_ms", "epoch")), "stream": (stream, ("ticket", "token"))}
+DOORS = {"poll": (poll, ("since_version", "wait_ms", "epoch")), "stream": (stream, (LAST_EVENT_ID, "ticket", "token"))}
 """With their parameters, by the last part of their address."""

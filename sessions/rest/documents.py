@@ -86,6 +86,9 @@ _WAITING: dict[str, Any] = {
                 "description": "The id of the last event, as given: goes on from there when it can be proved complete.",
                 "schema": {"type": "string"},
             },
+            _query(
+                "lastEventId", "The same, from clients that cannot send the header, which counts first.", type="string"
+            ),
             _query("ticket", "A one-time ticket of `POST /v1/ws-tickets`, instead of a token.", type="string"),
             _query("token", "The bearer token, for browsers, whose EventSource sends no headers.", type="string"),
         ],

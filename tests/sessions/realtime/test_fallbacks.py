@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -57,10 +58,10 @@ class Events:
 
 
 @asynccontextmanager
-async def events(web, token, session_id, **headers):
+async def events(web, token, session_id, query="", **headers):
     async with client(web, token) as http:
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with http.stream("GET", f"/v1/sessions/{session_id}/stream", headers=headers) as answer:
+        async with http.stream("GET", f"/v1/sessions/{session_id}/stream{query}", headers=headers) as answer:
             assert answer.status_code == 200, await answer.aread()
             yield Events(answer)
 
@@ -199,6 +200,22 @@ async def test_a_stream_goes_on_where_it_was_left(webs, api, token, session_id):
         sync = (await stream.next())["data"]
     assert (sync["type"], sync["recovered"], sync["version"]) == ("STATE_SYNC", True, 3)
     assert [event["type"] for event in sync["missed"]] == ["session.started", "cycle.switched"]
+
+
+async def test_a_stream_goes_on_from_an_id_in_its_address_unless_the_header_has_a_newer_one(
+    webs, api, token, session_id
+):
+    """As event-source-polyfill asks again, which gives up for good when it is refused."""
+    async with events(webs[0], token, session_id) as stream:
+        left = (await stream.next())["id"]
+        api.post(f"/v1/sessions/{session_id}/start")
+        newer = (await stream.next())["id"]
+    again = f"?lastEventId={quote(left)}"
+    async with events(webs[0], token, session_id, again) as stream:
+        sync = (await stream.next())["data"]
+        assert (sync["type"], sync["recovered"], len(sync["missed"])) == ("STATE_SYNC", True, 1)
+    async with events(webs[0], token, session_id, again, Last_Event_ID=newer) as stream:
+        assert (await stream.next())["data"]["missed"] == []
 
 
 @pytest.mark.parametrize("left", ["1", "1:00000000", "nonsense", "", f"{'9' * 5000}:x", "-1:x"])
