@@ -144,6 +144,22 @@ def test_what_is_for_the_operator_is_not_shown_to_the_public(outside):
     assert [outside.get(path).status_code for path in ("/health", "/ready", "/metrics")] == [404] * 3
 
 
+@pytest.mark.parametrize("secret", ["token", "ticket"])
+def test_what_stands_in_an_address_is_in_no_log_even_when_no_process_answers(tmp_path, secret):
+    alone = nginx.documented(tmp_path, [servers.free_port(), servers.free_port()]).start()
+    try:
+        path = f"/v1/sessions/{uuid4()}/stream"
+        address = f"https://localhost:{alone.port}{path}?{secret}=not-for-logs"
+        assert (
+            httpx.get(address, verify=ssl.create_default_context(cafile=tmp_path / "fullchain.pem")).status_code == 502
+        )
+    finally:
+        alone.stop()
+    logs = {file.name: file.read_text() for file in tmp_path.glob("*.log")}
+    assert f'"GET {path} HTTP/1.1" 502' in logs["synckairos.log"]
+    assert [name for name, text in logs.items() if "not-for-logs" in text] == []
+
+
 async def test_no_command_fails_while_one_process_is_restarted(proxy, trusting, service, webs, session_id):
     """nginx may not send a POST again, so each must reach a process that answers it."""
     base, restarted = f"https://localhost:{proxy.port}", asyncio.Event()
