@@ -28,11 +28,15 @@ def streams(shard: int, *, waiting: bool) -> Iterator[tuple[str, str]]:
 
 def found(*, waiting: bool) -> Iterator[Aside]:
     """All of them that are there now, by streams, the oldest first. Raises RedisError."""
-    now_ms = stream.now_ms()
-    for shard in keys.all_shards():
-        for key, state in streams(shard, waiting=waiting):
+    ends = [
+        (shard, key, state, stream.last_id(key))
+        for shard in keys.all_shards()
+        for key, state in streams(shard, waiting=waiting)
+    ]
+    for shard, key, state, last in ends:
+        if last is not None:
             position = FIRST
-            while some := stream.portion(key, position, _PORTION, now_ms):
+            while some := stream.portion(key, position, _PORTION, last):
                 yield from (_aside(shard, key, state, entry) for entry in some)
                 position = some[-1].entry_id
 

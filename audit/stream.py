@@ -80,6 +80,12 @@ def now_ms() -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
+def last_id(key: str) -> str | None:
+    """The id of the newest entry of a stream; None when it has none."""
+    reply: Any = stores.client().xrevrange(key, count=1)
+    return reply[0][0].decode() if reply else None
+
+
 def read(key: str, position: str, until_ms: int | None = None) -> tuple[list[Received], bool]:
     """The entries of a stream after an id, those that came until an instant; and whether these were all."""
     entries: list[Received] = []
@@ -94,10 +100,9 @@ def read(key: str, position: str, until_ms: int | None = None) -> tuple[list[Rec
     return entries, False
 
 
-def portion(key: str, position: str, count: int, until_ms: int | None = None) -> list[Received]:
-    """At most so many of these."""
-    last = "+" if until_ms is None else str(until_ms)
-    reply: Any = stores.client().xrange(key, f"({position}", last, count)
+def portion(key: str, position: str, count: int, until: str | int | None = None) -> list[Received]:
+    """At most so many of these; `until` is an instant, or the id of an entry that may be among them."""
+    reply: Any = stores.client().xrange(key, f"({position}", "+" if until is None else str(until), count)
     return [Received(entry_id.decode(), fields) for entry_id, fields in reply]
 
 

@@ -1,6 +1,7 @@
 """`manage.py audit_dead_letters`: staff see what was not written and why, and send it again."""
 
 import json
+import time
 from io import StringIO
 
 import pytest
@@ -9,7 +10,7 @@ from django.db import IntegrityError
 
 from audit.drain import drain_all
 from audit.models import SyncEvent
-from synckairos import keys
+from synckairos import keys, outbox
 from synckairos import redis as stores
 from synckairos.engine import commands as cmd
 from tests.filling import full
@@ -103,6 +104,15 @@ def test_what_is_named_and_not_there_is_an_error():
         with pytest.raises(CommandError, match="Not there: 0/77-7"):
             command("0/77-7", *action)
     assert len(dead()) == 1
+
+
+def test_those_from_before_the_store_s_clock_was_set_back_are_found_too():
+    entry_id = f"{int(time.time() * 1000) + 3_600_000}-0"
+    stores.client().xadd(
+        keys.outbox_dead(0), {"e": outbox.encode(History().entries[0]), "error": "IntegrityError"}, id=entry_id
+    )
+    assert [one["id"] for one in listed()] == [f"0/{entry_id}"]
+    assert command("--send-again", "--all") == "sent again: 1\n"
 
 
 def test_many_are_listed_in_part_and_sent_again_in_full():
