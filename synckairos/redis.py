@@ -34,6 +34,8 @@ AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError
 """The store cannot serve just now."""
 _AWAY_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "TRYAGAIN", "UNKILLABLE", "BUSY"})
 """Error codes (the first word of an error reply, by protocol) that mean the same and have no class in redis-py."""
+_NO_WRITES_CODES = frozenset({"MISCONF", "NOREPLICAS"})
+"""Those of a master that answers every question, and has no disk or too few replicas to take anything."""
 
 
 FAULTS = (RedisError, RedisClusterException)
@@ -42,12 +44,21 @@ FAULTS = (RedisError, RedisClusterException)
 
 def is_away(error: Exception) -> bool:
     """Whether an error means that the store cannot serve just now, not that we asked for something wrong."""
-    return isinstance(error, (*AWAY, RedisClusterException)) or str(error).partition(" ")[0] in _AWAY_CODES
+    return isinstance(error, (*AWAY, RedisClusterException)) or _code_of(error) in _AWAY_CODES
 
 
 def is_full(error: Exception) -> bool:
     """Whether an error means that the store has no memory for what was asked (`maxmemory` with `noeviction`)."""
     return isinstance(error, OutOfMemoryError)
+
+
+def takes_no_writes(error: Exception) -> bool:
+    """Whether an error means that the store can be read and not written."""
+    return is_full(error) or _code_of(error) in _NO_WRITES_CODES
+
+
+def _code_of(error: Exception) -> str:
+    return str(error).partition(" ")[0]
 
 
 def unavailable(error: Exception) -> ServiceUnavailable | None:

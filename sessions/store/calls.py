@@ -61,7 +61,8 @@ class Call(Generic[T]):
         self.args = args
         self.parse = parse
         self.if_full = if_full
-        """What goes for a reply when the store is full; without it, StoreFull is raised."""
+        """What goes for a reply when the store is full, or takes no writes for another reason; without it,
+        ServiceUnavailable is raised."""
 
 
 class Together:
@@ -158,8 +159,9 @@ async def _answered(client: Any, call: Call[Any] | Together) -> Any:
 
 def instead_of(call: Call[Any] | Together, error: Exception) -> Any:
     """What a procedure is sent when the store has not done what it asked for. Raises what it is told otherwise."""
-    if isinstance(call, Call) and call.if_full is not None and stores.is_full(error):
-        return call.if_full
+    calls = call.calls if isinstance(call, Together) else (call,)
+    if stores.takes_no_writes(error) and all(one.if_full is not None for one in calls):
+        return [one.if_full for one in calls] if isinstance(call, Together) else calls[0].if_full
     away = stores.unavailable(error)
     if away is None:
         raise error

@@ -25,9 +25,9 @@ def due(shard: int, limit: int) -> Call[Due]:
 
 def alive(session_id: UUID, for_ms: Duration, kept_on_ms: Duration) -> Call[bool]:
     """There is a sign of life: an idle session is not let go for so long, and kept for so much longer than that. False
-    when it is not idle."""
+    when it is not idle, and when the store takes no writes: whoever reads is answered all the same."""
     names = [keys.idle(keys.shard_of(session_id)), keys.state(session_id), keys.recent(session_id)]
-    return Call(_ALIVE, names, [keys.text_of(session_id), for_ms, kept_on_ms], bool)
+    return Call(_ALIVE, names, [keys.text_of(session_id), for_ms, kept_on_ms], bool, if_full=False)
 
 
 def postpone(session_id: UUID, at_ms: Instant) -> Call[bool]:

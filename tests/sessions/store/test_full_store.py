@@ -14,14 +14,15 @@ from sessions.limits import Tally
 from sessions.services import sessions
 from sessions.services.recovery import recover
 from sessions.store import store, tickets
-from sessions.store.calls import ask, run
+from sessions.store.calls import arun, ask, run
 from sessions.store.tickets import Grant
 from sessions.timekeeping.keeper import Timekeeper
 from synckairos import keys
 from synckairos import redis as stores
 from synckairos.conf import Rate
 from synckairos.engine.commands import Pause, Switch
-from synckairos.errors import RateLimitExceeded, StoreFull
+from synckairos.engine.units import SyncMode
+from synckairos.errors import RateLimitExceeded, ServiceUnavailable, StoreFull
 from synckairos.principal import SYSTEM
 from tests.clocked import ALICE, Clock
 from tests.filling import full
@@ -93,6 +94,34 @@ def test_a_deadline_that_passes_is_applied_at_its_own_instant_when_there_is_room
                 run(sessions.execute(session_id, command, ALICE))
     after = run(sessions.get(session_id, SYSTEM)).state
     assert after.completed_ms == past.now_ms + 20_000
+
+
+@pytest.mark.parametrize("days", [0, 2])
+def test_reads_go_on_while_the_store_takes_no_writes_for_another_reason(days):
+    """It has no disk, or too few replicas; of a session that nobody looked at for a day a read would take note."""
+    past = Clock(int(time.time() * 1000) - days * 86_400_000 - 60_000)
+    counting, running = past.start(sync_mode=SyncMode.COUNT_UP), past.start(bank_ms=20_000)
+    client = stores.client()
+    client.config_set("min-replicas-to-write", 1)
+    try:
+        for session_id in (counting, running):
+            assert run(sessions.get(session_id, SYSTEM)).state.version == 2
+            assert asyncio.run(_aread(session_id)).state.version == 2
+            assert run(recover(session_id, SYSTEM, 2, None)).state.version == 2
+        found, _ = run(sessions.get_many([counting, running], SYSTEM))
+        assert [one.state.version for one in found] == [2, 2]
+        with pytest.raises(ServiceUnavailable):
+            run(sessions.execute(counting, Switch(), ALICE))
+    finally:
+        client.config_set("min-replicas-to-write", 0)
+
+
+async def _aread(session_id):
+    try:
+        (outcome,), _ = await arun(sessions.get_many([session_id], SYSTEM))
+        return outcome
+    finally:
+        await stores.close_async_client()
 
 
 def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_room(caplog):
