@@ -50,6 +50,8 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Where the timekeeper and the worker, which serve nothing else, show their metrics; None for nowhere."""
     idle_ttl_ms: int
     """How long after the last sign of life a session is let go, when it has no deadline."""
+    unattended_ttl_ms: int
+    """How long after it one is that goes on by itself, while nobody watches, reads or commands it."""
     paused_ttl_ms: int
     """How long after its last transition one is that is paused."""
     finished_ttl_ms: int

@@ -10,6 +10,7 @@ SYNCKAIROS = Conf(
     shards=environment.SHARDS,
     metrics_port=environment.METRICS_PORT,
     idle_ttl_ms=environment.IDLE_TTL_S * 1000,
+    unattended_ttl_ms=environment.UNATTENDED_TTL_S * 1000,
     paused_ttl_ms=environment.PAUSED_TTL_S * 1000,
     finished_ttl_ms=environment.FINISHED_TTL_S * 1000,
     idempotency_ttl_ms=24 * 3600 * 1000,

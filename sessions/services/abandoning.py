@@ -20,11 +20,15 @@ from sessions.store.store import Loaded
 from sessions.store.writes import Done
 from synckairos import keys, logs
 from synckairos.conf import conf
-from synckairos.engine import Decision, State, abandon, is_idle
-from synckairos.engine.units import Instant
+from synckairos.engine import Decision, State, abandon, is_idle, round_ms, runs_by_itself
+from synckairos.engine.deadlines import is_due
+from synckairos.engine.units import Duration, Instant
 from synckairos.errors import ServiceUnavailable
 
 log = logs.get(__name__)
+
+_BEHIND_MS: Duration = 60_000
+"""When to look again at a session whose deadlines are to be applied first: the timekeeper has much to do."""
 
 Verdict: TypeAlias = Decision | Call[bool]
 """The end of a session, or the note of why it is not its end yet."""
@@ -68,6 +72,8 @@ def _verdict(session_id: UUID, check_ms: Instant, loaded: Loaded | Exception, *,
     state, now = loaded.state, loaded.now
     if state is None:
         return idle.forget(session_id)
+    if runs_by_itself(state):
+        return _judged_running(state, now, check_ms, is_watched=is_watched)
     if not is_idle(state):  # it has a deadline by now: what that leaves is noted anew
         return idle.postpone(session_id, now + conf().idle_ttl_ms)
     return _judged(state, now, check_ms, is_watched=is_watched)
@@ -81,6 +87,19 @@ def _judged(state: State, now: Instant, check_ms: Instant, *, is_watched: bool) 
         return watched(state.session_id)
     is_by_transition = at_ms == state.updated_ms + retention_ms(state)
     return abandon(state, at_ms, idle_since_ms=state.updated_ms if is_by_transition else at_ms - conf().idle_ttl_ms)
+
+
+def _judged_running(state: State, now: Instant, check_ms: Instant, *, is_watched: bool) -> Verdict:
+    """Of one that goes on by itself. Where a round takes longer than the retention, most had no turn yet."""
+    retained_ms = conf().unattended_ttl_ms
+    if round_ms(state) > retained_ms:
+        return idle.postpone(state.session_id, now + retained_ms)
+    if is_watched:
+        return watched(state.session_id)
+    at_ms = max(check_ms, state.updated_ms)
+    if is_due(state, at_ms):  # it comes first
+        return idle.postpone(state.session_id, now + _BEHIND_MS)
+    return abandon(state, at_ms, idle_since_ms=check_ms - retained_ms)
 
 
 async def _committed(ended: Mapping[UUID, tuple[Decision, Instant]]) -> list[UUID]:

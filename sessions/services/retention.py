@@ -1,16 +1,18 @@
 """How long sessions are kept: when one in which nothing happens is let go, and when the store may forget one.
 
-A session that has a deadline is not idle: when that comes, its retention begins (docs/clock.md).
+A session that has a deadline is not idle: when that comes, its retention begins (docs/clock.md). One that goes on by
+itself has one all the time, and is let go when nobody has watched, read or commanded it for much less long.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from uuid import UUID
 
 from sessions.store import idle
 from sessions.store.calls import Call
 from synckairos.conf import conf
-from synckairos.engine import is_idle
+from synckairos.engine import is_idle, runs_by_itself
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Status
 
@@ -18,6 +20,7 @@ KEPT_ON_MS: Duration = 30 * 86_400_000
 """How much longer than due the store keeps a session: for so long its end is not lost though no timekeeper is there."""
 _NEWS_AFTER = 30
 """A look at a session is noted when this part of its retention is over: the cost of it is rare."""
+_MOST_NOTED = 10_000
 
 
 def retention_ms(state: State) -> Duration:
@@ -25,9 +28,12 @@ def retention_ms(state: State) -> Duration:
     return conf().paused_ttl_ms if state.status is Status.PAUSED else conf().idle_ttl_ms
 
 
-def idle_check_at(state: State) -> Instant | None:
-    """When a session is let go if nothing happens and nobody looks; None for one that has a deadline or has ended."""
-    return state.updated_ms + retention_ms(state) if is_idle(state) else None
+def idle_check_at(state: State, deadline_ms: Instant | None) -> Instant | None:
+    """When a session is let go if nothing happens and nobody looks; None for one that has ended, or that has a deadline
+    and does not go on by itself."""
+    if deadline_ms is None:
+        return None if state.status.is_final else state.updated_ms + retention_ms(state)
+    return state.updated_ms + conf().unattended_ttl_ms if runs_by_itself(state) else None
 
 
 def forget_at(state: State, now: Instant, deadline_ms: Instant | None) -> Instant:
@@ -39,6 +45,8 @@ def forget_at(state: State, now: Instant, deadline_ms: Instant | None) -> Instan
 
 def sign_of_life(state: State, now: Instant) -> Call[bool] | None:
     """What a look at a session has to be noted by; None when that is not worth a round trip."""
+    if runs_by_itself(state):
+        return watched(state.session_id) if _looks.is_news(state.session_id, now) else None
     if now - state.updated_ms <= retention_ms(state) // _NEWS_AFTER or not is_idle(state):
         return None
     return watched(state.session_id)
@@ -46,4 +54,26 @@ def sign_of_life(state: State, now: Instant) -> Call[bool] | None:
 
 def watched(session_id: UUID) -> Call[bool]:
     """A note that somebody looks at a session, or has."""
-    return idle.alive(session_id, conf().idle_ttl_ms, KEPT_ON_MS)
+    return idle.alive(session_id, conf().idle_ttl_ms, KEPT_ON_MS, conf().unattended_ttl_ms)
+
+
+class _Looks:
+    """Which of the sessions that go on by themselves were looked at in this process, and when that was noted: their
+    states do not say when there was something else last."""
+
+    def __init__(self) -> None:
+        self._noted: OrderedDict[int, Instant] = OrderedDict()
+
+    def is_news(self, session_id: UUID, now: Instant) -> bool:
+        """Whether a look at a session is to be noted now; if so, it counts as noted."""
+        noted_ms = self._noted.get(session_id.int)
+        if noted_ms is not None and abs(now - noted_ms) <= conf().unattended_ttl_ms // _NEWS_AFTER:
+            return False
+        self._noted.pop(session_id.int, None)
+        self._noted[session_id.int] = now
+        if len(self._noted) > _MOST_NOTED:
+            self._noted.popitem(last=False)
+        return True
+
+
+_looks = _Looks()

@@ -1,7 +1,8 @@
-"""Sessions in which nothing happens: when it is time to see whether to let each go. No I/O happens here.
+"""Sessions in which nothing happens, or only by itself: when it is time to see whether to let each go. No I/O here.
 
 A session without a deadline is in its shard's set from the commit that left it none. Where a commit has given it one
-again without a change of its status, its place there is out of date, and means nothing.
+again without a change of its status, its place there is out of date, and means nothing. One that goes on by itself is
+there from the command that has set it going, or else from the first deadline of it that was applied.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ def due(shard: int, limit: int) -> Call[Due]:
     return due_in(keys.idle(shard), limit)
 
 
-def alive(session_id: UUID, for_ms: Duration, kept_on_ms: Duration) -> Call[bool]:
-    """There is a sign of life: an idle session is not let go for so long, and kept for so much longer than that. False
-    when it is not idle, and when the store takes no writes: whoever reads is answered all the same."""
-    names = [keys.idle(keys.shard_of(session_id)), keys.state(session_id), keys.recent(session_id)]
-    return Call(_ALIVE, names, [keys.text_of(session_id), for_ms, kept_on_ms], bool, if_full=False)
+def alive(session_id: UUID, for_ms: Duration, kept_on_ms: Duration, with_deadline_ms: Duration) -> Call[bool]:
+    """There is a sign of life: an idle session is not let go for so long (one that has a deadline, for so long), and
+    kept for so much longer than that. False when it is not noted, and when the store takes no writes: whoever reads is
+    answered all the same."""
+    shard = keys.shard_of(session_id)
+    names = [keys.idle(shard), keys.state(session_id), keys.recent(session_id), keys.deadlines(shard)]
+    return Call(_ALIVE, names, [keys.text_of(session_id), for_ms, kept_on_ms, with_deadline_ms], bool, if_full=False)
 
 
 def postpone(session_id: UUID, at_ms: Instant) -> Call[bool]:

@@ -57,7 +57,11 @@ class Write(Struct, frozen=True):
     forget_at_ms: Instant
     deadline_ms: Instant | None
     idle_check_ms: Instant | None
-    """When it is time to see whether to let the session go; None when it has a deadline or has ended."""
+    """When it is time to see whether to let the session go; None when it has ended, or has a deadline and does not go
+    on by itself."""
+    is_sign_of_life: bool
+    """Whether that counts from this commit, or from one before, if such an instant has been noted: this one has only
+    applied deadlines of a session that goes on by itself."""
     was_idle: bool
     """Whether such an instant may have been noted before: to ask the store of every switch would cost something."""
     command_id: bytes
@@ -164,7 +168,7 @@ def _encoded(record: Record, stored: bytes) -> bytes:
 
 def _idle_check(write: Write) -> Instant | str:
     if write.idle_check_ms is not None:
-        return write.idle_check_ms
+        return write.idle_check_ms if write.is_sign_of_life else f"+{write.idle_check_ms}"
     return "-" if write.was_idle else ""
 
 

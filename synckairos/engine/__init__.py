@@ -3,7 +3,7 @@
 No clock is read, no I/O is done, nothing ticks. See docs/clock.md.
 """
 
-from synckairos.engine.abandoning import abandon, is_idle
+from synckairos.engine.abandoning import abandon, is_idle, round_ms, runs_by_itself
 from synckairos.engine.create import create_session, problems
 from synckairos.engine.deadlines import next_deadline
 from synckairos.engine.decide import MAX_PARTICIPANTS, MAX_TIME_MS, Decision, decide, observe
@@ -33,5 +33,7 @@ __all__ = [
     "problems",
     "read",
     "replay",
+    "round_ms",
+    "runs_by_itself",
     "seat_left_ms",
 ]

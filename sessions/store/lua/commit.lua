@@ -19,7 +19,8 @@
 --      17 and 18 the same of the caller's limit
 --      19 instant that was decided on, ms, when the state was not loaded for it but remembered ('' otherwise); with it
 --      20 how far in the past this may lie, ms, and 21 the id of the commit that has led to the remembered state
---      22 when it is time to see whether to let the session go, ms; '-' when it is idle no longer, '' to leave that as it is
+--      22 when it is time to see whether to let the session go, ms; with a '+' before it unless such an instant is noted
+--         already; '-' when it is idle no longer, '' to leave that as it is
 --      23 session and epoch as a member of what the owner has ('' when this commit changes nothing there), then for each of
 --         these sets how many it may hold, when the session takes a place; nothing when it gives back its places in both
 -- Result: {kind, limits, seconds, microseconds, …} with the store's clock, and of every limit that was counted three
@@ -124,6 +125,8 @@ else
 end
 if ARGV[22] == '-' then
   redis.call('ZREM', KEYS[5], ARGV[5])
+elseif string.sub(ARGV[22], 1, 1) == '+' then
+  redis.call('ZADD', KEYS[5], 'NX', string.sub(ARGV[22], 2), ARGV[5])
 elseif ARGV[22] ~= '' then
   redis.call('ZADD', KEYS[5], ARGV[22], ARGV[5])
 end
