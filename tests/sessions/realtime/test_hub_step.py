@@ -18,7 +18,7 @@ from sessions.hub.wire import Frame
 from synckairos.engine.state import Access
 from synckairos.engine.units import Visibility
 from synckairos.principal import Principal
-from synckairos.rights import GuestList
+from synckairos.rights import Guest, GuestList
 from tests.wires import DirectWire
 
 SESSION = uuid4()
@@ -210,3 +210,26 @@ async def test_whatever_happens_no_client_misses_the_last_state_or_is_shown_one_
 def test_nobody_in_step_is_nobody_to_write_to():
     step = Step(Position(None, 0))
     assert step.pass_on(Position("one", 2), Frame(b"{}")) == 0
+
+
+def guests(*names):
+    """A private session of somebody else's with these people in it."""
+    return GuestList(SESSION, "one", Access("owner"), tuple(Guest(uuid4(), name) for name in names))
+
+
+async def test_who_loses_a_seat_is_sent_away_and_sees_no_more(stage):
+    (_, ours), (_, bobs) = stage.come(), stage.come(Principal("bob", is_staff=False, expires_s=2**40))
+    stage.commit(guests=guests("bob"))
+    stage.commit()
+    assert (ours.versions, ours.ended) == ([1], 4503)
+    assert (bobs.versions, bobs.ended) == ([1, 2, 3], None)
+
+
+async def test_a_late_word_of_who_was_there_before_sends_nobody_away(stage):
+    stage.version = 6
+    outlet, wire = stage.come()  # who has been seated by the sixth transition, and shown it
+    stage.version = 4
+    stage.commit(guests=guests("bob"))
+    stage.version = 6
+    stage.commit()
+    assert (wire.versions, wire.ended, outlet.is_hidden_from) == ([6, 7], None, False)
