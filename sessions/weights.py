@@ -7,7 +7,9 @@ rest of a request does.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from synckairos.engine import MAX_PARTICIPANTS
 from synckairos.engine.state import State
 
 PARTICIPANTS = 100
@@ -24,6 +26,12 @@ def of_participants(number: int) -> int:
 def of_state(state: State) -> int:
     """The same of a session that has been read."""
     return of_participants(len(state.participants))
+
+
+def of_creation(participants: Any, groups: Any) -> int:
+    """What a creation counts for beyond the request itself, by its lists, whatever is in them: they may be anything."""
+    lengths = [min(len(given), MAX_PARTICIPANTS) for given in (participants, groups) if isinstance(given, list | tuple)]
+    return of_participants(max(lengths, default=0))
 
 
 def of_states(states: Iterable[State]) -> int:

@@ -46,17 +46,18 @@ MAX_DETAILS = 100
 
 
 class ValidationFailed(ApiError):
-    """Values that break rules: all of them named, or of more than `MAX_DETAILS` the first, and how many more."""
+    """Values that break rules: all of them named, or of more than `MAX_DETAILS` the first, and how many more, with
+    those that were counted only."""
 
     code = "VALIDATION_ERROR"
     http_status = 400
     close_code = CloseCode.BAD_REQUEST
     message = "Request validation failed"
 
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        if len(problems) > MAX_DETAILS:
+    def __init__(self, problems: list[tuple[str, str]], counted: int = 0) -> None:
+        if counted or len(problems) > MAX_DETAILS:
             told = problems[: MAX_DETAILS - 1]
-            problems = [*told, ("body", f"{len(problems) - len(told)} more problems are not listed.")]
+            problems = [*told, ("body", f"{len(problems) - len(told) + counted} more problems are not listed.")]
         super().__init__(details=[{"field": field, "message": text} for field, text in problems])
 
 

@@ -107,7 +107,7 @@ class Creation(Struct, frozen=True):
 
     def steps(self, request_id: str, tally: limits.Tally) -> Steps[Outcome]:
         """Make it, if neither limit says no."""
-        weight = 1 + weights.of_participants(len(self.command.participants))
+        weight = 1 + weights.of_creation(self.command.participants, self.command.groups)
         yield from tally.counted(limits.general(self.asker.principal), weight)
         counted = tally.counted(limits.create(self.asker.principal))
         creation = service.create(self.command, self.session_id, self.asker.caller(request_id))

@@ -41,6 +41,8 @@ log = logs.get(__name__)
 _ADDRESS = re.compile(r"/v1/sessions(?:/([^/]+)(?:/(switch|start|pause|resume|complete|cancel))?)?")
 _NUL = b"\\u0000"
 """As JSON has it; the view says no to it, and to nothing that only looks like it."""
+_LONGEST_ORIGIN = 300
+"""Bytes: a scheme, the longest name of a host and a port."""
 _METHODS = frozenset({"GET", "POST"})
 _JSON = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 """As nearly everybody writes it; other ways to do so are the view's to read."""
@@ -153,11 +155,18 @@ def read(scope: Scope, headers: dict[bytes, bytes], raw: bytes) -> Asked | None:
         return None
     try:
         principal = authenticate(bearer_token(headers.get(b"authorization", b"").decode("latin-1")) or "")
-        origin = headers[b"origin"].decode("latin-1") if b"origin" in headers else None
+        origin = _origin(headers[b"origin"]) if b"origin" in headers else None
         request_id = headers[REQUEST_ID_HEADER].decode("latin-1") if REQUEST_ID_HEADER in headers else None
         return _read(scope, headers, raw, Asker(principal, origin, request_id), address)
     except (Unauthenticated, msgspec.DecodeError, RecursionError, OverflowError, ValueError):
         return None
+
+
+def _origin(field: bytes) -> str:
+    """Of a page. Raises ValueError for what is longer than any: the answer's head is remembered by it."""
+    if len(field) > _LONGEST_ORIGIN:
+        raise ValueError
+    return field.decode("latin-1")
 
 
 def _read(scope: Scope, headers: dict[bytes, bytes], raw: bytes, asker: Asker, address: re.Match[str]) -> Asked | None:

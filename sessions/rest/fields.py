@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
 from sessions.bounds import object_problem
+from synckairos.errors import MAX_DETAILS
+from synckairos.http.drf import COUNTED
 from synckairos.ids import parse_uuid
 from synckairos.instants import from_datetime
 from synckairos.names import LONGEST_NAME, PATTERN, RULE, is_name
 
 _YEARS = range(1971, 9999)
+_NO_NAME = -1
+"""What no field of an object is called."""
 
 
 class IntegerField(serializers.IntegerField):
@@ -121,13 +125,25 @@ class ObjectField(serializers.DictField):
         return data
 
 
+def unknown_fields(data: Mapping[Any, Any], known: Iterable[str], most: int) -> tuple[dict[Any, Any], int]:
+    """An error for each unknown field of an object, up to so many, and how many those are. The others are counted: to
+    put thousands of errors into words takes long."""
+    names = set(known)
+    unknown = [name for name in data if name not in names]
+    named = unknown[: max(most, 0)]
+    errors: dict[Any, Any] = {name: ["Unknown field."] for name in named}
+    if len(named) < len(unknown):
+        errors[_NO_NAME] = [ErrorDetail(str(len(unknown) - len(named)), COUNTED)]
+    return errors, len(named)
+
+
 class KnownFieldsOnly:
     """A mixin for a library's serializers: unknown fields are named beside what else is wrong."""
 
     def to_internal_value(self, data: Any) -> Any:
         """The validated values. Raises ValidationError naming every wrong field."""
         known: Any = getattr(self, "fields")  # noqa: B009 - the serializer's, which the mixin cannot name
-        unknown = {name: ["Unknown field."] for name in data if name not in known} if isinstance(data, Mapping) else {}
+        unknown = unknown_fields(data, known, MAX_DETAILS)[0] if isinstance(data, Mapping) else {}
         try:
             values = super().to_internal_value(data)  # type: ignore[misc]
         except ValidationError as error:
@@ -144,9 +160,8 @@ class Body(serializers.Serializer[Any]):
         """The validated values. Raises ValidationError naming every wrong field."""
         if not isinstance(data, Mapping):
             raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: ["Expected a JSON object."]})
-        errors: dict[str, Any] = {
-            name: ["Unknown field."] for name in data if not isinstance(name, str) or name not in self.fields
-        }
+        errors, named = unknown_fields(data, self.fields, MAX_DETAILS - self._named)
+        self._named += named
         values: dict[str, Any] = {}
         for field in self._writable_fields:
             name = str(field.field_name)
@@ -161,6 +176,9 @@ class Body(serializers.Serializer[Any]):
         if errors:
             raise ValidationError(errors)
         return values
+
+    _named = 0
+    """How many unknown fields have been named: as an item of a list, a body judges many."""
 
     def cross_check(self, values: dict[str, Any]) -> list[tuple[str, str]]:
         """Rules between fields, as (field, message); fields that are wrong by themselves are absent."""

@@ -35,9 +35,11 @@ class SessionsView(SessionEndpoint):
 
     @schema.create
     def post(self, request: Request) -> Response:
+        given = request.data if isinstance(request.data, dict) else {}
+        weight = weights.of_creation(given.get("participants"), given.get("groups"))
+        self.take(limits.general(principal_of(request)), weight)
         values = values_of(request, bodies.CreateBody)
         command = bodies.create_command(values, principal_of(request).subject)
-        self.take(limits.general(principal_of(request)), weights.of_participants(len(command.participants)))
         self.take(limits.create(principal_of(request)))
         outcome = run(service.create(command, values.get("session_id"), caller_of(request)))
         return answer(outcome, status=201)

@@ -41,6 +41,8 @@ log = logs.get(__name__)
 
 WHOLE_BODY = "body"
 """The field named when the body as a whole is wrong."""
+COUNTED = "counted"
+"""Code of an error detail that is no problem, but the number of those that are only counted."""
 WHOLE_REQUEST = "request"
 """The field named when it is not the body either."""
 
@@ -145,7 +147,7 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
         case ApiError():
             return exc
         case drf.ValidationError():
-            return ValidationFailed(flatten(exc.detail))
+            return ValidationFailed(flatten(exc.detail), _counted(exc.detail))
         case drf.ParseError():
             return ValidationFailed([(WHOLE_BODY, "Malformed JSON.")])
         case SuspiciousOperation():  # more query parameters than anybody needs, say
@@ -178,12 +180,19 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
         pairs = [(str(position), value) for position, value in enumerate(detail)]
     else:
         texts = detail if isinstance(detail, list) else [detail]
-        return [(path or WHOLE_BODY, str(text)) for text in texts]
+        return [(path or WHOLE_BODY, str(text)) for text in texts if getattr(text, "code", "") != COUNTED]
     return [
         problem
         for key, value in pairs
         for problem in flatten(value, path if key == "non_field_errors" else f"{path}.{key}".lstrip("."))
     ]
+
+
+def _counted(detail: Any) -> int:
+    """How many problems DRF's nested errors only count."""
+    if isinstance(detail, dict | list):
+        return sum(map(_counted, detail.values() if isinstance(detail, dict) else detail))
+    return int(detail) if getattr(detail, "code", "") == COUNTED else 0
 
 
 def plain_answer(error: ApiError) -> HttpResponse:

@@ -7,7 +7,9 @@ from uuid import uuid4
 import pytest
 
 from sessions import limits
+from sessions.realtime import hot
 from synckairos import ids, keys
+from synckairos.principal import mint
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +46,14 @@ def test_a_limit_s_key_is_remembered_for_short_names_only_and_is_the_same_either
 def test_of_a_login_name_as_long_as_a_body_only_the_beginning_counts():
     _, name = limits.login_as("x" * 200_000)
     assert len(name) == 256
+
+
+def test_an_origin_longer_than_any_is_not_taken_where_answers_are_remembered_by_it():
+    def taken(origin: bytes) -> bool:
+        token = mint("alice", is_staff=False).encode()
+        headers = {b"authorization": b"Bearer " + token, b"origin": origin}
+        scope = {"method": "GET", "path": f"/v1/sessions/{A_UUID}", "query_string": b"", "headers": [*headers.items()]}
+        return hot.read(scope, headers, b"") is not None
+
+    assert taken(b"https://play.example.com:8443")
+    assert not taken(b"https://" + b"x" * 8_000)

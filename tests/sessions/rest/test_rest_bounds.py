@@ -7,7 +7,7 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from sessions.rest.bodies import BatchBody, CreateBody, ParticipantBody
 from sessions.rest.fields import UUIDField
@@ -59,6 +59,33 @@ def test_many_unknown_fields_are_counted_likewise(api):
     details = api.post("/v1/sessions", json=game() | many).json()["error"]["details"]
     assert len(details) == MAX_DETAILS
     assert details[-1]["message"] == "4901 more problems are not listed."
+
+
+def worded(data: dict[str, Any]) -> int:
+    """How many errors were put into words until a body was refused."""
+    with patch("rest_framework.exceptions.ErrorDetail", side_effect=ErrorDetail) as made:
+        assert not CreateBody(data=data).is_valid()
+    return made.call_count
+
+
+def test_unknown_fields_beyond_a_hundred_are_counted_and_not_put_into_words(api):
+    fields = {f"f{number}": 0 for number in range(20)}
+    for few, many in (
+        ({f"f{number}": 0 for number in range(200)}, {f"f{number}": 0 for number in range(20_000)}),
+        ({"participants": [fields]}, {"participants": [fields] * 900}),
+    ):
+        one_for_each_item = 20 * len(many.get("participants", []))  # what it lacks, named again at each level
+        assert worded(many) <= 3 * worded(few) + one_for_each_item
+    answer = api.post("/v1/sessions", json=game() | {"participants": [seat() | fields] * 900})
+    details = answer.json()["error"]["details"]
+    assert len(details) == MAX_DETAILS
+    assert details[0] == {"field": "participants.0.f0", "message": "Unknown field."}
+    assert details[-1]["message"] == f"{900 * 20 - 99} more problems are not listed."
+
+
+def test_an_unknown_field_of_whatever_name_is_named(api):
+    for name in ("", "-1", "body"):
+        assert wrong_fields(api.post("/v1/sessions", json=game() | {name: 1})) == [name or "body"]
 
 
 def test_up_to_a_hundred_problems_are_all_named():

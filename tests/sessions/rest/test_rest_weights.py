@@ -117,3 +117,14 @@ def test_a_service_account_has_its_own_limit_for_that_too(configure):
     configure(rate_general=Rate(1, HOUR_MS), rate_service=Rate(3, HOUR_MS))
     assert batch(service, states).status_code == 200
     assert batch(service, states[:1]).status_code == 429
+
+
+@pytest.mark.parametrize("name", ["participants", "groups"])
+def test_a_creation_counts_by_its_lists_before_anybody_looks_into_them(alice, configure, name):
+    configure(rate_general=Rate(1_000, HOUR_MS))
+    body = {"sync_mode": "per_participant", name: [{}] * 1_000}
+    refused = post(alice, "/v1/sessions", body)
+    assert (refused.status_code, left(refused)) == (400, 990)
+    assert left(post(alice, "/v1/sessions", body | {name: [{}] * 80_000})) == 980, "no more than the most that may be"
+    assert left(post(alice, "/v1/sessions", body | {name: {"a": 1}})) == 979
+    assert left(post(alice, "/v1/sessions", [])) == 978

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import call, patch
 
 import pytest
 from hypothesis import given, settings
@@ -38,3 +39,15 @@ def test_the_largest_body_of_any_kind_is_judged_in_no_time(piece):
     text = b"[" * 200 + b'"' + piece * (256 * 1024 // len(piece))
     is_too_deep(b'"' + text)
     is_too_deep(text)
+
+
+def test_a_body_of_brackets_side_by_side_is_not_looked_at_bracket_by_bracket():
+    """Each look is a search; of a hundred thousand brackets it made a quarter of a second."""
+    body = b"[" + b"[]," * 85_000 + b"[]]"
+    with patch("synckairos.http.nesting._STRING") as strings:
+        strings.sub.return_value = body
+        assert not is_too_deep(body)
+    assert strings.method_calls == [call.sub(b"", body)]
+    assert not is_too_deep(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+    assert is_too_deep(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))
+    assert is_too_deep(b"[{}," + b'[{"a":' * 65 + b"1" + b"}]" * 65 + b"]")
