@@ -150,14 +150,17 @@ class Turn:
             if not self._may_go_on():
                 return False
             with metrics.AUDIT_SECONDS.time():
-                written, failed = write_apart(portion, self._lease.reacquire)
-            metrics.AUDIT_ROWS.inc(written)
-            done = [received[commit.entry_id] for commit in portion if commit.entry_id not in failed]
+                apart = write_apart(portion, self._may_go_on)
+            metrics.AUDIT_ROWS.inc(apart.written)
+            unwritten = apart.failed.keys() | apart.left
+            done = [received[commit.entry_id] for commit in portion if commit.entry_id not in unwritten]
             if done:
                 stream.forget(source.key, done)
                 _taken_ms[self.shard] = self._now_ms
-            refused = [(received[entry_id], fault) for entry_id, fault in failed.items()]
+            refused = [(received[entry_id], fault) for entry_id, fault in apart.failed.items()]
             aside.keep_for_later(self.shard, source.key, source.times, refused, _taken_ms.get(self.shard, 0))
+            if apart.left:
+                return False
         return True
 
     def _read(self, source: Source, batch: list[Received]) -> list[Commit]:

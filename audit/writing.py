@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
 from django.db import DataError, IntegrityError, InternalError, NotSupportedError, transaction
+from msgspec import Struct, field
 
 from audit import bulk, probe
 from audit.models import SyncEvent
@@ -46,18 +47,31 @@ def write(commits: Sequence[Commit]) -> int:
         return _append_events(placed)
 
 
-def write_apart(commits: Sequence[Commit], meanwhile: Callable[[], object]) -> tuple[int, dict[str, Exception]]:
-    """Write commits, leaving out those that fail by themselves; gives the number of new events, and what was wrong
-    with those left out, by entry id. Calls `meanwhile` before each transaction but the first.
+class Apart(Struct):
+    """What has become of commits that were written apart from those that fail."""
+
+    written: int = 0
+    """New events."""
+    failed: dict[str, Exception] = field(default_factory=dict)
+    """What was wrong with each that fails by itself, by entry id."""
+    left: frozenset[str] = frozenset()
+    """Entries that there was no time for, by id: the last ones."""
+
+
+def write_apart(commits: Sequence[Commit], may_go_on: Callable[[], bool]) -> Apart:
+    """Write commits, leaving out those that fail by themselves. `may_go_on` is asked before each transaction but the
+    first, and obeyed once something has been achieved: else a slow database would never get anywhere.
 
     Raises RefusesAll when it is not theirs, and DatabaseError when the database cannot serve.
     """
     try:
-        return write(commits), {}
+        return Apart(written=write(commits))
     except FAULTS as fault:
         if not isinstance(fault, Diverged):
             _prove_that_others_are_taken(fault)
-        return _halved(commits, fault, meanwhile)
+        if len(commits) == 1:
+            return Apart(failed={commits[0].entry_id: fault})
+    return _halved(commits, may_go_on)
 
 
 def _prove_that_others_are_taken(fault: Exception) -> None:
@@ -70,24 +84,32 @@ def _prove_that_others_are_taken(fault: Exception) -> None:
         raise RefusesAll from fault
 
 
-def _halved(
-    commits: Sequence[Commit], fault: Exception, meanwhile: Callable[[], object]
-) -> tuple[int, dict[str, Exception]]:
-    """Write commits that failed together, each half by itself."""
-    if len(commits) == 1:
-        return 0, {commits[0].entry_id: fault}
-    written = 0
-    failed: dict[str, Exception] = {}
-    middle = len(commits) // 2
-    for half in (commits[:middle], commits[middle:]):
-        meanwhile()
+def _halved(commits: Sequence[Commit], may_go_on: Callable[[], bool]) -> Apart:
+    """Write commits that failed together, each half by itself, and so on."""
+    result = Apart()
+    waiting = _halves(commits)
+    has_achieved = False
+    while waiting:
+        if not may_go_on() and has_achieved:
+            result.left = frozenset(commit.entry_id for some in waiting for commit in some)
+            break
+        some = waiting.pop()
         try:
-            written += write(half)
-        except FAULTS as its_fault:
-            more, its_failed = _halved(half, its_fault, meanwhile)
-            written += more
-            failed |= its_failed
-    return written, failed
+            result.written += write(some)
+            has_achieved = True
+        except FAULTS as fault:
+            if len(some) > 1:
+                waiting += _halves(some)
+                continue
+            result.failed[some[0].entry_id] = fault
+            has_achieved = True
+    return result
+
+
+def _halves(commits: Sequence[Commit]) -> list[Sequence[Commit]]:
+    """The first one last."""
+    middle = len(commits) // 2
+    return [commits[middle:], commits[:middle]]
 
 
 def _append_events(placed: Placed) -> int:

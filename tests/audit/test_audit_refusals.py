@@ -1,5 +1,8 @@
 """What the database refuses: all of it is an outage, one entry is tried again for an hour and is a dead letter then."""
 
+from itertools import count
+from types import SimpleNamespace
+
 import pytest
 from django.db import DataError, IntegrityError, InternalError, connection
 from django.db.utils import NotSupportedError
@@ -98,6 +101,24 @@ def test_a_refusal_counts_only_while_others_are_taken(failing, later):
         later(20_000)
         drain_all()
     assert refused() == [2]
+
+
+def test_looking_for_many_culprits_ends_with_the_drain_s_time_and_the_next_one_goes_on(failing, monkeypatch):
+    """Each costs transactions of its own: a worker that took minutes for them would be taken for stuck."""
+    history = History().do(cmd.Start(), 5, "mallory")
+    while len(history.entries) < 32:
+        history.do(cmd.Switch(), 10, "mallory")
+    post(*history.entries)
+    seconds = count()
+    monkeypatch.setattr(drain, "time", SimpleNamespace(monotonic=lambda: next(seconds)))  # one between two looks
+    with failing("mallory", IntegrityError("no")):
+        left = []
+        while waiting():
+            assert len(left) < 32, "a drain in vain"
+            assert drain_all(within_s=2.5)
+            left.append(waiting())
+    assert left == list(range(31, -1, -1))
+    assert (SyncEvent.objects.count(), refused()) == (1, [1] * 31)
 
 
 def test_what_was_refused_is_written_when_the_database_takes_it_and_takes_nothing_back(failing, later):
