@@ -11,10 +11,14 @@ class CloseCode(IntEnum):
 
     NORMAL = 1000
     """The session was deleted."""
+    PROTOCOL_ERROR = 1002
+    """What is no WebSocket frame; the library closes with this."""
     NOT_TEXT = 1007
     """A text frame that is not UTF-8."""
     BAD_REQUEST = 1008
     """The address of the socket is not one of a session."""
+    TOO_LARGE = 1009
+    """A frame that is too large; the library closes with this."""
     SERVICE_RESTART = 1012
     """The server goes away; come back."""
     CREDENTIALS_EXPIRED = 4401

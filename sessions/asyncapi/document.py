@@ -110,7 +110,7 @@ def _query() -> dict[str, Any]:
 
 def _headers() -> dict[str, Any]:
     protocols = f"`{PROTOCOL}, bearer.<token>`, for browsers; the server selects the first."
-    origin = "Sent by browsers: one of our hosts, or a trusted origin; else the handshake is answered with 403."
+    origin = "Sent by browsers: a host of the server's, or an origin that it lists; others are answered with 403."
     return {
         "type": "object",
         "properties": {
