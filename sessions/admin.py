@@ -54,7 +54,7 @@ class Users(Shown, UserAdmin):  # type: ignore[type-arg]
 @admin.register(OutstandingToken)
 class OutstandingTokens(Shown, OutstandingTokenAdmin):
     fields = ("jti", "user", "created_at", "expires_at")
-    """Not `token`, which is kept empty: who reads the database shall not be able to use it."""
+    """Not `token`, which holds no token but the ids of the last exchange (sessions/rest/refreshing.py)."""
 
     def has_change_permission(self, *_args: Any, **_options: Any) -> bool:
         """Nobody's: there is nothing to save."""

@@ -82,9 +82,9 @@ class Conf(Struct, frozen=True, kw_only=True):
     trusts_unix_sockets: bool
     """Whether that of a peer on a Unix socket is."""
     cors_origins: tuple[str, ...]
+    """Origins whose pages may read our answers and open sockets; `*` for all."""
     cors_local: bool
     """Whether pages of this machine, on whatever port, count as listed: in development."""
-    """Origins whose pages may read our answers and open sockets; `*` for all."""
     metrics_token: str | None
     """The bearer token that `/metrics` asks for; None for none."""
     metrics_open: bool

@@ -82,7 +82,7 @@ _ANYWHERE: tuple[type[ApiError], ...] = (AddressTooLong, HeadersTooLarge)
 
 
 def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-    """A drf-spectacular postprocessing hook, the last one."""
+    """A drf-spectacular postprocessing hook, before parts get names of their own (components.py)."""
     schemas = result["components"]["schemas"]
     for name, schema in schemas.items():
         if name.endswith("Request"):
