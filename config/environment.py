@@ -9,9 +9,7 @@ import os
 import re
 import secrets
 import sys
-import tempfile
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -132,8 +130,8 @@ def _strong(value: str) -> None:
 
 
 def _by_https(value: list[str]) -> None:
-    if IN_PRODUCTION and not all(origin.startswith("https://") for origin in value):
-        raise Unacceptable("In production each must begin with https://.")
+    if IN_PRODUCTION and not all(safety.is_one_secure_origin(origin) for origin in value):
+        raise Unacceptable("In production each must begin with https:// and name one host, without a wildcard.")
 
 
 def _not_empty(value: str) -> None:
@@ -154,10 +152,7 @@ def _positive(value: float) -> None:
 def embedded_socket(data_dir: Path) -> Path:
     """Where the embedded store listens. A socket's path is short by law, so a long directory gets a stand-in."""
     path = data_dir / "valkey.sock"
-    if len(str(path)) <= _LONGEST_SOCKET_PATH:
-        return path
-    digest = sha256(str(data_dir).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"synckairos-{digest}.sock"
+    return path if len(str(path)) <= _LONGEST_SOCKET_PATH else private.stand_in(data_dir) / path.name
 
 
 def kept_secret(path: Path, made: Callable[[], str]) -> str:

@@ -129,6 +129,11 @@ def names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def is_one_secure_origin(origin: str) -> bool:
+    """Whether it is the origin of pages of one host, by HTTPS."""
+    return origin.startswith("https://") and "://." not in origin and _is_origin(origin.lower())
+
+
 def _is_origin(origin: str) -> bool:
     try:
         parts = urlsplit(origin)
@@ -136,5 +141,6 @@ def _is_origin(origin: str) -> bool:
     except ValueError:
         return False
     known = parts.scheme in {"http", "https"} | _APP_SCHEMES
-    plain = f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port is not None else "")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    plain = f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
     return known and bool(parts.hostname) and "*" not in origin and origin == plain

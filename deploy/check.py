@@ -47,6 +47,8 @@ UNSAFE = [
     ("SYNCKAIROS_TRUSTED_PROXIES", "0.0.0.0/1,128.0.0.0/1"),
     ("SYNCKAIROS_TRUSTED_PROXIES", "::ffff:0:0/96"),
     ("SYNCKAIROS_TRUSTED_ORIGINS", "http://app.example.com"),
+    ("SYNCKAIROS_TRUSTED_ORIGINS", "https://*.example.com"),
+    ("SYNCKAIROS_TRUSTED_ORIGINS", "https://.example.com"),
     ("SYNCKAIROS_CORS_ORIGINS", "*"),
     ("SYNCKAIROS_CORS_ORIGINS", "http://app.example.com"),
     ("SYNCKAIROS_CORS_ORIGINS", "https://*.example.com"),

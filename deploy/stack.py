@@ -12,7 +12,7 @@ from pathlib import Path
 import commands
 import readiness
 from children import Child, Surroundings, say
-from options import ROOT, Options, children_environment, environment, metrics_dir
+from options import ROOT, Options, children_environment, environment, metrics_dir, private
 
 # Together under ten seconds, which is what is promised.
 _WEB_STOPS_WITHIN_S = 6.0
@@ -84,6 +84,11 @@ class Stack:
         return Child(name, command, self.around, is_patient).start()
 
     async def _start_store(self, socket_path: Path) -> None:
+        if socket_path.parent != self.options.data_dir:
+            try:
+                private.own_directory(socket_path.parent)  # or somebody else could listen in the store's place
+            except OSError as error:
+                raise CannotStartError(f"the embedded store has nowhere to listen: {error}") from None
         self.store = self._child("store", commands.store(self.options.data_dir, socket_path))
         try:
             await asyncio.wait_for(readiness.store_answers(socket_path), _STORE_STARTS_WITHIN_S)

@@ -10,14 +10,12 @@ import logging
 import os
 import re
 import secrets
-import tempfile
 import time
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from synckairos import locks
+from synckairos import locks, private
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +33,7 @@ def directory() -> Path:
     if named:
         return Path(named).expanduser().absolute()
     data_dir = Path(os.environ.get("SYNCKAIROS_DATA_DIR") or _ROOT / "var").expanduser().absolute()
-    digest = sha256(str(data_dir).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"synckairos-{os.getuid()}-{digest}"
+    return private.stand_in(data_dir)
 
 
 class Heartbeat:
@@ -64,7 +61,7 @@ class Heartbeat:
     def _file(self) -> int | None:
         place = directory()
         try:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (private.directory if os.environ.get(DIRECTORY) else private.own_directory)(place)
             return locks.hold(place / f"{self.role}-{os.getpid()}-{secrets.token_hex(4)}.beat")
         except OSError as error:
             log.warning("no signs of life for probes: %s cannot be written (%s)", place, type(error).__name__)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
+from hashlib import sha256
 from pathlib import Path
 
 UMASK = 0o077
@@ -26,6 +28,22 @@ def directory(path: Path) -> Path:
     """The directory, made if there was none. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def own_directory(path: Path) -> Path:
+    """The same of one that has to be ours: among the temporary files somebody else may have made it, to be believed or
+    to read along. Raises OSError."""
+    directory(path)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise PermissionError(f"{path} belongs to somebody else")
+    return path
+
+
+def stand_in(data_dir: Path) -> Path:
+    """A directory among the temporary files for what cannot be, or need not be, in the data directory."""
+    digest = sha256(str(data_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"synckairos-{os.getuid()}-{digest}"
 
 
 def file(path: Path) -> None:

@@ -62,3 +62,19 @@ def test_production_trusts_private_networks_and_those_of_providers(text):
 
 def test_what_is_trusted_is_what_was_named():
     assert safety.proxies("10.0.0.0/8, unix", in_production=True) == ((IPv4Network("10.0.0.0/8"),), True)
+
+
+@pytest.mark.parametrize("origin", ["https://app.example.com", "https://App.example.com:8443", "https://[::1]"])
+def test_an_origin_by_https_and_by_name_is_one(origin):
+    assert safety.is_one_secure_origin(origin)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("https://*.example.com", "https://.example.com", "https://*", "*", "http://app.example.com"),
+        *("https://app.example.com/path", "app.example.com", "https://"),
+    ],
+)
+def test_what_is_more_than_one_origin_or_none_is_not(origin):
+    assert not safety.is_one_secure_origin(origin)

@@ -88,3 +88,19 @@ def test_without_a_stack_too_nobody_else_reads_the_database(tmp_path):
 
 
 USES_THE_DATABASE = "from django.db import connection; connection.cursor().execute('CREATE TABLE t (x)')"
+
+
+def test_what_lies_among_the_temporary_files_is_ours_or_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    place = private.stand_in(tmp_path / "var")
+    assert open_to_others(private.own_directory(place)) == []
+    monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(PermissionError, match="belongs to somebody else"):
+        private.own_directory(place)
+
+
+def test_nor_what_somebody_has_put_in_its_place(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "place").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError):
+        private.own_directory(tmp_path / "place")
