@@ -16,8 +16,8 @@ AFTER_FAILURE_S = 0.25
 class Bounded(Generic[T]):
     """Asks `question` in a thread of its own. Callers that come meanwhile share its answer.
 
-    Once it has failed, callers wait for a moment only: who asks often is not slow each time, and hears of the recovery
-    with the next question.
+    Once it has failed, callers wait for a moment only, until it has had an answer, however late: who asks often is not
+    slow each time, and hears of the recovery.
     """
 
     def __init__(self, name: str, question: Callable[[], T], within_s: float) -> None:
@@ -33,12 +33,10 @@ class Bounded(Generic[T]):
         pending = self._asked()
         within_s = AFTER_FAILURE_S if self._has_failed else self._within_s
         try:
-            answer = pending.result(within_s)
+            return pending.result(within_s)
         except Exception:
             self._has_failed = True
             raise
-        self._has_failed = False
-        return answer
 
     def _asked(self) -> Future[T]:
         with self._lock:
@@ -50,6 +48,9 @@ class Bounded(Generic[T]):
 
     def _ask(self, pending: Future[T]) -> None:
         try:
-            pending.set_result(self._question())
+            answer = self._question()
         except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
             pending.set_exception(error)
+        else:
+            self._has_failed = False  # here, where an answer that nobody has waited for counts too
+            pending.set_result(answer)

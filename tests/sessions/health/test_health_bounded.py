@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from sessions.health import bounded
 from sessions.health.bounded import Bounded
 from tests.servers import wait_until
 
@@ -44,3 +45,26 @@ def test_what_the_question_raises_its_caller_hears():
     question = Bounded("test", lambda: 1 / 0, within_s=30)
     with pytest.raises(ZeroDivisionError):
         question.answer()
+
+
+def test_a_server_whose_answers_take_longer_than_that_moment_is_heard_again_after_a_failure(monkeypatch):
+    """A question of many round trips, say: asked and waited for briefly each time, it would have failed for good."""
+    waited_s = []
+
+    class Noted(bounded.Future):
+        def result(self, timeout=None):
+            waited_s.append(timeout)
+            return super().result(timeout)
+
+    monkeypatch.setattr(bounded, "Future", Noted)
+    server = Server()
+    question = Bounded("test", server.ask, within_s=0.5)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            question.answer()
+    late = question._pending
+    server.is_up.set()
+    assert late.exception(30) is None
+    with suppress(TimeoutError):
+        question.answer()
+    assert waited_s == [0.5, bounded.AFTER_FAILURE_S, 0.5]
