@@ -19,11 +19,10 @@ from environs import Env, EnvValidationError
 from marshmallow.exceptions import ValidationError as Unacceptable
 from marshmallow.validate import Range
 
-from config import safety
+from config import checks, safety
 from synckairos import private, stderr
 from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
 from synckairos.engine.units import Visibility
-from synckairos.names import is_name
 from synckairos.rates import SETTINGS
 from synckairos.redis import Address
 from synckairos.signing import BadKey, KeyRing, key_ring, new_pem
@@ -80,10 +79,17 @@ def _store_url(text: str) -> str:
     if not text.startswith(_STORE_SCHEMES):
         raise Unacceptable(f"Expected a URL that begins with one of {', '.join(_STORE_SCHEMES)}.")
     try:
-        Address(text)
+        address = Address(text)
     except ValueError as error:
         raise Unacceptable(f"Not the URL of a store: {error}.") from error
+    safety.store(address, in_production=IN_PRODUCTION)
     return text
+
+
+@_env.parser_for("broker_url")
+def _broker_url(text: str) -> str:
+    """Of whatever kind Celery knows; what we know of stores holds for those of ours."""
+    return _store_url(text) if text.startswith(_STORE_SCHEMES) else text
 
 
 @_env.parser_for("database_url")
@@ -94,13 +100,14 @@ def _database_url(text: str) -> str:
         raise Unacceptable("Expected a URL such as postgres://user:password@host:5432/name.") from error
     if not engine.endswith(("sqlite3", "postgresql")):
         raise Unacceptable("Only PostgreSQL and SQLite are supported.")
+    safety.database(engine, in_production=IN_PRODUCTION, sqlite_allowed=ALLOW_SQLITE)
     return text
 
 
 @_env.parser_for("key_ring")
 def _key_ring(text: str) -> KeyRing:
     try:
-        return key_ring(text)
+        return key_ring(text, check_file=safety.key_file if IN_PRODUCTION else None)
     except BadKey as error:
         raise Unacceptable(str(error)) from None
 
@@ -117,36 +124,23 @@ def _jwks_url(text: str) -> str:
     return text
 
 
-def _one_of(*allowed: str) -> Callable[[str], None]:
-    def check(value: str) -> None:
-        if value not in allowed:
-            raise Unacceptable(f"Must be one of {', '.join(allowed)}.")
-
-    return check
-
-
 def _strong(value: str) -> None:
     safety.secret(value, in_production=IN_PRODUCTION)
+
+
+def _each_strong(values: list[str]) -> None:
+    for value in values:
+        _strong(value)
+
+
+def _with_subdomains(value: bool) -> None:
+    if value and not HSTS_SUBDOMAINS:
+        raise Unacceptable("The lists take domains with all their subdomains only: SYNCKAIROS_HSTS_SUBDOMAINS=1.")
 
 
 def _by_https(value: list[str]) -> None:
     if IN_PRODUCTION and not all(safety.is_one_secure_origin(origin) for origin in value):
         raise Unacceptable("In production each must begin with https:// and name one host, without a wildcard.")
-
-
-def _not_empty(value: str) -> None:
-    if not value.strip():
-        raise Unacceptable("Must not be empty.")
-
-
-def _begins_names(value: str) -> None:
-    if not is_name(f"{value}x"):
-        raise Unacceptable("Must be something that a person's name may begin with.")
-
-
-def _positive(value: float) -> None:
-    if value <= 0:
-        raise Unacceptable("Must be greater than 0.")
 
 
 def embedded_socket(data_dir: Path) -> Path:
@@ -190,15 +184,17 @@ def _signing_keys() -> KeyRing:
 def _provider() -> Provider | None:
     """All three or none."""
     named = [f"SYNCKAIROS_IDP_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
-    prefix: str = _env.str("SYNCKAIROS_IDP_SUBJECT_PREFIX", "idp:", validate=_begins_names)
+    prefix: str = _env.str("SYNCKAIROS_IDP_SUBJECT_PREFIX", "idp:", validate=checks.begins_names)
     staff_claim: str | None = _env.str("SYNCKAIROS_IDP_STAFF_CLAIM", "") or None
     if not any(os.environ.get(name) for name in named):
         return None
-    issuer, audience = (_env.str(name, validate=_not_empty) for name in named[:2])
+    issuer, audience = (_env.str(name, validate=checks.not_empty) for name in named[:2])
     return Provider(issuer, audience, _env.jwks_url(named[2]), prefix, staff_claim)
 
 
-ENVIRONMENT: str = _env.str("SYNCKAIROS_ENV", "development", validate=_one_of("development", "test", "production"))
+ENVIRONMENT: str = _env.str(
+    "SYNCKAIROS_ENV", "development", validate=checks.one_of("development", "test", "production")
+)
 IN_PRODUCTION: bool = ENVIRONMENT == "production"
 DATA_DIR: Path = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
 private.tighten(DATA_DIR, is_ours=not os.environ.get("SYNCKAIROS_DATA_DIR"))
@@ -208,23 +204,25 @@ REDIS_URL: str = (
     _env.store_url("REDIS_URL") if IN_PRODUCTION else _env.store_url("REDIS_URL", f"unix://{embedded_socket(DATA_DIR)}")
 )
 ALLOW_LOSSY_STORE: bool = _env.bool("SYNCKAIROS_ALLOW_LOSSY_STORE", False)
-BROKER_URL: str = _env.str("SYNCKAIROS_BROKER_URL", "")
+BROKER_URL: str = _env.broker_url("SYNCKAIROS_BROKER_URL", "")
 if REDIS_URL and REDIS_URL.startswith("redis+cluster://") and not BROKER_URL:
     _env.str("SYNCKAIROS_BROKER_URL")  # required beside a Cluster: the message names it
+ALLOW_SQLITE: bool = _env.bool("SYNCKAIROS_ALLOW_SQLITE", False)
 DATABASE_URL: str = (
     _env.database_url("DATABASE_URL")
     if IN_PRODUCTION
     else _env.database_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'synckairos.sqlite3'}")
 )
 SECRET_KEY: str = _secret_key()
+SECRET_KEY_FALLBACKS: list[str] = _env.list("SYNCKAIROS_SECRET_KEY_FALLBACKS", [], validate=_each_strong)
 SIGNING_KEYS: KeyRing = _signing_keys()
-ISSUER: str = _env.str("SYNCKAIROS_ISSUER", "synckairos", validate=_not_empty)
+ISSUER: str = _env.str("SYNCKAIROS_ISSUER", "synckairos", validate=checks.not_empty)
 PROVIDER: Provider | None = _provider()
 ALLOWED_HOSTS: list[str] = (
     _env.hosts("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.hosts("SYNCKAIROS_ALLOWED_HOSTS", "*")
 )
 DEFAULT_VISIBILITY: str = _env.str(
-    "SYNCKAIROS_DEFAULT_VISIBILITY", Visibility.PRIVATE.value, validate=_one_of(*Visibility)
+    "SYNCKAIROS_DEFAULT_VISIBILITY", Visibility.PRIVATE.value, validate=checks.one_of(*Visibility)
 )
 TRUSTED_PROXIES: safety.Proxies = (
     _env.proxies("SYNCKAIROS_TRUSTED_PROXIES") if IN_PRODUCTION else _env.proxies("SYNCKAIROS_TRUSTED_PROXIES", "")
@@ -232,26 +230,31 @@ TRUSTED_PROXIES: safety.Proxies = (
 TRUSTED_ORIGINS: list[str] = _env.list("SYNCKAIROS_TRUSTED_ORIGINS", [], validate=_by_https)
 CORS_ORIGINS: tuple[str, ...] = _env.origins("SYNCKAIROS_CORS_ORIGINS", "")
 METRICS_TOKEN: str | None = _env.token("SYNCKAIROS_METRICS_TOKEN", "")
-LOG_LEVEL: str = _env.str("SYNCKAIROS_LOG_LEVEL", "INFO", validate=_one_of("DEBUG", "INFO", "WARNING", "ERROR"))
-SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=_positive)
-IDLE_TTL_S: int = _env.int("SYNCKAIROS_IDLE_TTL_S", 30 * 86_400, validate=_positive)
-UNATTENDED_TTL_S: int = _env.int("SYNCKAIROS_UNATTENDED_TTL_S", 12 * 3_600, validate=_positive)
-PAUSED_TTL_S: int = _env.int("SYNCKAIROS_PAUSED_TTL_S", 60 * 86_400, validate=_positive)
-FINISHED_TTL_S: int = _env.int("SYNCKAIROS_FINISHED_TTL_S", 3_600, validate=_positive)
-RECENT_TRANSITIONS: int = _env.int("SYNCKAIROS_RECENT_TRANSITIONS", 12, validate=_positive)
-RECOVERY_EVENTS: int = _env.int("SYNCKAIROS_RECOVERY_EVENTS", 200, validate=_positive)
-RECOVERY_AGE_S: int = _env.int("SYNCKAIROS_RECOVERY_AGE_S", 600, validate=_positive)
-HEARTBEAT_S: float = _env.float("SYNCKAIROS_HEARTBEAT_S", 20.0, validate=[_positive, Range(max=HEARTBEAT_MAX_S)])
-SEND_TIMEOUT_S: float = _env.float("SYNCKAIROS_SEND_TIMEOUT_S", 10.0, validate=_positive)
+ADMIN: bool = _env.bool("SYNCKAIROS_ADMIN", True)
+API_DOCS: bool = _env.bool("SYNCKAIROS_API_DOCS", True)
+HSTS_SUBDOMAINS: bool = _env.bool("SYNCKAIROS_HSTS_SUBDOMAINS", False)
+HSTS_PRELOAD: bool = _env.bool("SYNCKAIROS_HSTS_PRELOAD", False, validate=_with_subdomains)
+LOG_ADDRESSES: str = _env.str("SYNCKAIROS_LOG_ADDRESSES", "hashed", validate=checks.one_of("hashed", "whole"))
+LOG_LEVEL: str = _env.str("SYNCKAIROS_LOG_LEVEL", "INFO", validate=checks.one_of("DEBUG", "INFO", "WARNING", "ERROR"))
+SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=checks.positive)
+IDLE_TTL_S: int = _env.int("SYNCKAIROS_IDLE_TTL_S", 30 * 86_400, validate=checks.positive)
+UNATTENDED_TTL_S: int = _env.int("SYNCKAIROS_UNATTENDED_TTL_S", 12 * 3_600, validate=checks.positive)
+PAUSED_TTL_S: int = _env.int("SYNCKAIROS_PAUSED_TTL_S", 60 * 86_400, validate=checks.positive)
+FINISHED_TTL_S: int = _env.int("SYNCKAIROS_FINISHED_TTL_S", 3_600, validate=checks.positive)
+RECENT_TRANSITIONS: int = _env.int("SYNCKAIROS_RECENT_TRANSITIONS", 12, validate=checks.positive)
+RECOVERY_EVENTS: int = _env.int("SYNCKAIROS_RECOVERY_EVENTS", 200, validate=checks.positive)
+RECOVERY_AGE_S: int = _env.int("SYNCKAIROS_RECOVERY_AGE_S", 600, validate=checks.positive)
+HEARTBEAT_S: float = _env.float("SYNCKAIROS_HEARTBEAT_S", 20.0, validate=[checks.positive, Range(max=HEARTBEAT_MAX_S)])
+SEND_TIMEOUT_S: float = _env.float("SYNCKAIROS_SEND_TIMEOUT_S", 10.0, validate=checks.positive)
 AUTH_GRACE_S: float = _env.float("SYNCKAIROS_AUTH_GRACE_S", 30.0, validate=Range(min=0))
-TICKET_TTL_S: int = _env.int("SYNCKAIROS_TICKET_TTL_S", 30, validate=_positive)
+TICKET_TTL_S: int = _env.int("SYNCKAIROS_TICKET_TTL_S", 30, validate=checks.positive)
 # Above the 10 s for which nginx by default leaves out a server that has refused it: the one that was restarted before
 # this one must be in use again.
 LAME_DUCK_S: float = _env.float("SYNCKAIROS_LAME_DUCK_S", 12.0 if IN_PRODUCTION else 0.0, validate=Range(min=0))
 DRAIN_S: float = _env.float("SYNCKAIROS_DRAIN_S", 8.0, validate=Range(min=0))
-HEAD_TIMEOUT_S: float = _env.float("SYNCKAIROS_HEAD_TIMEOUT_S", 10.0, validate=_positive)
-BODY_TIMEOUT_S: float = _env.float("SYNCKAIROS_BODY_TIMEOUT_S", 30.0, validate=_positive)
-KEEP_ALIVE_S: int = _env.int("SYNCKAIROS_KEEP_ALIVE_S", 75, validate=_positive)
+HEAD_TIMEOUT_S: float = _env.float("SYNCKAIROS_HEAD_TIMEOUT_S", 10.0, validate=checks.positive)
+BODY_TIMEOUT_S: float = _env.float("SYNCKAIROS_BODY_TIMEOUT_S", 30.0, validate=checks.positive)
+KEEP_ALIVE_S: int = _env.int("SYNCKAIROS_KEEP_ALIVE_S", 75, validate=checks.positive)
 MAX_FRAME_BYTES: int = _env.int("SYNCKAIROS_MAX_FRAME_BYTES", 16_384, validate=Range(min=1024))
 SOCKETS_PER_PRINCIPAL: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_PRINCIPAL", "1000")
 SOCKETS_PER_SESSION: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_SESSION", "20000")
@@ -261,7 +264,8 @@ SELF_RUNNING_PER_OWNER: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_OWN
 SELF_RUNNING_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_SERVICE", "3000")
 RECORD_BYTES_PER_PERSON: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_PERSON", "67108864")
 RECORD_BYTES_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_SERVICE", "off")
-METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=_positive)
+METRICS_HOST: str = _env.str("SYNCKAIROS_METRICS_HOST", "127.0.0.1", validate=checks.address)
+METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=checks.positive)
 RATES: dict[str, Rate | None] = {name: _env.rate(name, default) for name, default in SETTINGS.items()}
 
 try:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from marshmallow.exceptions import ValidationError as Unacceptable
 
+from synckairos.redis import Address
+
 _SHORTEST_SECRET = 32
 _SHORTEST_IN_PRODUCTION = 50
 _FEWEST_CHARACTERS = 10
 _UNSAFE_PREFIX = "django-insecure-"
+_OTHERS = 0o007
+_PRIVATE_SCHEMES = frozenset({"unix", "rediss"})
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 """What Django takes as the name in a Host header."""
 _MOST_STRANGERS = {4: 2**24, 6: 2**112}
@@ -115,6 +119,33 @@ def secret(value: str, *, in_production: bool) -> None:
         raise Unacceptable(f"Must not begin with {_UNSAFE_PREFIX}: that one is in somebody's repository.")
 
 
+def store(address: Address, *, in_production: bool) -> None:
+    """A store that not everybody on its network can read and write: with a password, by TLS, or on this machine."""
+    if not in_production or address.password or address.scheme in _PRIVATE_SCHEMES:
+        return
+    if not all(_is_this_machine(host) for host in address.hosts):
+        raise Unacceptable(
+            "A store on another machine needs a password (redis://:password@host), or TLS (rediss://): "
+            "without either, whoever reaches it reads and writes all sessions."
+        )
+
+
+def database(engine: str, *, in_production: bool, sqlite_allowed: bool) -> None:
+    """A server in production, unless a file is wanted in so many words."""
+    if in_production and engine.endswith("sqlite3") and not sqlite_allowed:
+        raise Unacceptable(
+            "SQLite is one file of one machine, without backups of its own: name a PostgreSQL, "
+            "or set SYNCKAIROS_ALLOW_SQLITE=1 to start all the same."
+        )
+
+
+def key_file(mode: int) -> str | None:
+    """What is wrong with the mode of a file that holds private keys; None when it is safe."""
+    if mode & _OTHERS:
+        return "can be read or changed by every user of this machine: chmod o= it (0400 or 0440)"
+    return None
+
+
 def token(value: str) -> str | None:
     """A bearer token long enough not to be guessed; None for an empty one."""
     if not value:
@@ -132,6 +163,13 @@ def names_in(text: str) -> list[str]:
 def is_one_secure_origin(origin: str) -> bool:
     """Whether it is the origin of pages of one host, by HTTPS."""
     return origin.startswith("https://") and "://." not in origin and _is_origin(origin.lower())
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_origin(origin: str) -> bool:

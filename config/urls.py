@@ -6,12 +6,23 @@ from django.urls import include, path
 from sessions.asyncapi import document as asyncapi
 from sessions.rest import jwks, operations, readiness, rendered
 from sessions.rest.logins import admin_login
+from synckairos.conf import conf
 from timesync.views import TimeView
 
 handler400 = "synckairos.http.drf.bad_request"
 handler403 = "synckairos.http.drf.permission_denied"
 handler404 = "synckairos.http.drf.not_found"
 handler500 = "synckairos.http.drf.server_error"
+
+_documents = [
+    path("api-docs.json", rendered.openapi, name="schema"),
+    path("api-docs", rendered.page, name="api-docs"),
+    path("asyncapi.json", asyncapi.served),
+]
+_admin = [
+    path("admin/login/", admin_login),  # in front of the admin's own, which has no limit
+    path("admin/", admin.site.urls),
+]
 
 urlpatterns = [
     path("health", operations.health),
@@ -20,9 +31,6 @@ urlpatterns = [
     path(".well-known/jwks.json", jwks.served),
     path("v1/time", TimeView.as_view()),
     path("v1/", include("sessions.rest.urls")),
-    path("api-docs.json", rendered.openapi, name="schema"),
-    path("api-docs", rendered.page, name="api-docs"),
-    path("asyncapi.json", asyncapi.served),
-    path("admin/login/", admin_login),  # in front of the admin's own, which has no limit
-    path("admin/", admin.site.urls),
+    *(_documents if conf().api_docs else ()),
+    *(_admin if conf().admin else ()),
 ]

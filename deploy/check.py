@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -56,6 +58,15 @@ UNSAFE = [
     ("SYNCKAIROS_CORS_ORIGINS", "https://app.example.com/path"),
     ("SYNCKAIROS_CORS_ORIGINS", "null"),
     ("SYNCKAIROS_METRICS_TOKEN", "prometheus"),
+    ("SYNCKAIROS_METRICS_HOST", "everywhere"),
+    ("SYNCKAIROS_SECRET_KEY_FALLBACKS", "short-but-Quite-mixed-0123456789-abcdef"),
+    ("SYNCKAIROS_HSTS_PRELOAD", "1"),
+    ("SYNCKAIROS_LOG_ADDRESSES", "none"),
+    ("SYNCKAIROS_BROKER_URL", "redis://state.example.com:6379/1"),
+    ("REDIS_URL", "redis://state.example.com:6379/0"),
+    ("REDIS_URL", "redis://somebody@10.0.0.5:6379/0"),
+    ("REDIS_URL", "redis+sentinel://127.0.0.1:26379,a.example.com:26379/clocks"),
+    ("DATABASE_URL", "sqlite:////srv/clock.sqlite3"),
     ("SYNCKAIROS_ALLOW_LOSSY_STORE", "perhaps"),
     ("SYNCKAIROS_IDP_JWKS_URL", "http://login.example.com/keys"),
 ]
@@ -72,6 +83,8 @@ def main() -> int:
     problems += [
         f"starts with {name}={value!r}, or says it aloud" for name, value in UNSAFE if not _refuses(name, value)
     ]
+    if not _refuses_open_key_file():
+        problems.append("starts with a key file that everybody can read")
     if not _names_all_at_once():
         problems.append("does not name everything that is wrong at once")
     if not _cannot_be_debugged():
@@ -89,6 +102,14 @@ def _refuses(name: str, value: str | None) -> bool:
     start = _python("-c", "import config.environment", **{**_IDP, name: value} if "IDP" in name else {name: value})
     tells = value is not None and ("KEY" in name or "TOKEN" in name) and value in start.stderr
     return start.returncode != 0 and f"{name}:" in start.stderr and "Traceback" not in start.stderr and not tells
+
+
+def _refuses_open_key_file() -> bool:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "signing_key"
+        path.write_text(REQUIRED["SYNCKAIROS_SIGNING_KEYS"])
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IROTH)
+        return _refuses("SYNCKAIROS_SIGNING_KEYS", str(path))
 
 
 def _names_all_at_once() -> bool:

@@ -24,7 +24,7 @@ def look_at_the_store(**_: Any) -> None:
 @worker_ready.connect
 def show_metrics(**_: Any) -> None:
     """A worker that is at work may be scraped."""
-    scrape.serve(conf().metrics_port)
+    scrape.serve(conf().metrics_port, conf().metrics_host)
 
 
 @shared_task(name="sessions.tasks.forget_expired_tokens", ignore_result=True)

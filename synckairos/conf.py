@@ -46,8 +46,10 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Whether to start on a store that may lose what it has acknowledged."""
     shards: int
     """Number of hash tags that the keys are spread over; fixed for the life of a store."""
+    metrics_host: str
+    """The address on which the timekeeper and the worker, which serve nothing else, show their metrics."""
     metrics_port: int | None
-    """Where the timekeeper and the worker, which serve nothing else, show their metrics; None for nowhere."""
+    """And the port; None for nowhere."""
     idle_ttl_ms: int
     """How long after the last sign of life a session is let go, when it has no deadline."""
     unattended_ttl_ms: int
@@ -85,6 +87,14 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Origins whose pages may read our answers and open sockets; `*` for all."""
     cors_local: bool
     """Whether pages of this machine, on whatever port, count as listed: in development."""
+    admin: bool
+    """Whether the admin is served."""
+    api_docs: bool
+    """Whether the documents of the API are."""
+    log_addresses_whole: bool
+    """Whether the log tells the addresses of those who are turned away, or keyed hashes of them."""
+    address_key: bytes
+    """The key of these."""
     metrics_token: str | None
     """The bearer token that `/metrics` asks for; None for none."""
     metrics_open: bool

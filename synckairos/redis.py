@@ -76,6 +76,7 @@ _PLAIN = frozenset({"redis", "rediss", "unix"})
 """Schemes of one server."""
 RETRIES = 2
 _HEALTH_CHECK_S = 15
+_PORT = 6379
 
 
 class Address:
@@ -91,10 +92,17 @@ class Address:
         if self.scheme in {"redis+sentinel", "redis+cluster"}:
             self.nodes = [_host_port(node) for node in parts.netloc.rpartition("@")[2].split(",")]
         else:
-            redis.connection.parse_url(url)  # raises ValueError for what no client would understand
+            options = redis.connection.parse_url(url)  # raises ValueError for what no client would understand
+            self.password = self.password or options.get("password")
+            self.nodes = [] if parts.scheme == "unix" else [(parts.hostname or "localhost", parts.port or _PORT)]
         if self.scheme == "redis+sentinel":
             self.service = path[0] if path else "mymaster"
             self.db = int(path[1]) if len(path) > 1 else 0
+
+    @property
+    def hosts(self) -> list[str]:
+        """The machines it names; none for a socket."""
+        return [host for host, _ in self.nodes]
 
 
 def _host_port(node: str) -> tuple[str, int]:

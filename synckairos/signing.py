@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -79,13 +80,14 @@ class _AsUtf8(json.JSONEncoder):
         super().__init__(**{**options, "ensure_ascii": False})
 
 
-def key_ring(text: str) -> KeyRing:
+def key_ring(text: str, *, check_file: Callable[[int], str | None] | None = None) -> KeyRing:
     """The keys of a setting: PEM private keys, or paths of files that hold them. Raises BadKey.
 
     Paths are separated by commas or lines. A literal `\\n` counts as a line's end, for environments without real ones.
+    `check_file` says what is wrong with the mode of such a file, if anything is.
     """
     entries = [entry.strip() for entry in _ENTRY.findall(text.replace("\\n", "\n")) if entry.strip()]
-    pems = [pem for position, entry in enumerate(entries, 1) for pem in _pems(entry, position)]
+    pems = [pem for position, entry in enumerate(entries, 1) for pem in _pems(entry, position, check_file)]
     if not pems:
         raise BadKey("Expected at least one PEM private key, or the path of a file that holds one.")
     by_kid = {key.kid: key for key in (_signing_key(pem, position) for position, pem in enumerate(pems, 1))}
@@ -98,14 +100,18 @@ def new_pem() -> str:
     return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def _pems(entry: str, position: int) -> list[str]:
+def _pems(entry: str, position: int, check_file: Callable[[int], str | None] | None) -> list[str]:
     """The PEM blocks of one entry. What it says is never repeated: it may be a key with a slip in it."""
     if entry.startswith("-----BEGIN"):
         return [entry]
+    path = Path(entry).expanduser()
     try:
-        read = _ENTRY.findall(Path(entry).expanduser().read_text())
+        problem = None if check_file is None else check_file(path.stat().st_mode)
+        read = _ENTRY.findall(path.read_text())
     except (OSError, ValueError, RuntimeError):
         raise BadKey(f"Entry {position} is neither a PEM private key nor a file that can be read.") from None
+    if problem is not None:
+        raise BadKey(f"Entry {position} is a file that {problem}.")
     return [found for found in read if found.startswith("-----BEGIN")]
 
 

@@ -1,5 +1,7 @@
 """The product's own settings, as the rooms see them (synckairos/conf.py)."""
 
+from hashlib import sha256
+
 from config import environment
 from synckairos.conf import Conf
 from synckairos.engine.units import Visibility
@@ -8,6 +10,7 @@ SYNCKAIROS = Conf(
     redis_url=environment.REDIS_URL,
     lossy_store_allowed=environment.ALLOW_LOSSY_STORE or not environment.IN_PRODUCTION,
     shards=environment.SHARDS,
+    metrics_host=environment.METRICS_HOST,
     metrics_port=environment.METRICS_PORT,
     idle_ttl_ms=environment.IDLE_TTL_S * 1000,
     unattended_ttl_ms=environment.UNATTENDED_TTL_S * 1000,
@@ -27,6 +30,10 @@ SYNCKAIROS = Conf(
     trusts_unix_sockets=environment.TRUSTED_PROXIES.unix_sockets,
     cors_origins=environment.CORS_ORIGINS,
     cors_local=not environment.IN_PRODUCTION,
+    admin=environment.ADMIN,
+    api_docs=environment.API_DOCS,
+    log_addresses_whole=environment.LOG_ADDRESSES == "whole",
+    address_key=sha256(b"addresses in the log:" + environment.SECRET_KEY.encode()).digest(),
     metrics_token=environment.METRICS_TOKEN,
     metrics_open=environment.METRICS_TOKEN is None and not environment.IN_PRODUCTION,
     max_body_bytes=256 * 1024,

@@ -1,9 +1,10 @@
 """Keys, hosts, cookies."""
 
 from config import environment
-from synckairos.http.gate import PROBE_HOST
+from synckairos.http.hosts import PROBE_HOST
 
 SECRET_KEY = environment.SECRET_KEY
+SECRET_KEY_FALLBACKS = environment.SECRET_KEY_FALLBACKS
 ALLOWED_HOSTS = [*environment.ALLOWED_HOSTS, PROBE_HOST]
 CSRF_TRUSTED_ORIGINS = environment.TRUSTED_ORIGINS
 
@@ -20,7 +21,9 @@ if environment.IN_PRODUCTION:
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$", r"^metrics$"]  # asked from inside, without TLS
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.HSTS_SUBDOMAINS
+    SECURE_HSTS_PRELOAD = environment.HSTS_PRELOAD
+    # Both say something of hosts that are not ours to speak for; that they are off is no oversight.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True

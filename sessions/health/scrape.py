@@ -56,14 +56,14 @@ def exposition() -> bytes:
         return generate_latest(registry)
 
 
-def serve(port: int | None) -> None:
-    """Show this process's metrics on a port of their own; nothing without one."""
+def serve(port: int | None, host: str) -> None:
+    """Show this process's metrics on an address of their own; nothing without a port."""
     if port is None:
         return
     registry = CollectorRegistry()
     registry.register(FromStateStore())
     registry.register(REGISTRY)
-    start_http_server(port, registry=registry)
+    start_http_server(port, host, registry=registry)
 
 
 def measure() -> Measured:

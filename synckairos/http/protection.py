@@ -71,10 +71,19 @@ def _protected(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[byt
     if b"cache-control" not in known:
         ours.append((b"cache-control", _keeping(known)))
     if scope.get("scheme") == "https" and settings.SECURE_HSTS_SECONDS:
-        lasting = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
-        ours.append((b"strict-transport-security", lasting.encode()))
+        ours.append((b"strict-transport-security", _lasting().encode()))
     names = {name for name, _ in ours}
     return [*((name, value) for name, value in given if name.lower() not in names), *ours]
+
+
+def _lasting() -> str:
+    """For how long browsers shall not come by plain HTTP, and to which hosts."""
+    directives = [f"max-age={settings.SECURE_HSTS_SECONDS}"]
+    if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        directives.append("includeSubDomains")
+    if settings.SECURE_HSTS_PRELOAD:
+        directives.append("preload")
+    return "; ".join(directives)
 
 
 @lru_cache(maxsize=8)

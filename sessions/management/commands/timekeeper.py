@@ -28,7 +28,7 @@ class Command(BaseCommand):
             self._show()
             return
         durability.admit()
-        scrape.serve(conf().metrics_port)
+        scrape.serve(conf().metrics_port, conf().metrics_host)
         asyncio.run(_keep_time())
 
     def _show(self) -> None:
