@@ -15,6 +15,7 @@ from sessions.realtime.hot import HotDoor  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from sessions.serving.lifespan import lifespan  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
+from synckairos.http.admission import Admission, SocketAdmission  # noqa: E402
 from synckairos.http.asgi import Application as Asgi  # noqa: E402
 from synckairos.http.asgi import Door  # noqa: E402
 from synckairos.http.bare import BareHandler, ByPath  # noqa: E402
@@ -38,8 +39,8 @@ class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no 
 
 application = Application(
     {
-        "http": Gate(Protected(_cors)),
-        "websocket": SocketOrigins(URLRouter(websocket_urlpatterns)),
+        "http": Gate(Admission(Protected(_cors))),
+        "websocket": SocketAdmission(SocketOrigins(URLRouter(websocket_urlpatterns))),
         "lifespan": lifespan,
     }
 )

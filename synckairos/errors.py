@@ -6,8 +6,6 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from synckairos.close_codes import CloseCode
-from synckairos.engine import refusals
-from synckairos.engine.refusals import Refusal
 
 
 class ApiError(Exception):
@@ -91,6 +89,31 @@ class Forbidden(ApiError):
     http_status = 403
     close_code = CloseCode.FORBIDDEN
     message = "You may not do this: it is for those with another role in the session (docs/access.md)"
+
+
+class HttpsRequired(ApiError):
+    """In production: what came by plain HTTP, so that it may have been read or changed on its way."""
+
+    code = "HTTPS_REQUIRED"
+    http_status = 403
+    close_code = CloseCode.FORBIDDEN
+    message = "Only https:// and wss:// are served here: take the credentials that came without for known to others"
+
+    @classmethod
+    def by_unnamed_proxy(cls) -> HttpsRequired:
+        """For a proxy that the operator has not named."""
+        return cls(
+            "Only https:// and wss:// are served here, and the proxy in front is not believed about it: "
+            "the operator names it in SYNCKAIROS_TRUSTED_PROXIES"
+        )
+
+    @classmethod
+    def by_silent_proxy(cls) -> HttpsRequired:
+        """For a proxy that is named, and does not say how the client has come."""
+        return cls(
+            "Only https:// and wss:// are served here, and the proxy in front does not say that this was one: "
+            "it has to set X-Forwarded-Proto to the single word https"
+        )
 
 
 class NotFound(ApiError):
@@ -266,34 +289,3 @@ class StoreFull(ServiceUnavailable):
 REFUSES_SOCKETS: tuple[type[ApiError], ...] = (Unauthenticated, RateLimitExceeded, ServiceUnavailable, InternalError)
 """What a socket may be refused with while it connects: it is closed with the error's close code, and its code as the
 reason."""
-
-
-def from_refusal(refusal: Refusal) -> ApiError:  # noqa: PLR0911 - one arm for each kind
-    """The answer to what the engine refused."""
-    match refusal:
-        case refusals.WrongStatus(verb=verb, status=status, allowed=allowed):
-            wanted = " or ".join(sorted(allowed))
-            return InvalidStateTransition(f"Cannot {verb} this session (current status: {status}): it must be {wanted}")
-        case refusals.NoSuchParticipant(participant_id=participant_id):
-            return ParticipantNotFound(participant_id)
-        case refusals.NotActive(claimed=claimed, active=active):
-            return Conflict(
-                f"Participant {claimed} is not the active one: the turn has passed on already, and nothing was done",
-                details={"active_participant_id": None if active is None else str(active)},
-            )
-        case refusals.NotTheirTurn(active=active):
-            return Forbidden(
-                "It is not your turn, or would be yours again: wait until one of your seats is active",
-                details={"active_participant_id": None if active is None else str(active)},
-            )
-        case refusals.VersionMismatch(expected=expected, actual=actual):
-            return Conflict(
-                f"The session is at version {actual}, not {expected}: read it, and decide again on what it is now",
-                details={"expected_version": expected, "actual_version": actual},
-            )
-        case refusals.PreconditionFailed(accepted=accepted, actual=actual):
-            return PreconditionFailed(accepted, actual)
-        case refusals.Problems(problems=problems):
-            return ValidationFailed(problems)
-        case _:
-            return InternalError()

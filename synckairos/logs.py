@@ -64,6 +64,8 @@ def logging_config(*, as_json: bool, level: str) -> dict[str, Any]:
             "uvicorn.access": {"level": "WARNING", "propagate": True, "handlers": []},
             "uvicorn.error": {"level": "WARNING", "propagate": True, "handlers": []},
             "django.request": {"level": "CRITICAL", "propagate": True, "handlers": []},
+            # Names that are none of ours are one line already (synckairos/http/security_log.py), without a traceback.
+            "django.security.DisallowedHost": {"level": "CRITICAL", "propagate": True, "handlers": []},
             "httpx": {"level": "WARNING"},
             # A line or two for each task, of which there is one a second.
             "celery": {"level": "WARNING" if level == "INFO" else level},

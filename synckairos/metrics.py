@@ -41,6 +41,7 @@ GUESSES_MISSED = Counts(
 )
 REPLAYED = Counts("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
 RATE_LIMITED = Counts("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
+REFUSALS = Counts("synckairos_refusals_total", "Requests and sockets turned away, by reason.", ("reason",))
 SOCKETS = Gauge("synckairos_sockets", "Open WebSockets.", multiprocess_mode="livesum")
 STREAMS = Gauge("synckairos_streams", "Open event streams.", multiprocess_mode="livesum")
 SOCKETS_OPENED = Counts("synckairos_sockets_opened_total", "WebSockets accepted.")

@@ -16,8 +16,17 @@ from sessions.hub.wire import WIRE_EXTENSION, Frame, TaskWire, Wire
 from synckairos import context, ids, logs, metrics
 from synckairos.close_codes import CloseCode
 from synckairos.errors import ApiError, InternalError
+from synckairos.http import security_log
+from synckairos.http.security_log import Reason
 
 log = logs.get(__name__)
+
+_TURNED_AWAY = {
+    CloseCode.NOT_AUTHENTICATED: Reason.BAD_CREDENTIALS,
+    CloseCode.TOO_MANY_MESSAGES: Reason.RATE_LIMIT,
+    CloseCode.BAD_REQUEST: Reason.BAD_SOCKET,
+}
+"""What a socket is refused with that the operator should know of; the others are ours, or nobody's fault."""
 
 
 class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
@@ -65,6 +74,8 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
 
     async def refuse(self, code: CloseCode, reason: str) -> None:
         """Accept and close: only so does a client see a code and a reason."""
+        if code in _TURNED_AWAY:
+            security_log.refused_scope(_TURNED_AWAY[code], self.scope)
         if not self.is_open:
             await self.accept()
         await self.close(code, reason)

@@ -26,7 +26,7 @@ from synckairos.close_codes import Farewell
 from synckairos.engine import commands
 from synckairos.engine.state import State
 from synckairos.errors import ApiError, Conflict, Forbidden, SessionNotFound, Unauthenticated, ValidationFailed
-from synckairos.http import addresses
+from synckairos.http import addresses, security_log
 from synckairos.http.nesting import MAX_DEPTH, is_too_deep
 from synckairos.principal import Principal, authenticate
 from synckairos.rights import check_scope
@@ -152,6 +152,7 @@ class SessionConsumer(FramesConsumer):
                 raise Forbidden
             state = await self._readable_by(principal)
         except ApiError as error:
+            security_log.of_error(self.scope, error)
             self.answer(messages.error(error, message.id))
             return
         self._token = message.token
@@ -199,6 +200,7 @@ class SessionConsumer(FramesConsumer):
         try:
             outcome = await self._execute(message)
         except ApiError as error:
+            security_log.of_error(self.scope, error)
             self.answer(messages.error(error, message.id))
             return
         view = outcome.switched if isinstance(message, messages.Switch) else outcome.shown

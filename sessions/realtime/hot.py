@@ -32,6 +32,7 @@ from synckairos.errors import ApiError, InternalError, Unauthenticated
 from synckairos.http.asgi import Exchange, Scope
 from synckairos.http.cors import Cors
 from synckairos.http.gate import REQUEST_ID_HEADER, TOLD_SCHEME, record, true_scheme
+from synckairos.http.hosts import hosts
 from synckairos.http.protection import head_of_state
 from synckairos.principal import authenticate, bearer_token
 from synckairos.repetition import refuse_repeated_names
@@ -68,7 +69,9 @@ class HotDoor:
             scope = true_scheme(scope)
             headers = dict(scope["headers"])  # without that field: the two are compared
         if self._is_for_https and scope["scheme"] != "https":
-            return False  # Django sends it there
+            return False
+        if not hosts().admits(headers.get(b"host")):
+            return False  # both are for the admission to say (synckairos/http/admission.py)
         asked = read(scope, headers, body)
         if asked is None:
             return False

@@ -6,34 +6,39 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.security.websocket import OriginValidator, WebsocketDenier
+from channels.security.websocket import OriginValidator
 from django.conf import settings
 
 from synckairos.conf import conf
+from synckairos.errors import Forbidden
+from synckairos.http import asgi, hosts, security_log
+from synckairos.http.admission import deny
 from synckairos.http.cors import LOCAL_PAGE
-from synckairos.http.gate import PROBE_HOST
+from synckairos.http.security_log import Reason
 
 
 class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no types
     """A missing Origin passes: our credentials are tokens, which a foreign page does not have."""
 
     def __init__(self, application: Any) -> None:
-        hosts = [*settings.ALLOWED_HOSTS]
-        hosts.remove(PROBE_HOST)  # no page's, unless the operator says so too
-        super().__init__(application, [*hosts, *settings.CSRF_TRUSTED_ORIGINS, *conf().cors_origins])
+        ours = [*hosts.operators(), *settings.CSRF_TRUSTED_ORIGINS, *conf().cors_origins]
+        super().__init__(application, ours)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        if all(map(self._is_good, asgi.headers(scope, b"origin"))):
+            return await self.application(scope, receive, send)
+        security_log.refused_scope(Reason.BAD_ORIGIN, scope)
+        return await deny(Forbidden("Pages of this origin may open no sockets here"), scope, receive, send)
+
+    def _is_good(self, origin: str) -> bool:
         try:
-            for name, value in scope["headers"]:
-                if name == b"origin":
-                    urlsplit(value.decode("latin-1")).port  # noqa: B018 - raises for what is no address
+            parsed = urlsplit(origin)
+            parsed.port  # noqa: B018 - raises for what is no address
         except ValueError:
-            return await WebsocketDenier()(scope, receive, send)
-        return await super().__call__(scope, receive, send)
+            return False
+        return self.valid_origin(parsed)
 
     def valid_origin(self, parsed_origin: Any) -> bool:
         """Whether this page may connect."""
-        if parsed_origin is None:
-            return True
         is_local = conf().cors_local and re.fullmatch(LOCAL_PAGE, parsed_origin.geturl()) is not None
-        return is_local or bool(super().valid_origin(parsed_origin))
+        return is_local or bool(self.validate_origin(parsed_origin))

@@ -26,8 +26,6 @@ class SessionEndpoint(Limited):
         """After authentication: limits, and what the logs should know."""
         super().initial(request, *args, **kwargs)
         principal = principal_of(request)
-        match = request.resolver_match
-        context.note(route="other" if match is None else f"/{match.route}")
         if "session_id" in kwargs:
             context.note(session_id=str(kwargs["session_id"]))
         self.take(limits.general(principal))

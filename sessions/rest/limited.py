@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from sessions import limits
+from synckairos import context
 from synckairos.errors import Unauthenticated
 from synckairos.http import addresses, said
 
@@ -28,6 +29,8 @@ class Limited(APIView):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Begin with none."""
         super().setup(request, *args, **kwargs)
+        match = request.resolver_match
+        context.note(route="other" if match is None else f"/{match.route}")
         self.tally = limits.Tally()
 
     def take(self, claim: limits.Claim, cost: int = 1) -> None:

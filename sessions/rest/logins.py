@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -11,8 +13,9 @@ from sessions import limits
 from sessions.rest.limited import say
 from synckairos import context
 from synckairos.errors import ApiError
-from synckairos.http import addresses
+from synckairos.http import addresses, security_log
 from synckairos.http.drf import plain_answer
+from synckairos.http.security_log import Reason
 
 
 class AsItIs(AdminAuthenticationForm):
@@ -36,6 +39,8 @@ def admin_login(request: HttpRequest) -> HttpResponse:
         tally.take(limits.login_from(addresses.of_request(request)))
         tally.take(limits.login_as(request.POST.get("username", "")))
         answer: HttpResponse = admin.site.login(request)
+        if answer.status_code == HTTPStatus.OK:  # the form again; who has logged in is sent on
+            security_log.refused_request(Reason.FAILED_ADMIN_LOGIN, request)
     except ApiError as error:
         answer = plain_answer(error)
     say(answer, tally)

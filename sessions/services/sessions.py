@@ -35,9 +35,9 @@ from synckairos.errors import (
     PreconditionFailed,
     SessionAlreadyExists,
     SessionNotFound,
-    from_refusal,
 )
 from synckairos.principal import Principal
+from synckairos.refusing import from_refusal
 from synckairos.rights import ACTION_OF, Action, bound, check, check_scope, standing
 
 MAX_ATTEMPTS = 100

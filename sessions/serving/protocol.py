@@ -28,7 +28,9 @@ from synckairos import logs, metrics
 from synckairos.close_codes import Farewell
 from synckairos.conf import conf
 from synckairos.errors import ApiError, ServiceUnavailable, ValidationFailed
+from synckairos.http import security_log
 from synckairos.http.protection import whole_refusal
+from synckairos.http.security_log import Reason
 
 log = logs.get(__name__)
 
@@ -224,6 +226,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().handle_events()
             return
         self.conn.events_received()  # and nobody looks at them
+        security_log.refused_scope(Reason.RATE_LIMIT, dict(self.scope), limit="frames")
         if self.is_open:
             self._end(Farewell.TOO_MANY_MESSAGES)
         else:  # the peer has said goodbye behind them

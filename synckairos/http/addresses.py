@@ -52,7 +52,7 @@ def origin(peer: str | None, forwarded: str) -> str:
             if not _is_trusted(hop):
                 break
     elif forwarded:
-        _warn_once()
+        _warn_once("X-Forwarded-For from a peer that is not in SYNCKAIROS_TRUSTED_PROXIES: its clients share one limit")
     return _as_text(address)
 
 
@@ -90,6 +90,11 @@ def _as_text(address: Address | None) -> str:
     return NOWHERE if address is None else str(address)
 
 
+def warn_of_unnamed_proxy() -> None:
+    """A connection was refused because the proxy it came by is not named: say so, once."""
+    _warn_once("requests are refused: they come by a proxy that is not in SYNCKAIROS_TRUSTED_PROXIES")
+
+
 @cache
-def _warn_once() -> None:
-    log.warning("X-Forwarded-For from a peer that is not in SYNCKAIROS_TRUSTED_PROXIES: its clients share its limits")
+def _warn_once(what: str) -> None:
+    log.warning(what)

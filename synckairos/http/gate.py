@@ -11,17 +11,18 @@ from typing import Any
 from django.conf import settings
 
 from synckairos import context, ids, metrics
-from synckairos.http import addresses
+from synckairos.http import addresses, security_log
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header, headers
+from synckairos.http.hosts import PROBE_HOST
 from synckairos.logs import AccessLog
 
 REQUEST_ID_HEADER = b"x-request-id"
-_PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
-PROBE_HOST = "localhost"
-"""The name by which Django knows a caller that asks by address; always one of ALLOWED_HOSTS."""
+PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
+"""Asked from inside, by address and without TLS."""
 TOLD_SCHEME = b"x-forwarded-proto"
 """In which a proxy says how the client has come."""
 _CLIENT_LEFT = 499
+_TURNED_AWAY = frozenset({401, 429})
 _BODILESS = frozenset({204, 304})
 _WAITING = ("/poll", "/stream")
 """Ends of routes that wait by nature: among the others, they would be all that a slow percentile shows."""
@@ -46,12 +47,14 @@ class Gate:
             nonlocal status
             if event["type"] == "http.response.start":
                 status = event["status"]
+                if status in _TURNED_AWAY:
+                    security_log.of_answer(scope, status, info.get("route"))
                 given = event["headers"] if status not in _BODILESS else _without_length(event["headers"])
                 event["headers"] = [*given, *told, (REQUEST_ID_HEADER, request_id.encode())]
             await send(event)
 
         try:
-            await self.inner(_known_host(true_scheme(scope)), receive, answer)
+            await self.inner(scope, receive, answer)
         finally:
             record(scope, info, status, time.perf_counter() - began_s)
 
@@ -72,9 +75,9 @@ def true_scheme(scope: Scope) -> Scope:
     return {**scope, "headers": others, **({"scheme": "https"} if is_secure else {})}
 
 
-def _known_host(scope: Scope) -> Scope:
+def known_host(scope: Scope) -> Scope:
     """Probes and Prometheus ask a process by its address, which is no host name of ours."""
-    if scope["path"] not in _PROBED_PATHS:
+    if scope["path"] not in PROBED_PATHS:
         return scope
     others = [(name, value) for name, value in scope["headers"] if name != b"host"]
     return {**scope, "headers": [*others, (b"host", PROBE_HOST.encode())]}
@@ -86,7 +89,7 @@ def record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> N
     answered, took = _meters(method, info.pop("route", "other"), status)
     answered.inc()
     took.observe(seconds)
-    level = logging.DEBUG if scope["path"] in _PROBED_PATHS else logging.INFO
+    level = logging.DEBUG if scope["path"] in PROBED_PATHS else logging.INFO
     # The path only: a query string may hold credentials.
     _access_log().line(level, method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from synckairos import errors
+from synckairos import errors, refusing
 from synckairos.conf import conf
 from synckairos.engine import refusals
 from synckairos.engine.units import Status
@@ -23,7 +23,7 @@ MADE = [
     errors.PreconditionFailed(None, None),
     errors.CredentialsExpired(1),
     *(
-        errors.from_refusal(refusal)
+        refusing.from_refusal(refusal)
         for refusal in (
             refusals.WrongStatus("pause", Status.PENDING, frozenset({Status.RUNNING})),
             refusals.NotActive(UUID(int=1), None),

@@ -19,6 +19,7 @@ from tests.sockets import Screen
 
 SECRET = secrets.token_urlsafe(48)
 SIGNING_KEY = new_pem()
+HTTPS = {"X-Forwarded-Proto": "https"}
 
 
 PRODUCTION = {
@@ -65,20 +66,21 @@ async def test_every_line_is_json_with_the_requests_ids_and_no_credentials(produ
         async with http.stream("GET", stream, headers={"Authorization": ""}) as answer:
             assert answer.status_code == 401  # a header is final, even an empty one
     async with (
-        httpx.AsyncClient(base_url=production_web.url, headers={"X-Forwarded-Proto": "https"}) as http,
+        httpx.AsyncClient(base_url=production_web.url, headers=HTTPS) as http,
         http.stream("GET", stream) as answer,
     ):
         assert answer.status_code == 200
     address = f"{production_web.ws_url}/ws?sessionId={session_id}"
-    async with connect(f"{address}&token={token}") as connection:
+    async with connect(f"{address}&token={token}", additional_headers=HTTPS) as connection:
         assert (await Screen(connection).receive())["type"] == "CONNECTED"
     for code in (None, 4501):
-        async with connect(f"{address}&ticket={used}") as connection:
+        async with connect(f"{address}&ticket={used}", additional_headers=HTTPS) as connection:
             if code is None:
                 assert (await Screen(connection).receive())["type"] == "CONNECTED"
             else:
                 assert await Screen(connection).closed() == (code, "UNAUTHENTICATED")
-    async with connect(address, subprotocols=["synckairos.v2", f"bearer.{token}"]) as connection:
+    named = ["synckairos.v2", f"bearer.{token}"]
+    async with connect(address, additional_headers=HTTPS, subprotocols=named) as connection:
         assert (await Screen(connection).receive())["type"] == "CONNECTED"
         await connection.send('{"type": "SWITCH", "id": "x"}')
         await Screen(connection).until("ACK")
@@ -98,5 +100,5 @@ async def test_every_line_is_json_with_the_requests_ids_and_no_credentials(produ
 
 async def test_in_production_plain_http_is_sent_to_https(production_web):
     async with httpx.AsyncClient(base_url=production_web.url) as http:
-        assert (await http.get("/v1/time")).status_code == 301
+        assert (await http.get("/v1/time", headers={"X-Forwarded-Proto": "http"})).status_code == 301
         assert (await http.get("/health")).status_code == 200

@@ -262,7 +262,7 @@ WRONG = [None, True, 0, -1, 1.5, 2**63, 10**40, "", "x" * 5_000, "\\ud800", [], 
 async def test_no_value_of_any_field_of_any_frame_kills_the_socket_or_floods_the_log(webs, token, session_id, kind):
     """Each frame has an answer: what it asks for, or an error."""
     (shape,) = [one for one in get_args(frames.ClientMessage) if one.__struct_config__.tag == kind]
-    said_before = webs[0].output()
+    said_before = webs[0].faults()
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
         for field in (*shape.__struct_fields__, "unknown"):
@@ -274,7 +274,7 @@ async def test_no_value_of_any_field_of_any_frame_kills_the_socket_or_floods_the
                 await viewer.until("PONG", client_timestamp=f"{field} {number}")
                 told = {frame["type"] for frame in viewer.frames[before:]}
                 assert told & {"ERROR", "ACK", "STATE_SYNC"} or kind == "PING", text
-    assert webs[0].output() == said_before
+    assert webs[0].faults() == said_before
 
 
 async def test_after_hostile_frames_nothing_is_left_of_the_socket(webs, token, session_id):

@@ -230,28 +230,28 @@ GOODBYE = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True)
 
 
 async def test_frames_that_are_too_many_are_not_carried_out_when_a_goodbye_follows_them(strict, api, token, session_id):
-    said_before = strict.output()
+    said_before = strict.faults()
     async with screen(strict, session_id, token) as flooding:
         await flooding.until("CONNECTED")
         start = Frame(Opcode.TEXT, b'{"type": "START"}').serialize(mask=True)
         flooding.connection.transport.write(start * 60 + GOODBYE)
         await flooding.closed()
-    assert strict.output() == said_before
+    assert strict.faults() == said_before
     assert api.get(f"/v1/sessions/{session_id}").json()["data"]["version"] == 1
 
 
 async def test_text_that_is_not_utf_8_closes_the_socket_and_writes_no_traceback(strict, token, session_id):
-    said_before = strict.output()
+    said_before = strict.faults()
     async with screen(strict, session_id, token) as viewer:
         await viewer.until("CONNECTED")
         viewer.connection.transport.write(Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True))
         assert await viewer.closed() == (1007, "Invalid UTF-8")
-    assert strict.output() == said_before
+    assert strict.faults() == said_before
 
 
 async def test_clients_that_leave_while_their_session_is_deleted_disturb_nobody(webs, api, token, game):
     """Both say goodbye at once, in every order that there is."""
-    said_before = webs[0].output()
+    said_before = webs[0].faults()
     for _ in range(3):
         session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
         peers = [await Mute.open(webs[0], session_id, token) for _ in range(120)]
@@ -265,7 +265,7 @@ async def test_clients_that_leave_while_their_session_is_deleted_disturb_nobody(
         await deletion
         for peer in peers:
             peer.close()
-    assert webs[0].output() == said_before
+    assert webs[0].faults() == said_before
     session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")

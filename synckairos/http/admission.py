@@ -1,0 +1,128 @@
+"""Who is let in at all: a request under one of our names, and, in production, one that came by TLS.
+
+In production whoever speaks plain HTTP is refused, but for a person who follows an old link: a GET without credentials
+is sent to HTTPS (by Django). To send anybody else there would hide that what was sent could be read on its way; and
+behind a proxy whose word does not count, it would go on for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+
+from synckairos import context, ids
+from synckairos.errors import ApiError, HttpsRequired, ValidationFailed
+from synckairos.http import addresses, answers, security_log
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header, headers
+from synckairos.http.gate import PROBED_PATHS, REQUEST_ID_HEADER, TOLD_SCHEME, known_host, true_scheme
+from synckairos.http.hosts import hosts
+from synckairos.http.protection import Protected
+from synckairos.http.security_log import Reason
+
+_TOLD_OF_HOST = 100
+"""Characters in the log of a name that is none of ours: enough to see that one was forgotten in the settings."""
+_READS = frozenset({"GET", "HEAD"})
+_CREDENTIAL_PARAMETERS = frozenset({"token", "ticket"})
+_SECURE = frozenset({"https", "wss"})
+
+
+class Admission:
+    """Wraps the HTTP application, and tells it the true scheme."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        true = true_scheme(scope)
+        error = None if _is_judged_already(scope) else fault_of(scope, true)
+        if error is None:
+            await self.inner(known_host(true), receive, send)
+        else:
+            await _refusing(error)(true, receive, send)
+
+
+class SocketAdmission:
+    """Wraps the application of WebSockets."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context.begin(request_id=ids.accepted_request_id(header(scope, REQUEST_ID_HEADER)))
+        error = fault_of(scope, true_scheme(scope))
+        if error is None:
+            await self.inner(scope, receive, send)
+        else:
+            await deny(error, scope, receive, send)
+
+
+async def deny(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a handshake with the documented answer, or with a bare 403 where a server cannot give that."""
+    await receive()  # websocket.connect
+
+    async def as_handshake(event: Event) -> None:
+        if event["type"] == "http.response.start":
+            request_id = context.current()["request_id"]
+            event["headers"] = [*event["headers"], (REQUEST_ID_HEADER, request_id.encode())]
+        await send({**event, "type": f"websocket.{event['type']}"})
+
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await _refusing(error)(scope, receive, as_handshake)
+    else:
+        await send({"type": "websocket.close"})
+
+
+def fault_of(told: Scope, true: Scope) -> ApiError | None:
+    """Why a connection is not let in. `told` is as it came, `true` with its true scheme."""
+    is_probe = told["type"] == "http" and told["path"] in PROBED_PATHS
+    if is_probe:
+        return None  # asked from inside, by address and without TLS
+    given = [value for name, value in told["headers"] if name == b"host"]
+    if not all(map(hosts().admits, given or [None])):
+        security_log.refused_scope(Reason.BAD_HOST, told, host=b", ".join(given)[:_TOLD_OF_HOST].decode("latin-1"))
+        return ValidationFailed([("Host", "Not a name of this server.")])
+    if not settings.SECURE_SSL_REDIRECT or true.get("scheme") in _SECURE:
+        return None
+    return _insecure(told)
+
+
+def _insecure(scope: Scope) -> ApiError | None:
+    """What to say to a connection without TLS; None when it may be sent to HTTPS."""
+    told = [text.strip().lower() for text in headers(scope, TOLD_SCHEME)]
+    is_by_proxy = addresses.is_by_proxy(scope)
+    if not is_by_proxy and (told or headers(scope, b"x-forwarded-for")):
+        security_log.counted(Reason.UNNAMED_PROXY)
+        addresses.warn_of_unnamed_proxy()
+        return HttpsRequired.by_unnamed_proxy()
+    if is_by_proxy and told != ["http"]:
+        security_log.refused_scope(Reason.UNNAMED_PROXY, scope)
+        return HttpsRequired.by_silent_proxy()
+    if _may_be_redirected(scope):
+        return None
+    security_log.refused_scope(Reason.PLAIN_HTTP, scope)
+    return HttpsRequired()
+
+
+def _may_be_redirected(scope: Scope) -> bool:
+    """Whether a request changes nothing and carries nothing that must stay secret."""
+    if scope["type"] != "http" or scope["method"] not in _READS:
+        return False
+    session = f"{settings.SESSION_COOKIE_NAME}="
+    has_secret = headers(scope, b"authorization") or any(session in cookie for cookie in headers(scope, b"cookie"))
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return not has_secret and _CREDENTIAL_PARAMETERS.isdisjoint(name for name, _ in query)
+
+
+def _is_judged_already(scope: Scope) -> bool:
+    """Whether our server refuses a request by its head already, of which perhaps not all is there."""
+    exchange = exchange_of(scope)
+    return exchange is not None and exchange.refusal is not None
+
+
+def _refusing(error: ApiError) -> Application:
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await answers.refuse(send, error)
+
+    return Protected(refuse)
