@@ -123,7 +123,7 @@ def store(address: Address, *, in_production: bool) -> None:
     """A store that not everybody on its network can read and write: with a password, by TLS, or on this machine."""
     if not in_production or address.password or address.scheme in _PRIVATE_SCHEMES:
         return
-    if not all(_is_this_machine(host) for host in address.hosts):
+    if not all(_is_this_machine(host) for host, _ in address.nodes):
         raise Unacceptable(
             "A store on another machine needs a password (redis://:password@host), or TLS (rediss://): "
             "without either, whoever reaches it reads and writes all sessions."

@@ -99,11 +99,6 @@ class Address:
             self.service = path[0] if path else "mymaster"
             self.db = int(path[1]) if len(path) > 1 else 0
 
-    @property
-    def hosts(self) -> list[str]:
-        """The machines it names; none for a socket."""
-        return [host for host, _ in self.nodes]
-
 
 def _host_port(node: str) -> tuple[str, int]:
     host, _, port = node.rpartition(":")
