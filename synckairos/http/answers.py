@@ -37,11 +37,17 @@ async def end(send: Any) -> None:
 
 async def refuse(send: Any, error: ApiError, *more: tuple[bytes, bytes]) -> None:
     """The documented answer to an error."""
-    headers = [JSON, *more, *((name.encode(), value.encode()) for name, value in error.fields.items())]
+    fields, body = refusal(error)
+    await answer(send, error.http_status, body, *fields, *more)
+
+
+def refusal(error: ApiError) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Header fields and body of the documented answer to an error."""
+    fields = [JSON, *((name.encode(), value.encode()) for name, value in error.fields.items())]
     if error.retry_after_seconds is not None:
-        headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
+        fields.append((b"retry-after", str(error.retry_after_seconds).encode()))
     if isinstance(error, Unauthenticated):
-        headers.append((b"www-authenticate", b"Bearer"))
+        fields.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, UpgradeRequired):
-        headers += SOCKETS
-    await answer(send, error.http_status, msgspec.json.encode({"error": error.body()}), *headers)
+        fields += SOCKETS
+    return fields, msgspec.json.encode({"error": error.body()})

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from http import HTTPStatus
 
-import msgspec
 from django.conf import settings
 
+from synckairos import ids
 from synckairos.errors import ApiError
 from synckairos.http import answers
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send
+from synckairos.http.gate import REQUEST_ID_HEADER
 
 ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
@@ -96,8 +97,9 @@ def head_of_state(scheme: str, hsts_seconds: int) -> bytes:
 
 def whole_refusal(error: ApiError) -> bytes:
     """The documented answer to an error as it goes over the wire, where no application can give it."""
-    body = msgspec.json.encode({"error": error.body()})
-    fields = [answers.JSON, *_OF_OTHERS, (b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+    told, body = answers.refusal(error)
+    ending = [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+    fields = [*told, *_OF_OTHERS, (REQUEST_ID_HEADER, ids.new_request_id().encode()), *ending]
     head = b"HTTP/1.1 %d %s\r\n" % (error.http_status, HTTPStatus(error.http_status).phrase.encode())
     return head + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
 

@@ -213,26 +213,32 @@ async def hanging():
     await serving
 
 
-async def answered(address: tuple[str, int], request: bytes) -> tuple[bytes, str]:
-    """The status line and the code of the error, at the end of the connection."""
+async def answered(address: tuple[str, int], request: bytes) -> tuple[bytes, dict[str, str], str]:
+    """The status line, the header fields and the code of the error, at the end of the connection."""
     reader, writer = await asyncio.open_connection(*address)
     writer.write(request)
     answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
     writer.close()
-    return answer.partition(b"\r\n")[0], json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"]
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, _, fields = head.partition(b"\r\n")
+    told = dict(line.split(": ", 1) for line in fields.decode().splitlines())
+    return status, told, json.loads(body)["error"]["code"]
 
 
 async def test_a_handshake_that_nobody_answers_is_given_up(configure, hanging):
     configure(head_timeout_s=0.2)
-    given_up = await answered(hanging, handshake())
-    assert given_up == (b"HTTP/1.1 503 Service Unavailable", "SERVICE_UNAVAILABLE")
+    status, fields, code = await answered(hanging, handshake())
+    assert (status, code) == (b"HTTP/1.1 503 Service Unavailable", "SERVICE_UNAVAILABLE")
+    assert fields["retry-after"] == "1"
+    assert fields["x-request-id"]
+    assert fields["x-content-type-options"] == "nosniff"
 
 
 async def test_a_handshake_that_the_library_cannot_read_is_refused_all_the_same(monkeypatch, hanging):
     """Whatever it should find wrong that we do not."""
     monkeypatch.setattr(upgrading, "fault_of", lambda *_: None)
-    refused = await answered(hanging, handshake("Content-Length: 3\r\n"))
-    assert refused == (b"HTTP/1.1 400 Bad Request", "VALIDATION_ERROR")
+    status, _, code = await answered(hanging, handshake("Content-Length: 3\r\n"))
+    assert (status, code) == (b"HTTP/1.1 400 Bad Request", "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize("offer", [HANDSHAKE, HTTP2], ids=["websocket", "http2"])
