@@ -44,14 +44,19 @@ def write_of(
     caller_rate: tuple[str, Rate] | None = None,
     guess: Guess | None = None,
     view: StateView | None = None,
+    unheard: bool = False,
 ) -> Write:
     """The write of a decision that has events; `key` is where the answer is kept (`idempotency_key` of the caller), and
-    `view` is how the new state is shown, when somebody needs that besides."""
+    `view` is how the new state is shown, when somebody needs that besides. With `unheard` it has no message, and is
+    refused when somebody listens."""
     before = None if is_creation else decision.before
     after = decision.state
     is_deletion = isinstance(decision.events[-1], SessionDeleted)
     since_version = 0 if before is None else before.version
     deadline_ms = None if is_deletion or decision.deadline is None else decision.deadline.at_ms
+    message = b""
+    if not unheard:
+        message = announcements.pack(_hub_message(decision, now, since_version, view, is_deletion=is_deletion))
     command_id = new_command_id()
     return Write(
         before=before,
@@ -82,7 +87,7 @@ def write_of(
                 format=outbox.FORMAT,
             )
         ),
-        message=announcements.pack(_hub_message(decision, now, since_version, view, is_deletion=is_deletion)),
+        message=message,
         record=_record(decision, now, caller, key),
         rate=rate,
         caller_rate=caller_rate,

@@ -18,13 +18,17 @@ from sessions.store import store, writes
 from sessions.store.calls import apipeline
 from sessions.store.codec import Unreadable
 from sessions.store.store import Loaded
-from sessions.store.writes import Done, Gone, Write
+from sessions.store.writes import CommitReply, Done, Gone, Heard, Write
+from synckairos import redis as stores
 from synckairos.engine import Decision, State, observe
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
 
 PORTION = 32
 """Most transitions of one session that are applied at a time: others are waiting."""
+
+LARGE = 100
+"""Participants from which on the frame costs more than to ask whether anybody wants it."""
 
 
 class Fate(Enum):
@@ -64,9 +68,23 @@ async def apply_due(session_ids: Sequence[UUID]) -> list[Applied]:
     loads = await apipeline([store.load(session_id) for session_id in session_ids])
     decided = [_decide(session_id, loaded) for session_id, loaded in zip(session_ids, loads, strict=True)]
     due = [item for item in decided if isinstance(item, _Due)]
-    replies = await apipeline([writes.commit(item.write) for item in due]) if due else []
+    replies = await _committed(due)
     settled = [item for item in decided if isinstance(item, Applied)]
     return settled + [_fate(item, reply) for item, reply in zip(due, replies, strict=True)]
+
+
+async def _committed(due: Sequence[_Due]) -> list[CommitReply | Exception]:
+    """What has become of their writes; of those that were made up without a frame and are heard, with one."""
+    if not due:
+        return []
+    replies = await apipeline([writes.commit(item.write) for item in due])
+    heard = [place for place, reply in enumerate(replies) if isinstance(reply, Heard)]
+    if heard:
+        again = [writes.commit(write_of(due[place].decision, due[place].at_ms, TIMEKEEPER)) for place in heard]
+        later = await apipeline(again)
+        for place, reply in zip(heard, later, strict=True):
+            replies[place] = reply
+    return replies
 
 
 def _decide(session_id: UUID, loaded: Loaded | Exception) -> _Due | Applied:
@@ -88,10 +106,11 @@ def _due(session_id: UUID, state: State, now: Instant) -> _Due | Applied:
     decision = observe(state, now, limit=PORTION)
     if not decision.events:
         return Applied(session_id, Fate.NOTHING_DUE, state=state)
-    return _Due(session_id, decision, write_of(decision, now, TIMEKEEPER), now)
+    unheard = len(state.participants) >= LARGE and stores.is_in_one_place()
+    return _Due(session_id, decision, write_of(decision, now, TIMEKEEPER, unheard=unheard), now)
 
 
-def _fate(item: _Due, reply: writes.CommitReply | Exception) -> Applied:
+def _fate(item: _Due, reply: CommitReply | Exception) -> Applied:
     state = item.decision.state
     match reply:
         case ServiceUnavailable():

@@ -68,7 +68,8 @@ class Write(Struct, frozen=True):
     commit: StoredCommit
     outbox_entry: bytes
     message: bytes
-    """For the group layer, in its format."""
+    """For the group layer, in its format; empty to write nothing unless nobody listens, which only a store in one place
+    can know."""
     record: Record | None = None
     """Of the caller's Idempotency-Key."""
     rate: Rate | None = None
@@ -105,6 +106,10 @@ class LostRace(CommitReply, frozen=True):
     """The session has moved on: nothing was written, and this is how it stands."""
 
     loaded: store.Loaded
+
+
+class Heard(CommitReply, frozen=True):
+    """Somebody listens, and there was no message: nothing was written."""
 
 
 class Gone(CommitReply, frozen=True):
@@ -176,13 +181,17 @@ def _interval_and_burst(rate: Rate | None) -> tuple[int | str, int | str]:
     return ("", "") if rate is None else (rate.interval_us, rate.limit)
 
 
+_PLAIN: dict[bytes, type[Done | Limited | Heard | Gone]] = {
+    b"done": Done,
+    b"limited": Limited,
+    b"heard": Heard,
+    b"gone": Gone,
+}
+
+
 def _parse(reply: list[Any]) -> CommitReply:
     kind, limits = reply[0], reply[1]
     match kind:
-        case b"done":
-            return Done(limits=limits)
-        case b"limited":
-            return Limited(limits=limits)
         case b"answered":
             return Answered(codec.decode_answer(reply[4]), limits=limits)
         case b"race":
@@ -190,4 +199,4 @@ def _parse(reply: list[Any]) -> CommitReply:
         case b"full":
             return OwnerFull(int(reply[4]), limits=limits)
         case _:
-            return Gone(limits=limits)
+            return _PLAIN[kind](limits=limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from typing import Any
 
@@ -29,6 +30,9 @@ class Command(BaseCommand):
             return
         durability.admit()
         scrape.serve(conf().metrics_port, conf().metrics_host)
+        # What is loaded now lasts: a full collection, which large sessions bring about, need not look at it each time.
+        gc.collect()
+        gc.freeze()
         asyncio.run(_keep_time())
 
     def _show(self) -> None:

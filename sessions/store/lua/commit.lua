@@ -12,7 +12,7 @@
 --       7 length of a command id in bytes
 --       8 how many recent commits are kept
 --       9 outbox entry
---      10 channel of the group, 11 message for it
+--      10 channel of the group, 11 message for it; '' for none, and nothing is written if somebody listens
 --      12 idempotency record ('' when the caller gave no key), 13 its time to live, ms
 --      14 channel of the timekeepers of this shard
 --      15 interval between switches, microseconds ('' when this commit counts for no such limit), 16 burst
@@ -31,6 +31,7 @@
 --                          the one that stands under its id is none: it is written over
 --         race, state      the state is another one, or the remembered instant is none of now
 --         gone             the session does not exist
+--         heard            somebody listens, and there was no message
 --         full, number     the owner may have no more of what that set holds
 -- Writes every key named above, and publishes. Anything but 'done' has changed nothing but the limits.
 local header, blob, command = ARGV[1], ARGV[2], string.sub(ARGV[6], 1, ARGV[7])
@@ -99,6 +100,10 @@ if ARGV[15] ~= '' and is_over(KEYS[(answered and 7 or 6) + #sets], ARGV[15], ARG
   return result('limited')
 end
 
+if ARGV[11] == '' and redis.call('PUBSUB', 'NUMSUB', ARGV[10])[2] > 0 then
+  return result('heard')
+end
+
 if #ARGV > 23 then
   local full = claim(sets, {unpack(ARGV, 24)}, ARGV[23], now[1] * 1000 + math.floor(now[2] / 1000))
   if full > 0 then
@@ -139,5 +144,7 @@ end
 if answered then
   redis.call('SET', answered, ARGV[12], 'PX', ARGV[13])
 end
-redis.call('PUBLISH', ARGV[10], ARGV[11])
+if ARGV[11] ~= '' then
+  redis.call('PUBLISH', ARGV[10], ARGV[11])
+end
 return result('done')
