@@ -5,7 +5,7 @@ See docs/consistency.md for what is atomic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -48,7 +48,8 @@ class LoadedMany(Struct, frozen=True):
 
 
 class History(Struct, frozen=True):
-    """A session with its latest commits, newest first."""
+    """A session with its latest commits, newest first, as far back as they can be read: one of a newer release may tell
+    of what this one does not know."""
 
     now: Instant
     state: State | None
@@ -176,7 +177,16 @@ def _parse_many(reply: list[Any]) -> LoadedMany:
 
 
 def _parse_history(reply: list[Any]) -> History:
-    return History(instant(reply), state_in(reply[2]), [codec.decode_commit(data) for data in reply[3]])
+    return History(instant(reply), state_in(reply[2]), list(_readable(reply[3])))
+
+
+def _readable(stored: Sequence[bytes]) -> Iterator[StoredCommit]:
+    """The commits before one that cannot be read: without it those after it prove nothing."""
+    for data in stored:
+        try:
+            yield codec.decode_commit(data)
+        except codec.Unreadable:
+            return
 
 
 def _parse_headers(reply: list[bytes]) -> list[tuple[str, int] | None]:
