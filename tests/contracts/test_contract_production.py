@@ -18,7 +18,7 @@ from django.contrib.auth.hashers import make_password
 from django.test import Client
 from marshmallow.exceptions import ValidationError as Unacceptable
 
-from config import safety
+from config import environment, safety
 from deploy import check
 from synckairos.redis import Address
 from synckairos.signing import BadKey, key_ring, new_pem
@@ -208,6 +208,7 @@ def test_who_has_logged_in_stays_so_while_the_old_secret_key_is_a_fallback(setti
     browser.force_login(user)
     cookies = SimpleCookie(browser.cookies)
     old, settings.SECRET_KEY = settings.SECRET_KEY, secrets.token_urlsafe(48)
+    assert settings.SECRET_KEY_FALLBACKS == environment.SECRET_KEY_FALLBACKS  # which the variable sets
     settings.SECRET_KEY_FALLBACKS = [old]
     browser.cookies = cookies
     assert browser.get("/admin/").status_code == 200
