@@ -72,14 +72,15 @@ def committed(write: Write, *, if_full: NoRoom | None = None) -> Steps[CommitRep
 def created(write: Write) -> Steps[CommitReply]:
     """Write a creation. Raises SessionLimitExceeded."""
     reply = yield from committed(write)
-    if isinstance(reply, OwnerFull) and write.places is not None:
-        name, most = write.places.sets[reply.number - 1], write.places.mosts[reply.number - 1]
-        if (yield from _freed(name)):
-            reply = yield from committed(write)
-        if isinstance(reply, OwnerFull):
-            kind = "self_running" if name.endswith("self_running") else "live"
-            metrics.SESSIONS_REFUSED.labels(kind).inc()
-            raise SessionLimitExceeded(kind, most)
+    wanted = write.places or Places("", ())
+    for _ in wanted.sets:  # each may hold what has ended
+        if not isinstance(reply, OwnerFull) or not (yield from _freed(wanted.sets[reply.number - 1])):
+            break
+        reply = yield from committed(write)
+    if isinstance(reply, OwnerFull):
+        kind = "self_running" if wanted.sets[reply.number - 1].endswith("self_running") else "live"
+        metrics.SESSIONS_REFUSED.labels(kind).inc()
+        raise SessionLimitExceeded(kind, wanted.mosts[reply.number - 1])
     return reply
 
 

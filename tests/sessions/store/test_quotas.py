@@ -141,6 +141,20 @@ def test_what_the_store_has_forgotten_and_what_has_ended_unseen_is_found_when_a_
     assert client.exists(keys.state(lives))
 
 
+def test_both_bounds_may_hold_what_the_store_has_forgotten_and_whoever_is_refused_hears_of_the_one_that_is_full(
+    bounded, monkeypatch
+):
+    monkeypatch.setattr(quotas, "LOOK_AFTER_MS", -60_000)
+    for session_id in (Clock().create(**SKIPS), Clock().create(), Clock().create()):
+        stores.client().delete(keys.state(session_id))
+    first = Clock().create(**SKIPS)
+    for _ in range(2):
+        Clock().create()
+    stores.client().delete(keys.state(first))
+    Clock().create()  # in the place of the first, which has its place among the self-running still
+    full("live", 3, **SKIPS)
+
+
 def test_a_place_that_was_taken_a_moment_ago_is_not_looked_at(bounded):
     """Its creation may be on its way."""
     session_id, *_ = [Clock().create() for _ in range(3)]
