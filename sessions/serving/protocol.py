@@ -25,7 +25,7 @@ from sessions.hub.wire import WIRE_EXTENSION, Frame
 from sessions.serving.allowance import Allowance
 from sessions.serving.http_protocol import UNSENT_BYTES
 from synckairos import logs, metrics
-from synckairos.close_codes import Farewell
+from synckairos.close_codes import CloseCode, Farewell
 from synckairos.conf import conf
 from synckairos.errors import ApiError, ServiceUnavailable, ValidationFailed
 from synckairos.http import security_log
@@ -163,6 +163,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             offered: dict[Any, Any] = self.scope["extensions"]
             offered[WIRE_EXTENSION] = self
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True  # by a refusal too, which Uvicorn logs as a fault of the application's
+
     def start_keepalive(self) -> None:
         """The handshake is over."""
         if self._handshake is not None:
@@ -231,8 +236,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._end(Farewell.TOO_MANY_MESSAGES)
         else:  # the peer has said goodbye behind them
             self._block()
-            code = Farewell.TOO_MANY_MESSAGES.code
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.TOO_MANY_MESSAGES, "reason": ""})
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
             self._part_within(_PARTING_S)

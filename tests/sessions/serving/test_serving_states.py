@@ -103,6 +103,7 @@ STATES: dict[str, tuple[bytes, list[int]]] = {
     "a handshake behind a request": (head("GET /health HTTP/1.1") + handshake(), [200, 426]),
     "a wrong handshake behind a request": (head("GET /health HTTP/1.1") + handshake(KEY), [200, 426]),
     "no HTTP behind a request": (head("GET /health HTTP/1.1") + b"\x00\x00", [200]),
+    "a handshake from a page that may not": (handshake("Origin: http://[\r\n"), [403]),
     "half a handshake": (handshake()[:-2], [408]),
     "a handshake with too many fields": (handshake("".join(f"X-{n}: 1\r\n" for n in range(100))), [431]),
     "a handshake with too large a head": (handshake("Cookie: " + "c" * 33_000 + "\r\n"), [431]),
@@ -182,6 +183,7 @@ def test_every_odd_connection_is_answered_or_closed_in_its_time(impatient):
         if wanted and wanted[-1] >= 400:
             assert b'{"error":{"code":' in came[name], name
     assert "Traceback" not in impatient.output()
+    assert "[error" not in impatient.output()  # nothing of this is a fault of ours
 
 
 async def test_with_all_of_them_open_a_process_ends_well_and_answers_what_is_in_flight(impatient, game):
