@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import suppress
 from hashlib import blake2b
 from uuid import UUID
@@ -20,12 +22,20 @@ from sessions.realtime.turns import carry_out
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.recovery import recover
-from sessions.store.calls import arun, beside
+from sessions.store.calls import arun
 from synckairos import context, lifecycle, logs, metrics
 from synckairos.close_codes import Farewell
 from synckairos.engine import commands
 from synckairos.engine.state import State
-from synckairos.errors import ApiError, Conflict, Forbidden, SessionNotFound, Unauthenticated, ValidationFailed
+from synckairos.errors import (
+    ApiError,
+    Conflict,
+    Forbidden,
+    RateLimitExceeded,
+    SessionNotFound,
+    Unauthenticated,
+    ValidationFailed,
+)
 from synckairos.http import addresses, security_log
 from synckairos.http.nesting import MAX_DEPTH, is_too_deep
 from synckairos.principal import Principal, authenticate
@@ -47,6 +57,8 @@ class SessionConsumer(FramesConsumer):
     outlet: Outlet
     _token: str | None = None
     """That the socket's credentials came with; a ticket tells of none."""
+    _barred_until_s = 0.0
+    """On the monotonic clock: until then the limit says no."""
 
     async def connect(self) -> None:
         asked = address.read(self.scope)
@@ -145,8 +157,7 @@ class SessionConsumer(FramesConsumer):
             if message.token == self._token:
                 self._renewed(message, authenticate(message.token))
                 return
-            tally, general = limits.Tally(), limits.general(outlet.principal)
-            await tally.atake(general)
+            tally, general = await self._counted()
             principal = authenticate(message.token)
             if not outlet.principal.is_same_person(principal):
                 raise Forbidden
@@ -177,11 +188,10 @@ class SessionConsumer(FramesConsumer):
 
     async def _reconnect(self, message: messages.Reconnect) -> None:
         """It counts as a request, and for more when the session is large."""
-        tally, general = limits.Tally(), limits.general(self.outlet.principal)
-        for tried in range(RECONNECT_TRIES):
+        tally, general = await self._counted()
+        for _ in range(RECONNECT_TRIES):
             asked_at = self.outlet.position
-            recovering = recover(self._shown(), self.outlet.principal, message.last_version, message.epoch)
-            recovery = await arun(recovering if tried else beside(tally.counted(general), recovering))
+            recovery = await arun(recover(self._shown(), self.outlet.principal, message.last_version, message.epoch))
             state = recovery.state
             self.outlet.judge(state)
             frame = messages.state_sync(
@@ -195,6 +205,21 @@ class SessionConsumer(FramesConsumer):
                 await tally.aowe(general, weights.of_state(state))
                 return
         raise Conflict
+
+    async def _counted(self) -> tuple[limits.Tally, limits.Claim]:
+        """Count a frame that costs work, before the work. Raises RateLimitExceeded: until the time that this tells is
+        over, the store need not be asked again."""
+        tally, general = limits.Tally(), limits.general(self.outlet.principal)
+        wait_s = self._barred_until_s - time.monotonic()
+        if wait_s > 0 and general is not None:
+            metrics.RATE_LIMITED.labels(general[0].scope).inc()
+            raise RateLimitExceeded(math.ceil(wait_s))
+        try:
+            await arun(tally.counted(general))
+        except RateLimitExceeded as exceeded:
+            self._barred_until_s = time.monotonic() + (exceeded.retry_after_seconds or 0)
+            raise
+        return tally, general
 
     async def _command(self, message: messages.ClientCommand) -> None:
         try:

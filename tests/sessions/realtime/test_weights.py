@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from synckairos import keys
+from synckairos import redis as stores
 from synckairos.principal import mint
 from tests import servers
 from tests.conftest import bearer
@@ -40,6 +43,12 @@ def left(web, token):
     return int(answer.headers["RateLimit"].split(";")[1].removeprefix("r=")) + 1
 
 
+def reads_of_history(web):
+    """How often a process has read what clients have missed."""
+    text = httpx.get(f"{web.url}/metrics", timeout=30).text
+    return float(re.search(r'synckairos_store_seconds_count\{script="history"\} (\S+)', text)[1])
+
+
 async def answered(viewer, kind, **frame):
     """Send a frame and give the first answer that is of this kind or an error."""
     await viewer.send(**frame)
@@ -61,7 +70,22 @@ async def test_a_viewers_reconnects_count_over_all_its_sockets(narrow, api):
         assert (await answered(other, "PONG", type="PING"))["type"] == "PONG", "the socket stays"
         api.post(f"/v1/sessions/{session_id}/start")
         await other.until_version(2)
-    assert left(narrow, viewer) == 0
+        assert left(narrow, viewer) == 0
+        stores.client().delete(keys.rate("general", "viewer"))
+        assert (await answered(one, "STATE_SYNC", type="RECONNECT"))["type"] == "STATE_SYNC"
+        refused = await answered(other, "STATE_SYNC", type="RECONNECT")
+        assert refused["code"] == "RATE_LIMIT_EXCEEDED", "it was told until when, and nobody asks the store meanwhile"
+
+
+async def test_what_the_limit_refuses_is_not_read_from_the_store(narrow, api):
+    session_id, viewer = made(api), mint("reader", is_staff=False)
+    async with screen(narrow, session_id, viewer) as one, screen(narrow, session_id, viewer) as other:
+        for _ in range(LIMIT):
+            assert (await answered(one, "STATE_SYNC", type="RECONNECT"))["type"] == "STATE_SYNC"
+        before = reads_of_history(narrow)
+        refused = await answered(other, "STATE_SYNC", type="RECONNECT")
+        assert refused["code"] == "RATE_LIMIT_EXCEEDED"
+        assert reads_of_history(narrow) == before > 0
 
 
 async def test_credentials_count_before_they_are_looked_at(narrow, api):
