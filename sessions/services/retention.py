@@ -19,7 +19,7 @@ from synckairos.engine.units import Duration, Instant, Status
 KEPT_ON_MS: Duration = 30 * 86_400_000
 """How much longer than due the store keeps a session: for so long its end is not lost though no timekeeper is there."""
 _NEWS_AFTER = 30
-"""A look at a session is noted when this part of its retention is over: the cost of it is rare."""
+"""Looks at a session are noted once in this part of its retention, by each process: the cost of it is rare."""
 _MOST_NOTED = 10_000
 
 
@@ -45,11 +45,11 @@ def forget_at(state: State, now: Instant, deadline_ms: Instant | None) -> Instan
 
 def sign_of_life(state: State, now: Instant) -> Call[bool] | None:
     """What a look at a session has to be noted by; None when that is not worth a round trip."""
-    if runs_by_itself(state):
-        return watched(state.session_id) if _looks.is_news(state.session_id, now) else None
-    if now - state.updated_ms <= retention_ms(state) // _NEWS_AFTER or not is_idle(state):
+    by_itself = runs_by_itself(state)
+    every_ms = (conf().unattended_ttl_ms if by_itself else retention_ms(state)) // _NEWS_AFTER
+    if not by_itself and (now - state.updated_ms <= every_ms or not is_idle(state)):
         return None
-    return watched(state.session_id)
+    return watched(state.session_id) if _looks.is_news(state.session_id, now, every_ms) else None
 
 
 def watched(session_id: UUID) -> Call[bool]:
@@ -58,16 +58,15 @@ def watched(session_id: UUID) -> Call[bool]:
 
 
 class _Looks:
-    """Which of the sessions that go on by themselves were looked at in this process, and when that was noted: their
-    states do not say when there was something else last."""
+    """Which sessions were looked at in this process, and when that was noted: their states do not say."""
 
     def __init__(self) -> None:
         self._noted: OrderedDict[int, Instant] = OrderedDict()
 
-    def is_news(self, session_id: UUID, now: Instant) -> bool:
-        """Whether a look at a session is to be noted now; if so, it counts as noted."""
+    def is_news(self, session_id: UUID, now: Instant, every_ms: Duration) -> bool:
+        """Whether a look at a session is to be noted now, once in so long; if so, it counts as noted."""
         noted_ms = self._noted.get(session_id.int)
-        if noted_ms is not None and abs(now - noted_ms) <= conf().unattended_ttl_ms // _NEWS_AFTER:
+        if noted_ms is not None and abs(now - noted_ms) <= every_ms:
             return False
         self._noted.pop(session_id.int, None)
         self._noted[session_id.int] = now

@@ -161,14 +161,6 @@ def test_whoever_reads_a_session_keeps_it_and_lets_none_go(is_batch):
     assert stored(session_id).status == "running"
 
 
-def test_a_read_of_a_session_that_was_commanded_lately_costs_no_more():
-    clock = ago(0.5)
-    session_id = clock.start(**COUNTING)
-    before = check_at(session_id)
-    ago(0).run(service.get(session_id, SYSTEM))
-    assert check_at(session_id) == before == clock.now_ms + 30 * DAY
-
-
 def test_what_is_watched_is_kept_and_what_a_dead_process_has_told_counts_for_nothing():
     watched, left = (ago(40).start(**COUNTING) for _ in range(2))
     watched_by(watched, "here")

@@ -212,5 +212,5 @@ def test_a_process_remembers_so_many_looks_and_no_more(monkeypatch):
     monkeypatch.setattr(retention, "_MOST_NOTED", 3)
     looks = _Looks()
     for _ in range(9):
-        assert looks.is_news(uuid4(), 1)
+        assert looks.is_news(uuid4(), 1, 1)
     assert len(looks._noted) == 3
