@@ -96,7 +96,7 @@ def _insecure(scope: Scope) -> ApiError | None:
         security_log.counted(Reason.UNNAMED_PROXY)
         addresses.warn_of_unnamed_proxy()
         return HttpsRequired.by_unnamed_proxy()
-    if is_by_proxy and told != ["http"]:
+    if is_by_proxy and told not in (["http"], ["ws"]):
         security_log.refused_scope(Reason.UNNAMED_PROXY, scope)
         return HttpsRequired.by_silent_proxy()
     if _may_be_redirected(scope):

@@ -71,7 +71,8 @@ def true_scheme(scope: Scope) -> Scope:
         return scope
     told = headers(scope, TOLD_SCHEME)
     others = [(name, value) for name, value in scope["headers"] if name != TOLD_SCHEME]
-    is_secure = addresses.is_by_proxy(scope) and [text.strip().lower() for text in told] == ["https"]
+    words = [text.strip().lower() for text in told]
+    is_secure = addresses.is_by_proxy(scope) and words in (["https"], ["wss"])  # some say so of a handshake (Traefik)
     return {**scope, "headers": others, **({"scheme": "https"} if is_secure else {})}
 
 

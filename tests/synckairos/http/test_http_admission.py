@@ -109,8 +109,10 @@ async def test_no_socket_opens_without_the_word_of_the_proxy(behind_proxy, behin
             await connect(f"{web.ws_url}{SOCKET}", additional_headers=told | PERSON)
         assert refused.value.response.status_code == 403
         assert json.loads(refused.value.response.body)["error"]["code"] == "HTTPS_REQUIRED"
-    async with connect(f"{behind_proxy.ws_url}{SOCKET}", additional_headers=BY_TLS | PERSON) as socket:
-        assert json.loads(await socket.recv())["type"] == "CONNECTED"
+    for word in ("https", "wss"):  # the latter is what Traefik says of a handshake
+        told = BY_TLS | {"X-Forwarded-Proto": word}
+        async with connect(f"{behind_proxy.ws_url}{SOCKET}", additional_headers=told | PERSON) as socket:
+            assert json.loads(await socket.recv())["type"] == "CONNECTED"
 
 
 @pytest.mark.parametrize(("method", "path", "credentials"), DOORS)
