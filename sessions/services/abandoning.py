@@ -12,6 +12,7 @@ from uuid import UUID
 from sessions.services.arrears import TIMEKEEPER, count
 from sessions.services.commits import write_of
 from sessions.services.presence import BELIEVED_MS, present
+from sessions.services.quotas import give_back
 from sessions.services.retention import retention_ms, watched
 from sessions.store import idle, presence, store, writes
 from sessions.store.calls import Call, apipeline, arun, ask
@@ -106,7 +107,9 @@ async def _committed(ended: Mapping[UUID, tuple[Decision, Instant]]) -> list[UUI
     """Those of the ends that are in: of the others somebody has done something meanwhile. Raises ServiceUnavailable."""
     if not ended:
         return []
-    replies = await apipeline([writes.commit(write_of(end, now, TIMEKEEPER)) for end, now in ended.values()])
+    ends = [write_of(end, now, TIMEKEEPER) for end, now in ended.values()]
+    replies = await apipeline([writes.commit(end) for end in ends])
+    await give_back([end for end, reply in zip(ends, replies, strict=True) if isinstance(reply, Done)])
     gone, failed = [], []
     for (session_id, (decision, now)), reply in zip(ended.items(), replies, strict=True):
         if isinstance(reply, Done):

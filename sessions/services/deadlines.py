@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from sessions.services.arrears import TIMEKEEPER, count
 from sessions.services.commits import write_of
+from sessions.services.quotas import give_back
 from sessions.store import store, writes
 from sessions.store.calls import apipeline
 from sessions.store.codec import Unreadable
@@ -84,6 +85,7 @@ async def _committed(due: Sequence[_Due]) -> list[CommitReply | Exception]:
         later = await apipeline(again)
         for place, reply in zip(heard, later, strict=True):
             replies[place] = reply
+    await give_back([item.write for item, reply in zip(due, replies, strict=True) if isinstance(reply, Done)])
     return replies
 
 

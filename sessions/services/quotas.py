@@ -6,9 +6,11 @@ creation on, so nothing is refused later: not a start, and not one that comes by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sessions.services.retention import KEPT_ON_MS
 from sessions.store import places, writes
-from sessions.store.calls import Steps, Together, ask
+from sessions.store.calls import Steps, Together, apipeline, ask
 from sessions.store.places import Places
 from sessions.store.writes import CommitReply, Done, NoRoom, OwnerFull, Write
 from synckairos import keys, metrics
@@ -67,6 +69,15 @@ def committed(write: Write, *, if_full: NoRoom | None = None) -> Steps[CommitRep
     if isinstance(reply, Done) is not bool(owned.mosts):
         yield from ask(places.looked_at(owned.sets, {owned.member: False}))
     return reply
+
+
+async def give_back(done: Sequence[Write]) -> None:
+    """What `committed` does for one, for many that the timekeeper has committed together. Raises ServiceUnavailable."""
+    if stores.is_in_one_place():
+        return
+    owned = [write.places for write in done if write.places is not None]
+    if owned:
+        await apipeline([places.looked_at(one.sets, {one.member: False}) for one in owned])
 
 
 def created(write: Write) -> Steps[CommitReply]:

@@ -15,6 +15,7 @@ from sessions.services.outcome import Caller, Idempotency
 from sessions.store import writes
 from sessions.store.calls import run
 from sessions.timekeeping.keeper import Timekeeper
+from sessions.timekeeping.reviews import Reviews
 from synckairos import keys
 from synckairos import redis as stores
 from synckairos.engine import SyncMode
@@ -87,21 +88,32 @@ def test_a_service_account_has_bounds_of_its_own_and_owners_do_not_share(bounded
 
 
 @pytest.mark.parametrize("who", ["reader", "timekeeper"])
-def test_what_ends_by_itself_gives_its_place_back_too(configure, who):
-    configure(sessions_per_owner=1)
+def test_what_ends_by_itself_gives_its_place_back_too(bounded, who):
     clock = Clock(int(time.time() * 1000) - 120_000)
     session_id = clock.start(action_on_timeout={"type": "end_session"})
     assert have(keys.live_of("alice")) == 1
-
-    async def keep():
-        await Timekeeper().tick(0)
-        await stores.close_async_client()
-
     if who == "reader":
         run(service.get(session_id, SYSTEM))
     else:
-        asyncio.run(keep())
+        kept(Timekeeper().tick, session_id)
     assert have(keys.live_of("alice")) == 0
+
+
+def test_what_is_let_go_gives_its_place_back_too(bounded):
+    session_id = Clock(int(time.time() * 1000) - 31 * 86_400_000).create()
+    assert have(keys.live_of("alice")) == 1
+    kept(Reviews().tick, session_id)
+    assert have(keys.live_of("alice")) == 0
+
+
+def kept(tick, session_id):
+    """One look of the timekeeper at the session's shard."""
+
+    async def main():
+        await tick(keys.shard_of(session_id))
+        await stores.close_async_client()
+
+    asyncio.run(main())
 
 
 def test_a_refused_and_a_repeated_creation_take_no_place(bounded):
