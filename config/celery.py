@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, platforms, signals
 from django.conf import settings
 
 from synckairos import logs, stderr
@@ -34,6 +34,16 @@ class Application(Celery):
                     return super().start_scheduler()
                 finally:
                     log.info("beat stopped")
+
+            def install_sync_handler(self, service: Any) -> None:
+                """In the place of Celery's, which only raises: where Python throws away what is raised (in a callback
+                of a weak reference, say), the signal would be lost. The schedule is kept when the service ends."""
+
+                def end(_signum: int, _frame: Any) -> None:
+                    service._is_shutdown.set()  # noqa: SLF001 - its `stop` writes a log, as no signal handler may
+                    raise SystemExit
+
+                platforms.signals.update(SIGTERM=end, SIGINT=end)
 
         return self.subclass_with_self(Quiet, name="Beat")
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import weakref
+
 import pytest
+from celery import beat
 
 from audit.schedule import MOST_WAITING, PatientScheduler
 from config.celery import app
@@ -47,3 +51,36 @@ def test_a_broker_that_is_full_is_said_once_and_beat_goes_on(tmp_path, caplog):
         assert waiting() == 1
     finally:
         scheduler.close()
+
+
+class _Told(PatientScheduler):
+    """A scheduler during whose first turn beat is told to end, where Python throws away whatever is raised."""
+
+    turns = 0
+
+    def tick(self, *args, **kwargs):
+        self.turns += 1
+        assert self.turns == 1, "beat goes on"
+        passing = Passing()
+        watched = weakref.ref(passing, lambda _: signal.raise_signal(signal.SIGTERM))
+        del passing
+        assert watched() is None
+        return 0
+
+
+class Passing:
+    """Something that goes."""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_beat_ends_also_when_its_signal_comes_where_what_is_raised_is_thrown_away(tmp_path):
+    service = beat.Service(app, scheduler_cls=_Told, schedule_filename=str(tmp_path / "schedule"))
+    before = {sig: signal.getsignal(sig) for sig in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        app.Beat().install_sync_handler(service)
+        service.start()
+    finally:
+        for sig, handler in before.items():
+            signal.signal(sig, handler)
+    assert service.scheduler.turns == 1
+    assert service._is_stopped.is_set()
