@@ -24,19 +24,22 @@ from synckairos.engine.state import Access
 from synckairos.principal import Principal
 from tests.clocked import Clock
 
+CYCLE_MS = 3_600_000
+"""Long, so that what has been applied is not due again before all of it has been, however slow the machine is."""
+
 
 def stored(session_id: UUID):
     return codec.decode_state(stores.client().get(keys.state(session_id)))
 
 
 def running(owner, seats=2):
-    """A session that switches by itself every second."""
+    """A session that switches by itself."""
     clock = Clock(int(time.time() * 1000))
     caller = Caller(Principal(owner, is_staff=False, expires_s=2**40), "test")
     asked = Create(
         SyncMode.PER_CYCLE,
         tuple(Seat(uuid4(), 60_000) for _ in range(seats)),
-        time_per_cycle_ms=1_000,
+        time_per_cycle_ms=CYCLE_MS,
         auto_advance=True,
         access=Access(owner),
     )
@@ -49,10 +52,10 @@ def overdue(*session_ids: UUID):
     """Their deadlines have come, the first one's first: by the set, and by their states."""
     for place, session_id in enumerate(session_ids):
         state = stored(session_id)
-        long_ago = int(time.time() * 1000) - 20_000 + place
+        long_ago = int(time.time() * 1000) - CYCLE_MS - 20_000 + place
         aged = replace(state, updated_ms=long_ago, cycle=replace(state.cycle, started_ms=long_ago))
         stores.client().set(keys.state(session_id), codec.encode_state(aged), keepttl=True)
-        stores.client().zadd(keys.deadlines(0), {str(session_id): long_ago + 1_000})
+        stores.client().zadd(keys.deadlines(0), {str(session_id): long_ago + CYCLE_MS})
 
 
 def played(play):
