@@ -74,6 +74,19 @@ def _token(text: str) -> str | None:
     return safety.token(text)
 
 
+@_env.parser_for("shared_directory")
+def _shared_directory(text: str) -> Path | None:
+    """Prometheus' library looks at the variable itself, and takes an empty one for the working directory."""
+    if not text.strip():
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+        return None
+    try:
+        Path(text).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unacceptable(f"Cannot be made a directory: {error.strerror}.") from None
+    return Path(text)
+
+
 @_env.parser_for("store_url")
 def _store_url(text: str) -> str:
     if not text.startswith(_STORE_SCHEMES):
@@ -265,6 +278,7 @@ SELF_RUNNING_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_S
 RECORD_BYTES_PER_PERSON: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_PERSON", "67108864")
 RECORD_BYTES_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_SERVICE", "off")
 METRICS_HOST: str = _env.str("SYNCKAIROS_METRICS_HOST", "127.0.0.1", validate=checks.address)
+MULTIPROC_DIR: Path | None = _env.shared_directory("PROMETHEUS_MULTIPROC_DIR", "")
 METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=checks.positive)
 RATES: dict[str, Rate | None] = {name: _env.rate(name, default) for name, default in SETTINGS.items()}
 

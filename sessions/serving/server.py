@@ -1,14 +1,15 @@
 """The web process: Uvicorn with our protocols, and an end that loses nobody.
 
-On SIGTERM or SIGINT it goes on serving for its lame-duck time, but says that it is not ready and asks clients to open
-new connections. Then it stops accepting, sends its sockets away one after the other over the drain time (each with a
-code that says come back, and when), finishes what is in flight, and exits with 0. A second signal takes the waiting out
-of that, a third all of it.
+On SIGTERM, SIGINT or SIGHUP it goes on serving for its lame-duck time, but says that it is not ready and asks clients
+to open new connections. Then it stops accepting, sends its sockets away one after the other over the drain time (each
+with a code that says come back, and when), finishes what is in flight, and exits with 0. A second signal takes the
+waiting out of that, a third all of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from contextlib import suppress
 from types import FrameType
@@ -17,7 +18,7 @@ import uvicorn
 
 from sessions.health import durability
 from sessions.hub.hub import hub
-from sessions.serving import listening
+from sessions.serving import descriptors, listening
 from sessions.serving.http_protocol import HttpProtocol
 from sessions.serving.protocol import SocketProtocol
 from synckairos import background, lifecycle, logs
@@ -118,6 +119,9 @@ class Server(uvicorn.Server):
 def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -> None:
     """Serve until told to stop. `fd` is a listening socket that somebody else has opened."""
     durability.admit()
+    descriptors.raise_limit()
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asked to stay
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     config = uvicorn.Config(
         APPLICATION,
         host=host,

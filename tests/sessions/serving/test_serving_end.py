@@ -211,3 +211,9 @@ async def test_who_knocks_while_the_door_closes_is_refused_and_who_is_in_is_hear
     with pytest.raises(ConnectionRefusedError):
         await asyncio.wait_for(knocking, PATIENCE_S)
     writer.close()
+
+
+async def test_a_terminal_that_hangs_up_ends_a_process_like_any_other_signal(ending):
+    web = ending()
+    tell(web, signal.SIGHUP)
+    assert await asyncio.to_thread(ended, web) == 0
