@@ -213,6 +213,15 @@ async def test_who_knocks_while_the_door_closes_is_refused_and_who_is_in_is_hear
     writer.close()
 
 
+@pytest.fixture
+def _hangs_up():
+    """These tests may have been started by nohup, whose children are not to mind."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hangs_up")
 async def test_a_terminal_that_hangs_up_ends_a_process_like_any_other_signal(ending):
     web = ending()
     tell(web, signal.SIGHUP)
