@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.test import Client
 from marshmallow.exceptions import ValidationError as Unacceptable
+from pathspec import GitIgnoreSpec
 
 from config import environment, safety
 from deploy import check
@@ -34,7 +35,7 @@ SECRETS = [
 
 @pytest.mark.parametrize("path", SECRETS)
 def test_no_secret_of_an_operator_ends_in_the_repository(path):
-    assert subprocess.run(["git", "check-ignore", "-q", "--no-index", path], cwd=ROOT, check=False).returncode == 0
+    assert GitIgnoreSpec.from_lines((ROOT / ".gitignore").read_text().splitlines()).match_file(path)
 
 
 def ignored_by_docker(path):
