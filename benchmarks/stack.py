@@ -66,7 +66,8 @@ class Stack:
         """Make this process part of it, so that the rooms can be imported and used."""
         os.environ.pop("REDIS_URL", None)
         os.environ.pop("DATABASE_URL", None)
-        os.environ.update(self.environment(), DJANGO_SETTINGS_MODULE="config.settings")
+        os.environ.update({**_PLACES_OFF, **self.settings, **self.environment()})
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
         sys.path.insert(0, str(ROOT))
         django.setup()
 
