@@ -46,7 +46,7 @@ def presence(api, session_id):
 
 
 async def test_every_screen_of_every_process_is_told_who_comes_and_goes(webs, session_id, token):
-    """Each waits for the right ones: of a process that is not heard of for 5 s, others show nobody (docs/consistency.md)."""
+    """Each waits for the right ones: who is not heard of for 5 s is not believed meanwhile (docs/consistency.md)."""
     async with screen(webs[1], session_id, token) as hall:
         await hall.until("CONNECTED")
         async with screen(webs[0], session_id, as_("ada")) as ada:
