@@ -203,6 +203,8 @@ class Hub:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_EVERY_S):
                     await self._may_have_missed.wait()
+            if self._may_have_missed.is_set():
+                self.presence.look_again()
             self._may_have_missed.clear()
             try:
                 await store_clock.aprobe()

@@ -2,6 +2,9 @@
 
 Changes are gathered for a moment, so that a hall that empties is a few messages, not thousands. Announcements are
 hints: they are read again every few seconds, and those of a process that has died are not believed.
+
+A list of some, without others who were there before them, is never shown while the store keeps what it is told: a
+process says that it is alive before it announces anything, and whoever has read announcements asks then who is alive.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from uuid import UUID, uuid4
 
 from sessions import messages
 from sessions.hub.positions import by_shard, portions
-from sessions.hub.rooms import Rooms
+from sessions.hub.rooms import Room, Rooms
 from sessions.hub.wire import Frame
 from sessions.services import presence as service
 from sessions.services import sessions
@@ -53,7 +56,6 @@ class Presence:
         self._alive: frozenset[str] = frozenset()
         self._dead: frozenset[str] = frozenset()
         """Who has been silent for long by the store's own word: one that it does not know may be alive all the same."""
-        self._rolls: dict[UUID, Roll] = {}
         self._announced: dict[UUID, Attendance] = {}
         """What the store has of ours, as far as we know."""
         self._unsure: set[UUID] = set()
@@ -75,6 +77,15 @@ class Presence:
         if self._rooms.get(session_id) is not None:
             self._to_read.add(session_id)
             self._wake.set()
+
+    def look_again(self) -> None:
+        """Hints may have been missed."""
+        self._to_read |= {session_id for session_id in self._rooms if self._is_read(session_id)}
+        self._wake.set()
+
+    def _is_read(self, session_id: UUID) -> bool:
+        room = self._rooms.get(session_id)
+        return room is not None and room.roll is not None
 
     def reseat(self, session_id: UUID) -> None:
         """Who may look on, and who is who there, may have changed."""
@@ -98,8 +109,7 @@ class Presence:
         """Be believed by the others, know whom to believe, and look again now and then."""
         while True:
             try:
-                heard = await arun(ask(seen(self._process, _FORGOTTEN_MS, keys.webs())))
-                self._look(heard, asyncio.get_running_loop().time())
+                await self._hear()
             except ServiceUnavailable:
                 log.debug("presence waits: the state store is away")
             await asyncio.sleep(_ALIVE_EVERY_S)
@@ -108,31 +118,46 @@ class Presence:
         """Take back what this process has told, at its end."""
         try:
             await self._announce(dict.fromkeys(self._announced.keys() | self._unsure, NOBODY))
-            await arun(ask(seen(self._process, 0, keys.webs(), leaves=True)))
+            if not self._unsure:  # else the others are to find out that what is left there is a dead process's
+                await arun(ask(seen(self._process, 0, keys.webs(), leaves=True)))
         except ServiceUnavailable:
             return  # it will not be believed for long
 
+    async def _hear(self) -> None:
+        """Tell that this process is alive, and find out who else is."""
+        heard = await arun(ask(seen("", _FORGOTTEN_MS, keys.webs())))  # first: are we still there ourselves?
+        now_s = asyncio.get_running_loop().time()
+        await arun(ask(seen(self._process, _FORGOTTEN_MS, keys.webs())))
+        self._look(heard, now_s)
+
     def _look(self, heard: Mapping[str, Duration], now_s: float) -> None:
-        """Take note of who lives: how long ago the store has heard of each, at an instant on the loop's clock."""
+        """Take note of who lives: how long ago the store has heard of each, at an instant on the loop's clock.
+
+        A store that does not know this process any more has lost its data since, and with it the others' signs of life
+        and all announcements.
+        """
         silence_s = now_s - self._seen_at_s if self._seen_at_s else 0.0
+        is_forgotten = bool(self._seen_at_s) and self._process not in heard
         self._seen_at_s = now_s
-        if silence_s * 1000 > BELIEVED_MS or now_s - self._announced_at_s > _ANNOUNCE_AGAIN_EVERY_S:
+        if is_forgotten or silence_s * 1000 > BELIEVED_MS or now_s - self._announced_at_s > _ANNOUNCE_AGAIN_EVERY_S:
             # Others may have cleared away what they no longer believed; and nothing is kept for ever.
             self._announced_at_s = now_s
             self._unsure |= set(self._rooms) | self._announced.keys()
             self._to_announce |= self._unsure
         if now_s - self._read_at_s > _READ_AGAIN_EVERY_S:
             self._read_at_s = now_s
-            self._to_read |= self._rolls.keys()
-        before, self._alive = self._alive, self._believed(heard, now_s, after_outage=silence_s > 2 * _ALIVE_EVERY_S)
+            self.look_again()
+        after_outage = is_forgotten or silence_s > 2 * _ALIVE_EVERY_S
+        before, self._alive = self._alive, self._believed(heard, now_s, after_outage=after_outage)
         self._dead = frozenset(p for p, ago_ms in heard.items() if ago_ms > 2 * BELIEVED_MS) - self._alive
         if before != self._alive:
-            self._to_read |= self._rolls.keys()
+            self.look_again()
         if self._to_seat or self._to_announce or self._to_read:
             self._wake.set()
 
     def _believed(self, heard: Mapping[str, Duration], now_s: float, *, after_outage: bool) -> frozenset[str]:
-        """Who counts as alive. While the store was away nobody could be heard: that silence proves nothing."""
+        """Who counts as alive. While the store was away, or we did not ask, or what it had heard was lost, nobody could
+        be heard: that silence proves nothing."""
         known = self._heard_at_s | (dict.fromkeys(self._alive, now_s) if after_outage else {})
         for process, ago_ms in heard.items():
             known[process] = max(known.get(process, 0.0), now_s - ago_ms / 1000)
@@ -140,6 +165,9 @@ class Presence:
         return frozenset(p for p, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 <= BELIEVED_MS)
 
     async def _work(self) -> None:
+        silence_s = asyncio.get_running_loop().time() - self._seen_at_s
+        if not self._seen_at_s or silence_s > 2 * _ALIVE_EVERY_S:
+            await self._hear()  # what somebody tells who does not count as alive is not believed
         await self._taking("_to_seat", self._seat)
         await self._taking("_to_announce", self._announce_some)
         await self._taking("_to_read", self._read)
@@ -177,14 +205,13 @@ class Presence:
             self._to_announce.add(session_id)
 
     async def _announce_some(self, session_ids: set[UUID]) -> None:
-        await self._announce({session_id: self._attendance(session_id) for session_id in session_ids})
-        for session_id in session_ids:
-            if self._rooms.get(session_id) is None:
-                self._rolls.pop(session_id, None)
-            elif session_id in self._rolls:
-                await self._tell(session_id)  # the room may be a new one
-            else:
-                self._to_read.add(session_id)  # its first client wants to know who else is there
+        mine = {session_id: self._attendance(session_id) for session_id in session_ids}
+        for session_id, new in mine.items():
+            room = self._rooms.get(session_id)
+            if room is not None and (room.roll is None or self._is_news(session_id, new)):
+                # What the others had when we read last need not be what they have beside this.
+                self._to_read.add(session_id)
+        await self._announce(mine)
 
     def _attendance(self, session_id: UUID) -> Attendance:
         """What there is to tell of a session now."""
@@ -204,8 +231,7 @@ class Presence:
         for some in portions(list(changed), _TOGETHER):
             calls: list[Call[bool]] = []
             for session_id in some:
-                is_news = changed[session_id].participants.keys() != self._told(session_id).participants.keys()
-                is_news = is_news or session_id in self._unsure
+                is_news = self._is_news(session_id, changed[session_id])
                 calls.append(store.announce(session_id, self._process, changed[session_id], is_news=is_news))
             self._unsure.update(some)  # until the store has said yes
             # Whoever comes, stays or goes looks at the session, or has: a sign of its life.
@@ -220,31 +246,40 @@ class Presence:
                 else:
                     self._announced[session_id] = changed[session_id]
 
+    def _is_news(self, session_id: UUID, new: Attendance) -> bool:
+        """Whether it is for others to hear: viewers are only counted."""
+        return session_id in self._unsure or new.participants.keys() != self._told(session_id).participants.keys()
+
     def _told(self, session_id: UUID) -> Attendance:
         return self._announced.get(session_id, NOBODY)
 
     async def _read(self, session_ids: set[UUID]) -> None:
         for together in by_shard(session_ids):
             for some in portions(together, _TOGETHER):
-                rolls = await arun(ask(store.rolls(some)))
-                for session_id, roll in zip(some, rolls, strict=True):
-                    if self._rooms.get(session_id) is None:
-                        self._rolls.pop(session_id, None)
-                        continue
-                    self._rolls[session_id] = roll
-                    if roll.get(self._process, NOBODY) != self._told(session_id):
-                        self._unsure.add(session_id)  # the store has lost ours, or has an older one
-                        self.changed(session_id)
-                    await self._tell(session_id)
-                await self._clear_away(dict(zip(some, rolls, strict=True)))
+                rooms = [self._rooms.get(session_id) for session_id in some]
+                listening = [room is not None and room.is_subscribed for room in rooms]
+                found = await arun(ask(store.rolls(some)))
+                rolls = dict(zip(some, found, strict=True))
+                if any(roll.keys() - self._alive for roll in rolls.values()):
+                    await self._hear()  # it may have come, or come back, since we asked last
+                for room, hears_of_news in zip(rooms, listening, strict=True):
+                    if room is not None and hears_of_news:  # else it is read when it does, for its first client
+                        await self._take(room, rolls[room.session_id])
+                await self._clear_away(rolls)
 
-    async def _tell(self, session_id: UUID) -> None:
+    async def _take(self, room: Room, roll: Roll) -> None:
+        """Take note of what all have told of a session."""
+        room.roll = roll
+        if roll.get(self._process, NOBODY) != self._told(room.session_id):
+            self._unsure.add(room.session_id)  # the store has lost ours, or has an older one
+            self.changed(room.session_id)
+        await self._tell(room)
+
+    async def _tell(self, room: Room) -> None:
         """Send the clients here what has changed for them."""
-        room = self._rooms.get(session_id)
-        if room is None:
-            return
+        session_id = room.session_id
         # Of our own clients we know better than the store, which may have lost what we have told.
-        roll = self._rolls.get(session_id, {}) | {self._process: self._told(session_id)}
+        roll = (room.roll or {}) | {self._process: self._told(session_id)}
         connected = service.present(roll, self._alive | {self._process}).connected
         if connected == room.connected:
             return

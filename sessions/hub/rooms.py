@@ -10,6 +10,7 @@ from uuid import UUID
 from sessions.hub.outlet import NOWHERE, Outlet
 from sessions.hub.step import LARGEST, Step
 from sessions.hub.wire import Frame
+from sessions.store.presence import Roll
 from synckairos import metrics
 from synckairos.conf import conf
 from synckairos.errors import RateLimitExceeded
@@ -29,6 +30,8 @@ class Room:
         self.is_subscribed = False
         self.known: tuple[str | None, int] = (None, 0)
         """Epoch and version up to which nothing was missed that says who may look on."""
+        self.roll: Roll | None = None
+        """What all processes had told of its clients when that was last read."""
         self.connected: tuple[UUID, ...] = ()
         """The participants that its clients were last told of."""
         self.presence: Frame | None = None

@@ -41,8 +41,8 @@ async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
     `due` has the instants for which they were noted, which have come. Raises ServiceUnavailable.
     """
     together = list(due)
-    alive = await arun(ask(store.seen("", BELIEVED_MS, keys.webs())))
     rolls = await arun(ask(presence.rolls(together)))
+    alive = await arun(ask(store.seen("", BELIEVED_MS, keys.webs())))  # after: who has told something has come before
     loads = await apipeline([store.load(session_id) for session_id in together])
     ended: dict[UUID, tuple[Decision, Instant]] = {}
     notes: list[Call[bool]] = []

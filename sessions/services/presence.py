@@ -32,8 +32,8 @@ class Present(Struct, frozen=True):
 def of(session_id: UUID, reader: Principal) -> Steps[Present]:
     """Who is connected. Raises SessionNotFound."""
     yield from sessions.get(session_id, reader)
-    alive = yield from ask(store.seen("", BELIEVED_MS, keys.webs()))
     (roll,) = yield from ask(presence.rolls([session_id]))
+    alive = yield from ask(store.seen("", BELIEVED_MS, keys.webs()))  # after: who has told something has come before
     return present(roll, alive)
 
 
