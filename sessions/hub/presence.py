@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sessions import messages
+from sessions.hub.liveness import ALIVE_EVERY_S, Liveness
 from sessions.hub.positions import by_shard, portions
 from sessions.hub.rooms import Room, Rooms
 from sessions.hub.wire import Frame
 from sessions.services import presence as service
 from sessions.services import sessions
-from sessions.services.presence import BELIEVED_MS
 from sessions.services.retention import watched
 from sessions.store import presence as store
 from sessions.store.calls import Call, apipeline, arun, ask
 from sessions.store.presence import KEPT_MS, NOBODY, Attendance, Roll
-from sessions.store.store import seen
-from synckairos import keys, logs
+from synckairos import logs
 from synckairos.engine.units import Duration
 from synckairos.errors import ServiceUnavailable, SessionNotFound
 from synckairos.principal import SYSTEM
@@ -36,10 +35,8 @@ log = logs.get(__name__)
 
 GATHER_S = 0.25
 """For how long changes are gathered."""
-_ALIVE_EVERY_S = 1.0
 _READ_AGAIN_EVERY_S = 10.0
 _ANNOUNCE_AGAIN_EVERY_S = KEPT_MS / 1000 / 3
-_FORGOTTEN_MS = 60_000
 _TOGETHER = 200
 _TOLD_TOGETHER = 500
 
@@ -49,13 +46,8 @@ class Presence:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._process = uuid4().hex[:16]
-        self._heard_at_s: dict[str, float] = {}
-        """When each process was last heard of, on the loop's clock. Ours to remember: a store that has lost its data
-        knows nobody until everybody has spoken again."""
-        self._alive: frozenset[str] = frozenset()
-        self._dead: frozenset[str] = frozenset()
-        """Who has been silent for long by the store's own word: one that it does not know may be alive all the same."""
+        self._living = Liveness()
+        self._process = self._living.process
         self._announced: dict[UUID, Attendance] = {}
         """What the store has of ours, as far as we know."""
         self._unsure: set[UUID] = set()
@@ -64,7 +56,6 @@ class Presence:
         self._to_announce: set[UUID] = set()
         self._to_read: set[UUID] = set()
         self._wake = asyncio.Event()
-        self._seen_at_s = 0.0
         self._read_at_s = self._announced_at_s = asyncio.get_running_loop().time()
 
     def changed(self, session_id: UUID) -> None:
@@ -102,7 +93,7 @@ class Presence:
                 await self._work()
             except ServiceUnavailable:
                 log.debug("presence waits: the state store is away")
-                await asyncio.sleep(_ALIVE_EVERY_S)
+                await asyncio.sleep(ALIVE_EVERY_S)
                 self._wake.set()
 
     async def stay_alive(self) -> None:
@@ -112,61 +103,38 @@ class Presence:
                 await self._hear()
             except ServiceUnavailable:
                 log.debug("presence waits: the state store is away")
-            await asyncio.sleep(_ALIVE_EVERY_S)
+            await asyncio.sleep(ALIVE_EVERY_S)
 
     async def leave(self) -> None:
         """Take back what this process has told, at its end."""
         try:
             await self._announce(dict.fromkeys(self._announced.keys() | self._unsure, NOBODY))
             if not self._unsure:  # else the others are to find out that what is left there is a dead process's
-                await arun(ask(seen(self._process, 0, keys.webs(), leaves=True)))
+                await self._living.leave()
         except ServiceUnavailable:
             return  # it will not be believed for long
 
     async def _hear(self) -> None:
         """Tell that this process is alive, and find out who else is."""
-        heard = await arun(ask(seen("", _FORGOTTEN_MS, keys.webs())))  # first: are we still there ourselves?
-        now_s = asyncio.get_running_loop().time()
-        await arun(ask(seen(self._process, _FORGOTTEN_MS, keys.webs())))
-        self._look(heard, now_s)
+        self._look(*await self._living.ask())
 
     def _look(self, heard: Mapping[str, Duration], now_s: float) -> None:
-        """Take note of who lives: how long ago the store has heard of each, at an instant on the loop's clock.
-
-        A store that does not know this process any more has lost its data since, and with it the others' signs of life
-        and all announcements.
-        """
-        silence_s = now_s - self._seen_at_s if self._seen_at_s else 0.0
-        is_forgotten = bool(self._seen_at_s) and self._process not in heard
-        self._seen_at_s = now_s
-        if is_forgotten or silence_s * 1000 > BELIEVED_MS or now_s - self._announced_at_s > _ANNOUNCE_AGAIN_EVERY_S:
-            # Others may have cleared away what they no longer believed; and nothing is kept for ever.
+        """Find out what there is to do: how long ago the store has heard of each, at an instant on the loop's clock."""
+        noted = self._living.look(heard, now_s)
+        if noted.may_be_cleared or now_s - self._announced_at_s > _ANNOUNCE_AGAIN_EVERY_S:  # nothing is kept for ever
             self._announced_at_s = now_s
             self._unsure |= set(self._rooms) | self._announced.keys()
             self._to_announce |= self._unsure
-        if now_s - self._read_at_s > _READ_AGAIN_EVERY_S:
+        is_old = now_s - self._read_at_s > _READ_AGAIN_EVERY_S
+        if is_old:
             self._read_at_s = now_s
-            self.look_again()
-        after_outage = is_forgotten or silence_s > 2 * _ALIVE_EVERY_S
-        before, self._alive = self._alive, self._believed(heard, now_s, after_outage=after_outage)
-        self._dead = frozenset(p for p, ago_ms in heard.items() if ago_ms > 2 * BELIEVED_MS) - self._alive
-        if before != self._alive:
+        if is_old or noted.has_changed:
             self.look_again()
         if self._to_seat or self._to_announce or self._to_read:
             self._wake.set()
 
-    def _believed(self, heard: Mapping[str, Duration], now_s: float, *, after_outage: bool) -> frozenset[str]:
-        """Who counts as alive. While the store was away, or we did not ask, or what it had heard was lost, nobody could
-        be heard: that silence proves nothing."""
-        known = self._heard_at_s | (dict.fromkeys(self._alive, now_s) if after_outage else {})
-        for process, ago_ms in heard.items():
-            known[process] = max(known.get(process, 0.0), now_s - ago_ms / 1000)
-        self._heard_at_s = {process: at_s for process, at_s in known.items() if (now_s - at_s) * 1000 < _FORGOTTEN_MS}
-        return frozenset(p for p, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 <= BELIEVED_MS)
-
     async def _work(self) -> None:
-        silence_s = asyncio.get_running_loop().time() - self._seen_at_s
-        if not self._seen_at_s or silence_s > 2 * _ALIVE_EVERY_S:
+        if self._living.is_late:
             await self._hear()  # what somebody tells who does not count as alive is not believed
         await self._taking("_to_seat", self._seat)
         await self._taking("_to_announce", self._announce_some)
@@ -260,7 +228,7 @@ class Presence:
                 listening = [room is not None and room.is_subscribed for room in rooms]
                 found = await arun(ask(store.rolls(some)))
                 rolls = dict(zip(some, found, strict=True))
-                if any(roll.keys() - self._alive for roll in rolls.values()):
+                if any(roll.keys() - self._living.alive for roll in rolls.values()):
                     await self._hear()  # it may have come, or come back, since we asked last
                 for room, hears_of_news in zip(rooms, listening, strict=True):
                     if room is not None and hears_of_news:  # else it is read when it does, for its first client
@@ -280,7 +248,7 @@ class Presence:
         session_id = room.session_id
         # Of our own clients we know better than the store, which may have lost what we have told.
         roll = (room.roll or {}) | {self._process: self._told(session_id)}
-        connected = service.present(roll, self._alive | {self._process}).connected
+        connected = service.present(roll, self._living.alive | {self._process}).connected
         if connected == room.connected:
             return
         room.connected = connected
@@ -296,7 +264,7 @@ class Presence:
         calls = [
             store.announce(session_id, process, NOBODY, is_news=True)
             for session_id, roll in rolls.items()
-            for process in self._dead & roll.keys()
+            for process in self._living.dead & roll.keys()
         ]
         if calls:
             await apipeline(calls)

@@ -18,7 +18,7 @@ from sessions.store.store import seen
 from synckairos import keys
 from synckairos import redis as stores
 from synckairos.principal import SYSTEM, Principal
-from tests.wires import DirectWire, NoWire
+from tests.wires import DirectWire
 
 ADA, GRACE = sorted(str(uuid4()) for _ in range(2))
 SESSION = uuid4()
@@ -152,9 +152,9 @@ async def test_what_a_process_has_told_that_is_back_again_is_not_cleared_away(on
     await two.works()
     for second in range(1, 13):
         two.presence._look({two.presence._process: 0, one.presence._process: 1_000 * second}, two.now_s + second)
-    assert one.presence._process in two.presence._dead
+    assert one.presence._process in two.presence._living.dead
     await one.looks()
-    two.presence._seen_at_s = asyncio.get_running_loop().time()
+    two.presence._living._looked_at_s = asyncio.get_running_loop().time()
     await two.works(is_hinted=True)
     assert stores.client().hexists(keys.presence(SESSION), one.presence._process)
     assert (shown(hall), shown(ada)) == ([[ADA]], [[ADA]])
@@ -192,32 +192,6 @@ async def test_who_could_not_take_back_what_it_told_is_left_to_be_found_dead(one
     assert one.presence._process in run(ask(seen("", 60_000, keys.webs())))
 
 
-@pytest.fixture
-async def looking():
-    """What one process believes of the others: `looking({"web": 0}, at_s=…)` tells it what the store has heard of them;
-    of this process it has, unless it has forgotten all that it was told."""
-    here = Presence(Rooms())
-
-    def look(heard, at_s, *, is_forgotten=False):
-        here._look(heard if is_forgotten else {here._process: 0} | heard, at_s)
-        return here._alive - {here._process}
-
-    return look
-
-
-async def test_a_store_that_has_lost_its_data_takes_nobody_from_the_screens(looking):
-    assert looking({"one": 0, "two": 400}, at_s=100.0) == {"one", "two"}
-    assert looking({"one": 0}, at_s=101.0) == {"one", "two"}
-    assert looking({"one": 0, "two": 300}, at_s=102.0) == {"one", "two"}
-
-
-async def test_a_process_that_is_not_heard_of_counts_as_alive_for_five_seconds(looking):
-    looking({"one": 0, "two": 0}, at_s=100.0)
-    for at_s in (101.0, 102.0, 103.0, 104.0, 105.0):
-        assert looking({"one": 0}, at_s) == {"one", "two"}
-    assert looking({"one": 0}, at_s=105.1) == {"one"}
-
-
 async def test_who_is_read_over_rest_while_others_come_was_there_alone(one, two, monkeypatch):
     async def both_come():
         one.comes(ADA)
@@ -237,67 +211,3 @@ async def test_who_is_read_over_rest_while_others_come_was_there_alone(one, two,
     with pytest.raises(StopIteration) as end:
         steps.send(await arun(ask(steps.send(first))))
     assert end.value.value.connected == ()  # as it was before either came; Grace was never there without Ada
-
-
-async def test_silence_proves_nothing_while_the_store_loses_its_data_again_and_again(looking):
-    looking({"one": 0, "two": 0}, at_s=100.0)
-    for at_s in range(101, 161):
-        assert looking({}, float(at_s), is_forgotten=True) == {"one", "two"}
-    for at_s in range(161, 166):
-        assert looking({"one": 0}, float(at_s)) == {"one", "two"}
-    assert looking({"one": 0}, at_s=166.0) == {"one"}
-
-
-async def test_who_was_late_itself_takes_nobody_for_dead_by_what_it_did_not_hear(looking):
-    looking({"one": 0, "two": 0}, at_s=100.0)
-    assert looking({"one": 5_900, "two": 6_000}, at_s=106.0) == {"one", "two"}  # all were kept from speaking
-    assert looking({"one": 0, "two": 7_000}, at_s=107.0) == {"one", "two"}
-    for at_s in range(108, 112):
-        looking({"one": 0, "two": 1_000 * (at_s - 100)}, float(at_s))
-    assert looking({"one": 0, "two": 11_100}, at_s=111.1) == {"one"}
-
-
-async def test_silence_while_the_store_is_away_proves_nothing(looking):
-    looking({"one": 0, "two": 0}, at_s=100.0)
-    assert looking({"one": 0}, at_s=130.0) == {"one", "two"}
-    for at_s in (131.0, 132.0, 133.0, 134.0, 135.0):
-        looking({"one": 0}, at_s)
-    assert looking({"one": 0}, at_s=136.0) == {"one"}
-
-
-@pytest.fixture
-async def cleared(monkeypatch):
-    """Whether a process, told this of how long ago the store has heard of "other", clears away what that has told."""
-    session_id, rooms = uuid4(), Rooms()
-    room = rooms.admit(session_id, Outlet(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
-    room.is_subscribed = True
-    here = Presence(rooms)
-    run(ask(announce(session_id, "other", Attendance(viewers=1), is_news=False)))
-
-    async def clears(at_s, heard):
-        async def hear():
-            here._look({here._process: 0} | heard, at_s)
-
-        monkeypatch.setattr(here, "_hear", hear)
-        await here._hear()
-        await here._read({session_id})
-        return not stores.client().hexists(keys.presence(session_id), "other")
-
-    return clears
-
-
-async def test_what_a_dead_process_has_told_is_cleared_away(cleared):
-    for seconds in range(11):
-        assert not await cleared(100.0 + seconds, {"other": seconds * 1_000})
-    assert await cleared(111.0, {"other": 11_000})
-
-
-async def test_a_process_that_the_store_has_forgotten_is_not_taken_for_dead(cleared):
-    assert not await cleared(100.0, {"other": 0})
-    for at_s in range(101, 131):
-        assert not await cleared(float(at_s), {})
-
-
-async def test_who_was_silent_while_the_store_was_away_is_not_taken_for_dead(cleared):
-    assert not await cleared(100.0, {"other": 0})
-    assert not await cleared(130.0, {"other": 30_000})
