@@ -180,6 +180,16 @@ async def test_a_layer_that_is_back_has_the_hub_read_again(monkeypatch):
     checks.cancel()
 
 
+async def test_a_process_that_the_store_has_forgotten_tells_again_who_is_there(one):
+    one.comes(ADA)
+    await one.looks()
+    await one.works()
+    stores.client().flushall()
+    await one.looks()
+    await one.works()
+    assert stores.client().hexists(keys.presence(SESSION), one.presence._process)
+
+
 async def test_who_could_not_take_back_what_it_told_is_left_to_be_found_dead(one, monkeypatch):
     one.comes(ADA)
     await one.works()
