@@ -10,9 +10,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()  # before anything that needs the apps
 
 from config.routing import websocket_urlpatterns  # noqa: E402
+from sessions.asyncapi import document as asyncapi  # noqa: E402
 from sessions.realtime.fallbacks import Fallbacks  # noqa: E402
 from sessions.realtime.hot import HotDoor  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
+from sessions.rest import rendered  # noqa: E402
 from sessions.serving.lifespan import lifespan  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
 from synckairos.http.admission import Admission, SocketAdmission  # noqa: E402
@@ -25,7 +27,8 @@ from synckairos.http.gate import Gate  # noqa: E402
 from synckairos.http.protection import Protected, Secure  # noqa: E402
 
 _django = cast("Asgi", django_application)
-_behind = ByPath(cast("Asgi", BareHandler()), _django)
+_documents = {**rendered.DOCUMENTS, **asyncapi.DOCUMENTS} if conf().api_docs else {}
+_behind = rendered.RenderedFirst(_documents, ByPath(cast("Asgi", BareHandler()), _django))
 _doors = Secure(Fallbacks(_behind), _django)
 _cors = Cors(Bodies(_doors), conf().cors_origins, lets_local_in=conf().cors_local)
 

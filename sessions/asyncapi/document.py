@@ -197,3 +197,4 @@ def close_codes() -> dict[CloseCode, str]:
 
 
 _DOCUMENT = Rendered(lambda: (msgspec.json.encode(document()), "application/json"))
+DOCUMENTS = {"/asyncapi.json": _DOCUMENT}

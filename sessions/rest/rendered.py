@@ -1,14 +1,17 @@
 """Documents that are the same for everybody: rendered once in each process, then only sent.
 
-Nothing of a request has a part in them (parameters, `Accept`, `Host`), so nobody can have them rendered again.
+Nothing of a request has a part in them (parameters, `Accept`, `Host`), so nobody can have them rendered again. Once
+rendered, they are sent from the event loop (`RenderedFirst`): Django's middleware takes several threads for each
+request, and those threads keep the loop from everybody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from threading import Lock
 from typing import Any
+from urllib.parse import parse_qsl
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.loader import render_to_string
@@ -21,6 +24,8 @@ from sessions.rest.conditions import matches
 from sessions.rest.operations import read_only
 from sessions.rest.schema import DocumentRenderer
 from synckairos import context
+from synckairos.http import answers
+from synckairos.http.asgi import Application, Receive, Scope, Send, header
 
 Made = tuple[bytes, str]
 """A body and its media type."""
@@ -42,6 +47,11 @@ class Rendered:
         self._make = make
         self._lock = Lock()
         self._kept: _Kept | None = None
+
+    @property
+    def kept(self) -> _Kept | None:
+        """The document; None before somebody has asked for it."""
+        return self._kept
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """The document, or 304 for who has it."""
@@ -81,7 +91,40 @@ def _page(query: str, media_type: str) -> Callable[[], Made]:
     return make
 
 
+class RenderedFirst:
+    """Answers for documents that are rendered already; `behind` has all else, and renders them."""
+
+    def __init__(self, documents: Mapping[str, Rendered], behind: Application) -> None:
+        """`documents` by path, and `?script` behind it for the one with that parameter."""
+        self.documents = documents
+        self.behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        document = self._asked_for(scope)
+        kept = None if document is None else document.kept
+        if kept is None:
+            await self.behind(scope, receive, send)
+            return
+        context.note(route=scope["path"])
+        told = ((b"etag", kept.tag.encode()), (b"cache-control", _KEPT.encode()))
+        if matches(header(scope, b"if-none-match"), kept.tag):
+            await answers.answer(send, 304, b"", *told)
+        else:
+            await answers.answer(send, 200, kept.body, (b"content-type", kept.media_type.encode()), *told)
+
+    def _asked_for(self, scope: Scope) -> Rendered | None:
+        path = scope["path"]
+        if path not in self.documents or scope["method"] not in {"GET", "HEAD"}:
+            return None
+        if f"{path}?script" not in self.documents:
+            return self.documents[path]
+        given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        is_script = any(name == "script" for name, _ in given)
+        return self.documents[f"{path}?script" if is_script else path]
+
+
 _DOCUMENT, _PAGE, _SCRIPT = Rendered(_openapi), Rendered(_page("", _HTML)), Rendered(_page("script=", _JAVASCRIPT))
+DOCUMENTS = {"/api-docs.json": _DOCUMENT, "/api-docs": _PAGE, "/api-docs?script": _SCRIPT}
 
 
 @read_only

@@ -65,8 +65,9 @@ class Secure:
 def _protected(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers with ours, which replace Django's own of the same name."""
     if answers.JSON in given and scope.get("scheme") != "https":  # of a door in front of Django, with none of these
-        has_version = any(name == b"etag" for name, _ in given)
-        return [*given, *(_OF_STATES if has_version else _OF_OTHERS)]
+        names = {name for name, _ in given}
+        if b"cache-control" not in names:
+            return [*given, *(_OF_STATES if b"etag" in names else _OF_OTHERS)]
     known = {name.lower(): value for name, value in given}
     ours = [*ALWAYS, (b"content-security-policy", _policy(known))]
     if b"cache-control" not in known:

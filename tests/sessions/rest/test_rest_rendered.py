@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from asgiref.sync import SyncToAsync
+from asgiref.testing import ApplicationCommunicator
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from config.asgi import application
 from sessions.asyncapi import document as asyncapi
 from sessions.rest import rendered
 
@@ -86,3 +90,65 @@ def test_the_page_names_its_script_and_its_document_whatever_host_was_asked(api)
     assert '<script src="/api-docs?script="></script>' in page
     assert "docs.json" in api.get("/api-docs?script=").text
     assert api.get("/api-docs?script=").headers["content-type"].startswith("application/javascript")
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """The names of what is called in a thread while a request is answered."""
+    called = []
+    inner = SyncToAsync.__call__
+
+    async def counted_call(self, *args, **kwargs):
+        called.append(repr(self.func))
+        return await inner(self, *args, **kwargs)
+
+    monkeypatch.setattr(SyncToAsync, "__call__", counted_call)
+    return called
+
+
+async def _answer(path, method="GET", *fields):
+    """Status, header fields and body as the application gives them."""
+    path, _, query = path.partition("?")
+    asker = ApplicationCommunicator(
+        application,
+        {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(b"host", b"localhost"), *fields],
+            "client": ("127.0.0.1", 1),
+            "server": ("localhost", 80),
+        },
+    )
+    await asker.send_input({"type": "http.request", "body": b""})
+    start, body, has_more = await asker.receive_output(30), b"", True
+    while has_more:
+        part = await asker.receive_output(30)
+        body, has_more = body + part.get("body", b""), part.get("more_body", False)
+    await asker.wait(30)
+    return start["status"], [(name.lower(), value) for name, value in start["headers"]], body
+
+
+_OF_A_REQUEST = {b"x-request-id", b"content-length"}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_a_document_that_is_rendered_takes_no_thread_and_has_the_same_answer(path, times, threads):
+    first = asyncio.run(_answer(path))
+    assert threads
+    threads.clear()
+    again = asyncio.run(_answer(path))
+    assert threads == []
+    assert (again[0], again[2]) == (first[0], first[2]) == (200, first[2])
+    assert all(len({name for name, _ in fields}) == len(fields) for fields in (first[1], again[1]))
+    assert {(n, v) for n, v in again[1] if n not in _OF_A_REQUEST} == {
+        (n, v) for n, v in first[1] if n not in _OF_A_REQUEST
+    }
+    tag = dict(again[1])[b"etag"]
+    assert asyncio.run(_answer(path, "GET", (b"if-none-match", tag)))[0] == 304
+    assert threads == []
+    assert asyncio.run(_answer(path, "POST"))[0] == 405
