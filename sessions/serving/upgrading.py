@@ -11,12 +11,13 @@ import re
 from base64 import b64decode
 from binascii import Error as NoBase64
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sessions.serving import turns
 from synckairos.errors import ApiError, UpgradeRequired, ValidationFailed
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -33,6 +34,8 @@ class Upgrading(HttpToolsProtocol):
     """The request being parsed offers another protocol in vain."""
     _fault: ApiError | None = None
     """Why that is refused; None when it only is parsed anew, without its offer."""
+    _is_becoming_a_socket = False
+    """From an offer that is taken up until the connection is handed over, which happens in its turn."""
 
     def data_received(self, data: bytes) -> None:
         """As Uvicorn does, but that nothing is lost of a request whose offer is ignored, or of what follows it."""
@@ -62,6 +65,26 @@ class Upgrading(HttpToolsProtocol):
             self._refuse_now(self._fault)
         else:
             self.handle_websocket_upgrade()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Uvicorn hands the connection over at once; here those that come together take turns."""
+        self._is_becoming_a_socket = True
+        self.transport.pause_reading()  # what follows is the other protocol's
+        turns.handshakes.take(self._become_a_socket)
+
+    def _become_a_socket(self) -> None:
+        is_due, self._is_becoming_a_socket = self._is_becoming_a_socket, False
+        if is_due and not self.transport.is_closing():
+            self.transport.resume_reading()
+            super().handle_websocket_upgrade()
+
+    def shutdown(self) -> None:
+        """The process ends: who waits for a turn is told so as a socket."""
+        if self._is_becoming_a_socket:
+            self._become_a_socket()
+            cast("Upgrading", self.transport.get_protocol()).shutdown()
+        else:
+            super().shutdown()
 
     def ignores_offer(self, refusal: ApiError | None) -> bool:
         """Whether the head, which is complete and offers another protocol, does so in vain. `refusal` is what is wrong
