@@ -162,6 +162,19 @@ async def _long_batches(attacker: Attacker) -> None:
     await attacker.ask(lambda: attacker.post("/v1/sessions/batch", body), 4)
 
 
+async def _dear_bodies(attacker: Attacker) -> None:
+    """Of 240 KB and less, each of which becomes many objects, takes long to read, or comes back in the answer."""
+    signs = {b"{}": 2, b"[0]": 2, b'"ab"': 1, b'{"a":1}': 2, b"1e308": 1, b'":"': 1, b"1.5": 1}
+    within = [
+        b'{"metadata":{"a":[%s]}}' % b",".join([piece] * (number // each))
+        for piece, each in signs.items()
+        for number in (16_000, 28_000)
+    ]
+    strange = [b'{"sync_mode":"%s"}' % (b"x" * 240_000), b'{"%s":0}' % (b"x" * 240_000), b"[" * 240_000]
+    bodies = cycle([*within, *strange])
+    await attacker.ask(lambda: attacker.post("/v1/sessions", next(bodies)), 4)
+
+
 async def _reconnects(attacker: Attacker) -> None:
     await attacker.say([b'{"type":"RECONNECT"}'], sockets=12, per_s=40)
 
@@ -197,6 +210,7 @@ ATTACKS: dict[str, Callable[[Attacker], Awaitable[None]]] = {
     "documents": _documents,
     "empty_participants": _empty_participants,
     "long_batches": _long_batches,
+    "dear_bodies": _dear_bodies,
     "reconnects": _reconnects,
     "credentials": _credentials,
     "large_batches": _large_batches,

@@ -60,7 +60,9 @@ WHO = {
     **dict.fromkeys(
         ("long_handshakes", "half_heads", "strange_ids", "strange_tokens", "long_logins", "documents"), "stranger"
     ),
-    **dict.fromkeys(("empty_participants", "long_batches", "reconnects", "credentials", "large_batches"), "viewer"),
+    **dict.fromkeys(
+        ("empty_participants", "long_batches", "dear_bodies", "reconnects", "credentials", "large_batches"), "viewer"
+    ),
     **dict.fromkeys(("kept_answers", "self_running"), "customer"),
 }
 

@@ -42,10 +42,13 @@ class InternalError(ApiError):
 MAX_DETAILS = 100
 """Most problems that one answer names; a body of 256 KiB has room for a hundred thousand."""
 
+MAX_DETAIL_LENGTH = 500
+"""Characters of a field's name, or of what is wrong with it: both may repeat what has been sent."""
+
 
 class ValidationFailed(ApiError):
     """Values that break rules: all of them named, or of more than `MAX_DETAILS` the first, and how many more, with
-    those that were counted only."""
+    those that were counted only. What is longer than `MAX_DETAIL_LENGTH` is cut."""
 
     code = "VALIDATION_ERROR"
     http_status = 400
@@ -56,7 +59,11 @@ class ValidationFailed(ApiError):
         if counted or len(problems) > MAX_DETAILS:
             told = problems[: MAX_DETAILS - 1]
             problems = [*told, ("body", f"{len(problems) - len(told) + counted} more problems are not listed.")]
-        super().__init__(details=[{"field": field, "message": text} for field, text in problems])
+        super().__init__(details=[{"field": _cut(field), "message": _cut(text)} for field, text in problems])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_DETAIL_LENGTH else f"{text[: MAX_DETAIL_LENGTH - 1]}…"
 
 
 class InvalidStateTransition(ApiError):

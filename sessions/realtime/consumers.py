@@ -36,8 +36,7 @@ from synckairos.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from synckairos.http import addresses, security_log
-from synckairos.http.nesting import MAX_DEPTH, is_too_deep
+from synckairos.http import addresses, json_bounds, security_log
 from synckairos.principal import Principal, authenticate
 from synckairos.rights import check_scope
 from timesync.clock import store_clock
@@ -271,9 +270,10 @@ _COMMANDS: dict[
 
 
 def _parse(text: str) -> messages.ClientMessage:
-    # How deep the decoder would go by itself depends on the Python.
-    if text.count("[") + text.count("{") > MAX_DEPTH and is_too_deep(text.encode(errors="replace")):
-        raise ValidationFailed([("frame", f"At most {MAX_DEPTH} levels of nesting.")])
+    if len(text) > json_bounds.MAX_DEPTH:  # a shorter one cannot be too much
+        excess = json_bounds.excess(text.encode(errors="replace"), json_bounds.MAX_FRAME_VALUES)
+        if excess is not None:
+            raise ValidationFailed([("frame", excess)])
     try:
         return messages.parse(text)
     except msgspec.ValidationError as error:

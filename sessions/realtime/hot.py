@@ -29,6 +29,7 @@ from sessions.realtime.limited import fields_of, judged
 from sessions.services.outcome import Idempotency, Outcome
 from synckairos import background, context, ids, keys, logs
 from synckairos.errors import ApiError, InternalError, Unauthenticated
+from synckairos.http import json_bounds
 from synckairos.http.asgi import Exchange, Scope
 from synckairos.http.cors import Cors
 from synckairos.http.gate import REQUEST_ID_HEADER, TOLD_SCHEME, record, true_scheme
@@ -200,6 +201,8 @@ def _json(headers: dict[bytes, bytes], raw: bytes) -> Any:
         raise ValueError  # it could be stored, and not audited
     if not raw:
         return {}
-    decoded = msgspec.json.decode(raw)
+    if json_bounds.may_have_too_many_values(raw):
+        raise ValueError
+    decoded = json_bounds.decode(raw)
     refuse_repeated_names(raw, decoded)
     return decoded

@@ -45,8 +45,11 @@ def principal_of(request: Request) -> Principal:
 def values_of(request: Request, body: type[Body]) -> dict[str, Any]:
     """The validated body. Raises DRF's ValidationError naming every wrong field."""
     serializer = body(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    values: dict[str, Any] = serializer.validated_data
+    try:
+        serializer.is_valid(raise_exception=True)
+        values: dict[str, Any] = serializer.validated_data
+    finally:
+        vars(serializer).clear()  # its fields refer to it: with all that was sent, it would wait for the collector
     return values
 
 

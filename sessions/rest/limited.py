@@ -53,7 +53,21 @@ class Limited(APIView):
         """Every answer says how the limits stand that the request has met."""
         response = super().finalize_response(request, response, *args, **kwargs)
         say(response, self.tally)
+        _forget_body(request)
         return response
+
+
+def _forget_body(request: Request) -> None:
+    """Let go of the decoded body, which nobody reads once there is an answer.
+
+    Request, view and response refer to each other in circles, and wait for the collector. It comes after so many
+    objects, however large they are: hundreds of large bodies would wait with them.
+    """
+    known = vars(request)
+    data = known.get("_data")
+    if type(data) is dict or type(data) is list:
+        data.clear()  # whoever else has it, a serializer say
+    known.update(_data={}, _full_data={})
 
 
 def say(response: HttpResponse, tally: limits.Tally) -> None:

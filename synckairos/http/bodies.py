@@ -86,14 +86,15 @@ def _with_length(scope: Scope, body: bytes) -> Scope:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives this body first."""
-    sent = False
+    """A `receive` that gives this body first, and does not keep it: Django's handler, a task of its own and the error
+    that cancels it refer to each other in a circle, with this."""
+    waiting: bytes | None = body
 
     async def again() -> Event:
-        nonlocal sent
-        if sent:
+        nonlocal waiting
+        if waiting is None:
             return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        event, waiting = {"type": "http.request", "body": waiting, "more_body": False}, None
+        return event
 
     return again

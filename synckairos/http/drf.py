@@ -31,8 +31,7 @@ from synckairos.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from synckairos.http import pages
-from synckairos.http.nesting import MAX_DEPTH, is_too_deep
+from synckairos.http import json_bounds, pages
 from synckairos.http.said import check_charset
 from synckairos.principal import Principal, authenticate, bearer_token
 from synckairos.repetition import RepeatedName, refuse_repeated_names
@@ -58,10 +57,10 @@ class JSONParser(BaseParser):
         raw = stream.read()
         if not raw.strip():
             return {}
-        if is_too_deep(raw):
-            raise ValidationFailed([(WHOLE_BODY, f"At most {MAX_DEPTH} levels of nesting.")])
+        if (excess := json_bounds.excess(raw)) is not None:
+            raise ValidationFailed([(WHOLE_BODY, excess)])
         try:
-            data = msgspec.json.decode(raw)
+            data = json_bounds.decode(raw)
             msgspec.json.encode(data)  # lone surrogates decode but can be written nowhere
             refuse_repeated_names(raw, data)
         except RepeatedName:
