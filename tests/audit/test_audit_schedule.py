@@ -7,6 +7,7 @@ import weakref
 
 import pytest
 from celery import beat
+from kombu import pools
 
 from audit.schedule import MOST_WAITING, PatientScheduler
 from config.celery import app
@@ -16,9 +17,10 @@ from tests.filling import full
 
 @pytest.fixture(scope="module", autouse=True)
 def _pool():
-    """Connections to the broker are left to nobody."""
+    """Connections to the broker are left to nobody, and the next test of this process gets pools that are open."""
     yield
-    app.pool.force_close_all()
+    pools.reset()
+    app._after_fork()  # it forgets the pools that are closed
 
 
 def waiting() -> int:
