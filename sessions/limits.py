@@ -161,8 +161,11 @@ class Tally:
         """The same as header lines over the wire."""
         if not self.standings:
             return b""
-        policies = ", ".join([standing.policy for standing in self.standings])
-        limits = ", ".join([standing.service_limit for standing in self.standings])
+        policies = limits = ""
+        for standing in self.standings:
+            comma = ", " if policies else ""
+            policies += comma + _policy(standing.scope, standing.rate)
+            limits += f'{comma}"{standing.scope}";r={standing.remaining};t={standing.reset_s}'
         return f"ratelimit-policy: {policies}\r\nratelimit: {limits}\r\n".encode()
 
     @contextmanager
@@ -178,8 +181,11 @@ class Tally:
     def note(self, limit: rates.Limit, rate: Rate, reply: Sequence[int]) -> None:
         """What the rule (`store/lua/gcra_rule.lua`) has said. Raises RateLimitExceeded."""
         wait_us, remaining, reset_us = reply
-        standing = Standing(limit.scope, rate, remaining, _ceil(reset_us, 1_000_000))
-        self._stands(standing)
+        standing = Standing(limit.scope, rate, remaining, -(-reset_us // 1_000_000))
+        if self.standings:
+            self._replace(standing)
+        else:
+            self.standings.append(standing)
         if wait_us:
             metrics.RATE_LIMITED.labels(limit.scope).inc()
             # By then another one may pass all of them.
@@ -187,7 +193,7 @@ class Tally:
                 max(other.reset_s for other in self.standings if other is standing or not other.remaining)
             )
 
-    def _stands(self, standing: Standing) -> None:
+    def _replace(self, standing: Standing) -> None:
         """Each limit once, as it stood last."""
         for place, other in enumerate(self.standings):
             if other.scope == standing.scope:

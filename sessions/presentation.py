@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from synckairos.engine import read, seat_left_ms
-from synckairos.engine.events import Event, details
+from synckairos.engine import read, seats_left_ms
+from synckairos.engine.events import Event, fields_of
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, Visibility
 from synckairos.grants import GRANTED, SessionGrant
@@ -182,7 +182,7 @@ def present(state: State, now: Instant) -> StateView:
     """A settled state at an instant."""
     reading = read(state, now)
     active = state.active_participant
-    config = state.config
+    config, cycle, access = state.config, state.cycle, state.access
     return StateView(
         session_id=state.session_id,
         epoch=state.epoch,
@@ -199,13 +199,13 @@ def present(state: State, now: Instant) -> StateView:
         total_time_ms=config.total_time_ms,
         time_per_cycle_ms=config.time_per_cycle_ms,
         increment_ms=config.increment_ms,
-        max_time_ms=_given(config.max_time_ms),
-        cycle_number=state.cycle.number,
-        cycle_started_at=_iso(state.cycle.started_ms),
-        session_started_at=_iso(state.started_ms),
-        session_completed_at=_iso(state.completed_ms),
-        start_at=_iso(config.start_at_ms),
-        deadline_at=_iso(reading.deadline_ms),
+        max_time_ms=UNSET if config.max_time_ms is None else config.max_time_ms,
+        cycle_number=cycle.number,
+        cycle_started_at=None if cycle.started_ms is None else as_iso(cycle.started_ms),
+        session_started_at=None if state.started_ms is None else as_iso(state.started_ms),
+        session_completed_at=None if state.completed_ms is None else as_iso(state.completed_ms),
+        start_at=None if config.start_at_ms is None else as_iso(config.start_at_ms),
+        deadline_at=None if reading.deadline_ms is None else as_iso(reading.deadline_ms),
         time_remaining_ms=reading.time_remaining_ms,
         overtime_ms=reading.overtime_ms,
         elapsed_ms=state.running_ms + reading.stretch_ms,
@@ -214,9 +214,9 @@ def present(state: State, now: Instant) -> StateView:
         action_on_timeout=config.action_on_timeout,
         warning_thresholds_ms=config.warning_thresholds_ms,
         metadata=config.metadata,
-        owner=state.access.owner,
-        visibility=state.access.visibility,
-        permissions=state.access.permissions,
+        owner=access.owner,
+        visibility=access.visibility,
+        permissions=access.permissions,
         created_at=as_iso(state.created_ms),
         updated_at=as_iso(state.updated_ms),
         server_time_ms=reading.at_ms,
@@ -259,34 +259,28 @@ def present_event(event: Event) -> dict[str, Any]:
         "sequence": event.sequence,
         "version": event.version,
         "at": as_iso(event.at_ms),
-        **details(event),
+        **fields_of(event),
     }
 
 
 def _participants(state: State, stretch_ms: int) -> list[ParticipantView]:
-    views = []
-    for position, p in enumerate(state.participants):
-        is_active = position == state.active
-        views.append(
-            ParticipantView(
-                participant_id=p.participant_id,
-                participant_index=p.participant_index,
-                total_time_ms=p.total_time_ms,
-                time_used_ms=p.time_used_ms + (stretch_ms if is_active else 0),
-                time_remaining_ms=seat_left_ms(state, position, stretch_ms),
-                cycle_count=p.cycle_count,
-                is_active=is_active,
-                has_expired=p.has_expired,
-                group_id=p.group_id or UNSET,
-                user_id=p.user_id or UNSET,
-            )
+    active = state.active
+    return [
+        ParticipantView(
+            participant_id=p.participant_id,
+            participant_index=p.participant_index,
+            total_time_ms=p.total_time_ms,
+            time_used_ms=p.time_used_ms + stretch_ms if position == active else p.time_used_ms,
+            time_remaining_ms=left_ms,
+            cycle_count=p.cycle_count,
+            is_active=position == active,
+            has_expired=p.has_expired,
+            group_id=p.group_id or UNSET,
+            user_id=p.user_id or UNSET,
         )
-    return views
+        for position, (p, left_ms) in enumerate(zip(state.participants, seats_left_ms(state, stretch_ms), strict=True))
+    ]
 
 
 def _given(value: Any) -> Any:
     return UNSET if value is None else value
-
-
-def _iso(at_ms: Instant | None) -> str | None:
-    return None if at_ms is None else as_iso(at_ms)

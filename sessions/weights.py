@@ -25,7 +25,7 @@ def of_participants(number: int) -> int:
 
 def of_state(state: State) -> int:
     """The same of a session that has been read."""
-    return of_participants(len(state.participants))
+    return max(len(state.participants) - 1, 0) // PARTICIPANTS
 
 
 def of_creation(participants: Any, groups: Any) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import logging.config
 import sys
@@ -13,7 +15,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
-from synckairos import batch, context, stderr
+from synckairos import context, stderr
 from synckairos.instants import to_the_second
 
 
@@ -96,6 +98,10 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+WRITTEN_WITHIN_S = 0.05
+"""How long a line of the access log may wait for others."""
+
+
 class AccessLog:
     """The log of requests. Its line is the hottest of all, and takes a shorter way than structlog: the same fields, in
     the same forms."""
@@ -104,10 +110,14 @@ class AccessLog:
         self._as_json = as_json
         self._level: int = getattr(logging, level)
         self._lines: list[bytes] = []
-        """Of events that came together."""
+        """Those that wait to be written."""
+        self._writer: asyncio.AbstractEventLoop | None = None
+        """The loop that is going to write them; one that has ended before never will."""
+        atexit.register(self.write)
 
     def line(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
-        """Write one, when this level is wanted; those of events that came together at once."""
+        """Write one, when this level is wanted: within `WRITTEN_WITHIN_S` with those that have come by then. To write
+        each by itself would be a system call for every request."""
         if level < self._level:
             return
         name = "info" if level == logging.INFO else "debug"
@@ -122,15 +132,22 @@ class AccessLog:
         else:
             others = ""
             for field, value in known.items():
-                others += f" {field}={_quoted(value) if field in _CHOSEN else value}"
+                others += f" {field}={_quoted(str(value)) if field in _CHOSEN else value}"
             request_line = f"request method={method} path={_quoted(path)} status={status} ms={ms}"
             line = f"{now} [{name}] {request_line}{others} logger=synckairos.http.gate".encode()
         self._lines.append(line)
-        if len(self._lines) == 1 and not batch.later(self._write):
-            self._write()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write()
+            return
+        if loop is not self._writer:
+            self._writer = loop
+            loop.call_later(WRITTEN_WITHIN_S, self.write)
 
-    def _write(self) -> None:
-        lines, self._lines = self._lines, []
+    def write(self) -> None:
+        """Write what waits."""
+        lines, self._lines, self._writer = self._lines, [], None
         with suppress(OSError, ValueError):  # with nowhere to write to, requests are answered all the same
             # Looked up each time, since tests exchange it.
             sys.stderr.buffer.write(b"\n".join([*lines, b""]))
@@ -141,6 +158,5 @@ _CHOSEN = frozenset({"principal", "session_id", "route"})
 """What a client chose is quoted unless it is harmless, so that it cannot look like another field."""
 
 
-def _quoted(value: Any) -> str:
-    text = str(value)
+def _quoted(text: str) -> str:
     return text if " " not in text and text.isprintable() else repr(text)

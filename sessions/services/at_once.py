@@ -117,7 +117,7 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
         tally.note(rates.SWITCH, rate, counted)
     match reply:
         case Done():
-            if write.record is not None:
+            if write.record is not None and guess.payer is not None:
                 yield from records.charged(write.record, guess.payer)
             return sessions.done(guess.decision, guess.at_ms, view, write.command_id)
         case LostRace(loaded=loaded):

@@ -9,7 +9,7 @@ from sessions import announcements, messages
 from sessions.presentation import StateView
 from sessions.services.outcome import Caller
 from sessions.services.quotas import given_back, taken
-from sessions.services.retention import forget_at, idle_check_at
+from sessions.services.retention import kept_until
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.writes import Guess, Record, Write
 from synckairos import keys, outbox
@@ -58,15 +58,22 @@ def write_of(
     if not unheard:
         message = announcements.pack(_hub_message(decision, now, since_version, view, is_deletion=is_deletion))
     command_id = new_command_id()
+    forget_ms, check_ms = kept_until(after, now, deadline_ms)
+    is_another = before is None or before.status is not after.status
+    places = None
+    if is_creation:
+        places = taken(after, caller.principal)
+    elif is_another or is_deletion:
+        places = given_back(decision, is_deletion=is_deletion)
     return Write(
         before=before,
         after=None if is_deletion else after,
         session_id=after.session_id,
-        forget_at_ms=forget_at(after, now, deadline_ms),
+        forget_at_ms=forget_ms,
         deadline_ms=deadline_ms,
-        idle_check_ms=None if is_deletion else idle_check_at(after, deadline_ms),
+        idle_check_ms=None if is_deletion else check_ms,
         is_sign_of_life=deadline_ms is None or decision.due < len(decision.events),
-        was_idle=is_deletion or (before is not None and before.status is not after.status),
+        was_idle=is_deletion or (before is not None and is_another),
         command_id=command_id,
         commit=StoredCommit(since_version, after.version, after.epoch, decision.events),
         outbox_entry=outbox.encode(
@@ -92,13 +99,15 @@ def write_of(
         rate=rate,
         caller_rate=caller_rate,
         guess=guess,
-        places=taken(after, caller.principal) if is_creation else given_back(decision, is_deletion=is_deletion),
+        places=places,
     )
 
 
 def _changed(before: State | None, after: State) -> tuple[Participant, ...]:
-    known = set() if before is None else set(map(id, before.participants))
-    return tuple([p for p in after.participants if id(p) not in known])
+    if before is None or len(before.participants) != len(after.participants):
+        known = set() if before is None else set(map(id, before.participants))
+        return tuple([p for p in after.participants if id(p) not in known])
+    return tuple([p for old, p in zip(before.participants, after.participants, strict=True) if p is not old])
 
 
 def _hub_message(

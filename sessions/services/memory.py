@@ -31,13 +31,8 @@ class Remembered(Struct, frozen=True):
     """Other processes command it too: what is remembered will hardly hold."""
     carried_bytes: int
     """Of its metadata and its action on timeout, decoded."""
-
-    @property
-    def size(self) -> int:
-        """Bytes, more or less."""
-        state = self.state
-        listed = len(state.participants) * _PARTICIPANT + len(state.groups) * _GROUP
-        return _SESSION + listed + len(state.access.revoked) * _REVOCATION + self.carried_bytes
+    size: int
+    """Bytes, more or less."""
 
 
 class Memory:
@@ -60,7 +55,9 @@ class Memory:
             return
         is_known = before is not None and before.state.config is state.config
         carried = before.carried_bytes if is_known and before is not None else _carried_bytes(state.config)
-        remembered = Remembered(state, command_id, is_shared, carried)
+        listed = len(state.participants) * _PARTICIPANT + len(state.groups) * _GROUP
+        size = _SESSION + listed + len(state.access.revoked) * _REVOCATION + carried
+        remembered = Remembered(state, command_id, is_shared, carried, size)
         self._sessions[state.session_id.int] = remembered  # the last in order
         self._bytes += remembered.size
         while self._bytes > self._largest_bytes:

@@ -35,9 +35,16 @@ class Idempotency(Struct, frozen=True):
         """Of an HTTP request with a decoded body. Raises ValueError for what can be no key."""
         if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
             raise ValueError
-        encoded = msgspec.json.encode(body, order="deterministic")
         # An id in either case is the same session.
-        return cls(key, f"{method} {path.lower()}", blake2b(encoded, digest_size=16).digest())
+        return cls(key, f"{method} {path.lower()}", _digest(body) if body else _OF_NOTHING)
+
+
+def _digest(body: Any) -> bytes:
+    return blake2b(msgspec.json.encode(body, order="deterministic"), digest_size=16).digest()
+
+
+_OF_NOTHING = _digest({})
+"""Of the body that most commands have."""
 
 
 class Precondition(Struct, frozen=True):

@@ -28,19 +28,17 @@ def retention_ms(state: State) -> Duration:
     return conf().paused_ttl_ms if state.status is Status.PAUSED else conf().idle_ttl_ms
 
 
-def idle_check_at(state: State, deadline_ms: Instant | None) -> Instant | None:
-    """When a session is let go if nothing happens and nobody looks; None for one that has ended, or that has a deadline
-    and does not go on by itself."""
-    if deadline_ms is None:
-        return None if state.status.is_final else state.updated_ms + retention_ms(state)
-    return state.updated_ms + conf().unattended_ttl_ms if runs_by_itself(state) else None
-
-
-def forget_at(state: State, now: Instant, deadline_ms: Instant | None) -> Instant:
-    """When the store may forget a session, without a word to anybody."""
+def kept_until(state: State, now: Instant, deadline_ms: Instant | None) -> tuple[Instant, Instant | None]:
+    """How long a session is kept after a commit: when the store may forget it, without a word to anybody; and when it
+    is let go if nothing happens and nobody looks, which is None for one that has ended, or that has a deadline and does
+    not go on by itself."""
     if state.status.is_final:
-        return now + conf().finished_ttl_ms
-    return max(now, deadline_ms or 0) + retention_ms(state) + KEPT_ON_MS
+        return now + conf().finished_ttl_ms, None
+    kept_ms = retention_ms(state)
+    if deadline_ms is None:
+        return now + kept_ms + KEPT_ON_MS, state.updated_ms + kept_ms
+    check_ms = state.updated_ms + conf().unattended_ttl_ms if runs_by_itself(state) else None
+    return max(now, deadline_ms) + kept_ms + KEPT_ON_MS, check_ms
 
 
 def sign_of_life(state: State, now: Instant) -> Call[bool] | None:

@@ -243,11 +243,12 @@ def existing(session_id: UUID, loaded: Loaded) -> State:
 def done(decision: Decision, now: Instant, view: StateView | None = None, command_id: bytes = b"") -> Outcome:
     """What a decision comes to, counted; of the commit that it needed, how that has shown the state, and its id."""
     count(decision)
+    expired = decision.expired
     return Outcome(
         state=decision.state,
         at_ms=now,
         view=view,
         command_id=command_id,
         expired_participant_id=decision.expired_on_switch,
-        action_applied=None if decision.expired is None else decision.expired.action_applied,
+        action_applied=None if expired is None else expired.action_applied,
     )

@@ -45,6 +45,7 @@ class HttpProtocol(ShownFirst):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = conf()
+        self._max_head_bytes, self._max_headers = self._limits.max_head_bytes, self._limits.max_headers
         self._in_head = False
         self._told_bytes = 0
         """Of the head, as far as the parser has told of it."""
@@ -113,7 +114,7 @@ class HttpProtocol(ShownFirst):
                 self.expect_100_continue = True
             self.headers.append((name, value))
         self._told_bytes += len(name) + len(value) + _PUNCTUATION
-        if self._told_bytes > self._limits.max_head_bytes or len(self.headers) > self._limits.max_headers:
+        if self._told_bytes > self._max_head_bytes or len(self.headers) > self._max_headers:
             self._judge_head()
 
     def on_headers_complete(self) -> None:

@@ -8,7 +8,7 @@ from synckairos.engine.create import create_session, problems
 from synckairos.engine.deadlines import next_deadline
 from synckairos.engine.decide import MAX_PARTICIPANTS, MAX_TIME_MS, Decision, decide, observe
 from synckairos.engine.evolve import evolve, replay
-from synckairos.engine.reading import Reading, read, seat_left_ms
+from synckairos.engine.reading import Reading, read, seats_left_ms
 from synckairos.engine.refusals import Refusal
 from synckairos.engine.state import State
 from synckairos.engine.units import Status, SyncMode, TimeoutAction
@@ -35,5 +35,5 @@ __all__ = [
     "replay",
     "round_ms",
     "runs_by_itself",
-    "seat_left_ms",
+    "seats_left_ms",
 ]

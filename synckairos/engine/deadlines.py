@@ -41,9 +41,13 @@ def next_deadline(state: State) -> Deadline | None:
     """The one next deadline of a session, or None."""
     if state.status is Status.PENDING and state.config.start_at_ms is not None:
         return Deadline(max(state.config.start_at_ms, state.created_ms), DeadlineKind.START)
-    expires_ms = expiry_at(state)
-    if expires_ms is None or mode_of(state).clock_expired(state):
+    started_ms, mode = state.cycle.started_ms, mode_of(state)
+    if state.status is not Status.RUNNING or started_ms is None:
         return None
+    left_ms = mode.left_ms(state)
+    if left_ms is None or mode.clock_expired(state):
+        return None
+    expires_ms = started_ms + left_ms
     thresholds = state.config.warning_thresholds_ms
     if state.cycle.warnings_done < len(thresholds):
         threshold_ms = thresholds[state.cycle.warnings_done]

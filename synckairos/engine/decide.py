@@ -7,7 +7,6 @@ clock with no time left, say).
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from uuid import UUID
 
 from msgspec import Struct
@@ -40,7 +39,7 @@ SETTLE_LIMIT = 256
 """Most transitions that one decision applies before its command."""
 
 
-class Decision(Struct, frozen=True, dict=True):
+class Decision(Struct, frozen=True):
     """What a command (or the passing of time) makes of a state. Without events nothing has changed."""
 
     before: State
@@ -53,7 +52,7 @@ class Decision(Struct, frozen=True, dict=True):
     late: int = 0
     """How many of them, the last ones, deadlines have caused after it, at its very instant."""
 
-    @cached_property
+    @property
     def expired(self) -> ev.ParticipantExpired | None:
         """The last expiry among the events."""
         for event in reversed(self.events):
@@ -61,7 +60,7 @@ class Decision(Struct, frozen=True, dict=True):
                 return event
         return None
 
-    @cached_property
+    @property
     def expired_on_switch(self) -> UUID | None:
         """Who had run out of time when a command ended their cycle; None when the last switch was no such."""
         for place, event in enumerate(self.events):

@@ -9,7 +9,7 @@ from synckairos.engine.deadlines import expiry_at
 from synckairos.engine.decide import shares_clock
 from synckairos.engine.modes import mode_of
 from synckairos.engine.state import NOBODY, State
-from synckairos.engine.units import Duration, Instant, Status
+from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
 
 class Reading(Struct, frozen=True):
@@ -41,11 +41,20 @@ def read(state: State, now: Instant) -> Reading:
     return Reading(now, max(0, left_ms - stretch_ms), overtime_ms, deadline_ms, stretch_ms)
 
 
-def seat_left_ms(state: State, position: int, stretch_ms: Duration) -> Duration | None:
-    """Time left for one participant, `stretch_ms` into the running stretch."""
-    mode = mode_of(state)
-    runs = mode.is_common or (state.active != NOBODY and shares_clock(state, position, state.active))
-    if not runs:
-        return mode.seat_left_ms(state, position)
+def seats_left_ms(state: State, stretch_ms: Duration) -> list[Duration | None]:
+    """Time left for every participant in order, `stretch_ms` into the running stretch."""
+    mode, active = mode_of(state), state.active
+    positions = range(len(state.participants))
+    if not mode.is_common and active == NOBODY:
+        return [mode.seat_left_ms(state, position) for position in positions]
     left_ms = mode.left_ms(state)
-    return None if left_ms is None else max(0, left_ms - stretch_ms)
+    running_ms = None if left_ms is None else max(0, left_ms - stretch_ms)
+    if mode.is_common:
+        return [running_ms for _ in positions]
+    seats = [mode.seat_left_ms(state, position) for position in positions]
+    seats[active] = running_ms
+    if state.config.sync_mode is SyncMode.PER_GROUP:
+        seats = [
+            running_ms if shares_clock(state, p, active) else left for p, left in zip(positions, seats, strict=True)
+        ]
+    return seats

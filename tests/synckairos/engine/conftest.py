@@ -4,7 +4,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import pytest
 
-from synckairos.engine import abandon, create_session, decide, next_deadline, observe, read, replay, seat_left_ms
+from synckairos.engine import abandon, create_session, decide, next_deadline, observe, read, replay, seats_left_ms
 from synckairos.engine import commands as cmd
 from synckairos.engine.units import SyncMode
 
@@ -129,7 +129,7 @@ class Session:
     def left(self, name, at):
         """Time left for one participant as every screen derives it."""
         position = self.state.position_of(id_of(name))
-        return seat_left_ms(self.state, position, self.read(at).stretch_ms)
+        return seats_left_ms(self.state, self.read(at).stretch_ms)[position]
 
     def used(self, name, at):
         running = self.read(at).stretch_ms if self.active == name else 0

@@ -25,7 +25,7 @@ from synckairos.engine import (
 )
 from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
-from synckairos.engine.reading import seat_left_ms
+from synckairos.engine.reading import seats_left_ms
 from synckairos.engine.refusals import Refusal
 
 PEOPLE = [UUID(int=number) for number in range(1, 6)]
@@ -262,8 +262,7 @@ class AnySession(RuleBasedStateMachine):
             assert reading.time_remaining_ms is None or reading.time_remaining_ms >= 0
             assert reading.overtime_ms >= 0
             assert not (reading.overtime_ms and reading.time_remaining_ms)
-            for position in range(len(self.state.participants)):
-                assert (seat_left_ms(self.state, position, reading.stretch_ms) or 0) >= 0
+            assert all((left_ms or 0) >= 0 for left_ms in seats_left_ms(self.state, reading.stretch_ms))
         assert all(owner.total_time_ms >= 0 for owner in (*self.state.participants, *self.state.groups))
 
     @invariant()
