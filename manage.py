@@ -13,7 +13,7 @@ def main() -> None:
     """Carry out a command."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name == "probe" and "--help" not in sys.argv:
-        from synckairos import probes  # noqa: PLC0415
+        from synckairos.ops import probes  # noqa: PLC0415
 
         found = probes.quickly(sys.argv[2:])
         if found.is_well:  # asked every few seconds, for little

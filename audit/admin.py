@@ -15,10 +15,10 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
+from audit.date_hierarchy import Periods
 from audit.models import SyncEvent, SyncParticipant, SyncSession
-from audit.periods import Periods
+from synckairos.admin_display import Shown
 from synckairos.ids import parse_uuid
-from synckairos.showing import Shown
 
 COUNTED = 10_000
 """Rows that a list counts and pages through; further back lead the dates and the filters."""

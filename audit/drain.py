@@ -16,13 +16,15 @@ from django.db import Error as DatabaseFault
 from msgspec import Struct
 from redis.exceptions import LockError, RedisError, ResponseError
 
-from audit import aside, rows, stream
-from audit.reasons import reason_of
-from audit.rows import Commit
-from audit.stream import FIRST, Lease, Received
-from audit.writing import RefusesAll, write_apart
-from synckairos import keys, logs, metrics, outbox
-from synckairos import redis as stores
+from audit import outbox_reader, retries, row_mapping
+from audit.event_writer import RefusesAll, write_apart
+from audit.failure_reasons import reason_of
+from audit.outbox_reader import FIRST, Lease, Received
+from audit.row_mapping import Commit
+from synckairos import outbox
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.telemetry import logs, metrics
 
 LEASE_S = 5.0
 """How long a drain that died keeps others away."""
@@ -83,7 +85,7 @@ def _drain(shard: int, ends_at_s: float) -> None:
     if not lease.acquire():
         return
     try:
-        Turn(shard, lease, ends_at_s, stream.now_ms()).run()
+        Turn(shard, lease, ends_at_s, outbox_reader.now_ms()).run()
     finally:
         with suppress(RedisError):  # it ends by itself
             lease.release()
@@ -119,7 +121,7 @@ class Turn:
         if not stores.client().exists(*beside):
             return
         yield Source(keys.outbox_newer(self.shard))
-        for times, after_ms in enumerate(aside.AGAIN_AFTER_MS, 1):
+        for times, after_ms in enumerate(retries.AGAIN_AFTER_MS, 1):
             yield Source(keys.outbox_refused(self.shard, times), self._now_ms - after_ms, times)
 
     def _forget_group(self) -> None:
@@ -138,7 +140,7 @@ class Turn:
     def _batches(self, source: Source) -> Iterator[list[Received]]:
         position, is_all = _looked_at.get(source.key, FIRST), False
         while not is_all and self._may_go_on():
-            batch, is_all = stream.read(source.key, position, source.until_ms)
+            batch, is_all = outbox_reader.read(source.key, position, source.until_ms)
             if batch:
                 position = batch[-1].entry_id
                 yield batch
@@ -155,10 +157,10 @@ class Turn:
             unwritten = apart.failed.keys() | apart.left
             done = [received[commit.entry_id] for commit in portion if commit.entry_id not in unwritten]
             if done:
-                stream.forget(source.key, done)
+                outbox_reader.forget(source.key, done)
                 _taken_ms[self.shard] = self._now_ms
             refused = [(received[entry_id], fault) for entry_id, fault in apart.failed.items()]
-            aside.keep_for_later(self.shard, source.key, source.times, refused, _taken_ms.get(self.shard, 0))
+            retries.keep_for_later(self.shard, source.key, source.times, refused, _taken_ms.get(self.shard, 0))
             if apart.left:
                 return False
         return True
@@ -170,14 +172,14 @@ class Turn:
         dead: list[tuple[Received, Exception]] = []
         for entry in batch:
             try:
-                commits.append(rows.read(entry.entry_id, entry.data))
+                commits.append(row_mapping.read(entry.entry_id, entry.data))
             except outbox.Newer:
                 newer.append(entry)
-            except rows.UNREADABLE as error:
+            except row_mapping.UNREADABLE as error:
                 dead.append((entry, error))
-        aside.bury(self.shard, source.key, dead)
+        retries.bury(self.shard, source.key, dead)
         if source.key != keys.outbox_newer(self.shard):
-            aside.keep_for_newer(self.shard, source.key, newer)
+            retries.keep_for_newer(self.shard, source.key, newer)
         return commits
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from django.db import models
 
+from synckairos.auth.names import LONGEST_NAME
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
-from synckairos.names import LONGEST_NAME
 
 
 def mode_choices() -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from uuid import uuid4
 
-from audit import rows
-from audit.rows import Commit
+from audit import row_mapping
+from audit.row_mapping import Commit
 from synckairos import outbox
 from synckairos.engine import create_session
 from synckairos.engine.commands import Create, Seat
@@ -36,4 +36,4 @@ def commit() -> Commit:
         participants=state.participants,
         format=outbox.FORMAT,
     )
-    return rows.read(_NAME, outbox.encode(entry))
+    return row_mapping.read(_NAME, outbox.encode(entry))

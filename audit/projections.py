@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from audit import bulk
 from audit.models import SyncParticipant, SyncSession
-from audit.rows import PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, Key, Values
+from audit.row_mapping import PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, Key, Values
 
 T = TypeVar("T")
 

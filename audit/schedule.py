@@ -7,8 +7,8 @@ from typing import Any
 from celery.beat import PersistentScheduler, ScheduleEntry, SchedulingError
 from redis.exceptions import OutOfMemoryError
 
-from synckairos import logs
-from synckairos.heartbeats import Heartbeat
+from synckairos.ops.heartbeats import Heartbeat
+from synckairos.telemetry import logs
 
 log = logs.get(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
-from audit.pace import pace
+from audit.drain_pace import pace
 
 
 @shared_task(name="audit.tasks.drain_outbox", ignore_result=True)

@@ -14,9 +14,9 @@ from celery import bootsteps
 from celery.worker.consumer import Consumer
 from django.db import connections
 
-from audit.pace import Pace, pace
-from synckairos import logs
-from synckairos import redis as stores
+from audit.drain_pace import Pace, pace
+from synckairos.redis import client as stores
+from synckairos.telemetry import logs
 
 IDLE_S = 3.0
 """How long nobody has asked this worker to drain before it does so unasked."""

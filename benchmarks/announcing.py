@@ -9,10 +9,10 @@ import making
 from msgspec import Struct
 
 from sessions.store import writes
-from sessions.store.calls import apipeline
-from synckairos import keys
 from synckairos.engine.state import State
-from synckairos.redis import async_client
+from synckairos.redis import keys
+from synckairos.redis.client import async_client
+from synckairos.redis.scripts import apipeline
 
 _CHANNEL = 9
 """The place of the group's channel among the arguments of a commit."""

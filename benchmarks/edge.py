@@ -35,7 +35,7 @@ def rss_kib(pid: int) -> int:
 
 def tokens(number: int) -> list[str]:
     """So many tokens of the one who owns all sessions."""
-    from synckairos.principal import mint  # noqa: PLC0415 - needs the attached stack
+    from synckairos.auth.principal import mint  # noqa: PLC0415 - needs the attached stack
 
     return [mint("player", is_staff=False) for _ in range(number)]
 

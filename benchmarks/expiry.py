@@ -60,7 +60,7 @@ async def measure_all(stack: Stack, *, is_short: bool) -> list[Result]:
     """Every scenario, one after the other, and the cost of waiting."""
     from lateness import Scenario, idle_percent, measure  # noqa: PLC0415 - needs the attached stack
 
-    from synckairos.redis import close_async_client  # noqa: PLC0415 - likewise
+    from synckairos.redis.client import close_async_client  # noqa: PLC0415 - likewise
 
     head = f"{'p50':>8} {'p99':>8} {'max':>8}"
     print(f"{'ms after the deadline':26} {'to the commit':26} | to the frame at a client")

@@ -18,12 +18,12 @@ from audit.models import SyncEvent, SyncParticipant, SyncSession
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller
 from sessions.store import writes
-from sessions.store.calls import apipeline
+from synckairos.auth.principal import SYSTEM, mint
 from synckairos.engine import SyncMode, create_session
 from synckairos.engine.commands import Create, Seat
 from synckairos.ids import new_epoch
 from synckairos.instants import as_datetime, from_datetime
-from synckairos.principal import SYSTEM, mint
+from synckairos.redis.scripts import apipeline
 
 CHUNK = 250
 VIEWERS = 300

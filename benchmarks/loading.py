@@ -19,10 +19,10 @@ from stack import ROOT
 from watching import Watchers, watching
 
 from sessions.services import sessions as service
-from sessions.store.calls import arun
+from synckairos.auth.principal import SYSTEM
 from synckairos.engine.reading import read
 from synckairos.engine.state import SyncMode
-from synckairos.principal import SYSTEM
+from synckairos.redis.scripts import arun
 
 sys.path.insert(0, str(ROOT / "clients" / "python" / "src"))
 from synckairos_client import CommandTimeout, Screen, SyncKairosError

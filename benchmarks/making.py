@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.outcome import Caller, Idempotency
 from sessions.store import store, writes
-from sessions.store.calls import apipeline, arun, ask
-from synckairos import keys
+from synckairos.auth.principal import Principal, mint
 from synckairos.engine import SyncMode, create_session, decide
 from synckairos.engine.commands import Create, Seat, Switch
 from synckairos.engine.state import Access, State
 from synckairos.ids import new_epoch
-from synckairos.principal import Principal, mint
-from synckairos.redis import async_client
-from timesync.clock import store_clock
+from synckairos.redis import keys
+from synckairos.redis.client import async_client
+from synckairos.redis.scripts import apipeline, arun, ask
+from synckairos.redis.store_clock import store_clock
 
 A_DAY_MS = 86_400_000
 _TOGETHER = 250

@@ -18,7 +18,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from stack import Stack
 
-from synckairos import keys
+from synckairos.redis import keys
 
 _PATIENCE_S = 60.0
 _DRAINED_WITHIN_S = 120.0

@@ -60,7 +60,7 @@ async def measure_all(
     """Each of them, by name, printed as it comes."""
     from bench import Bench, sizes  # noqa: PLC0415 - needs the attached stack
 
-    from synckairos.redis import close_async_client  # noqa: PLC0415 - likewise
+    from synckairos.redis.client import close_async_client  # noqa: PLC0415 - likewise
 
     rounds, seconds = (1, 0.2) if is_short else (5, 2.0)
     bench = Bench(stack, exits, is_short=is_short, rounds=rounds, seconds=seconds, sizes=await sizes())

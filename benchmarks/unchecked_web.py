@@ -14,30 +14,30 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import config.asgi  # noqa: F401 - loads all doors, so that their names can be replaced
-from sessions.serving.server import serve
-from synckairos import principal, rights
-from synckairos.grants import Role
+from sessions.management.commands.web import serve
+from synckairos.auth import permissions, principal
+from synckairos.auth.grants import Role
 
 _SOMEBODY = principal.Principal("player", is_staff=True, expires_s=2.0**33)
-_STANDING = rights.Standing(Role.STAFF)
+_STANDING = permissions.Standing(Role.STAFF)
 
 
 def _somebody(_token: str) -> principal.Principal:
     return _SOMEBODY
 
 
-def _anything(*_asked: Any) -> rights.Standing:
+def _anything(*_asked: Any) -> permissions.Standing:
     return _STANDING
 
 
 Functions = dict[str, Callable[..., Any]]
-_CHECKS: Functions = {"authenticate": principal.authenticate, "check": rights.check}
+_CHECKS: Functions = {"authenticate": principal.authenticate, "check": permissions.check}
 _NONE: Functions = {"authenticate": _somebody, "check": _anything}
 
 
 def _replace(present: Functions, coming: Functions) -> None:
     """Wherever they have been imported."""
-    for module in set(sys.modules.values()) - {principal, rights}:
+    for module in set(sys.modules.values()) - {principal, permissions}:
         for name, function in present.items():
             if vars(module).get(name) is function:
                 setattr(module, name, coming[name])

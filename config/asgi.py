@@ -9,26 +9,25 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()  # before anything that needs the apps
 
+from config.lifespan import lifespan  # noqa: E402
 from config.routing import websocket_urlpatterns  # noqa: E402
-from sessions.asyncapi import document as asyncapi  # noqa: E402
-from sessions.realtime.fallbacks import Fallbacks  # noqa: E402
-from sessions.realtime.hot import HotDoor  # noqa: E402
+from sessions.apidocs import asyncapi, views  # noqa: E402
+from sessions.fastpath.fast_path import HotDoor  # noqa: E402
+from sessions.realtime.long_poll_and_sse import Fallbacks  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
-from sessions.rest import rendered  # noqa: E402
-from sessions.serving.lifespan import lifespan  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
 from synckairos.http.admission import Admission, SocketAdmission  # noqa: E402
 from synckairos.http.asgi import Application as Asgi  # noqa: E402
 from synckairos.http.asgi import Door  # noqa: E402
-from synckairos.http.bare import BareHandler, ByPath  # noqa: E402
-from synckairos.http.bodies import Bodies  # noqa: E402
+from synckairos.http.body_limits import Bodies  # noqa: E402
 from synckairos.http.cors import Cors  # noqa: E402
-from synckairos.http.gate import Gate  # noqa: E402
-from synckairos.http.protection import Protected, Secure  # noqa: E402
+from synckairos.http.django_handlers import BareHandler, ByPath  # noqa: E402
+from synckairos.http.request_log import Gate  # noqa: E402
+from synckairos.http.security_headers import Protected, Secure  # noqa: E402
 
 _django = cast("Asgi", django_application)
-_documents = {**rendered.DOCUMENTS, **asyncapi.DOCUMENTS} if conf().api_docs else {}
-_behind = rendered.RenderedFirst(_documents, ByPath(cast("Asgi", BareHandler()), _django))
+_documents = {**views.DOCUMENTS, **asyncapi.DOCUMENTS} if conf().api_docs else {}
+_behind = views.RenderedFirst(_documents, ByPath(cast("Asgi", BareHandler()), _django))
 _doors = Secure(Fallbacks(_behind), _django)
 _cors = Cors(Bodies(_doors), conf().cors_origins, lets_local_in=conf().cors_local)
 

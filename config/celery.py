@@ -9,7 +9,7 @@ from typing import Any
 from celery import Celery, platforms, signals
 from django.conf import settings
 
-from synckairos import logs, stderr
+from synckairos.telemetry import logs, stderr
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -79,4 +79,4 @@ app = Application("synckairos")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add("audit.worker:Unasked")
-app.steps["consumer"].add("sessions.health.pulse:Pulse")
+app.steps["consumer"].add("synckairos.ops.worker_heartbeat:Pulse")

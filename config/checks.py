@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from marshmallow.exceptions import ValidationError as Unacceptable
 
-from synckairos.names import is_name
+from synckairos.auth.names import is_name
 
 
 def one_of(*allowed: str) -> Callable[[str], None]:

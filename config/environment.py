@@ -20,12 +20,13 @@ from marshmallow.exceptions import ValidationError as Unacceptable
 from marshmallow.validate import Range
 
 from config import checks, safety
-from synckairos import private, stderr
+from synckairos import data_directory
+from synckairos.auth.signing_keys import BadKey, KeyRing, key_ring, new_pem
 from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
 from synckairos.engine.units import Visibility
-from synckairos.rates import SETTINGS
-from synckairos.redis import Address
-from synckairos.signing import BadKey, KeyRing, key_ring, new_pem
+from synckairos.ratelimit.policies import SETTINGS
+from synckairos.redis.client import Address
+from synckairos.telemetry import stderr
 
 _PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 _STORE_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
@@ -159,13 +160,13 @@ def _by_https(value: list[str]) -> None:
 def embedded_socket(data_dir: Path) -> Path:
     """Where the embedded store listens. A socket's path is short by law, so a long directory gets a stand-in."""
     path = data_dir / "valkey.sock"
-    return path if len(str(path)) <= _LONGEST_SOCKET_PATH else private.stand_in(data_dir) / path.name
+    return path if len(str(path)) <= _LONGEST_SOCKET_PATH else data_directory.stand_in(data_dir) / path.name
 
 
 def kept_secret(path: Path, made: Callable[[], str]) -> str:
     """A secret of this machine, made once and readable by its owner only."""
     if not path.exists():
-        private.directory(path.parent)
+        data_directory.directory(path.parent)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(made())
@@ -210,7 +211,7 @@ ENVIRONMENT: str = _env.str(
 )
 IN_PRODUCTION: bool = ENVIRONMENT == "production"
 DATA_DIR: Path = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
-private.tighten(DATA_DIR, is_ours=not os.environ.get("SYNCKAIROS_DATA_DIR"))
+data_directory.tighten(DATA_DIR, is_ours=not os.environ.get("SYNCKAIROS_DATA_DIR"))
 
 # In production nothing that binds to a machine or protects a secret has a default.
 REDIS_URL: str = (

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from marshmallow.exceptions import ValidationError as Unacceptable
 
-from synckairos.redis import Address
+from synckairos.redis.client import Address
 
 _SHORTEST_SECRET = 32
 _SHORTEST_IN_PRODUCTION = 50

@@ -3,10 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from sessions.asyncapi import document as asyncapi
-from sessions.rest import jwks, operations, readiness, rendered
-from sessions.rest.logins import admin_login
+from sessions.apidocs import asyncapi
+from sessions.apidocs import views as documents
+from synckairos.auth import jwks
+from synckairos.auth.admin_login import admin_login
 from synckairos.conf import conf
+from synckairos.ops import readiness, views
 from timesync.views import TimeView
 
 handler400 = "synckairos.http.drf.bad_request"
@@ -15,8 +17,8 @@ handler404 = "synckairos.http.drf.not_found"
 handler500 = "synckairos.http.drf.server_error"
 
 _documents = [
-    path("api-docs.json", rendered.openapi, name="schema"),
-    path("api-docs", rendered.page, name="api-docs"),
+    path("api-docs.json", documents.openapi, name="schema"),
+    path("api-docs", documents.page, name="api-docs"),
     path("asyncapi.json", asyncapi.served),
 ]
 _admin = [
@@ -25,9 +27,9 @@ _admin = [
 ]
 
 urlpatterns = [
-    path("health", operations.health),
+    path("health", views.health),
     path("ready", readiness.ready),
-    path("metrics", operations.prometheus),
+    path("metrics", views.prometheus),
     path(".well-known/jwks.json", jwks.served),
     path("v1/time", TimeView.as_view()),
     path("v1/", include("sessions.rest.urls")),

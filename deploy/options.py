@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 try:
     # The other scripts have these from here.
     from config import environment as environment  # noqa: PLC0414
-    from synckairos import private as private  # noqa: PLC0414
+    from synckairos import data_directory as data_directory  # noqa: PLC0414
 except OSError as error:
     sys.exit(f"SyncKairos cannot start; SYNCKAIROS_DATA_DIR cannot be used: {error}")
 

@@ -35,7 +35,7 @@ def main() -> None:
 
 def _admit_the_store() -> None:
     """Once for all, before each process refuses by itself, again and again."""
-    from sessions.health import durability  # noqa: PLC0415
+    from synckairos.ops import durability  # noqa: PLC0415
 
     durability.admit()
 
@@ -65,7 +65,7 @@ def _admin_password() -> str | None:
 
 
 def _token() -> str:
-    from synckairos.principal import mint  # noqa: PLC0415
+    from synckairos.auth.principal import mint  # noqa: PLC0415
 
     token: str = mint("demo", is_staff=True)
     return token

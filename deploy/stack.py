@@ -12,7 +12,7 @@ from pathlib import Path
 import commands
 import readiness
 from children import Child, Surroundings, say
-from options import ROOT, Options, children_environment, environment, metrics_dir, private
+from options import ROOT, Options, children_environment, data_directory, environment, metrics_dir
 
 # Together under ten seconds, which is what is promised.
 _WEB_STOPS_WITHIN_S = 6.0
@@ -86,7 +86,7 @@ class Stack:
     async def _start_store(self, socket_path: Path) -> None:
         if socket_path.parent != self.options.data_dir:
             try:
-                private.own_directory(socket_path.parent)  # or somebody else could listen in the store's place
+                data_directory.own_directory(socket_path.parent)  # or somebody else could listen in the store's place
             except OSError as error:
                 raise CannotStartError(f"the embedded store has nowhere to listen: {error}") from None
         self.store = self._child("store", commands.store(self.options.data_dir, socket_path))

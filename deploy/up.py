@@ -19,7 +19,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 def main() -> int:
     """Run a stack; gives the exit status."""
-    os.umask(options.private.UMASK)  # of all children too
+    os.umask(options.data_directory.UMASK)  # of all children too
     chosen = options.read()
     with claims.claim_directory(chosen.data_dir), claims.listen(chosen.host, chosen.port) as listener:
         return asyncio.run(_run(Stack(chosen, listener)))

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from rest_framework_simplejwt.token_blacklist.admin import BlacklistedTokenAdmin, OutstandingTokenAdmin
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from synckairos.showing import Shown
+from synckairos.admin_display import Shown
 
 admin.site.site_header = "SyncKairos"
 admin.site.site_title = "SyncKairos"
@@ -54,7 +54,7 @@ class Users(Shown, UserAdmin):  # type: ignore[type-arg]
 @admin.register(OutstandingToken)
 class OutstandingTokens(Shown, OutstandingTokenAdmin):
     fields = ("jti", "user", "created_at", "expires_at")
-    """Not `token`, which holds no token but the ids of the last exchange (sessions/rest/refreshing.py)."""
+    """Not `token`, which holds no token but the ids of the last exchange (synckairos/auth/refresh_tokens.py)."""
 
     def has_change_permission(self, *_args: Any, **_options: Any) -> bool:
         """Nobody's: there is nothing to save."""

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from synckairos.rights import GuestList
+from synckairos.auth.permissions import GuestList
 
 HUB_HANDLER = "session.frames"
 PRESENCE_HANDLER = "session.presence"

@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.exceptions import ValidationError
 
-from synckairos.names import RULE, is_name
+from synckairos.auth.names import RULE, is_name
 
 
 class SyncSessionsConfig(AppConfig):

@@ -12,9 +12,9 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sessions.presentation import InstantMs, InstantText, Milliseconds, StateView, Version
+from synckairos.auth.principal import LONGEST_TOKEN
 from synckairos.engine.units import Instant, Json
 from synckairos.errors import ApiError
-from synckairos.principal import LONGEST_TOKEN
 
 
 def _codes(kind: type[ApiError]) -> set[str]:

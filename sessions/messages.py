@@ -31,8 +31,8 @@ from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarne
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
+from synckairos.http.duplicate_names import RepeatedName, refuse_repeated_names
 from synckairos.instants import as_iso
-from synckairos.repetition import RepeatedName, refuse_repeated_names
 
 __all__ = [
     "Auth",

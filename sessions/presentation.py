@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from synckairos.auth.grants import GRANTED, SessionGrant
 from synckairos.engine import read, seats_left_ms
 from synckairos.engine.events import Event, fields_of
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, Visibility
-from synckairos.grants import GRANTED, SessionGrant
 from synckairos.instants import as_iso
 
 # Units as the engine has them, and what /api-docs.json and /asyncapi.json say of them.

@@ -7,10 +7,10 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_init, worker_ready
 
-from sessions.health import durability, scrape
-from sessions.rest.refreshing import forget_expired
-from synckairos import logs
+from synckairos.auth.refresh_tokens import forget_expired
 from synckairos.conf import conf
+from synckairos.ops import durability, scrape
+from synckairos.telemetry import logs
 
 log = logs.get(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, cast
 
-from synckairos import logs, metrics
+from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
 

@@ -10,8 +10,8 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from msgspec import Struct
 
+from synckairos.auth.signing_keys import KeyRing
 from synckairos.engine.units import Visibility
-from synckairos.signing import KeyRing
 
 
 class Rate(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Conf(Struct, frozen=True, kw_only=True):
     """The same of a service account."""
     recent_transitions: int
     """How many commits are kept beside a session, for recovery and for proof of a lost reply."""
-    # Of every rate limit, None switches it off; synckairos/rates.py says whose each is.
+    # Of every rate limit, None switches it off; synckairos/ratelimit/policies.py says whose each is.
     rate_general: Rate | None
     """Requests of each person, or of each address without good credentials."""
     rate_service: Rate | None

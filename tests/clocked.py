@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Outcome
-from sessions.store.calls import Call, Steps, ask, run
 from sessions.store.store import Loaded, LoadedMany
 from sessions.store.writes import LostRace
+from synckairos.auth.principal import Principal
 from synckairos.engine.commands import Command, Create, Seat, Start
 from synckairos.engine.state import Access
 from synckairos.engine.units import SyncMode
-from synckairos.principal import Principal
+from synckairos.redis.scripts import Call, Steps, ask, run
 
 T = TypeVar("T")
 

@@ -47,7 +47,7 @@ def main() -> None:
 
     django.setup()
 
-    from sessions.serving.server import serve  # noqa: PLC0415
+    from sessions.management.commands.web import serve  # noqa: PLC0415
 
     for change in sys.argv[3:]:
         name, _, value = change.partition("=")

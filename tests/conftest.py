@@ -13,8 +13,8 @@ import pytest
 from django.db import connection
 from msgspec.structs import replace
 
-from synckairos import redis as stores
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
+from synckairos.redis import client as stores
 from tests import servers
 from tests.clocked_web import WallClock
 
@@ -59,6 +59,11 @@ def bearer(value: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {value}"}
 
 
+def client_of(server: servers.Web, token: str) -> httpx.Client:
+    """A client with credentials; nothing here is encrypted, so it needs no certificates."""
+    return httpx.Client(base_url=server.url, headers=bearer(token), timeout=30, verify=False)
+
+
 @pytest.fixture(scope="session")
 def schema_url(django_db_setup: None) -> str:
     """The address of the test database, for processes that look at its schema only: what is in it changes."""
@@ -94,24 +99,31 @@ def clocked_web(clocked_server: tuple[servers.Web, WallClock]) -> Iterator[tuple
     clocked_server[1].reset()
 
 
-@pytest.fixture
-def api(webs: list[servers.Web], token: str) -> Iterator[httpx.Client]:
-    """An authenticated client of the first web process. Plain HTTP: no certificates are loaded, which is slow."""
-    with httpx.Client(base_url=webs[0].url, headers=bearer(token), timeout=30, verify=False) as client:
+@pytest.fixture(scope="session")
+def api(webs: list[servers.Web]) -> Iterator[httpx.Client]:
+    """Alice at the first web process. These clients live for the whole run: making one costs more than a request."""
+    with client_of(webs[0], mint("alice", is_staff=False)) as client:
         yield client
 
 
-@pytest.fixture
-def other_api(webs: list[servers.Web], token: str) -> Iterator[httpx.Client]:
-    """An authenticated client of the second web process."""
-    with httpx.Client(base_url=webs[1].url, headers=bearer(token), timeout=30, verify=False) as client:
+@pytest.fixture(scope="session")
+def other_api(webs: list[servers.Web]) -> Iterator[httpx.Client]:
+    """Alice at the second web process."""
+    with client_of(webs[1], mint("alice", is_staff=False)) as client:
         yield client
 
 
-@pytest.fixture
-def staff_api(webs: list[servers.Web], staff_token: str) -> Iterator[httpx.Client]:
-    """A moderator's client of the first web process."""
-    with httpx.Client(base_url=webs[0].url, headers=bearer(staff_token), timeout=30, verify=False) as client:
+@pytest.fixture(scope="session")
+def staff_api(webs: list[servers.Web]) -> Iterator[httpx.Client]:
+    """A moderator at the first web process."""
+    with client_of(webs[0], mint("moderator", is_staff=True)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def bob_api(webs: list[servers.Web]) -> Iterator[httpx.Client]:
+    """Another person at the first web process."""
+    with client_of(webs[0], mint("bob", is_staff=False)) as client:
         yield client
 
 

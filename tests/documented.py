@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from sessions.asyncapi.document import document
+from sessions.apidocs.asyncapi import document
 
 
 @cache

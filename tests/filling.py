@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from synckairos import redis as stores
+from synckairos.redis import client as stores
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from synckairos.auth.principal import AUDIENCE
+from synckairos.auth.signing_keys import SigningKey, key_ring, new_pem
 from synckairos.conf import conf
-from synckairos.principal import AUDIENCE
-from synckairos.signing import SigningKey, key_ring, new_pem
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import django
 if __name__ == "__main__":
     django.setup()
 
-from sessions.serving.server import serve
+from sessions.management.commands.web import serve
 from sessions.store import writes
 
 if __name__ == "__main__":

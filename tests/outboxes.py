@@ -8,12 +8,13 @@ from audit.drain import drain_all
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from sessions.services.commits import _changed
 from sessions.services.outcome import Caller
-from synckairos import keys, outbox
-from synckairos import redis as stores
+from synckairos import outbox
+from synckairos.auth.principal import Principal
 from synckairos.engine import commands as cmd
 from synckairos.engine import create_session, decide
 from synckairos.engine.units import SyncMode
-from synckairos.principal import Principal
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 
 T0 = 1_790_000_000_000
 ALICE = Caller(principal=Principal("alice", is_staff=True, expires_s=2**40), request_id="r-1")

@@ -12,8 +12,8 @@ from uuid import UUID
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests import documented, servers
 
 WITHIN_S = 60.0

@@ -7,8 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from synckairos import context, version
-from timesync.clock import store_clock
+from synckairos import version
+from synckairos.redis.store_clock import store_clock
+from synckairos.telemetry import log_context
 
 SERVER_VERSION = version.PROTOCOL
 """The protocol that existing clients expect to read here."""
@@ -41,7 +42,7 @@ class TimeView(APIView):
         },
     )
     def get(self, request: Request) -> Response:
-        context.note(route="/v1/time")
+        log_context.note(route="/v1/time")
         store_clock.probe()
         return Response(
             {

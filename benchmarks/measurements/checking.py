@@ -17,7 +17,7 @@ from measurements.switching import SESSIONS, refused, throughput
 from results import Outcome, Spread, at_most, row
 from servers import UNCHECKED, Group
 
-from synckairos import principal
+from synckairos.auth import principal
 
 _CONNECTIONS = 16
 _GOAL = 1.05

@@ -12,11 +12,11 @@ import making
 from bench import Bench
 from results import Outcome, row
 
-from synckairos import keys
 from synckairos.engine.state import State
 from synckairos.outbox import FIELD
-from synckairos.redis import async_client
-from timesync.clock import store_clock
+from synckairos.redis import keys
+from synckairos.redis.client import async_client
+from synckairos.redis.store_clock import store_clock
 
 _COMMITS, _SHORT = 20_000, 1_000
 _SESSIONS = 500

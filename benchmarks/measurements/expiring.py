@@ -10,7 +10,7 @@ from lateness import Scenario, now_ms
 from lateness import measure as lateness_of
 from results import Outcome, percentile, row
 
-from synckairos.redis import async_client
+from synckairos.redis.client import async_client
 
 _FULL = (("5 000 over 20 s", 5_000, 20.0), ("1 000 in one millisecond", 1_000, 0.0))
 _SHORT = (("50 over 1 s", 50, 1.0),)

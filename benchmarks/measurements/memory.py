@@ -13,9 +13,9 @@ from servers import FLOOR, PRODUCT, Group, serving
 from watching import watching
 
 from sessions.store import writes
-from sessions.store.calls import arun, ask
-from synckairos import keys
-from synckairos.redis import async_client
+from synckairos.redis import keys
+from synckairos.redis.client import async_client
+from synckairos.redis.scripts import arun, ask
 
 _AT_REST_MB, _SOCKET_KIB, _SESSION_KIB = 100.0, 30.0, 2.0
 _SOCKETS_OF_ONE_SESSION = 4

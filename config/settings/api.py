@@ -32,11 +32,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SORT_OPERATIONS": False,
     "POSTPROCESSING_HOOKS": [
-        "sessions.rest.documents.add_components",
-        "sessions.rest.limited.document",
-        "sessions.rest.precise.document",
-        "sessions.rest.components.document",
-        "sessions.rest.examples.document",
+        "sessions.apidocs.openapi_paths.add_components",
+        "synckairos.ratelimit.drf.document",
+        "sessions.apidocs.openapi_details.document",
+        "sessions.apidocs.openapi_components.document",
+        "sessions.apidocs.openapi_examples.document",
     ],
     "SECURITY": [{"bearer": []}],
 }

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from config import environment
-from synckairos import logs
+from synckairos.telemetry import logs
 
 DEBUG = False  # a debug page would show what no client may see; errors are JSON and logged
 ROOT_URLCONF = "config.urls"
@@ -32,7 +32,7 @@ INSTALLED_APPS = [
 # Sessions, CSRF and messages serve the admin; the API has neither cookies nor forms.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "synckairos.http.static.StaticFiles",
+    "synckairos.http.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,7 +1,7 @@
 """Keys, hosts, cookies."""
 
 from config import environment
-from synckairos.http.hosts import PROBE_HOST
+from synckairos.http.allowed_hosts import PROBE_HOST
 
 SECRET_KEY = environment.SECRET_KEY
 SECRET_KEY_FALLBACKS = environment.SECRET_KEY_FALLBACKS
@@ -16,7 +16,7 @@ AUTH_PASSWORD_VALIDATORS = [
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
-# Whether a request came by HTTPS is for the gate to say (synckairos/http/gate.py), which believes trusted proxies only.
+# Whether a request came by HTTPS is decided in synckairos/http/request_log.py, which believes trusted proxies only.
 if environment.IN_PRODUCTION:
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$", r"^metrics$"]  # asked from inside, without TLS

@@ -5,8 +5,9 @@ from pathlib import Path
 import dj_database_url
 
 from config import environment
-from synckairos import keys, private
-from synckairos.redis import layer_hosts
+from synckairos import data_directory
+from synckairos.redis import keys
+from synckairos.redis.client import layer_hosts
 
 _ENGINES = {
     "django.db.backends.sqlite3": "django_prometheus.db.backends.sqlite3",
@@ -17,7 +18,7 @@ _default = dj_database_url.parse(environment.DATABASE_URL)
 _default["ENGINE"] = _ENGINES.get(_default["ENGINE"], _default["ENGINE"])
 if _default["ENGINE"].endswith("sqlite3"):
     if Path(str(_default["NAME"])).parent == environment.DATA_DIR:
-        private.file(Path(str(_default["NAME"])))
+        data_directory.file(Path(str(_default["NAME"])))
     _default["OPTIONS"] = {
         "timeout": 10,
         # Writers queue at BEGIN, where waiting is possible, and readers never wait (WAL).
@@ -53,7 +54,7 @@ CACHES = {
 
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "synckairos.layer.SteadyLayer",
+        "BACKEND": "synckairos.redis.channel_layer.SteadyLayer",
         "CONFIG": {"hosts": layer_hosts(environment.REDIS_URL), "prefix": keys.LAYER_PREFIX},
     }
 }

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from config import environment
-from synckairos.redis import Address
+from synckairos.redis.client import Address
 
 _address = Address(environment.REDIS_URL)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sessions.announcements import HubMessage
-from sessions.hub.outlet import Outlet, Position
-from sessions.hub.step import Step
-from sessions.hub.wire import Frame
-from synckairos import logs, metrics
+from sessions.hub.broadcast_group import Step
+from sessions.hub.subscriber import Outlet, Position
+from synckairos.auth.permissions import seats_of
 from synckairos.close_codes import Farewell
-from synckairos.rights import seats_of
+from synckairos.telemetry import logs, metrics
+from synckairos.webserver.transport import Frame
 
 log = logs.get(__name__)
 

@@ -1,7 +1,7 @@
 """The hub: one channel of the group layer for this whole process, one subscription for each session it serves.
 
 A commit's frames arrive once and are handed to every client here. The layer is a hint; the position check
-(positions.py) makes good what it loses.
+(reconciliation.py) makes good what it loses.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from redis.exceptions import RedisError
 
 from sessions import announcements
 from sessions.announcements import HubMessage
-from sessions.hub import positions, sweep
+from sessions.hub import credential_expiry, reconciliation
+from sessions.hub.broadcast_group import LARGEST
 from sessions.hub.delivery import Delivery
-from sessions.hub.outlet import Outlet
 from sessions.hub.presence import Presence
 from sessions.hub.rooms import Room, Rooms
-from sessions.hub.step import LARGEST
-from synckairos import background, keys, logs, metrics
+from sessions.hub.subscriber import Outlet
+from synckairos import background
 from synckairos.close_codes import Farewell
 from synckairos.engine.state import State
 from synckairos.errors import ServiceUnavailable
-from timesync.clock import store_clock
+from synckairos.redis import keys
+from synckairos.redis.store_clock import store_clock
+from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
 
@@ -99,6 +101,10 @@ class Hub:
                 room.is_subscribed = False
                 await self._unsubscribe(session_id)
 
+    def __len__(self) -> int:
+        """The number of clients that are connected to this process."""
+        return len(self.rooms.outlets())
+
     async def send_away(self, within_s: float, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         """Ask all clients to come back to another process, one after the other or in portions, and see them off.
 
@@ -141,7 +147,7 @@ class Hub:
                 self._tasks = [
                     background.keep(self._receive, "receive"),
                     background.keep(self._check_positions, "check positions"),
-                    background.keep(partial(sweep.run, self.rooms), "sweep"),
+                    background.keep(partial(credential_expiry.run, self.rooms), "sweep"),
                     background.keep(self.presence.stay_alive, "stay alive"),
                     background.keep(self.presence.run, "presence"),
                 ]
@@ -208,7 +214,7 @@ class Hub:
             self._may_have_missed.clear()
             try:
                 await store_clock.aprobe()
-                await positions.check_all(self.rooms, self.presence.reseat)
+                await reconciliation.check_all(self.rooms, self.presence.reseat)
             except ServiceUnavailable:
                 log.warning("position check failed: the state store is away")
             except Exception:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from sessions.services.presence import BELIEVED_MS
-from sessions.store.calls import arun, ask
-from sessions.store.store import seen
-from synckairos import keys
 from synckairos.engine.units import Duration
+from synckairos.ops.alive_processes import seen
+from synckairos.redis import keys
+from synckairos.redis.scripts import arun, ask
 
 ALIVE_EVERY_S = 1.0
 _LATE_S = 2 * ALIVE_EVERY_S

@@ -15,21 +15,21 @@ from uuid import UUID
 
 from sessions import messages
 from sessions.hub.liveness import ALIVE_EVERY_S, Liveness
-from sessions.hub.positions import by_shard, portions
+from sessions.hub.reconciliation import by_shard, portions
 from sessions.hub.rooms import Room, Rooms
-from sessions.hub.wire import Frame
 from sessions.services import presence as service
 from sessions.services import sessions
 from sessions.services.retention import watched
 from sessions.store import presence as store
-from sessions.store.calls import Call, apipeline, arun, ask
 from sessions.store.presence import KEPT_MS, NOBODY, Attendance, Roll
-from synckairos import logs
+from synckairos.auth.permissions import seats_of
+from synckairos.auth.principal import SYSTEM
 from synckairos.engine.units import Duration
 from synckairos.errors import ServiceUnavailable, SessionNotFound
-from synckairos.principal import SYSTEM
-from synckairos.rights import seats_of
-from timesync.clock import store_clock
+from synckairos.redis.scripts import Call, apipeline, arun, ask
+from synckairos.redis.store_clock import store_clock
+from synckairos.telemetry import logs
+from synckairos.webserver.transport import Frame
 
 log = logs.get(__name__)
 

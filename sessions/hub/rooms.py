@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from uuid import UUID
 
-from sessions.hub.outlet import NOWHERE, Outlet
-from sessions.hub.step import LARGEST, Step
-from sessions.hub.wire import Frame
+from sessions.hub.broadcast_group import LARGEST, Step
+from sessions.hub.subscriber import NOWHERE, Outlet
 from sessions.store.presence import Roll
-from synckairos import metrics
 from synckairos.conf import conf
 from synckairos.errors import RateLimitExceeded
+from synckairos.telemetry import metrics
+from synckairos.webserver.transport import Frame
 
 _RETRY_S = 5
 

@@ -12,12 +12,13 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 
 from sessions import messages
-from sessions.hub.wire import WIRE_EXTENSION, Frame, TaskWire, Wire
-from synckairos import context, ids, logs, metrics
+from synckairos import ids
 from synckairos.close_codes import CloseCode
 from synckairos.errors import ApiError, InternalError
 from synckairos.http import security_log
 from synckairos.http.security_log import Reason
+from synckairos.telemetry import log_context, logs, metrics
+from synckairos.webserver.transport import WIRE_EXTENSION, Frame, TaskWire, Wire
 
 log = logs.get(__name__)
 
@@ -38,7 +39,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
         self.is_open = False
         wire = (scope.get("extensions") or {}).get(WIRE_EXTENSION)
         self.wire: Wire = wire or TaskWire(self._send_frame, self.close)
-        context.begin(request_id=ids.new_request_id())
+        log_context.begin(request_id=ids.new_request_id())
         try:
             while True:
                 event = await receive()

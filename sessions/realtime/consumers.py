@@ -10,20 +10,20 @@ from uuid import UUID
 
 import msgspec
 
-from sessions import limits, messages, weights
+from sessions import messages, weights
 from sessions.hub.hub import hub
-from sessions.hub.outlet import NOWHERE, Outlet, Position
-from sessions.hub.wire import Frame
-from sessions.realtime import address
+from sessions.hub.subscriber import NOWHERE, Outlet, Position
+from sessions.realtime import handshake
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
-from sessions.realtime.joining import current
-from sessions.realtime.turns import carry_out
+from sessions.realtime.initial_state import current
 from sessions.services import sessions as service
+from sessions.services.command_queue import carry_out
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.recovery import recover
-from sessions.store.calls import arun
-from synckairos import context, lifecycle, logs, metrics
+from synckairos import lifecycle
+from synckairos.auth.permissions import check_scope
+from synckairos.auth.principal import Principal, authenticate
 from synckairos.close_codes import Farewell
 from synckairos.engine import commands
 from synckairos.engine.state import State
@@ -36,10 +36,12 @@ from synckairos.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from synckairos.http import addresses, json_bounds, security_log
-from synckairos.principal import Principal, authenticate
-from synckairos.rights import check_scope
-from timesync.clock import store_clock
+from synckairos.http import client_address, json_bounds, security_log
+from synckairos.ratelimit import limits
+from synckairos.redis.scripts import arun
+from synckairos.redis.store_clock import store_clock
+from synckairos.telemetry import log_context, logs, metrics
+from synckairos.webserver.transport import Frame
 
 log = logs.get(__name__)
 
@@ -60,11 +62,11 @@ class SessionConsumer(FramesConsumer):
     """On the monotonic clock: until then the limit says no."""
 
     async def connect(self) -> None:
-        asked = address.read(self.scope)
+        asked = handshake.read(self.scope)
         if isinstance(asked, Farewell):
             await self.refuse(*asked.value)
             return
-        context.note(session_id=str(asked.session_id))
+        log_context.note(session_id=str(asked.session_id))
         if lifecycle.is_leaving():  # before a ticket is spent
             await self.refuse(*Farewell.SERVER_RESTARTING.with_(n=0))
             return
@@ -75,13 +77,13 @@ class SessionConsumer(FramesConsumer):
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
         await self._show(asked.session_id, principal)
 
-    async def _authenticated(self, asked: address.Asked) -> Principal:
+    async def _authenticated(self, asked: handshake.Asked) -> Principal:
         """Who comes without good credentials is limited by address."""
         with suppress(Unauthenticated):
             principal = await asked.credentials.principal(asked.session_id)
             check_scope(principal, asked.session_id)
             return principal
-        await limits.Tally().atake(limits.stranger(addresses.of_scope(self.scope)))
+        await limits.Tally().atake(limits.stranger(client_address.of_scope(self.scope)))
         raise Unauthenticated
 
     async def _show(self, session_id: UUID, principal: Principal) -> None:
@@ -243,7 +245,7 @@ class SessionConsumer(FramesConsumer):
         return await carry_out(session_id, command, self._caller(message), limits.Tally())
 
     def _caller(self, message: messages.ClientCommand) -> Caller:
-        request_id = context.current().get("request_id", "")
+        request_id = log_context.current().get("request_id", "")
         if message.id is None:
             return Caller(self.outlet.principal, request_id)
         fingerprint = blake2b(msgspec.json.encode(message), digest_size=16).digest()

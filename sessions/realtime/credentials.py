@@ -9,11 +9,11 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessions.services import tickets
-from sessions.store.calls import arun
-from synckairos import context
+from synckairos.auth.principal import Principal, authenticate, bearer_token
 from synckairos.errors import Unauthenticated
 from synckairos.http.asgi import headers
-from synckairos.principal import Principal, authenticate, bearer_token
+from synckairos.redis.scripts import arun
+from synckairos.telemetry import log_context
 
 PROTOCOL = "synckairos.v2"
 _BEARER = "bearer."
@@ -33,7 +33,7 @@ class Credentials(Struct, frozen=True):
             principal = authenticate(self.token)
         else:
             raise Unauthenticated
-        context.note(principal=principal.subject)
+        log_context.note(principal=principal.subject)
         return principal
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from synckairos.conf import conf
 from synckairos.errors import Forbidden
-from synckairos.http import asgi, hosts, security_log
+from synckairos.http import allowed_hosts, asgi, security_log
 from synckairos.http.admission import deny
 from synckairos.http.cors import LOCAL_PAGE
 from synckairos.http.security_log import Reason
@@ -21,7 +21,7 @@ class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no t
     """A missing Origin passes: our credentials are tokens, which a foreign page does not have."""
 
     def __init__(self, application: Any) -> None:
-        ours = [*hosts.operators(), *settings.CSRF_TRUSTED_ORIGINS, *conf().cors_origins]
+        ours = [*allowed_hosts.operators(), *settings.CSRF_TRUSTED_ORIGINS, *conf().cors_origins]
         super().__init__(application, ours)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:

@@ -8,26 +8,28 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sessions import limits, weights
+from sessions import weights
 from sessions.entity_tags import entity_tag
 from sessions.rest.fields import Body
-from sessions.rest.limited import Limited
 from sessions.services.outcome import MAX_KEY_LENGTH, Caller, Idempotency, Outcome
-from synckairos import context, ids
+from synckairos import ids
+from synckairos.auth.principal import Principal
 from synckairos.engine.state import State
 from synckairos.errors import ValidationFailed
-from synckairos.principal import Principal
+from synckairos.ratelimit import limits
+from synckairos.ratelimit.drf import Limited
+from synckairos.telemetry import log_context
 
 
 class SessionEndpoint(Limited):
-    """Base of the session endpoints. Who may do what is the service's to say (synckairos/rights.py)."""
+    """Base of the session endpoints. Who may do what is the service's to say (synckairos/auth/permissions.py)."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After authentication: limits, and what the logs should know."""
         super().initial(request, *args, **kwargs)
         principal = principal_of(request)
         if "session_id" in kwargs:
-            context.note(session_id=str(kwargs["session_id"]))
+            log_context.note(session_id=str(kwargs["session_id"]))
         self.take(limits.general(principal))
         self.check_address(request)
 
@@ -59,7 +61,7 @@ def caller_of(request: Request) -> Caller:
     A DELETE is harmless to repeat by nature: its key is not looked at.
     """
     given = None if request.method == "DELETE" else idempotency_of(request)
-    return Caller(principal_of(request), context.current().get("request_id", ""), given)
+    return Caller(principal_of(request), log_context.current().get("request_id", ""), given)
 
 
 def idempotency_of(request: Request) -> Idempotency | None:

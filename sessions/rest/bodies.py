@@ -21,15 +21,15 @@ from sessions.rest.fields import (
     TextField,
     UUIDField,
 )
-from sessions.services.sharing import LONGEST_MS
+from sessions.services.session_tokens import LONGEST_MS
+from synckairos.auth.grants import GRANTED, Role
+from synckairos.auth.names import RULE
+from synckairos.auth.permissions import PERMITTED
 from synckairos.conf import conf
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
 from synckairos.engine.state import NO_PERSON, Access
 from synckairos.engine.units import Visibility
-from synckairos.grants import GRANTED, Role
-from synckairos.names import RULE
-from synckairos.rights import PERMITTED
-from timesync.clock import store_clock
+from synckairos.redis.store_clock import store_clock
 
 B = TypeVar("B", bound=Body)
 

@@ -13,11 +13,11 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
 from sessions.bounds import object_problem
+from synckairos.auth.names import LONGEST_NAME, PATTERN, RULE, is_name
 from synckairos.errors import MAX_DETAILS
 from synckairos.http.drf import COUNTED
 from synckairos.ids import parse_uuid
 from synckairos.instants import from_datetime
-from synckairos.names import LONGEST_NAME, PATTERN, RULE, is_name
 
 _YEARS = range(1971, 9999)
 _NO_NAME = -1
@@ -62,7 +62,7 @@ class TextField(serializers.CharField):
     {"type": "string", "format": "name", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": PATTERN}
 )
 class NameField(TextField):
-    """A person's name (synckairos/names.py)."""
+    """A person's name (synckairos/auth/names.py)."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"help_text": RULE} | options)

@@ -11,14 +11,15 @@ from rest_framework.response import Response
 from rest_framework_simplejwt.serializers import TokenObtainSerializer
 from rest_framework_simplejwt.views import TokenViewBase
 
-from sessions import limits
-from sessions.rest import refreshing, schema
+from sessions.apidocs import openapi
 from sessions.rest.base import idempotency_of
 from sessions.rest.fields import KnownFieldsOnly, TextField
-from sessions.rest.limited import Limited
+from synckairos.auth import refresh_tokens
+from synckairos.auth.principal import SUBJECT_CLAIM, refresh_claims
 from synckairos.errors import Unauthenticated
-from synckairos.http import addresses
-from synckairos.principal import SUBJECT_CLAIM, refresh_claims
+from synckairos.http import client_address
+from synckairos.ratelimit import limits
+from synckairos.ratelimit.drf import Limited
 
 
 @extend_schema_serializer(component_name="Token")
@@ -32,7 +33,7 @@ class Credentials(KnownFieldsOnly, TokenObtainSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         super().validate(attrs)
-        return refreshing.give(self.user)
+        return refresh_tokens.give(self.user)
 
 
 @extend_schema_serializer(component_name="RefreshToken")
@@ -43,7 +44,7 @@ class Renewal(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         given = idempotency_of(self.context["request"])
-        return refreshing.rotate(attrs["refresh"], None if given is None else given.key)
+        return refresh_tokens.rotate(attrs["refresh"], None if given is None else given.key)
 
 
 @extend_schema_serializer(component_name="RevokeToken")
@@ -53,7 +54,7 @@ class Revocation(KnownFieldsOnly, serializers.Serializer[Any]):
     refresh = TextField(write_only=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        refreshing.revoke(attrs["refresh"])
+        refresh_tokens.revoke(attrs["refresh"])
         return {}
 
 
@@ -64,7 +65,7 @@ class TokenDoor(Limited, TokenViewBase):
         """Raises RateLimitExceeded; ServiceUnavailable when the store is away, for then nobody counts guesses."""
         super().initial(request, *args, **kwargs)
         if request.method == "POST":
-            self.take(limits.login_from(addresses.of_request(request)))
+            self.take(limits.login_from(client_address.of_request(request)))
             self.take(self.named(request.data if isinstance(request.data, dict) else {}))
             self.check_address(request)
 
@@ -80,7 +81,7 @@ class TokenView(TokenDoor):
         name = body.get("username")
         return limits.login_as(name) if isinstance(name, str) else None
 
-    @schema.token("createToken", "Username and password for an access and a refresh token", gives_pair=True)
+    @openapi.token("createToken", "Username and password for an access and a refresh token", gives_pair=True)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -103,7 +104,7 @@ class RefreshDoor(TokenDoor):
 class RefreshView(RefreshDoor):
     serializer_class = Renewal
 
-    @schema.token("refreshToken", "A refresh token for a new pair; the old one is spent", gives_pair=True, once=True)
+    @openapi.token("refreshToken", "A refresh token for a new pair; the old one is spent", gives_pair=True, once=True)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -111,7 +112,7 @@ class RefreshView(RefreshDoor):
 class RevokeView(RefreshDoor):
     serializer_class = Revocation
 
-    @schema.token("revokeToken", "End a login: its refresh token, and all that come of it", gives_pair=False)
+    @openapi.token("revokeToken", "End a login: its refresh token, and all that come of it", gives_pair=False)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         super().post(request, *args, **kwargs)
         return Response(status=204)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from sessions.rest import sharing, tickets, tokens, views
+from sessions.rest import session_token_views, ticket_views, tokens, views
 
 _ID = "sessions/<str:session_id>"
 
@@ -12,7 +12,7 @@ urlpatterns = [
     path("token", tokens.TokenView.as_view()),
     path("token/refresh", tokens.RefreshView.as_view()),
     path("token/revoke", tokens.RevokeView.as_view()),
-    path("ws-tickets", tickets.TicketsView.as_view()),
+    path("ws-tickets", ticket_views.TicketsView.as_view()),
     path("sessions", views.SessionsView.as_view()),
     path("sessions/batch", views.BatchView.as_view()),
     path(_ID, views.SessionView.as_view()),
@@ -24,8 +24,8 @@ urlpatterns = [
     path(f"{_ID}/cancel", views.CancelView.as_view()),
     path(f"{_ID}/summary", views.SummaryView.as_view()),
     path(f"{_ID}/presence", views.PresenceView.as_view()),
-    path(f"{_ID}/tokens", sharing.SessionTokensView.as_view()),
-    path(f"{_ID}/tokens/<str:token_id>", sharing.OneSessionTokenView.as_view()),
+    path(f"{_ID}/tokens", session_token_views.SessionTokensView.as_view()),
+    path(f"{_ID}/tokens/<str:token_id>", session_token_views.OneSessionTokenView.as_view()),
     path(f"{_ID}/participants", views.ParticipantsView.as_view()),
     path(f"{_ID}/participants/<str:participant_id>", views.ParticipantView.as_view()),
 ]

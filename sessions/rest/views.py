@@ -9,9 +9,10 @@ import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sessions import limits, presentation, weights
+from sessions import presentation, weights
+from sessions.apidocs import openapi
 from sessions.presentation import StateView, present_summary
-from sessions.rest import bodies, schema
+from sessions.rest import bodies
 from sessions.rest.base import (
     SessionEndpoint,
     answer,
@@ -22,18 +23,19 @@ from sessions.rest.base import (
     session_id_of,
     values_of,
 )
-from sessions.rest.conditions import matches, precondition_of
+from sessions.rest.preconditions import matches, precondition_of
 from sessions.services import presence
 from sessions.services import sessions as service
-from sessions.store.calls import run
 from synckairos.engine import commands
 from synckairos.errors import ValidationFailed
+from synckairos.ratelimit import limits
+from synckairos.redis.scripts import run
 
 
 class SessionsView(SessionEndpoint):
     """All sessions."""
 
-    @schema.create
+    @openapi.create
     def post(self, request: Request) -> Response:
         given = request.data if isinstance(request.data, dict) else {}
         weight = weights.of_creation(given.get("participants"), given.get("groups"))
@@ -50,7 +52,7 @@ class SessionView(SessionEndpoint):
 
     parameters = ("fields",)
 
-    @schema.get
+    @openapi.get
     def get(self, request: Request, session_id: str) -> Response:
         fields = _selected(request.query_params.get("fields"))
         outcome = run(service.get(session_id_of(session_id), principal_of(request)))
@@ -63,7 +65,7 @@ class SessionView(SessionEndpoint):
         view = msgspec.to_builtins(outcome.shown)
         return answer(outcome, {name: view[name] for name in fields if name in view})
 
-    @schema.delete
+    @openapi.delete
     def delete(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         values_of(request, bodies.EmptyBody)
@@ -82,27 +84,27 @@ class CommandView(SessionEndpoint):
         return _applied(self, request, session_id, command)
 
 
-@schema.command("start", "pending")
+@openapi.command("start", "pending")
 class StartView(CommandView):
     command = commands.Start
 
 
-@schema.command("pause", "running")
+@openapi.command("pause", "running")
 class PauseView(CommandView):
     command = commands.Pause
 
 
-@schema.command("resume", "paused")
+@openapi.command("resume", "paused")
 class ResumeView(CommandView):
     command = commands.Resume
 
 
-@schema.command("complete", "pending, running or paused")
+@openapi.command("complete", "pending, running or paused")
 class CompleteView(CommandView):
     command = commands.Complete
 
 
-@schema.command("cancel", "pending, running or paused")
+@openapi.command("cancel", "pending, running or paused")
 class CancelView(CommandView):
     command = commands.Cancel
 
@@ -110,7 +112,7 @@ class CancelView(CommandView):
 class SwitchView(SessionEndpoint):
     """The turn."""
 
-    @schema.switch
+    @openapi.switch
     def post(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
@@ -123,7 +125,7 @@ class SwitchView(SessionEndpoint):
 class ParticipantsView(SessionEndpoint):
     """The participants of a session."""
 
-    @schema.add_participant
+    @openapi.add_participant
     def post(self, request: Request, session_id: str) -> Response:
         command = bodies.add_command(values_of(request, bodies.AddParticipantBody))
         return _applied(self, request, session_id, command)
@@ -132,7 +134,7 @@ class ParticipantsView(SessionEndpoint):
 class ParticipantView(SessionEndpoint):
     """One participant; for moderators."""
 
-    @schema.adjust
+    @openapi.adjust
     def patch(self, request: Request, session_id: str, participant_id: str) -> Response:
         values = values_of(request, bodies.AdjustBody)
         command = bodies.adjust_command(participant_id_of(participant_id), values)
@@ -142,7 +144,7 @@ class ParticipantView(SessionEndpoint):
 class SummaryView(SessionEndpoint):
     """One session in short."""
 
-    @schema.summary
+    @openapi.summary
     def get(self, request: Request, session_id: str) -> Response:
         outcome = run(service.get(session_id_of(session_id), principal_of(request)))
         self.weigh(request, outcome.state)
@@ -152,7 +154,7 @@ class SummaryView(SessionEndpoint):
 class PresenceView(SessionEndpoint):
     """Who is connected."""
 
-    @schema.presence
+    @openapi.presence
     def get(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         present = run(presence.of(parsed, principal_of(request)))
@@ -169,7 +171,7 @@ class PresenceView(SessionEndpoint):
 class BatchView(SessionEndpoint):
     """Many sessions in one read."""
 
-    @schema.batch
+    @openapi.batch
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.BatchBody)
         wanted = values["session_ids"]

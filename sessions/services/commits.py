@@ -12,7 +12,8 @@ from sessions.services.quotas import given_back, taken
 from sessions.services.retention import kept_until
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.writes import Guess, Record, Write
-from synckairos import keys, outbox
+from synckairos import outbox
+from synckairos.auth.permissions import guest_list
 from synckairos.conf import Rate, conf
 from synckairos.engine import Decision
 from synckairos.engine.events import (
@@ -28,7 +29,7 @@ from synckairos.engine.events import (
 from synckairos.engine.state import Participant, State
 from synckairos.engine.units import Instant
 from synckairos.ids import new_command_id
-from synckairos.rights import guest_list
+from synckairos.redis import keys
 
 _CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, ParticipantAssigned, AccessRevoked)
 

@@ -12,18 +12,18 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions.services.arrears import TIMEKEEPER, count
+from sessions.services.catch_up import TIMEKEEPER, count
 from sessions.services.commits import write_of
 from sessions.services.quotas import give_back
 from sessions.store import store, writes
-from sessions.store.calls import apipeline
 from sessions.store.codec import Unreadable
 from sessions.store.store import Loaded
 from sessions.store.writes import CommitReply, Done, Gone, Heard, Write
-from synckairos import redis as stores
 from synckairos.engine import Decision, State, observe
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
+from synckairos.redis import client as stores
+from synckairos.redis.scripts import apipeline
 
 PORTION = 32
 """Most transitions of one session that are applied at a time: others are waiting."""

@@ -12,11 +12,13 @@ from uuid import UUID
 from sessions.services.commits import idempotency_key
 from sessions.services.outcome import Caller
 from sessions.store import store
-from sessions.store.calls import Call, Script, Steps, Together
+from sessions.store.lua import FOLDER
 from sessions.store.store import Loaded
-from synckairos import ids, keys
+from synckairos import ids
+from synckairos.redis import keys
+from synckairos.redis.scripts import Call, Script, Steps, Together
 
-_SCRIPT = Script("secret", allow_oom=True)
+_SCRIPT = Script(FOLDER / "secret.lua", allow_oom=True)
 
 _known: bytes | None = None
 """The secret, as the store last told this process."""

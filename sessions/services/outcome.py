@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from sessions.entity_tags import Tagged
 from sessions.presentation import StateView, SwitchView, present, present_switch
+from synckairos.auth.principal import Principal
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json
-from synckairos.principal import Principal
 
 MAX_KEY_LENGTH = 255
 """Characters of an Idempotency-Key."""

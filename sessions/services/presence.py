@@ -9,12 +9,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessions.services import sessions
-from sessions.store import presence, store
-from sessions.store.calls import Steps, ask
+from sessions.store import presence
 from sessions.store.presence import Attendance, Roll
-from synckairos import keys
+from synckairos.auth.principal import Principal
 from synckairos.engine.units import Duration
-from synckairos.principal import Principal
+from synckairos.ops import alive_processes
+from synckairos.redis import keys
+from synckairos.redis.scripts import Steps, ask
 
 BELIEVED_MS: Duration = 5_000
 """How long a web process that is not heard of counts as alive."""
@@ -33,7 +34,9 @@ def of(session_id: UUID, reader: Principal) -> Steps[Present]:
     """Who is connected. Raises SessionNotFound."""
     yield from sessions.get(session_id, reader)
     (roll,) = yield from ask(presence.rolls([session_id]))
-    alive = yield from ask(store.seen("", BELIEVED_MS, keys.webs()))  # after: who has told something has come before
+    alive = yield from ask(
+        alive_processes.seen("", BELIEVED_MS, keys.webs())
+    )  # after: who has told something has come before
     return present(roll, alive)
 
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessions.services.retention import KEPT_ON_MS
-from sessions.store import places, writes
-from sessions.store.calls import Steps, Together, apipeline, ask
-from sessions.store.places import Places
+from sessions.store import owner_quotas, writes
+from sessions.store.owner_quotas import Places
 from sessions.store.writes import CommitReply, Done, NoRoom, OwnerFull, Write
-from synckairos import keys, metrics
-from synckairos import redis as stores
+from synckairos.auth.principal import Principal
 from synckairos.conf import conf
 from synckairos.engine import Decision
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration
 from synckairos.errors import SessionLimitExceeded
-from synckairos.principal import Principal
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import Steps, Together, apipeline, ask
+from synckairos.telemetry import metrics
 
 LOOK_AFTER_MS: Duration = 15_000
 """Whoever claims a place has committed by then, or will not."""
@@ -53,7 +54,7 @@ def given_back(decision: Decision, *, is_deletion: bool) -> Places | None:
 
 
 def _member(state: State) -> str:
-    return places.member_of(state.session_id, state.epoch)
+    return owner_quotas.member_of(state.session_id, state.epoch)
 
 
 def committed(write: Write, *, if_full: NoRoom | None = None) -> Steps[CommitReply]:
@@ -62,12 +63,12 @@ def committed(write: Write, *, if_full: NoRoom | None = None) -> Steps[CommitRep
     if owned is None or stores.is_in_one_place():
         return (yield from ask(writes.commit(write, if_full=if_full)))
     if owned.mosts:
-        full = yield from ask(places.claim(owned))
+        full = yield from ask(owner_quotas.claim(owned))
         if full:
             return OwnerFull(full)
     reply = yield from ask(writes.commit(write, if_full=if_full))
     if isinstance(reply, Done) is not bool(owned.mosts):
-        yield from ask(places.looked_at(owned.sets, {owned.member: False}))
+        yield from ask(owner_quotas.looked_at(owned.sets, {owned.member: False}))
     return reply
 
 
@@ -77,7 +78,7 @@ async def give_back(done: Sequence[Write]) -> None:
         return
     owned = [write.places for write in done if write.places is not None]
     if owned:
-        await apipeline([places.looked_at(one.sets, {one.member: False}) for one in owned])
+        await apipeline([owner_quotas.looked_at(one.sets, {one.member: False}) for one in owned])
 
 
 def created(write: Write) -> Steps[CommitReply]:
@@ -97,16 +98,16 @@ def created(write: Write) -> Steps[CommitReply]:
 
 def _freed(name: str) -> Steps[int]:
     """Take away some of what has ended without a word; gives how many places there are again."""
-    members = yield from ask(places.longest_had(name, LOOK_AFTER_MS, LOOK_AT))
+    members = yield from ask(owner_quotas.longest_had(name, LOOK_AFTER_MS, LOOK_AT))
     by_shard: dict[int, list[str]] = {}
     for member in members:
-        by_shard.setdefault(keys.shard_of(places.session_of(member)), []).append(member)
+        by_shard.setdefault(keys.shard_of(owner_quotas.session_of(member)), []).append(member)
     if not members:
         return 0
     # What lives is kept for longer than both of these.
     ended_kept_ms = min(conf().finished_ttl_ms, KEPT_ON_MS)
-    replies = yield Together(*[places.lives(some, ended_kept_ms) for some in by_shard.values()])
+    replies = yield Together(*[owner_quotas.lives(some, ended_kept_ms) for some in by_shard.values()])
     seen: dict[str, bool] = {}
     for together, alive in zip(by_shard.values(), replies, strict=True):
         seen.update(zip(together, alive, strict=True))
-    return (yield from ask(places.looked_at([name], seen)))
+    return (yield from ask(owner_quotas.looked_at([name], seen)))

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sessions.services import sessions
-from sessions.services.arrears import caught_up
+from sessions.services.catch_up import caught_up
 from sessions.services.outcome import Recovery
 from sessions.store import store
-from sessions.store.calls import Steps, ask
 from sessions.store.store import Loaded
 from sessions.store.writes import NoRoom
+from synckairos.auth.permissions import Action, check, check_scope
+from synckairos.auth.principal import Principal
 from synckairos.conf import conf
 from synckairos.engine.deadlines import is_due
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
-from synckairos.principal import Principal
-from synckairos.rights import Action, check, check_scope
+from synckairos.redis.scripts import Steps, ask
 
 
 def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch: str | None) -> Steps[Recovery]:

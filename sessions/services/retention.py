@@ -10,11 +10,11 @@ from collections import OrderedDict
 from uuid import UUID
 
 from sessions.store import idle
-from sessions.store.calls import Call
 from synckairos.conf import conf
 from synckairos.engine import is_idle, runs_by_itself
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Status
+from synckairos.redis.scripts import Call
 
 KEPT_ON_MS: Duration = 30 * 86_400_000
 """How much longer than due the store keeps a session: for so long its end is not lost though no timekeeper is there."""

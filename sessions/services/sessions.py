@@ -10,25 +10,26 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from sessions.limits import Tally
 from sessions.presentation import StateView, present
-from sessions.services import quotas, records
-from sessions.services.arrears import caught_up, count
+from sessions.services import idempotency_records, quotas
+from sessions.services.catch_up import caught_up, count
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.derived_ids import load_derived
+from sessions.services.idempotent_replay import checked_replay, replay
 from sessions.services.outcome import Caller, Outcome, Precondition
-from sessions.services.replaying import checked_replay, replay
 from sessions.services.retention import sign_of_life
 from sessions.store import store
-from sessions.store.calls import Call, Steps, Together, ask
 from sessions.store.store import Loaded
 from sessions.store.writes import Answered, Done, Gone, Limited, LostRace, NoRoom
-from synckairos import ids, keys, metrics, rates
+from synckairos import ids
+from synckairos.auth.permissions import ACTION_OF, Action, bound, check, check_scope, standing
+from synckairos.auth.principal import Principal
 from synckairos.conf import Rate
 from synckairos.engine import Decision, commands, create_session, decide, refusals
 from synckairos.engine.refusals import Refusal, Unsettled
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
+from synckairos.error_mapping import from_refusal
 from synckairos.errors import (
     Conflict,
     Forbidden,
@@ -36,9 +37,11 @@ from synckairos.errors import (
     SessionAlreadyExists,
     SessionNotFound,
 )
-from synckairos.principal import Principal
-from synckairos.refusing import from_refusal
-from synckairos.rights import ACTION_OF, Action, bound, check, check_scope, standing
+from synckairos.ratelimit import policies
+from synckairos.ratelimit.limits import Tally
+from synckairos.redis import keys
+from synckairos.redis.scripts import Call, Steps, Together, ask
+from synckairos.telemetry import metrics
 
 MAX_ATTEMPTS = 100
 """How often one command is decided again after losing a race. Each lost race is somebody else's progress."""
@@ -64,13 +67,13 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         decision = create_session(command, session_id=new_id, epoch=ids.new_epoch(), now=loaded.now)
     except Refusal as refusal:
         raise from_refusal(refusal) from None
-    payer = records.payer_of(caller, decision.state)
+    payer = idempotency_records.payer_of(caller, decision.state)
     view = present(decision.state, loaded.now)
     write = write_of(decision, loaded.now, caller, is_creation=True, key=key, view=view)
     reply = yield from quotas.created(write)
     match reply:
         case Done():
-            yield from records.charged(write.record, payer)
+            yield from idempotency_records.charged(write.record, payer)
             return done(decision, loaded.now, view, write.command_id)
         case Answered(answer=answer):
             return replay(answer, caller)
@@ -117,15 +120,15 @@ def proceed(
             continue
         if not decision.events:
             return done(decision, loaded.now)  # it is as the command wants it
-        payer = records.payer_of(caller, decision.state)
+        payer = idempotency_records.payer_of(caller, decision.state)
         view = present(decision.state, loaded.now)
         write = write_of(decision, loaded.now, caller, key=key, rate=rate, view=view)
         reply = yield from quotas.committed(write)
         match reply:
             case Done(limits=counted) | Limited(limits=counted):
                 if rate is not None and counted:
-                    (tally or Tally()).note(rates.SWITCH, rate, counted)
-                yield from records.charged(write.record, payer)
+                    (tally or Tally()).note(policies.SWITCH, rate, counted)
+                yield from idempotency_records.charged(write.record, payer)
                 return done(decision, loaded.now, view, write.command_id)
             case Answered(answer=answer):
                 return replay(answer, caller)
@@ -158,7 +161,7 @@ def _decided(
 
 def rate_of(command: commands.Command) -> Rate | None:
     """How often such a command may be applied to a session."""
-    return rates.SWITCH.rate if isinstance(command, commands.Switch) else None
+    return policies.SWITCH.rate if isinstance(command, commands.Switch) else None
 
 
 def switch(

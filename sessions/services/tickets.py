@@ -8,14 +8,14 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessions.store import tickets
-from sessions.store.calls import Steps, ask
 from sessions.store.tickets import Grant
 from synckairos import ids
+from synckairos.auth.permissions import check_scope
+from synckairos.auth.principal import Principal
 from synckairos.conf import conf
 from synckairos.engine.units import Instant
 from synckairos.errors import Unauthenticated
-from synckairos.principal import Principal
-from synckairos.rights import check_scope
+from synckairos.redis.scripts import Steps, ask
 
 
 class Ticket(Struct, frozen=True):

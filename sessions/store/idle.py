@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sessions.store.calls import Call, Script
+from sessions.store.lua import FOLDER
 from sessions.store.store import Due, due_in, forget_in
-from synckairos import keys
 from synckairos.engine.units import Duration, Instant
+from synckairos.redis import keys
+from synckairos.redis.scripts import Call, Script
 
 # A full store goes on with these: they change numbers that are there.
-_ALIVE = Script("alive", allow_oom=True)
-_POSTPONE = Script("postpone", allow_oom=True)
+_ALIVE = Script(FOLDER / "alive.lua", allow_oom=True)
+_POSTPONE = Script(FOLDER / "postpone.lua", allow_oom=True)
 
 
 def due(shard: int, limit: int) -> Call[Due]:

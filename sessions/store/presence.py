@@ -13,11 +13,12 @@ import msgspec
 from msgspec import Struct
 
 from sessions import announcements
-from sessions.store.calls import Call, Script
-from synckairos import keys
+from sessions.store.lua import FOLDER
+from synckairos.redis import keys
+from synckairos.redis.scripts import Call, Script
 
-_ANNOUNCE = Script("announce")
-_ROLL = Script("roll")
+_ANNOUNCE = Script(FOLDER / "announce.lua")
+_ROLL = Script(FOLDER / "roll.lua")
 
 KEPT_MS = 3_600_000
 """How long announcements outlive the last one; each is repeated well before."""

@@ -12,21 +12,20 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessions.store import codec
-from sessions.store.calls import Call, Script
 from sessions.store.codec import Answer, StoredCommit
-from synckairos import keys
+from sessions.store.lua import FOLDER
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
+from synckairos.redis import keys
+from synckairos.redis.scripts import Call, Script
 
-_LOAD = Script("load", tells_time_at=0)
-_HISTORY = Script("history")
-_HEADERS = Script("headers")
-_DUE = Script("due")
-_FORGET = Script("forget", allow_oom=True)
-_LEASE = Script("lease", allow_oom=True)
-_RELEASE = Script("release")
-_SEEN = Script("seen", allow_oom=True)
-_STATUS = Script("status")
+_LOAD = Script(FOLDER / "load.lua", tells_time_at=0)
+_HISTORY = Script(FOLDER / "history.lua")
+_HEADERS = Script(FOLDER / "headers.lua")
+_DUE = Script(FOLDER / "due.lua")
+_FORGET = Script(FOLDER / "forget.lua", allow_oom=True)
+_LEASE = Script(FOLDER / "lease.lua", allow_oom=True)
+_RELEASE = Script(FOLDER / "release.lua")
 
 
 class Loaded(Struct, frozen=True):
@@ -65,17 +64,6 @@ class Due(Struct, frozen=True):
     earliest_ms: Instant | None
     backlog: int
     """How many are overdue in all."""
-
-
-class ShardStatus(Struct, frozen=True):
-    """How one shard's deadlines stand."""
-
-    holder: str | None
-    """The timekeeper that serves it."""
-    deadlines: int
-    overdue: int
-    set_aside: int
-    longest_overdue_ms: Duration
 
 
 def load(session_id: UUID, idempotency_key: str | None = None) -> Call[Loaded]:
@@ -120,18 +108,6 @@ def lease(shard: int, keeper: str, length_ms: Duration) -> Call[bool]:
 def release(shard: int, keeper: str) -> Call[bool]:
     """Give a shard back; False when it was not held."""
     return Call(_RELEASE, [keys.lease(shard)], [keeper, keys.wake_channel(shard)], bool)
-
-
-def seen(process: str, within_ms: Duration, kind: str, *, leaves: bool = False) -> Call[dict[str, Duration]]:
-    """Tell that a process is alive, or leaves ('' only asks); gives those of its kind (`keys.keepers()`, `keys.webs()`)
-    that were seen within this time, a minute at most, with the time since each was seen."""
-    return Call(_SEEN, [kind], [process, within_ms, "1" if leaves else "0"], _parse_seen)
-
-
-def shard_status(shard: int) -> Call[ShardStatus]:
-    """How a shard's deadlines stand."""
-    names = [keys.lease(shard), keys.deadlines(shard), keys.set_aside(shard)]
-    return Call(_STATUS, names, [], _parse_status)
 
 
 def forget(session_id: UUID, *, set_aside: bool, reason: str = "") -> Call[bool]:
@@ -198,12 +174,3 @@ def _parse_due(reply: list[Any]) -> Due:
     members, deadlines = reply[2][::2], reply[2][1::2]
     overdue = [(m.decode(), int(float(at_ms))) for m, at_ms in zip(members, deadlines, strict=True)]
     return Due(instant(reply), overdue, earliest_ms, int(reply[4]))
-
-
-def _parse_seen(reply: list[Any]) -> dict[str, Duration]:
-    return {name.decode(): int(ago_ms) for name, ago_ms in zip(reply[::2], reply[1::2], strict=True)}
-
-
-def _parse_status(reply: list[Any]) -> ShardStatus:
-    holder = None if reply[0] is None else reply[0].decode()
-    return ShardStatus(holder, *map(int, reply[1:]))

@@ -7,14 +7,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from sessions.store.calls import Call, Script
 from sessions.store.codec import Unreadable
-from synckairos import keys
+from sessions.store.lua import FOLDER
+from synckairos.auth.principal import Principal
 from synckairos.engine.units import Duration, Instant
-from synckairos.principal import Principal
+from synckairos.redis import keys
+from synckairos.redis.scripts import Call, Script
 
-_GRANT = Script("grant", allow_oom=True)  # gone within seconds; without it no page could come back to read
-_REDEEM = Script("redeem")
+_GRANT = Script(FOLDER / "grant.lua", allow_oom=True)  # gone within seconds; without it no page could come back to read
+_REDEEM = Script(FOLDER / "redeem.lua")
 
 
 class Grant(Struct, frozen=True):

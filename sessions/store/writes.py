@@ -11,17 +11,19 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessions.store import codec, store
-from sessions.store.calls import Call, Script
 from sessions.store.codec import Answer, StoredCommit
-from sessions.store.places import Places
-from synckairos import keys
-from synckairos import redis as stores
+from sessions.store.lua import FOLDER
+from sessions.store.owner_quotas import Places
 from synckairos.conf import Rate, conf
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
 from synckairos.ids import COMMAND_ID_BYTES
+from synckairos.ratelimit.limits import GCRA_RULE
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import Call, Script
 
-_SCRIPT = Script("commit", "gcra_rule", "claim_rule", tells_time_at=2)
+_SCRIPT = Script(FOLDER / "commit.lua", GCRA_RULE, FOLDER / "claim_rule.lua", tells_time_at=2)
 
 FURTHEST_BACK_MS = 100
 """How old the instant of a guess may be when the script sees it."""

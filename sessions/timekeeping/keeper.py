@@ -13,19 +13,20 @@ from redis.exceptions import RedisError
 
 from sessions.services.deadlines import Applied, Fate, apply_due
 from sessions.store import store
-from sessions.store.calls import arun, ask
 from sessions.store.codec import Unreadable
 from sessions.store.store import Due
+from sessions.timekeeping.idle_reviews import Reviews
 from sessions.timekeeping.leases import Leases
-from sessions.timekeeping.reviews import Reviews
-from sessions.timekeeping.second_look import SecondLook
-from sessions.timekeeping.shares import WINDOW, Shares, Window
+from sessions.timekeeping.retry_set_aside import SecondLook
+from sessions.timekeeping.shard_allocation import WINDOW, Shares, Window
 from sessions.timekeeping.wakeups import Wakeups
-from synckairos import keys, logs, metrics
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
-from synckairos.heartbeats import Heartbeat
 from synckairos.ids import parse_uuid
+from synckairos.ops.heartbeats import Heartbeat
+from synckairos.redis import keys
+from synckairos.redis.scripts import arun, ask
+from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
 

@@ -9,8 +9,11 @@ import random
 import time
 
 from sessions.store import store
-from sessions.store.calls import arun, ask
-from synckairos import ids, keys, logs, metrics
+from synckairos import ids
+from synckairos.ops import alive_processes
+from synckairos.redis import keys
+from synckairos.redis.scripts import arun, ask
+from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
 
@@ -35,7 +38,7 @@ class Leases:
     async def renew(self) -> None:
         """Keep what is held, give back what is above the fair share, take what is free below it."""
         began_s = time.monotonic()
-        alive = await arun(ask(store.seen(self.keeper, int(LEASE_S * 1000), keys.keepers())))
+        alive = await arun(ask(alive_processes.seen(self.keeper, int(LEASE_S * 1000), keys.keepers())))
         share = -(-len(keys.all_shards()) // max(1, len(alive)))
         held = {shard for shard in self.held if await self._take(shard)}
         for shard in sorted(held)[share:]:
@@ -55,7 +58,9 @@ class Leases:
 
     async def close(self) -> None:
         """Give everything back, so that another one need not wait."""
-        await arun(ask(store.seen(self.keeper, 0, keys.keepers(), leaves=True)))  # first: the others' share grows by it
+        await arun(
+            ask(alive_processes.seen(self.keeper, 0, keys.keepers(), leaves=True))
+        )  # first: the others' share grows by it
         for shard in self.held:
             await arun(ask(store.release(shard, self.keeper)))
         self.held = set()

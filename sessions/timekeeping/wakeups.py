@@ -11,9 +11,11 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from synckairos import background, keys, logs
+from synckairos import background
 from synckairos.conf import conf
-from synckairos.redis import make_subscriber
+from synckairos.redis import keys
+from synckairos.redis.client import make_subscriber
+from synckairos.telemetry import logs
 
 log = logs.get(__name__)
 

@@ -85,7 +85,7 @@ class Revocation(Struct, frozen=True, array_like=True):
 
 
 class Access(Struct, frozen=True, array_like=True):
-    """Whose the session is and who else may come: carried, never read by the clock (synckairos/rights.py reads it)."""
+    """The owner of a session and who else may use it. Only synckairos/auth/permissions.py reads it."""
 
     owner: str = ""
     """Subject of who created it; empty for one of before there were owners, which is nobody's."""

@@ -48,7 +48,7 @@ _FINAL = frozenset({Status.COMPLETED, Status.EXPIRED, Status.CANCELLED})
 
 
 class Visibility(StrEnum):
-    """Who may read a session besides those who have a part in it (synckairos/rights.py)."""
+    """Who may read a session besides those who have a part in it (synckairos/auth/permissions.py)."""
 
     PRIVATE = "private"
     """Nobody else."""

@@ -12,14 +12,15 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 
-from synckairos import context, ids
+from synckairos import ids
 from synckairos.errors import ApiError, HttpsRequired, ValidationFailed
-from synckairos.http import addresses, answers, security_log
+from synckairos.http import client_address, error_responses, security_log
+from synckairos.http.allowed_hosts import hosts
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header, headers
-from synckairos.http.gate import PROBED_PATHS, REQUEST_ID_HEADER, TOLD_SCHEME, known_host, true_scheme
-from synckairos.http.hosts import hosts
-from synckairos.http.protection import Protected
+from synckairos.http.request_log import PROBED_PATHS, REQUEST_ID_HEADER, TOLD_SCHEME, known_host, true_scheme
+from synckairos.http.security_headers import Protected
 from synckairos.http.security_log import Reason
+from synckairos.telemetry import log_context
 
 _TOLD_OF_HOST = 100
 """Characters in the log of a name that is none of ours: enough to see that one was forgotten in the settings."""
@@ -50,7 +51,7 @@ class SocketAdmission:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context.begin(request_id=ids.accepted_request_id(header(scope, REQUEST_ID_HEADER)))
+        log_context.begin(request_id=ids.accepted_request_id(header(scope, REQUEST_ID_HEADER)))
         error = fault_of(scope, true_scheme(scope))
         if error is None:
             await self.inner(scope, receive, send)
@@ -64,7 +65,7 @@ async def deny(error: ApiError, scope: Scope, receive: Receive, send: Send) -> N
 
     async def as_handshake(event: Event) -> None:
         if event["type"] == "http.response.start":
-            request_id = context.current()["request_id"]
+            request_id = log_context.current()["request_id"]
             event["headers"] = [*event["headers"], (REQUEST_ID_HEADER, request_id.encode())]
         await send({**event, "type": f"websocket.{event['type']}"})
 
@@ -91,10 +92,10 @@ def fault_of(told: Scope, true: Scope) -> ApiError | None:
 def _insecure(scope: Scope) -> ApiError | None:
     """What to say to a connection without TLS; None when it may be sent to HTTPS."""
     told = [text.strip().lower() for text in headers(scope, TOLD_SCHEME)]
-    is_by_proxy = addresses.is_by_proxy(scope)
+    is_by_proxy = client_address.is_by_proxy(scope)
     if not is_by_proxy and (told or headers(scope, b"x-forwarded-for")):
         security_log.counted(Reason.UNNAMED_PROXY)
-        addresses.warn_of_unnamed_proxy()
+        client_address.warn_of_unnamed_proxy()
         return HttpsRequired.by_unnamed_proxy()
     if is_by_proxy and told not in (["http"], ["ws"]):
         security_log.refused_scope(Reason.UNNAMED_PROXY, scope)
@@ -123,6 +124,6 @@ def _is_judged_already(scope: Scope) -> bool:
 
 def _refusing(error: ApiError) -> Application:
     async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await answers.refuse(send, error)
+        await error_responses.refuse(send, error)
 
     return Protected(refuse)

@@ -25,7 +25,7 @@ class Exchange(Protocol):
     refusal: ApiError | None
     """The error to answer with, whatever was asked for."""
     known: Mapping[str, str]
-    """What is known of the request already, its `request_id` first: for the logs (`synckairos.context`)."""
+    """The ids of the request for the logs (synckairos/telemetry/log_context.py), its `request_id` first."""
     told: Sequence[tuple[bytes, bytes]]
     """Header fields that the answer is to have besides."""
 

@@ -18,7 +18,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from synckairos import context, logs
+from synckairos.auth.principal import Principal, authenticate, bearer_token
 from synckairos.errors import (
     ApiError,
     Forbidden,
@@ -31,10 +31,10 @@ from synckairos.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from synckairos.http import json_bounds, pages
-from synckairos.http.said import check_charset
-from synckairos.principal import Principal, authenticate, bearer_token
-from synckairos.repetition import RepeatedName, refuse_repeated_names
+from synckairos.http import error_pages, json_bounds
+from synckairos.http.duplicate_names import RepeatedName, refuse_repeated_names
+from synckairos.http.parameters import check_charset
+from synckairos.telemetry import log_context, logs
 
 log = logs.get(__name__)
 
@@ -121,7 +121,7 @@ class BearerAuthentication(BaseAuthentication):
         if token is None:
             raise Unauthenticated
         principal = authenticate(token)
-        context.note(principal=principal.subject)
+        log_context.note(principal=principal.subject)
         return principal, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -224,6 +224,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: of every view that is none of DRF's, and of the middleware around it."""
     exc = sys.exc_info()[1]
     error = as_api_error(exc) if isinstance(exc, Exception) else InternalError()
-    if isinstance(error, ServiceUnavailable) and pages.is_for_people(request):
-        return _with_retry_after(pages.sorry(error), error)
+    if isinstance(error, ServiceUnavailable) and error_pages.is_for_people(request):
+        return _with_retry_after(error_pages.sorry(error), error)
     return plain_answer(error)

@@ -14,11 +14,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from synckairos import logs, metrics
 from synckairos.conf import conf
 from synckairos.errors import ApiError, RateLimitExceeded, Unauthenticated
-from synckairos.http import addresses
+from synckairos.http import client_address
 from synckairos.http.asgi import Scope
+from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
 
@@ -109,12 +109,12 @@ def refused(reason: Reason, address: str, **what: Any) -> None:
 
 def refused_scope(reason: Reason, scope: Scope, **what: Any) -> None:
     """The same of an ASGI connection."""
-    refused(reason, addresses.of_scope(scope), **what)
+    refused(reason, client_address.of_scope(scope), **what)
 
 
 def refused_request(reason: Reason, request: HttpRequest, **what: Any) -> None:
     """The same of a request of Django's."""
-    refused(reason, addresses.of_request(request), **what)
+    refused(reason, client_address.of_request(request), **what)
 
 
 def tell(reason: Reason) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from sessions.services import sessions
-from sessions.store.calls import run
+from synckairos.redis.scripts import run
 from tests.outboxes import ALICE
 
 

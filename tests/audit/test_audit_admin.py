@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from audit import admin
+from audit.date_hierarchy import Periods
 from audit.models import SyncEvent, SyncParticipant, SyncSession
-from audit.periods import Periods
 from synckairos.engine import commands as cmd
 from synckairos.instants import from_datetime
 from tests.outboxes import History, creation, drained, post

@@ -11,7 +11,7 @@ from django.urls import reverse
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from audit.models import SyncEvent, SyncParticipant, SyncSession
-from synckairos import showing
+from synckairos import admin_display
 from synckairos.instants import from_datetime
 from tests.outboxes import History, creation, drained, post
 
@@ -58,7 +58,7 @@ def links(html):
     ],
 )
 def test_an_instant_has_its_milliseconds_and_its_zone(moment, expected):
-    assert showing.instant(moment) == expected
+    assert admin_display.instant(moment) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_an_instant_has_its_milliseconds_and_its_zone(moment, expected):
     ],
 )
 def test_a_duration_is_as_people_read_it(ms, expected):
-    assert showing.duration(ms) == expected
+    assert admin_display.duration(ms) == expected
 
 
 @pytest.mark.parametrize("model", [SyncSession, SyncEvent])

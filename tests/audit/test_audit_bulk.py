@@ -12,7 +12,7 @@ from django.db import DataError, IntegrityError, connection
 
 from audit import bulk
 from audit.models import SyncEvent, SyncParticipant, SyncSession
-from synckairos.names import LONGEST_NAME
+from synckairos.auth.names import LONGEST_NAME
 
 pytestmark = pytest.mark.django_db
 

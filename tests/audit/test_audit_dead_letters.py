@@ -10,9 +10,10 @@ from django.db import IntegrityError
 
 from audit.drain import drain_all
 from audit.models import SyncEvent
-from synckairos import keys, outbox
-from synckairos import redis as stores
+from synckairos import outbox
 from synckairos.engine import commands as cmd
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests.filling import full
 from tests.outboxes import History, dead, post, refused, waiting
 from tests.servers import free_port

@@ -8,11 +8,12 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from msgspec.structs import replace
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from audit import drain, stream
+from audit import drain, outbox_reader
 from audit.drain import drain_all
 from audit.models import SyncEvent
-from synckairos import keys, metrics
-from synckairos import redis as stores
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.telemetry import metrics
 from tests.outboxes import History, dead, post, tables, waiting
 
 pytestmark = pytest.mark.django_db
@@ -100,7 +101,7 @@ def test_rows_are_committed_before_the_entry_is_let_go(monkeypatch):
         raise RedisConnectionError("reply lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stream, "forget", lost)
+        patch.setattr(outbox_reader, "forget", lost)
         drain_all()
         drain_all()
     assert seen == [history.state.sequence] * 2
@@ -124,7 +125,7 @@ def test_what_a_former_release_has_read_and_not_finished_is_written_too():
 
 
 def test_a_drain_stops_when_its_time_is_over_and_the_next_goes_on(monkeypatch):
-    monkeypatch.setattr(stream, "BATCH", 3)
+    monkeypatch.setattr(outbox_reader, "BATCH", 3)
     history = History().played(10)
     post(*history.entries)
     drain_all(within_s=0)
@@ -154,8 +155,8 @@ def test_large_entries_go_in_several_transactions(monkeypatch):
 
 
 def test_what_several_reads_bring_is_written_together_and_let_go_in_as_many_steps(monkeypatch):
-    monkeypatch.setattr(stream, "BATCH", 4)
-    monkeypatch.setattr(stream, "TOGETHER", 10)
+    monkeypatch.setattr(outbox_reader, "BATCH", 4)
+    monkeypatch.setattr(outbox_reader, "TOGETHER", 10)
     sizes = portions_written(monkeypatch)
     first, *rest = History().played(20).entries
     post(b"\xc1poison", first, *rest)
@@ -165,7 +166,7 @@ def test_what_several_reads_bring_is_written_together_and_let_go_in_as_many_step
 
 
 def test_what_was_read_and_not_written_is_read_again_in_as_many_steps(monkeypatch, failing):
-    monkeypatch.setattr(stream, "BATCH", 4)
+    monkeypatch.setattr(outbox_reader, "BATCH", 4)
     history = History().played(15)
     post(*history.entries)
     with failing("INSERT", OperationalError("away")):
@@ -179,8 +180,8 @@ def test_what_was_read_and_not_written_is_read_again_in_as_many_steps(monkeypatc
 
 
 def test_a_read_ends_early_when_entries_are_large(monkeypatch):
-    monkeypatch.setattr(stream, "BATCH", 1)
-    monkeypatch.setattr(stream, "ENOUGH_BYTES", 500)
+    monkeypatch.setattr(outbox_reader, "BATCH", 1)
+    monkeypatch.setattr(outbox_reader, "ENOUGH_BYTES", 500)
     sizes = portions_written(monkeypatch)
     post(*(History().entries[0] for _ in range(6)))
     drain_all()

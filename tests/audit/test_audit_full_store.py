@@ -11,11 +11,11 @@ from django.db import IntegrityError
 from audit.drain import drain_all
 from audit.models import SyncEvent
 from sessions.services import sessions
-from sessions.store.calls import run
-from synckairos import keys
-from synckairos import redis as stores
 from synckairos.engine import commands as cmd
 from synckairos.errors import StoreFull
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import run
 from tests import servers
 from tests.filling import full
 from tests.outboxes import ALICE, History, creation, dead, newer, post, refused, waiting

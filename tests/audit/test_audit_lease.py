@@ -5,12 +5,13 @@ import threading
 import pytest
 from django.db import OperationalError, connection
 
-from audit import drain, rows, stream
+from audit import drain, outbox_reader, row_mapping
 from audit.drain import drain_all
+from audit.event_writer import write
 from audit.models import SyncEvent
-from audit.writing import write
-from synckairos import keys, outbox
-from synckairos import redis as stores
+from synckairos import outbox
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests.outboxes import History, full_history, post, tables, waiting
 
 
@@ -38,8 +39,8 @@ def test_a_drain_gives_its_lease_back_whatever_happens(failing):
 
 @pytest.mark.django_db
 def test_a_drain_that_lost_its_lease_stops_after_what_it_has_in_hand(monkeypatch, caplog):
-    monkeypatch.setattr(stream, "BATCH", 2)
-    monkeypatch.setattr(stream, "TOGETHER", 2)
+    monkeypatch.setattr(outbox_reader, "BATCH", 2)
+    monkeypatch.setattr(outbox_reader, "TOGETHER", 2)
     history = History().played(6)
     post(*history.entries)
     write_apart = drain.write_apart
@@ -72,7 +73,7 @@ def test_every_shard_is_drained(configure):
 def test_two_that_write_the_same_at_the_same_time_write_it_once():
     histories = [full_history() for _ in range(20)]
     commits = [
-        rows.read("1-0", outbox.encode(entry))
+        row_mapping.read("1-0", outbox.encode(entry))
         for number in range(8)
         for h in histories
         for entry in [h.entries[number]]

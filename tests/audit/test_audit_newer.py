@@ -59,8 +59,9 @@ def test_a_worker_that_cannot_read_them_looks_at_each_once_or_twice_not_every_se
     post(*(of_the_future(History().entries[0]) for _ in range(20)))
     drain_all()
     seen = []
-    read = drain.rows.read
-    monkeypatch.setattr(drain.rows, "read", lambda entry_id, data: (seen.append(entry_id), read(entry_id, data))[1])
+    read = drain.row_mapping.read
+    counted = lambda entry_id, data: (seen.append(entry_id), read(entry_id, data))[1]  # noqa: E731
+    monkeypatch.setattr(drain.row_mapping, "read", counted)
     for _ in range(3):
         drain_all()
     assert seen == []

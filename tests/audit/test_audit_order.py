@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from audit import stream
+from audit import outbox_reader
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncSession
-from synckairos import metrics
 from synckairos.engine import commands as cmd
+from synckairos.telemetry import metrics
 from tests.outboxes import History, clear, dead, drained, full_history, post, tables, waiting
 
 pytestmark = pytest.mark.django_db
@@ -29,8 +29,8 @@ def test_twice_and_out_of_order_is_the_same_as_once_and_in_order(monkeypatch, se
     clear()
     again = [*entries, *shuffle.sample(entries, len(entries) // 2)]
     shuffle.shuffle(again)
-    monkeypatch.setattr(stream, "BATCH", shuffle.choice([1, 2, 7, 500]))
-    monkeypatch.setattr(stream, "TOGETHER", shuffle.choice([1, 5, 20, 2_000]))
+    monkeypatch.setattr(outbox_reader, "BATCH", shuffle.choice([1, 2, 7, 500]))
+    monkeypatch.setattr(outbox_reader, "TOGETHER", shuffle.choice([1, 5, 20, 2_000]))
     post(*again)
     drained()
     assert tables() == expected

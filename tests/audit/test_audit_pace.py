@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from audit.pace import LONGEST_WAIT_S, Pace
+from audit.drain_pace import LONGEST_WAIT_S, Pace
 from audit.worker import IDLE_S, drain_until
 
 

@@ -7,11 +7,11 @@ import pytest
 from django.db import DataError, IntegrityError, InternalError, connection
 from django.db.utils import NotSupportedError
 
-from audit import drain, stream, writing
+from audit import drain, event_writer, outbox_reader
 from audit.drain import drain_all
 from audit.models import SyncEvent
-from synckairos import keys
 from synckairos.engine import commands as cmd
+from synckairos.redis import keys
 from tests.outboxes import History, dead, newer, post, refused, tables, waiting
 
 pytestmark = pytest.mark.django_db
@@ -22,13 +22,13 @@ LONG_MS = (10_000, 60_000, 300_000, 900_000, 3_600_000)
 def later(monkeypatch):
     """`later(ms)` puts the clock that refused entries wait on so much ahead of the store's."""
     moved = 0
-    real = stream.now_ms
+    real = outbox_reader.now_ms
 
     def move(to_ms):
         nonlocal moved
         moved = to_ms
 
-    monkeypatch.setattr(stream, "now_ms", lambda: real() + moved)
+    monkeypatch.setattr(outbox_reader, "now_ms", lambda: real() + moved)
     monkeypatch.setattr(drain, "_taken_ms", {})
     return move
 
@@ -44,8 +44,8 @@ def test_while_everything_is_refused_nothing_dies_and_nobody_looks_for_the_culpr
     history = History().played(40)
     post(*history.entries)
     attempts = []
-    write = writing.write
-    monkeypatch.setattr(writing, "write", lambda commits: (attempts.append(len(commits)), write(commits))[1])
+    write = event_writer.write
+    monkeypatch.setattr(event_writer, "write", lambda commits: (attempts.append(len(commits)), write(commits))[1])
     with failing("audit_", kind("no")):
         for _ in range(5):
             assert not drain_all()
@@ -150,6 +150,6 @@ def test_the_log_names_the_constraint_and_never_the_data(failing, caplog):
     assert "IntegrityError" in caplog.text
     assert name in caplog.text
     assert "mallory'" not in caplog.text.replace(name, "")
-    letter = stream.portion(keys.outbox_refused(0, 1), stream.FIRST, 1)[0]
+    letter = outbox_reader.portion(keys.outbox_refused(0, 1), outbox_reader.FIRST, 1)[0]
     assert name in letter.text("reason")
     assert newer() == 0

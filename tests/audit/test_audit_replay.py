@@ -7,11 +7,11 @@ import pytest
 from audit import selectors
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from sessions.services import sessions
-from sessions.store.calls import run
+from synckairos.auth.principal import SYSTEM
 from synckairos.engine import commands as cmd
 from synckairos.engine.units import SyncMode
 from synckairos.instants import as_datetime, from_datetime
-from synckairos.principal import SYSTEM
+from synckairos.redis.scripts import run
 from tests.outboxes import ALICE, History, creation, drained, full_history, post, tables, waiting
 
 pytestmark = pytest.mark.django_db

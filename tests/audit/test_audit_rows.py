@@ -7,15 +7,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from audit import rows
+from audit import row_mapping
 from synckairos import outbox
+from synckairos.auth.names import LONGEST_NAME
 from synckairos.engine import commands as cmd
-from synckairos.names import LONGEST_NAME
 from tests.outboxes import History, creation
 
 
 def read(entry):
-    return rows.read("1-0", outbox.encode(entry))
+    return row_mapping.read("1-0", outbox.encode(entry))
 
 
 def data_of(commit):
@@ -45,7 +45,7 @@ def test_a_deletion_says_when():
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x93\x01\x02\x03", b"hello", outbox.encode(entry())[:-3]])
 def test_bytes_that_are_no_entry_are_unreadable(data):
     with pytest.raises(msgspec.DecodeError):
-        rows.read("1-0", data)
+        row_mapping.read("1-0", data)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_bytes_that_are_no_entry_are_unreadable(data):
     ],
 )
 def test_values_that_a_database_would_refuse_are_refused_before(bad):
-    with pytest.raises(rows.UNREADABLE):
+    with pytest.raises(row_mapping.UNREADABLE):
         read(bad)
 
 
@@ -94,5 +94,5 @@ def test_the_longest_name_is_kept_whole_and_none_is_cut():
     seat = cmd.Seat(uuid4(), 1_000, user_id=longest)
     commit = read(History(cmd.Create(sync_mode="per_participant", participants=(seat,))).entries[0])
     assert commit.participants[0]["user_id"] == longest
-    with pytest.raises(rows.Unfit, match="principal is too long"):
+    with pytest.raises(row_mapping.Unfit, match="principal is too long"):
         read(entry(principal=f"{longest}x"))

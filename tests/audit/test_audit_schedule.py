@@ -11,7 +11,7 @@ from kombu import pools
 
 from audit.schedule import MOST_WAITING, PatientScheduler
 from config.celery import app
-from synckairos import redis as stores
+from synckairos.redis import client as stores
 from tests.filling import full
 
 

@@ -10,9 +10,9 @@ from django.db import transaction
 from audit import selectors
 from audit.models import SyncEvent, SyncSession
 from config.celery import app
-from synckairos import keys
-from synckairos import redis as stores
 from synckairos.engine import commands as cmd
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests.outboxes import History, creation, dead, post, waiting
 from tests.servers import DATA_DIR, Child, wait_until
 

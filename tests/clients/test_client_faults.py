@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from synckairos_client import CommandTimeout, Ended, Refused, connect
 from tests import servers
 from tests.clients.relay import no_frame, relay_to

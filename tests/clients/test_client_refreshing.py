@@ -10,13 +10,13 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from sessions.rest import refreshing
-from synckairos.principal import authenticate
+from synckairos.auth import refresh_tokens
+from synckairos.auth.principal import authenticate
 from synckairos_client import Api, ApiError, RefreshTokens
 
 
 class Issuer(httpx.AsyncBaseTransport):
-    """Gives refresh tokens as the server does (tests/sessions/rest/test_rest_token_families.py), over a bad network."""
+    """Gives refresh tokens as the server does (tests/synckairos/auth/test_token_families.py), over a bad network."""
 
     def __init__(self, *troubles):
         self.current, self.troubles, self.exchanges = "r0", list(troubles), []
@@ -112,7 +112,7 @@ class Doors(httpx.AsyncBaseTransport):
 @pytest.mark.django_db(transaction=True)
 def test_the_server_takes_what_is_asked_again_for_a_repeat(settings, django_user_model):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    pair = refreshing.give(django_user_model.objects.create_user("carol", password="correct horse"))
+    pair = refresh_tokens.give(django_user_model.objects.create_user("carol", password="correct horse"))
 
     async def play():
         tokens = RefreshTokens("http://server", pair["refresh"], transport=Doors())

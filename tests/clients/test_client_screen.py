@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
 from synckairos_client import ApiError, Ended, Refused, Unreachable, connect
 from tests import servers
 from tests.clients.relay import relay_to

@@ -8,7 +8,10 @@ import sys
 
 from tests.servers import ROOT
 
-COUNTS = "import django; django.setup(); from synckairos import metrics; metrics.LOST_RACES.inc(); print('counted')"
+COUNTS = (
+    "import django; django.setup(); from synckairos.telemetry import metrics; "
+    "metrics.LOST_RACES.inc(); print('counted')"
+)
 
 
 def counting(place, cwd):

@@ -19,10 +19,10 @@ from jsonschema_rs import ValidationError
 from msgspec.structs import fields
 
 from sessions import messages
-from sessions.asyncapi import document as asyncapi
-from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, type_of
+from sessions.apidocs import asyncapi
+from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, type_of
+from sessions.apidocs.openapi import COMPONENTS as OPENAPI_COMPONENTS
 from sessions.presentation import present_event
-from sessions.rest.schema import COMPONENTS as OPENAPI_COMPONENTS
 from synckairos import errors
 from synckairos.close_codes import CloseCode, Farewell
 from synckairos.engine import commands, create_session

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
 from deploy import commands
-from sessions.asyncapi.document import document as asyncapi
+from sessions.apidocs.asyncapi import document as asyncapi
 from synckairos import version
 from tests.markdown import DOCUMENTS, ROOT, anchors, blocks, codes, links, section, text_of
 from timesync import views as time_views

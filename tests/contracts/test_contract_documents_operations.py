@@ -11,8 +11,12 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from deploy import check, options
-from synckairos import errors, heartbeats, keys, metrics, rates
+from synckairos import errors
 from synckairos.conf import conf
+from synckairos.ops import heartbeats
+from synckairos.ratelimit import policies
+from synckairos.redis import keys
+from synckairos.telemetry import metrics
 from tests.contracts.test_architecture import ROOMS
 from tests.markdown import ROOT, codes, rows, section, text_of
 
@@ -74,7 +78,7 @@ NAMED_BY_ITS_PARTS = {f"SYNCKAIROS_IDP_{name}" for name in ("ISSUER", "AUDIENCE"
 
 
 def test_every_variable_is_documented_and_every_documented_one_is_read():
-    read = set(in_code()) | set(rates.SETTINGS) | NAMED_BY_ITS_PARTS | set(OTHERS)
+    read = set(in_code()) | set(policies.SETTINGS) | NAMED_BY_ITS_PARTS | set(OTHERS)
     assert set(documented()) == read
     assert set(codes(VARIABLES)) >= OF_TESTS
 
@@ -84,8 +88,8 @@ def test_a_documented_default_is_the_one_that_holds(name):
     told = documented()[name]
     if name in MADE_HERE:
         assert told.replace("`", "") == MADE_HERE[name]
-    elif name in rates.SETTINGS:
-        assert told == f"`{rates.SETTINGS[name]}`"
+    elif name in policies.SETTINGS:
+        assert told == f"`{policies.SETTINGS[name]}`"
     elif name in OTHERS or name in NAMED_BY_ITS_PARTS:
         assert told == "none"
     else:

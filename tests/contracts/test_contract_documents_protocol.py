@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 
-from sessions.asyncapi.document import document as asyncapi
-from sessions.asyncapi.schemas import FROM_CLIENT, FROM_SERVER, type_of
-from synckairos import errors, rates
+from sessions.apidocs.asyncapi import document as asyncapi
+from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, type_of
+from synckairos import errors
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.http import cors
+from synckairos.ratelimit import policies
 from tests.markdown import codes, rows, section
 
 DOCUMENT: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
@@ -203,4 +204,4 @@ def test_what_pages_may_send_and_read_is_documented():
 
 def test_every_limit_is_documented():
     said = {code for row in rows(section(NAME, "Limits")) for code in codes(row[0])}
-    assert said == {limit.scope for limit in rates.CATALOGUE if limit is not rates.FRAMES}
+    assert said == {limit.scope for limit in policies.CATALOGUE if limit is not policies.FRAMES}

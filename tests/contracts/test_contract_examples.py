@@ -8,12 +8,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from drf_spectacular.generators import SchemaGenerator
 
-from sessions.asyncapi.document import document as asyncapi
-from sessions.asyncapi.schemas import FROM_CLIENT, type_of
-from sessions.rest import examples
-from synckairos.principal import mint
+from sessions.apidocs import openapi_examples
+from sessions.apidocs.asyncapi import document as asyncapi
+from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, type_of
+from synckairos.auth.principal import mint
+from tests.conftest import client_of
 from tests.contracts.test_contract_rest_openapi import InProcess
-from tests.sessions.rest.talk import client_of
 from tests.sockets import screen
 
 DOCUMENT: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
@@ -97,7 +97,7 @@ def test_every_body_has_examples_and_the_first_of_them_is_without_guards():
             continue
         first = next(iter(body_examples(name).values()))
         assert not {"expected_version", "current_participant_id"} & set(first), name
-    assert set(examples.BODIES) == {name for name in OPERATIONS if "requestBody" in OPERATIONS[name][2]}
+    assert set(openapi_examples.BODIES) == {name for name in OPERATIONS if "requestBody" in OPERATIONS[name][2]}
 
 
 @pytest.mark.django_db
@@ -132,7 +132,7 @@ async def test_an_example_of_a_clients_frame_works_when_it_is_sent(webs, api, na
     token = mint("reader", is_staff=False)
     for example in FRAMES[name]:
         frame = example["payload"] | ({"token": token} if name == "AUTH" else {})
-        async with screen(webs[0], examples.SESSION, token) as client:
+        async with screen(webs[0], openapi_examples.SESSION, token) as client:
             await client.until("CONNECTED")
             await client.send(**frame)
             answer = await client.until(ANSWERS.get(name, "ACK"))

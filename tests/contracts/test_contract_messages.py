@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from synckairos import errors, refusing
+from synckairos import error_mapping, errors
 from synckairos.conf import conf
 from synckairos.engine import refusals
 from synckairos.engine.units import Status
@@ -23,7 +23,7 @@ MADE = [
     errors.PreconditionFailed(None, None),
     errors.CredentialsExpired(1),
     *(
-        refusing.from_refusal(refusal)
+        error_mapping.from_refusal(refusal)
         for refusal in (
             refusals.WrongStatus("pause", Status.PENDING, frozenset({Status.RUNNING})),
             refusals.NotActive(UUID(int=1), None),

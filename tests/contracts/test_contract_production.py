@@ -21,8 +21,8 @@ from pathspec import GitIgnoreSpec
 
 from config import environment, safety
 from deploy import check
-from synckairos.redis import Address
-from synckairos.signing import BadKey, key_ring, new_pem
+from synckairos.auth.signing_keys import BadKey, key_ring, new_pem
+from synckairos.redis.client import Address
 from tests import servers
 from tests.servers import ROOT
 

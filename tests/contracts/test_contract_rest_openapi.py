@@ -16,21 +16,22 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from redis.exceptions import ConnectionError as StoreAway
 
-from sessions import limits
-from sessions.health.store import StoreFacts
-from sessions.realtime import fallbacks
-from sessions.rest import jwks, readiness
-from sessions.store import calls
+from sessions.realtime import long_poll_and_sse
+from synckairos.auth import jwks
+from synckairos.auth.principal import mint
 from synckairos.conf import Rate
-from synckairos.principal import mint
-from tests.sessions.rest.talk import client_of
+from synckairos.ops import readiness
+from synckairos.ops.store_facts import StoreFacts
+from synckairos.ratelimit import limits
+from synckairos.redis import scripts
+from tests.conftest import client_of
 
 DOCUMENT: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
 OPERATIONS = {
     (method, path): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()
 }
 ANYWHERE = (408, 414, 431)
-"""What the server answers before it knows the door: tests/sessions/serving/test_serving_bounds.py provokes these."""
+"""What the server answers before it knows the door: tests/synckairos/webserver/test_bounds.py provokes these."""
 ANSWERS = [
     (method, path, int(status))
     for (method, path), o in OPERATIONS.items()
@@ -236,8 +237,8 @@ def fits(answer, method, path, status):
 
 FAULTS = (429, 500, 503)
 ASKS_THE_DATABASE = (*TOKENS, "/ready")
-WAITING = [f"/v1/sessions/{{session_id}}/{door}" for door in fallbacks.DOORS]
-"""Not Django's: tests/sessions/realtime/test_fallbacks.py provokes their answers."""
+WAITING = [f"/v1/sessions/{{session_id}}/{door}" for door in long_poll_and_sse.DOORS]
+"""Not Django's: tests/sessions/realtime/test_long_poll_and_sse.py provokes their answers."""
 
 
 @pytest.mark.parametrize(
@@ -266,7 +267,7 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
         configure(rate_general=Rate(1, 3_600_000))
         scene.send()
     else:
-        monkeypatch.setattr(*((calls, "_send") if status == 503 else (limits, "run")), fail)
+        monkeypatch.setattr(*((scripts, "_send") if status == 503 else (limits, "run")), fail)
         configure(rate_general=Rate(100, 60_000))
     answer = scene.send()
     fits(answer, method, path, status)
@@ -321,7 +322,7 @@ def test_the_token_doors_answer_as_documented_when_guessing_is_slowed_or_cannot_
     configure(rate_token=Rate(1, 3_600_000))
     answers = [InProcess().request("POST", path, json={}) for _ in range(2)]
     fits(answers[1], "post", path, 429)
-    monkeypatch.setattr(calls, "_send", fail)
+    monkeypatch.setattr(scripts, "_send", fail)
     fits(InProcess().request("POST", path, json={}), "post", path, 503)
 
 

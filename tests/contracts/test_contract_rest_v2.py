@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from synckairos.principal import mint
-from tests.sessions.rest.talk import client_of
+from synckairos.auth.principal import mint
+from tests.conftest import client_of
 
 Check = Callable[[Any], bool]
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
 from tests import servers
 
 CONFIG = Path(__file__).parent / "schemathesis" / "schemathesis.toml"

@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from audit.models import SyncEvent
-from synckairos import keys
-from synckairos import redis as stores
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from synckairos_client import connect
 from tests import servers
 from tests.bad_network import Network, Weather, network_to

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from sessions.services import sessions as service
-from sessions.store.calls import run
 from synckairos.engine.commands import Switch
+from synckairos.redis.scripts import run
 from tests import servers
 from tests.chromium import chromium
 from tests.clocked import ALICE

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
 from tests import servers
 from tests.chromium import chromium
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from sessions.store import calls as store_calls
+from sessions.store.lua import FOLDER
 from tests import servers
 from tests.conftest import bearer
 from tests.histories import Call, NotLinearizable, check_switches
@@ -63,7 +63,7 @@ async def test_200_concurrent_switches_through_two_processes_are_one_history(web
 
 async def test_without_the_version_check_the_history_breaks(tmp_path: Path, token):
     """The mutation: a commit script that compares nothing. The same test must then fail."""
-    source = Path(store_calls.__file__).parent / "lua" / "commit.lua"
+    source = FOLDER / "commit.lua"
     intact = "if current ~= header then\n  if current == ''"
     assert source.read_text().count(intact) == 1
     mutant = tmp_path / "commit.lua"

@@ -12,9 +12,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from sessions.store import codec
-from synckairos import keys
-from synckairos import redis as stores
 from synckairos.engine.commands import AdjustTime
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests.clocked import Clock
 from tests.conftest import bearer
 from tests.sockets import screen

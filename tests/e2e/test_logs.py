@@ -12,7 +12,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from synckairos.signing import new_pem
+from synckairos.auth.signing_keys import new_pem
 from tests import servers
 from tests.conftest import bearer
 from tests.sockets import Screen

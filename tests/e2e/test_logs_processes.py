@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from config.celery import app
-from synckairos.logs import logging_config
-from synckairos.signing import new_pem
+from synckairos.auth.signing_keys import new_pem
+from synckairos.telemetry.logs import logging_config
 from tests.conftest import bearer
 from tests.servers import DATA_DIR, ROOT, Child, wait_until
 
@@ -88,7 +88,7 @@ def test_the_web_process_which_names_its_true_address(started):
         "port": port,
         "event": "serving",
         "level": "info",
-        "logger": "sessions.serving.server",
+        "logger": "synckairos.webserver.server",
         "timestamp": "",
     }
     assert {line["path"] for line in lines if line["event"] == "request"} >= {"/api-docs", "/static/admin/css/base.css"}
@@ -213,7 +213,7 @@ def test_what_a_command_is_asked_for_is_no_log():
 
 
 def test_there_are_no_colours_where_no_terminal_shows_them():
-    program = "import django; django.setup(); from synckairos import logs; logs.get('x').warning('seen', a=1)"
+    program = "import django; django.setup(); from synckairos.telemetry import logs; logs.get('x').warning('seen', a=1)"
     done = run(sys.executable, "-c", program, SYNCKAIROS_ENV="test", FORCE_COLOR="1")
     assert "seen" in done.stderr
     assert "\x1b" not in done.stderr

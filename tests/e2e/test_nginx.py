@@ -13,7 +13,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
 from tests import nginx, servers
 from tests.conftest import bearer
 from tests.sockets import Screen

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from sessions.store import codec
-from synckairos import keys
-from synckairos import redis as stores
 from synckairos.engine import decide
 from synckairos.engine.commands import Start
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests import servers
 from tests.conftest import bearer
 from tests.sockets import screen

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
 from tests import servers
 
 HERE = Path(__file__).parent

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from timesync import clock
-from timesync.clock import FRESH_S, StoreClock, estimate
+from synckairos.redis import store_clock as clock
+from synckairos.redis.store_clock import FRESH_S, StoreClock, estimate
 
 
 class Local:

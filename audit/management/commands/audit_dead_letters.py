@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from django.core.management.base import CommandParser
 
-from audit import letters
-from synckairos.aside_command import Aside, AsideCommand, Wanted
+from audit import dead_letters
+from synckairos.dead_letter_command import Aside, AsideCommand, Wanted
 
 
 class Command(AsideCommand):
@@ -26,16 +26,16 @@ class Command(AsideCommand):
         )
 
     def found(self, wanted: Wanted) -> Iterator[Aside]:
-        return filter(wanted.takes, letters.found(waiting=wanted.waiting))
+        return filter(wanted.takes, dead_letters.found(waiting=wanted.waiting))
 
     def send_again(self, some: Sequence[Aside]) -> int:
-        return letters.send_again(some)
+        return dead_letters.send_again(some)
 
     def delete(self, some: Sequence[Aside]) -> int:
-        return letters.delete(some)
+        return dead_letters.delete(some)
 
     def summary(self) -> str:
-        counts = letters.waiting_now()
+        counts = dead_letters.waiting_now()
         return (
             f"dead letters: {counts['dead']}; tried again by themselves: {counts['refused']} refused by the database, "
             f"{counts['newer']} of a newer release"

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
 
 
 class Command(BaseCommand):

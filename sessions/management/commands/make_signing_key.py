@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from synckairos.signing import new_pem
+from synckairos.auth.signing_keys import new_pem
 
 
 class Command(BaseCommand):

@@ -1,7 +1,7 @@
 """`manage.py probe web|timekeeper|worker|beat`: exit status 0 when the process beside it works. See docs/operations.md.
 
-`manage.py` gives the usual answer without Django (synckairos/probes.py); here is the rest: whether a process whose work
-stands still only waits for a store that is away or full. Then restarting it would help nobody.
+`manage.py` gives the usual answer without Django (synckairos/ops/probes.py). This command gives the rest: whether a
+process whose work stands still only waits for a store that is away or full. Then a restart would help nobody.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sessions.health.broker import broker_answers
-from sessions.health.store import store_facts
-from synckairos import probes
-from synckairos import redis as stores
+from synckairos.ops import probes
+from synckairos.ops.broker import broker_answers
+from synckairos.ops.store_facts import store_facts
+from synckairos.redis import client as stores
 
 
 class Command(BaseCommand):

@@ -9,13 +9,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sessions.health import durability, scrape
-from sessions.store.calls import run
 from sessions.timekeeping.keeper import Timekeeper
-from sessions.timekeeping.status import status
 from synckairos.conf import conf
 from synckairos.errors import ServiceUnavailable
-from synckairos.redis import close_async_client
+from synckairos.ops import durability, scrape
+from synckairos.ops.timekeepers import status
+from synckairos.redis.client import close_async_client
+from synckairos.redis.scripts import run
 
 
 class Command(BaseCommand):

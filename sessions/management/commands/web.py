@@ -6,7 +6,17 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from sessions.serving.server import serve
+from sessions.hub.hub import hub
+from synckairos.ops import durability
+from synckairos.webserver import server
+
+APPLICATION = "config.asgi:application"
+
+
+def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -> None:
+    """Serve the product until a signal ends the process; `fd` is a listening socket that another process has opened."""
+    durability.admit()
+    server.serve(APPLICATION, hub, host=host, port=port, fd=fd)
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from synckairos.names import LONGEST_NAME, is_name
+from synckairos.auth.names import LONGEST_NAME, is_name
 
 CREATE = "POST /v1/sessions"
 

@@ -12,8 +12,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from sessions import frames
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests import servers
 from tests.sockets import Screen, screen
 

@@ -12,8 +12,9 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from synckairos import ids, keys
-from synckairos.principal import mint
+from synckairos import ids
+from synckairos.auth.principal import mint
+from synckairos.redis import keys
 from tests import servers
 from tests.conftest import bearer
 from tests.sockets import Screen

@@ -8,13 +8,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from synckairos import keys
-from synckairos import redis as stores
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests import servers
 from tests.conftest import bearer
-from tests.sessions.rest.talk import game
 from tests.sockets import screen
+from tests.talk import game
 
 LIMIT = 6
 LARGE = 250

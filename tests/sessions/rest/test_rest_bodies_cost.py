@@ -13,15 +13,15 @@ import pytest
 
 from config.asgi import application
 from sessions.bounds import MAX_OBJECT_BYTES
-from sessions.realtime import hot
+from sessions.fastpath import fast_path
 from sessions.realtime.consumers import _parse
 from sessions.rest.bodies import BatchBody, CreateBody
 from synckairos.errors import MAX_DETAIL_LENGTH, ValidationFailed
-from synckairos.http.bodies import replay
+from synckairos.http.body_limits import replay
 from synckairos.http.drf import JSONParser
 from synckairos.http.json_bounds import MAX_FRAME_VALUES, MAX_VALUES
 from tests.conftest import bearer
-from tests.sessions.rest.talk import JSON, at, done, game, seat
+from tests.talk import JSON, at, done, game, seat
 
 TOO_MANY = [{"field": "body", "message": f"At most {MAX_VALUES} values in all: send fewer items, or several requests."}]
 MOST = 80_000
@@ -45,7 +45,7 @@ def test_and_nobody_decodes_it(token, body):
     headers = {b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json"}
     scope = {"method": "POST", "path": "/v1/sessions", "query_string": b"", "headers": [*headers.items()]}
     with patch("synckairos.http.json_bounds.decode", side_effect=AssertionError("decoded")):
-        assert hot.read(scope, headers, body) is None
+        assert fast_path.read(scope, headers, body) is None
         with pytest.raises(ValidationFailed):
             JSONParser().parse(io.BytesIO(body))
 
@@ -66,7 +66,7 @@ def test_a_float_that_is_slow_to_read_is_read_in_the_quick_way_at_both_doors(tok
     headers = {b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json"}
     scope = {"method": "POST", "path": "/v1/sessions", "query_string": b"", "headers": [*headers.items()]}
     with patch("synckairos.http.json_bounds.math.isinf", return_value=False) as asked:
-        assert hot.read(scope, headers, body) is not None
+        assert fast_path.read(scope, headers, body) is not None
         assert JSONParser().parse(io.BytesIO(body))["metadata"] == {"far": 1e308}
     assert asked.call_count == 2
 

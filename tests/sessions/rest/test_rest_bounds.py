@@ -12,7 +12,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from sessions.rest.bodies import BatchBody, CreateBody, ParticipantBody
 from sessions.rest.fields import UUIDField
 from synckairos.errors import MAX_DETAILS, ValidationFailed
-from tests.sessions.rest.talk import game, seat, wrong_fields
+from tests.talk import game, seat, wrong_fields
 
 FILLING = 8_000
 """Items of a list that is too long in a body that is not."""

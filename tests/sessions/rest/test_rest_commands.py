@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.sessions.rest.talk import STATUSES, at, created, done, game, in_status, ms, refused, seat, wrong_fields
+from tests.talk import STATUSES, at, created, done, game, in_status, ms, refused, seat, wrong_fields
 
 ALLOWED = {
     "start": {"pending"},

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.sessions.rest.talk import JSON, at, created, done, game, ms, refused, seat, wrong_fields
+from tests.talk import JSON, at, created, done, game, ms, refused, seat, wrong_fields
 
 MINUTE = 60_000
 DAY = 86_400_000

@@ -10,10 +10,10 @@ import jwt
 import pytest
 from django.conf import settings
 
+from synckairos.auth.principal import mint
 from synckairos.errors import Unauthenticated
-from synckairos.principal import mint
 from tests.forging import us
-from tests.sessions.rest.talk import at, created, game, refused
+from tests.talk import at, created, game, refused
 
 
 def signed(**changes):

@@ -11,14 +11,15 @@ import pytest
 from sessions.services import derived_ids
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency
-from sessions.store.calls import Together, run
-from synckairos import ids, keys
-from synckairos import redis as stores
+from synckairos import ids
+from synckairos.auth.principal import Principal
 from synckairos.engine.commands import Create, Seat
 from synckairos.engine.units import SyncMode
 from synckairos.errors import SessionNotFound
-from synckairos.principal import Principal
-from tests.sessions.rest.talk import game
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import Together, run
+from tests.talk import game
 
 KEY = {"Idempotency-Key": "order-1"}
 ALICE = Principal("alice", is_staff=False, expires_s=2**40)

@@ -7,11 +7,11 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from sessions.rest import readiness
 from sessions.services import sessions as service
 from synckairos.errors import InternalError
+from synckairos.ops import readiness
 from tests.conftest import bearer
-from tests.sessions.rest.talk import JSON, LEAKS, at, created, game, refused, wrong_fields
+from tests.talk import JSON, LEAKS, at, created, game, refused, wrong_fields
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_fault_of_ours_tells_nothing(monkeypatch, token, configure):
 
 def test_a_fault_outside_of_the_doors_tells_nothing_either(monkeypatch):
     def fail():
-        raise RuntimeError("secret of sessions/rest/readiness.py")
+        raise RuntimeError("secret of synckairos/ops/readiness.py")
 
     monkeypatch.setattr(readiness, "readiness", fail)
     answer = Client(raise_request_exception=False).get("/ready")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synckairos.principal import mint
-from tests.sessions.rest.talk import LEAKS, at, client_of, created, done, game
+from synckairos.auth.principal import mint
+from tests.conftest import client_of
+from tests.talk import LEAKS, at, created, done, game
 
 FEW = settings(
     max_examples=60,

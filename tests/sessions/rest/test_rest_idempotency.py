@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.sessions.rest.talk import JSON, at, created, done, game, in_status, refused, seat, wrong_fields
+from tests.talk import JSON, at, created, done, game, in_status, refused, seat, wrong_fields
 
 FROM = {
     "start": "pending",

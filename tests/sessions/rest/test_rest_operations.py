@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from synckairos import redis as stores
-from tests.sessions.rest.talk import at, created, done
+from synckairos.redis import client as stores
+from tests.talk import at, created, done
 
 
 def test_health_is_exactly_this(api):

@@ -9,9 +9,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
 from tests import servers
-from tests.sessions.rest.talk import at, client_of, created, done, game, refused
+from tests.conftest import client_of
+from tests.talk import at, created, done, game, refused
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.sessions.rest.talk import at, created, done, game, refused, seat, wrong_fields
+from tests.talk import at, created, done, game, refused, seat, wrong_fields
 
 
 def test_a_newcomer_takes_the_next_index(api):

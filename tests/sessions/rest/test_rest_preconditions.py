@@ -10,12 +10,12 @@ import pytest
 from sessions.services import sessions as service
 from sessions.services.outcome import Precondition
 from sessions.store import store
-from sessions.store.calls import ask, run
+from synckairos.auth.principal import SYSTEM
 from synckairos.engine.commands import Delete, Switch
 from synckairos.errors import PreconditionFailed
-from synckairos.principal import SYSTEM
+from synckairos.redis.scripts import ask, run
 from tests.clocked import ALICE, Clock
-from tests.sessions.rest.talk import at, created, done, game, in_status, refused, seat, wrong_fields
+from tests.talk import at, created, done, game, in_status, refused, seat, wrong_fields
 
 FROM = {
     "start": "pending",

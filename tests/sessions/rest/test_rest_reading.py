@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.sessions.rest.talk import at, created, done, game, in_status, ms, refused, wrong_fields
+from tests.talk import at, created, done, game, in_status, ms, refused, wrong_fields
 
 
 def test_a_state_is_read_the_same_from_every_process(api, other_api):

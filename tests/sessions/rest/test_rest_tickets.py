@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 
 from sessions.services import tickets
-from sessions.store.calls import run
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.auth.principal import authenticate, mint
 from synckairos.errors import Unauthenticated
-from synckairos.principal import authenticate, mint
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import run
 from tests.conftest import bearer
-from tests.sessions.rest.talk import created, ms, wrong_fields
+from tests.talk import created, ms, wrong_fields
 
 TICKET = re.compile(r"[A-Za-z0-9_-]{43}")
 

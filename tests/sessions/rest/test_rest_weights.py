@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from synckairos.auth.principal import mint
 from synckairos.conf import Rate
-from synckairos.principal import mint
 from tests.conftest import bearer
-from tests.sessions.rest.talk import at, game
+from tests.talk import at, game
 
 HOUR_MS = 3_600_000
 LARGE = 250

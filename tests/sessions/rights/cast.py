@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import httpx
 
-from synckairos.grants import Role
-from synckairos.principal import mint
-from synckairos.rights import Action
+from synckairos.auth.grants import Role
+from synckairos.auth.permissions import Action
+from synckairos.auth.principal import mint
 from tests.conftest import bearer
-from tests.sessions.rest.talk import at, created, done, game, seat
+from tests.talk import at, created, done, game, seat
 
 STRANGER = "stranger"
 PEOPLE = {

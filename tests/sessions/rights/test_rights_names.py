@@ -11,12 +11,12 @@ import pytest
 from websockets.sync.client import connect
 
 from sessions.rest.bodies import ParticipantBody
-from synckairos.principal import LONGEST_TOKEN, mint
+from synckairos.auth.principal import LONGEST_TOKEN, mint
 from tests.conftest import bearer
 from tests.forging import us
-from tests.sessions.realtime.test_hot_door import SLOW
-from tests.sessions.rest.talk import at, created, done, wrong_fields
-from tests.synckairos.test_names import NAMES, NO_NAMES, token_of
+from tests.sessions.fastpath.test_fast_path import SLOW
+from tests.synckairos.auth.test_names import NAMES, NO_NAMES, token_of
+from tests.talk import at, created, done, wrong_fields
 
 SENDABLE = {kind: name for kind, name in NO_NAMES.items() if kind != "half a character"}
 

@@ -11,13 +11,13 @@ from sessions.services import sessions as service
 from sessions.services.outcome import Caller
 from sessions.store.store import Loaded
 from sessions.store.writes import LostRace
+from synckairos.auth.grants import Role, SessionGrant
+from synckairos.auth.principal import Principal
 from synckairos.engine import SyncMode, create_session, decide
 from synckairos.engine.commands import Complete, Create, RevokeAccess, Seat, Start
 from synckairos.engine.state import Access
 from synckairos.engine.units import Visibility
 from synckairos.errors import SessionNotFound, Unauthenticated
-from synckairos.grants import Role, SessionGrant
-from synckairos.principal import Principal
 
 SESSION = uuid4()
 STRANGER = Principal("mallory", is_staff=False, expires_s=2**40)

@@ -9,12 +9,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from synckairos import redis as stores
-from synckairos.principal import mint
+from synckairos.auth.principal import mint
+from synckairos.redis import client as stores
 from tests.conftest import bearer
 from tests.servers import wait_until
-from tests.sessions.rest.talk import created, done, game, seat
 from tests.sockets import screen, until_listened
+from tests.talk import created, done, game, seat
 
 ALICE, MALLORY, ADA = (mint(name, is_staff=False) for name in ("alice", "mallory", "ada"))
 

@@ -13,16 +13,16 @@ from sessions.services import sessions as service
 from sessions.services.outcome import Caller
 from sessions.store.store import Loaded
 from sessions.store.writes import LostRace
+from synckairos.auth.principal import Principal, mint
 from synckairos.engine import SyncMode, create_session, decide
 from synckairos.engine.commands import AssignSeat, Create, Seat, Start, Switch
 from synckairos.engine.state import Access
 from synckairos.errors import SessionNotFound
-from synckairos.principal import Principal, mint
 from tests.conftest import bearer
-from tests.sessions.rest.talk import at, created, done, game, refused, seat, wrong_fields
 from tests.sessions.rights.cast import Stage
 from tests.sessions.rights.test_rights_screens import lose_what_is_said
 from tests.sockets import screen, until_listened
+from tests.talk import at, created, done, game, refused, seat, wrong_fields
 
 ADA, CAROL = (mint(name, is_staff=False) for name in ("ada", "carol"))
 WITHDRAWN = (4503, "Access withdrawn")

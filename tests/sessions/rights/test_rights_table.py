@@ -10,17 +10,17 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from audit import models
 from sessions import frames
-from sessions.realtime import consumers, fallbacks
+from sessions.realtime import consumers, long_poll_and_sse
 from sessions.rest.base import SessionEndpoint
 from sessions.rest.tokens import TokenDoor
+from synckairos.auth.grants import Role
+from synckairos.auth.permissions import ACTION_OF, TABLE, Action
 from synckairos.engine.commands import Command
-from synckairos.grants import Role
-from synckairos.rights import ACTION_OF, TABLE, Action
 from tests.conftest import bearer
-from tests.sessions.rest.talk import done, refused
 from tests.sessions.rights import cast
 from tests.sessions.rights.cast import DOORS, PEOPLE, STRANGER, Stage
 from tests.sockets import screen
+from tests.talk import done, refused
 
 SOCKET_ACTIONS = {
     "START": (Action.START, ()),
@@ -88,7 +88,7 @@ def test_every_route_has_a_row():
         assert issubclass(view.view_class, SessionEndpoint), path
         for method in methods_of(view):
             assert (method, path) in tested, f"nobody says who may {method} {path}"
-    waiting = {f"/v1/sessions/{{session_id}}/{name}" for name in fallbacks.DOORS}
+    waiting = {f"/v1/sessions/{{session_id}}/{name}" for name in long_poll_and_sse.DOORS}
     assert waiting == {cast.STREAM, "/v1/sessions/{session_id}/poll"}
 
 

@@ -9,17 +9,17 @@ from uuid import UUID
 import pytest
 from websockets.asyncio.client import connect
 
-from synckairos import grants
+from synckairos.auth import grants
+from synckairos.auth.grants import Role, SessionGrant
+from synckairos.auth.names import SESSION_TOKEN
+from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_token, times_of
 from synckairos.errors import Unauthenticated
-from synckairos.grants import Role, SessionGrant
-from synckairos.names import SESSION_TOKEN
-from synckairos.principal import SESSION, authenticate, mint, mint_session_token, times_of
 from tests.conftest import bearer
 from tests.forging import us
-from tests.sessions.rest.talk import at, created, done, game, ms, refused, wrong_fields
 from tests.sessions.rights import cast
 from tests.sessions.rights.cast import DOORS, Stage
 from tests.sockets import screen
+from tests.talk import at, created, done, game, ms, refused, wrong_fields
 
 
 def test_a_token_says_what_it_is_for(stage):

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import pytest
 
-from synckairos import redis as stores
-from synckairos.grants import Role, SessionGrant
-from synckairos.principal import SESSION, authenticate, mint, mint_session_token, times_of
-from synckairos.signing import key_ring, new_pem
+from synckairos.auth.grants import Role, SessionGrant
+from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_token, times_of
+from synckairos.auth.signing_keys import key_ring, new_pem
+from synckairos.redis import client as stores
 from tests.conftest import bearer
-from tests.sessions.rest.talk import at, created, refused, wrong_fields
+from tests.talk import at, created, refused, wrong_fields
 
 KEY = {"Idempotency-Key": "the same key"}
 VIEWER = {"role": "viewer"}

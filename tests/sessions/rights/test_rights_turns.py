@@ -8,13 +8,13 @@ import pytest
 
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller
+from synckairos.auth.principal import Principal, mint
 from synckairos.engine.commands import Seat, Switch
 from synckairos.errors import Forbidden
-from synckairos.principal import Principal, mint
 from tests.clocked import Clock
 from tests.conftest import bearer
-from tests.sessions.rest.talk import done, game, refused, seat
 from tests.sessions.rights.cast import Stage
+from tests.talk import done, game, refused, seat
 
 ADA, GRACE, JOAN = "participant by user_id", "participant by id", "token of a participant"
 

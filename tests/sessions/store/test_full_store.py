@@ -9,25 +9,26 @@ from uuid import uuid4
 import pytest
 from redis.exceptions import OutOfMemoryError
 
-from sessions import limits
-from sessions.limits import Tally
 from sessions.services import sessions
 from sessions.services.recovery import recover
-from sessions.store import store, tickets
-from sessions.store.calls import arun, ask, run
+from sessions.store import tickets
 from sessions.store.tickets import Grant
 from sessions.timekeeping.keeper import Timekeeper
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.auth.principal import SYSTEM
 from synckairos.conf import Rate
 from synckairos.engine.commands import Pause, Switch
 from synckairos.engine.units import SyncMode
 from synckairos.errors import RateLimitExceeded, ServiceUnavailable, StoreFull
-from synckairos.principal import SYSTEM
+from synckairos.ops import alive_processes, timekeepers
+from synckairos.ratelimit import limits
+from synckairos.ratelimit.limits import Tally
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import arun, ask, run
 from tests.clocked import ALICE, Clock
 from tests.filling import full
-from tests.sessions.rest.talk import at, created, done, game, refused, seat
 from tests.sockets import screen
+from tests.talk import at, created, done, game, refused, seat
 
 IF_MATCH = {"If-Match": "*"}
 """Sends a command to the view instead of the hot door."""
@@ -137,8 +138,8 @@ def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_r
                     await keeper._round()
                     await keeper.leases.renew()
                     assert keeper.leases.held == {0}
-                assert run(ask(store.shard_status(0))).holder == keeper.leases.keeper
-                assert run(ask(store.seen("", 5_000, keys.keepers()))).keys() == {keeper.leases.keeper}
+                assert run(ask(timekeepers.shard_status(0))).holder == keeper.leases.keeper
+                assert run(ask(alive_processes.seen("", 5_000, keys.keepers()))).keys() == {keeper.leases.keeper}
             await keeper._round()
         finally:
             await keeper.leases.close()

@@ -19,16 +19,17 @@ from sessions.services.commits import write_of
 from sessions.services.outcome import Caller, Idempotency
 from sessions.services.retention import KEPT_ON_MS
 from sessions.store import codec, store, writes
-from sessions.store.calls import arun, ask, run
-from synckairos import keys, outbox
-from synckairos import redis as stores
+from synckairos import outbox
+from synckairos.auth.permissions import Guest, GuestList
+from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.conf import conf
 from synckairos.engine import SyncMode, create_session, decide, next_deadline
 from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, Seat, Start, Switch
 from synckairos.engine.state import Access
 from synckairos.errors import Conflict, IdempotencyKeyReused, SessionAlreadyExists, SessionNotFound
-from synckairos.principal import SYSTEM, Principal
-from synckairos.rights import Guest, GuestList
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import arun, ask, run
 from tests.clocked import ALICE, Clock
 
 

@@ -8,22 +8,22 @@ from uuid import uuid4
 import pytest
 import redis
 
-from audit import letters
+from audit import dead_letters
 from audit.drain import drain_all
 from audit.models import SyncEvent
-from sessions.health.scrape import measure
-from sessions.health.store import store_facts
 from sessions.services import sessions as service
 from sessions.services import tickets
 from sessions.services.recovery import recover
 from sessions.store import store
-from sessions.store.calls import arun, ask, run
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.engine.commands import Start, Switch
 from synckairos.errors import Unauthenticated
-from synckairos.principal import SYSTEM, Principal
-from synckairos.redis import Address, layer_hosts
+from synckairos.ops.scrape import measure
+from synckairos.ops.store_facts import store_facts
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.client import Address, layer_hosts
+from synckairos.redis.scripts import arun, ask, run
 from tests.clocked import ALICE, Clock
 from tests.servers import READY_WITHIN_S, StoreServer, free_port, wait_until
 
@@ -99,8 +99,8 @@ def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
         stores.client().xadd(keys.outbox(shard), {"e": b"\xc1poison"})
     assert drain_all()
     assert SyncEvent.objects.count() == 2 * len(ids)
-    assert letters.waiting_now() == {"dead": 8, "refused": 0, "newer": 0}
-    assert letters.send_again(list(letters.found(waiting=True))) == 8
+    assert dead_letters.waiting_now() == {"dead": 8, "refused": 0, "newer": 0}
+    assert dead_letters.send_again(list(dead_letters.found(waiting=True))) == 8
     assert measure().outbox == 8
 
 

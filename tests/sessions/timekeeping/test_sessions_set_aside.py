@@ -11,8 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from sessions.timekeeping.keeper import Timekeeper
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests.clocked import Clock
 from tests.servers import free_port
 

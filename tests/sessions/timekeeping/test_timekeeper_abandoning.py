@@ -12,18 +12,19 @@ from audit import selectors
 from sessions.services import retention
 from sessions.services import sessions as service
 from sessions.store import codec, idle, presence, store
-from sessions.store.calls import ask
-from sessions.store.calls import run as asked
 from sessions.store.presence import Attendance
+from sessions.timekeeping.idle_reviews import BATCH, Reviews
 from sessions.timekeeping.keeper import Timekeeper
-from sessions.timekeeping.reviews import BATCH, Reviews
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.auth.principal import SYSTEM
 from synckairos.conf import conf
 from synckairos.engine.commands import AdjustTime, Cancel, Complete, Delete, Pause, Resume, Switch
 from synckairos.engine.units import SyncMode
 from synckairos.instants import as_datetime
-from synckairos.principal import SYSTEM
+from synckairos.ops import alive_processes
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import ask
+from synckairos.redis.scripts import run as asked
 from tests import servers
 from tests.clocked import Clock
 from tests.outboxes import drained
@@ -88,7 +89,7 @@ def watched_by(session_id, process, *, lives=True):
     """Some web process tells that it has one viewer of a session."""
     asked(ask(presence.announce(session_id, process, Attendance(viewers=1), is_news=False)))
     if lives:
-        asked(ask(store.seen(process, 0, keys.webs())))
+        asked(ask(alive_processes.seen(process, 0, keys.webs())))
 
 
 @pytest.mark.parametrize("kind", ["pending", "counting", "overdrawn"])

@@ -6,7 +6,7 @@ import pytest
 
 from sessions.services import retention
 from sessions.store import writes
-from sessions.timekeeping.reviews import BATCH
+from sessions.timekeeping.idle_reviews import BATCH
 from tests.filling import full
 from tests.sessions.timekeeping.test_timekeeper_abandoning import DAY, ago, review, rounds, stored
 

@@ -11,10 +11,10 @@ import pytest
 
 from sessions.store import codec
 from sessions.timekeeping.keeper import LONGEST_SLEEP_S, Timekeeper
-from synckairos import keys
-from synckairos import redis as stores
 from synckairos.engine.commands import Pause
 from synckairos.engine.units import SyncMode
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests import servers
 from tests.clocked import Clock
 from tests.sockets import screen

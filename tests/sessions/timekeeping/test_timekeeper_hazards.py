@@ -12,13 +12,14 @@ from redis.exceptions import RedisClusterException
 
 from sessions.services import deadlines
 from sessions.services.deadlines import Fate, apply_due
-from sessions.store import codec, store
-from sessions.store.calls import ask, run
+from sessions.store import codec
 from sessions.timekeeping.keeper import Timekeeper
-from synckairos import keys
-from synckairos import redis as stores
 from synckairos.engine.commands import AdjustTime, Delete, Pause, Switch
 from synckairos.engine.units import SyncMode
+from synckairos.ops import timekeepers
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import ask, run
 from tests import servers
 from tests.clocked import Clock
 
@@ -47,7 +48,7 @@ def tick() -> None:
 @pytest.fixture
 def keeper():
     child = servers.managed("timekeeper")
-    servers.wait_until(lambda: run(ask(store.shard_status(0))).holder, 30, "it serves")
+    servers.wait_until(lambda: run(ask(timekeepers.shard_status(0))).holder, 30, "it serves")
     yield child
     child.stop(signal.SIGKILL)
 
@@ -143,7 +144,7 @@ def test_a_suspended_timekeeper_catches_up_when_it_goes_on(keeper, for_ms):
     keeper.process.send_signal(signal.SIGSTOP)
     clock = Clock(now_ms() - 60_000)
     ids = [ends(clock, 1_000 + 100 * number) for number in range(20)]
-    servers.wait_until(lambda: not run(ask(store.shard_status(0))).holder, 30, "its lease is over")
+    servers.wait_until(lambda: not run(ask(timekeepers.shard_status(0))).holder, 30, "its lease is over")
     servers.wait_until(lambda: now_ms() > clock.now_ms + 60_000 + for_ms, 30, "it has been away for so long")
     assert all(stored(session_id).status == "running" for session_id in ids)
     keeper.process.send_signal(signal.SIGCONT)
@@ -156,7 +157,7 @@ def test_after_a_restart_of_the_store_deadlines_fire_again(tmp_path, configure):
     configure(redis_url=own.url)
     child = servers.managed("timekeeper", REDIS_URL=own.url)
     try:
-        servers.wait_until(lambda: run(ask(store.shard_status(0))).holder, 30, "it serves")
+        servers.wait_until(lambda: run(ask(timekeepers.shard_status(0))).holder, 30, "it serves")
         clock = Clock(now_ms())
         session_id = ends(clock, 500)
         own.stop(signal.SIGKILL)

@@ -7,9 +7,9 @@ import pytest
 from sessions.services import retention
 from sessions.services import sessions as service
 from sessions.services.retention import _Looks
-from synckairos import keys
-from synckairos import redis as stores
-from synckairos.principal import SYSTEM
+from synckairos.auth.principal import SYSTEM
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests.sessions.timekeeping.test_timekeeper_abandoning import COUNTING, DAY, ago, check_at
 
 

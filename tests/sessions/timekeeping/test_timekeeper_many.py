@@ -11,12 +11,14 @@ from uuid import UUID
 import pytest
 from django.core.management import call_command
 
-from sessions.store import codec, store
-from sessions.store.calls import ask, run
+from sessions.store import codec
 from sessions.timekeeping.leases import LEASE_S, RENEW_EVERY_S, Leases
-from synckairos import keys, outbox
-from synckairos import redis as stores
+from synckairos import outbox
 from synckairos.engine.events import ParticipantExpired
+from synckairos.ops import alive_processes, timekeepers
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import ask, run
 from tests import servers
 from tests.clocked import Clock
 
@@ -77,9 +79,9 @@ def test_a_suspended_holder_must_renew_before_it_goes_on(monkeypatch):
 def two_keepers():
     keepers = {}
     for _ in range(2):
-        known = set(run(ask(store.seen("", 5_000, keys.keepers()))))
+        known = set(run(ask(alive_processes.seen("", 5_000, keys.keepers()))))
         child = servers.managed("timekeeper")
-        call = store.seen("", 5_000, keys.keepers())
+        call = alive_processes.seen("", 5_000, keys.keepers())
         new = servers.wait_until(lambda known=known, call=call: set(run(ask(call))) - known, 30, "it lives")
         keepers[new.pop()] = child
     yield keepers
@@ -100,10 +102,10 @@ def test_the_standby_takes_over_and_nothing_is_applied_twice(two_keepers, fate, 
     clock = Clock(int(time.time() * 1000))
     ids = [clock.start(bank_ms=1_000 + 50 * number, action_on_timeout={"type": "end_session"}) for number in range(60)]
     servers.wait_until(lambda: len(expiries()) > 10, 30, "some are applied")
-    holder = run(ask(store.shard_status(0))).holder
+    holder = run(ask(timekeepers.shard_status(0))).holder
     two_keepers[holder].process.send_signal(fate)
     servers.wait_until(lambda: len(expiries()) == len(ids), 30, "all are applied")
-    assert run(ask(store.shard_status(0))).holder != holder
+    assert run(ask(timekeepers.shard_status(0))).holder != holder
     two_keepers[holder].process.send_signal(signal.SIGCONT)
     two_keepers[holder].stop(signal.SIGTERM if fate is signal.SIGSTOP else signal.SIGKILL)
     late = expiries()

@@ -12,16 +12,16 @@ from msgspec.structs import replace
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller
 from sessions.store import codec
-from sessions.store.calls import run
-from sessions.timekeeping import shares as sharing
+from sessions.timekeeping import shard_allocation as sharing
 from sessions.timekeeping.keeper import Timekeeper
-from sessions.timekeeping.shares import BATCH, BATCH_WEIGHT, UNKNOWN_WEIGHT, Shares, Window, weight_of
-from synckairos import keys
-from synckairos import redis as stores
+from sessions.timekeeping.shard_allocation import BATCH, BATCH_WEIGHT, UNKNOWN_WEIGHT, Shares, Window, weight_of
+from synckairos.auth.principal import Principal
 from synckairos.engine import SyncMode
 from synckairos.engine.commands import Complete, Create, Seat, Start
 from synckairos.engine.state import Access
-from synckairos.principal import Principal
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import run
 from tests.clocked import Clock
 
 CYCLE_MS = 3_600_000

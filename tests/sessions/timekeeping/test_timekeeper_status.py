@@ -6,8 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from sessions.store import store
-from sessions.store.calls import ask, run
-from synckairos import keys
+from synckairos.ops import alive_processes
+from synckairos.redis import keys
+from synckairos.redis.scripts import ask, run
 
 
 def test_it_fails_and_says_so_when_nobody_serves(capsys):
@@ -25,7 +26,7 @@ def test_one_shard_without_a_timekeeper_is_enough(configure):
 
 
 def test_all_is_well_when_each_shard_is_served(capsys):
-    run(ask(store.seen("one", 0, keys.keepers())))
+    run(ask(alive_processes.seen("one", 0, keys.keepers())))
     run(ask(store.lease(0, "one", 60_000)))
     call_command("timekeeper", "--status")
     assert "shard 0: served by one" in capsys.readouterr().out

@@ -9,23 +9,24 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from sessions.services import abandoning, retention
+from sessions.services import abandonment, retention
 from sessions.services import sessions as service
-from sessions.services.arrears import caught_up
+from sessions.services.catch_up import caught_up
 from sessions.services.retention import _Looks
 from sessions.store import codec, idle, presence, store
-from sessions.store.calls import ask
-from sessions.store.calls import run as asked
 from sessions.store.presence import Attendance
 from sessions.store.store import Loaded
+from sessions.timekeeping.idle_reviews import Reviews
 from sessions.timekeeping.keeper import Timekeeper
-from sessions.timekeeping.reviews import Reviews
-from synckairos import keys
-from synckairos import redis as stores
+from synckairos.auth.principal import SYSTEM
 from synckairos.conf import conf
 from synckairos.engine.commands import Complete, Pause, Resume, Switch
 from synckairos.engine.units import SyncMode
-from synckairos.principal import SYSTEM
+from synckairos.ops import alive_processes
+from synckairos.redis import client as stores
+from synckairos.redis import keys
+from synckairos.redis.scripts import ask
+from synckairos.redis.scripts import run as asked
 from tests.clocked import Clock
 
 HOUR = 3_600_000
@@ -124,7 +125,7 @@ def test_whoever_watches_keeps_it_and_for_12_hours_after_leaving():
     session_id = ago(13).start(**CYCLING)
     catch_up(session_id)
     asked(ask(presence.announce(session_id, "web", Attendance(viewers=1), is_news=False)))
-    asked(ask(store.seen("web", 0, keys.webs())))
+    asked(ask(alive_processes.seen("web", 0, keys.webs())))
     review()
     assert stored(session_id).status == "running"
     stores.client().zadd(keys.idle(0), {str(session_id): time.time() * 1000 + 60_000})
@@ -188,10 +189,10 @@ def test_what_is_due_comes_first():
     session_id = ago(13).start(**CYCLING)
     state = stored(session_id)
     due_ms = state.updated_ms + TTL
-    verdict = abandoning._verdict(session_id, due_ms, Loaded(due_ms + HOUR, state), is_watched=False)
+    verdict = abandonment._verdict(session_id, due_ms, Loaded(due_ms + HOUR, state), is_watched=False)
     assert verdict.script.name == "postpone"
     caught = replace(state, updated_ms=due_ms, cycle=replace(state.cycle, started_ms=due_ms))
-    verdict = abandoning._verdict(session_id, due_ms, Loaded(due_ms + HOUR, caught), is_watched=False)
+    verdict = abandonment._verdict(session_id, due_ms, Loaded(due_ms + HOUR, caught), is_watched=False)
     assert verdict.state.status == "cancelled"
 
 

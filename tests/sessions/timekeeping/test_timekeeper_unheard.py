@@ -14,9 +14,10 @@ from sessions.management.commands import timekeeper
 from sessions.services import deadlines
 from sessions.services.deadlines import LARGE, Fate, apply_due
 from sessions.store import codec
-from synckairos import keys, outbox
-from synckairos import redis as stores
+from synckairos import outbox
 from synckairos.engine.units import SyncMode
+from synckairos.redis import client as stores
+from synckairos.redis import keys
 from tests.clocked import Clock
 
 

@@ -1,0 +1,202 @@
+"""From an outbox entry to the values of rows, checked: whatever passes here, every database takes.
+
+The check comes first because an insert that ignores conflicts hides other violations too (SQLite), and because one bad
+value would fail a whole batch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import msgspec
+from django.db.models import CharField, IntegerField, Model
+from msgspec import Struct
+
+from audit.models import SyncEvent, SyncParticipant, SyncSession
+from synckairos import outbox
+from synckairos.auth.principal import SYSTEM
+from synckairos.engine.events import Event, SessionCreated, SessionDeleted, details
+from synckairos.engine.state import Participant
+from synckairos.engine.units import Instant
+from synckairos.instants import as_datetime
+
+Key: TypeAlias = tuple[UUID, str]
+"""Session id and epoch."""
+Values: TypeAlias = dict[str, Any]
+"""Fields of one row; a JSON field as its text."""
+Numbers: TypeAlias = Callable[[Values], tuple[int, ...]]
+"""Takes the numbers out of a row's values."""
+
+SESSION_FIELDS = (
+    *("session_id", "epoch", "version", "sync_mode", "status", "cycle_number", "total_time_ms", "running_ms"),
+    *("active_participant_id", "created_at", "updated_at", "started_at", "completed_at"),
+)
+"""What every commit says of its session; `created_by` and `deleted_at` are said once in its life."""
+EVENT_FIELDS = ("sequence", "version", "type", "at", "committed_at", "data", "principal", "request_id")
+PARTICIPANT_FIELDS = (
+    *("participant_id", "participant_index", "group_id", "user_id", "total_time_ms", "time_used_ms", "cycle_count"),
+    *("has_expired", "version"),
+)
+
+_LARGEST = 2**63 - 1
+"""Nothing is below a column's range: an entry's encoding has no numbers there."""
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_as_json = json.JSONEncoder(allow_nan=False).encode
+_moment_of = lru_cache(4096)(as_datetime)  # what is committed together happens at few instants
+
+
+class Unfit(ValueError):
+    """An entry with a value that no row can hold."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What `read` raises: the entry is bad and always will be."""
+
+
+class Commit(Struct, frozen=True):
+    """One entry as values of rows; the foreign keys are still open."""
+
+    entry_id: str
+    key: Key
+    version: int
+    session: Values
+    created_by: str
+    """Empty unless the entry holds the creation."""
+    deleted_at: Any
+    events: list[Values]
+    participants: list[Values]
+
+    @property
+    def weight(self) -> int:
+        """How many rows it touches."""
+        return 1 + len(self.events) + len(self.participants)
+
+
+def _limits(model: type[Model], names: tuple[str, ...]) -> tuple[Numbers, dict[str, int]]:
+    """What to check in a model's values: the numbers, and the lengths of the texts that are not one of a few."""
+    fields: list[Any] = [model._meta.get_field(name) for name in names]  # noqa: SLF001 - public in spite of its name
+    numbers: Any = itemgetter(*(field.name for field in fields if isinstance(field, IntegerField)))
+    texts: Any = {
+        field.name: field.max_length for field in fields if isinstance(field, CharField) and not field.choices
+    }
+    return numbers, texts
+
+
+_LIMITS: dict[type[Model], tuple[Numbers, dict[str, int]]] = {
+    model: _limits(model, names)
+    for model, names in (
+        (SyncSession, SESSION_FIELDS),
+        (SyncEvent, EVENT_FIELDS),
+        (SyncParticipant, PARTICIPANT_FIELDS),
+    )
+}
+
+
+def read(entry_id: str, data: bytes) -> Commit:
+    """The rows of a stream entry. Raises one of UNREADABLE, and outbox.Newer for an entry of a newer release."""
+    entry = outbox.decode(data)
+    deleted = [event.at_ms for event in entry.events if isinstance(event, SessionDeleted)]
+    commit = Commit(
+        entry_id=entry_id,
+        key=(entry.session_id, entry.epoch),
+        version=entry.version,
+        session=_session(entry),
+        created_by=entry.principal if any(isinstance(e, SessionCreated) for e in entry.events) else "",
+        deleted_at=_moment(deleted[0] if deleted else None),
+        events=_events(entry),
+        participants=[_participant(entry, participant) for participant in entry.participants],
+    )
+    _check(SyncSession, commit.session)
+    for values in commit.events:
+        _check(SyncEvent, values)
+    for values in commit.participants:
+        _check(SyncParticipant, values)
+    return commit
+
+
+def _session(entry: outbox.Entry) -> Values:
+    summary = entry.summary
+    return {
+        "session_id": entry.session_id,
+        "epoch": entry.epoch,
+        "version": entry.version,
+        "sync_mode": summary.sync_mode.value,
+        "status": summary.status.value,
+        "cycle_number": summary.cycle_number,
+        "total_time_ms": summary.total_time_ms,
+        "running_ms": summary.running_ms,
+        "active_participant_id": summary.active_participant_id,
+        "created_at": _moment_of(summary.created_ms),
+        "updated_at": _moment_of(summary.updated_ms),
+        "started_at": _moment(summary.started_ms),
+        "completed_at": _moment(summary.completed_ms),
+    }
+
+
+def _events(entry: outbox.Entry) -> list[Values]:
+    """The events, each with who has caused it: what deadlines have caused is the timekeeper's, whoever committed it."""
+    principal, first_late = entry.principal, len(entry.events) - entry.late
+    return [
+        _event(entry, event, principal if entry.due <= place < first_late else SYSTEM.subject)
+        for place, event in enumerate(entry.events)
+    ]
+
+
+def _event(entry: outbox.Entry, event: Event, principal: str) -> Values:
+    return {
+        "sequence": event.sequence,
+        "version": event.version,
+        "type": event.name,
+        "at": _moment_of(event.at_ms),
+        "committed_at": _moment_of(entry.committed_ms),
+        "data": _json(details(event)),
+        "principal": principal,
+        "request_id": entry.request_id,
+    }
+
+
+def _participant(entry: outbox.Entry, participant: Participant) -> Values:
+    return {
+        "participant_id": participant.participant_id,
+        "participant_index": participant.participant_index,
+        "group_id": participant.group_id,
+        "user_id": participant.user_id,
+        "total_time_ms": participant.total_time_ms,
+        "time_used_ms": participant.time_used_ms,
+        "cycle_count": participant.cycle_count,
+        "has_expired": participant.has_expired,
+        "version": entry.version,
+    }
+
+
+def _moment(at_ms: Instant | None) -> Any:
+    return None if at_ms is None else _moment_of(at_ms)
+
+
+def _json(value: dict[str, Any]) -> str:
+    """Raises Unfit for NUL (PostgreSQL stores none), another ValueError for NaN, RecursionError."""
+    text = _as_json(value)
+    if "\\u0000" in text and _NUL_IN_JSON.search(text):
+        raise Unfit("an event's data hold NUL")
+    return text
+
+
+def _check(model: type[Model], values: Values) -> None:
+    """Raises Unfit for a number beyond 64 bits, a text that is too long, NUL (PostgreSQL stores none)."""
+    numbers, texts = _LIMITS[model]
+    if max(numbers(values)) > _LARGEST:
+        raise Unfit("a number is beyond 64 bits")
+    for name, longest in texts.items():
+        text = values[name]
+        if text is not None and (len(text) > longest or "\0" in text):
+            raise Unfit(f"{name} is too long or holds NUL")

@@ -1,0 +1,58 @@
+"""The ASGI lifespan: by its end the server has closed all sockets (1012), and we close what is ours."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+from sessions.hub.hub import stop_hub
+from synckairos.auth.identity_provider import keys_of
+from synckairos.conf import conf
+from synckairos.redis.client import close_async_client
+from synckairos.redis.store_clock import store_clock
+from synckairos.telemetry import logs
+
+log = logs.get(__name__)
+
+_PROVIDER_WITHIN_S = 3.0
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
+
+async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """One process's life, as the server tells it."""
+    probe: asyncio.Task[None] | None = None
+    while True:
+        event = await receive()
+        if event["type"] == "lifespan.startup":
+            probe = asyncio.create_task(store_clock.aprobe())  # a store that hangs must not hold up the start
+            await _know_the_provider()
+            _spare_the_collector()
+            await send({"type": "lifespan.startup.complete"})
+        elif event["type"] == "lifespan.shutdown":
+            if probe is not None:
+                probe.cancel()
+            try:
+                await stop_hub()
+            finally:
+                await close_async_client()
+            log.info("stopped")
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+def _spare_the_collector() -> None:
+    """What is here now stays: the collector need not look at it again with every few hundred objects that are made."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+
+
+async def _know_the_provider() -> None:
+    """Have the identity provider's keys before the first request, unless it takes its time."""
+    provider = conf().provider
+    if provider is None:
+        return
+    fetcher = keys_of(provider)
+    fetcher.start()
+    await asyncio.to_thread(fetcher.wait_first, _PROVIDER_WITHIN_S)

@@ -1,0 +1,113 @@
+"""One short game, told in every frame there is: the examples of the document, made by what makes the frames."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sessions import frames, messages
+from sessions.apidocs.asyncapi_schemas import type_of
+from sessions.apidocs.openapi_examples import BLACK, SESSION, WHITE
+from sessions.presentation import present, present_switch
+from synckairos.engine import commands, create_session, decide, observe
+from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
+from synckairos.engine.state import State
+from synckairos.engine.units import Instant, SyncMode
+from synckairos.errors import CredentialsExpired, InvalidStateTransition, ValidationFailed
+
+Examples = dict[str, list[dict[str, Any]]]
+
+_SESSION, _WHITE, _BLACK = UUID(SESSION), UUID(WHITE), UUID(BLACK)
+_EPOCH = "4f0c2a9e"
+_AT: Instant = 1_767_225_600_000
+_ID = "b4a1f6d2"
+
+
+def examples() -> Examples:
+    """At least one example for each type, as `{"name", "payload"}`."""
+    return {**_from_server(), **_from_client()}
+
+
+def _create() -> commands.Create:
+    seats = (commands.Seat(_WHITE, 60_000, user_id="alice"), commands.Seat(_BLACK, 60_000, user_id="bob"))
+    return commands.Create(SyncMode.PER_PARTICIPANT, seats, increment_ms=2_000, warning_thresholds_ms=(10_000,))
+
+
+def _game() -> list[tuple[State, Instant, tuple[Event, ...]]]:
+    """Each commit: created, started, switched after five seconds, and the second clock runs out."""
+    made = create_session(_create(), session_id=_SESSION, epoch=_EPOCH, now=_AT)
+    commits = [(made.state, _AT, tuple(made.events))]
+    for command, now in (
+        (commands.Start(), _AT + 1_000),
+        (commands.Switch(current_participant_id=_WHITE), _AT + 6_000),
+    ):
+        decision = decide(commits[-1][0], command, now)
+        commits.append((decision.state, now, tuple(decision.events)))
+    decision = observe(commits[-1][0], _AT + 66_004)
+    return [*commits, (decision.state, _AT + 66_004, tuple(decision.events))]
+
+
+def _from_server() -> Examples:
+    created, started, switched, expired = _game()
+    state, now, events = switched
+    warned = next(event for event in expired[2] if isinstance(event, ParticipantWarned))
+    ended = next(event for event in expired[2] if isinstance(event, ParticipantExpired))
+    return {
+        "CONNECTED": [
+            _told("a session that runs", messages.connected(_SESSION, started[0], started[1] + 500)),
+            _told("a session that does not exist yet", messages.connected(_SESSION, None, _AT)),
+        ],
+        "STATE_UPDATE": [
+            _told("created", messages.state_update(created[0], created[1], 0, created[2])),
+            _told("switched", messages.state_update(state, now, started[0].version, events)),
+        ],
+        "STATE_SYNC": [
+            _told(
+                "all that was missed",
+                messages.state_sync(state, now, recovered=True, since_version=1, missed=(*started[2], *events)),
+            ),
+            _told("too long ago", messages.state_sync(state, now, recovered=False, since_version=None, missed=())),
+        ],
+        "TIME_WARNING": [_told("ten seconds left", messages.time_warning(_SESSION, _EPOCH, warned, warned.at_ms))],
+        "TIME_EXPIRED": [_told("none left", messages.time_expired(_SESSION, _EPOCH, ended, expired[1]))],
+        "SESSION_DELETED": [_told("deleted", messages.session_deleted(_SESSION, now))],
+        "PRESENCE": [_told("one of the two", messages.presence(_SESSION, now, [_WHITE]))],
+        "PONG": [_told("with the client's instant", messages.pong(now, now, now - 40))],
+        "ACK": [
+            _told("of START", messages.ack(_ID, started[0].version, present(*started[:2]))),
+            _told("of SWITCH", messages.ack(_ID, state.version, present_switch(present(state, now), None, None))),
+            _told("of AUTH", messages.authenticated(_ID, state.version, _AT + 43_200_000)),
+        ],
+        "ERROR": [
+            _told("a refusal", messages.error(InvalidStateTransition("Cannot resume this session"), _ID)),
+            _told("a frame that cannot be read", messages.error(ValidationFailed([("frame", "Malformed JSON.")]))),
+            _told("credentials that have expired", messages.error(CredentialsExpired(30_000))),
+        ],
+    }
+
+
+def _from_client() -> Examples:
+    asked: list[tuple[str, frames.ClientMessage]] = [
+        ("what time is it", frames.Ping(timestamp=_AT)),
+        ("back again", frames.Reconnect(last_version=2, epoch=_EPOCH)),
+        ("start", frames.Start(id=_ID)),
+        ("pause", frames.Pause(id=_ID)),
+        ("resume", frames.Resume(id=_ID)),
+        ("complete", frames.Complete(id=_ID)),
+        ("cancel", frames.Cancel(id=_ID)),
+        ("end my cycle", frames.Switch(id=_ID, current_participant_id=_WHITE)),
+        ("fresh credentials", frames.Auth("eyJhbGciOiJFZERTQSJ9.…", _ID)),
+    ]
+    return {type_of(type(frame)): [_asked(name, frame)] for name, frame in asked}
+
+
+def _told(name: str, frame: bytes) -> dict[str, Any]:
+    return {"name": name, "payload": msgspec.json.decode(frame)}
+
+
+def _asked(name: str, frame: frames.ClientMessage) -> dict[str, Any]:
+    """Without what it does not need."""
+    given = msgspec.to_builtins(frame)
+    return {"name": name, "payload": {field: value for field, value in given.items() if value is not None}}

@@ -1,0 +1,114 @@
+"""The OpenAPI side of the doors that are no DRF views, operations and those that wait; and the whole put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessions.apidocs.openapi import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, answer_of
+from sessions.presentation import StateView
+from synckairos.auth import jwks
+from synckairos.ops import readiness
+
+
+def _operation(name: str, summary: str, responses: dict[str, Any]) -> dict[str, Any]:
+    operation = {"operationId": name, "tags": ["operations"], "summary": summary, "responses": responses}
+    return {"get": operation}
+
+
+def _status(description: str, *statuses: str) -> dict[str, Any]:
+    properties = {"status": {"type": "string", "enum": list(statuses)}, "error": {"type": "string"}}
+    body = {"type": "object", "required": ["status"], "properties": properties}
+    return {"description": description, "content": {"application/json": {"schema": body}}}
+
+
+_OPERATIONS: dict[str, Any] = {
+    "/health": _operation("getHealth", "The process runs", {"200": _status("It does.", "ok")}),
+    "/metrics": _operation(
+        "getMetrics",
+        "All metrics",
+        {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    ),
+}
+
+
+def _waiting(
+    name: str, summary: str, parameters: list[dict[str, Any]], good: dict[str, Any], *errors_of_its_own: int
+) -> dict[str, Any]:
+    """A door in front of Django (sessions/realtime/long_poll_and_sse.py)."""
+    named = {"name": "session_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    errors = {
+        str(status): {
+            "description": ERRORS[status],
+            "content": {"application/json": {"schema": ERROR_SCHEMA}},
+        }
+        for status in sorted((400, *errors_of_its_own, *COMMON_ERRORS))
+    }
+    return {
+        "get": {
+            "operationId": name,
+            "tags": ["sessions"],
+            "summary": summary,
+            "parameters": [named, *parameters],
+            "security": [{"bearer": []}],
+            "responses": {**good, **errors},
+        }
+    }
+
+
+def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+_WAITING: dict[str, Any] = {
+    "/v1/sessions/{session_id}/poll": _waiting(
+        "pollSession",
+        "Wait for another version of a session",
+        [
+            _query("since_version", "The version that is known; without one the answer comes at once.", type="integer"),
+            _query("wait_ms", "How long to wait.", type="integer", minimum=0, maximum=30_000, default=30_000),
+            _query("epoch", "The epoch that is known: a session made anew under the same id is news.", type="string"),
+        ],
+        {
+            "200": {
+                "description": "A state of another version.",
+                "content": {"application/json": {"schema": answer_of(StateView)}},
+            },
+            "304": {"description": "None in that time; ask again."},
+        },
+        404,
+    ),
+    "/v1/sessions/{session_id}/stream": _waiting(
+        "streamSession",
+        "The frames of a WebSocket as server-sent events",
+        [
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "The id of the last event, as given: goes on from there when it can be proved complete.",
+                "schema": {"type": "string"},
+            },
+            _query(
+                "lastEventId", "The same, from clients that cannot send the header, which counts first.", type="string"
+            ),
+            _query("ticket", "A one-time ticket of `POST /v1/ws-tickets`, instead of a token.", type="string"),
+            _query("token", "The bearer token, for browsers, whose EventSource sends no headers.", type="string"),
+        ],
+        {
+            "200": {
+                "description": "Events without an end; each `data` is a frame as in `/asyncapi.json`.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            }
+        },
+    ),
+}
+
+
+def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook: the views' schemas and the plain Django doors join the document."""
+    components = COMPONENTS | readiness.COMPONENTS | jwks.COMPONENTS
+    result.setdefault("components", {}).setdefault("schemas", {}).update(components)
+    result["paths"].update(_OPERATIONS | readiness.OPERATIONS | _WAITING | jwks.OPERATIONS)
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation.setdefault("security", [])  # or the document's own, which asks for a token, holds
+    return result

@@ -1,0 +1,29 @@
+"""Reading the state that a client begins with, after it has joined the hub."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sessions.hub.hub import hub
+from sessions.hub.subscriber import Outlet
+from sessions.services import sessions as service
+from sessions.services.outcome import Outcome
+from synckairos.errors import Conflict
+from synckairos.redis.scripts import arun
+
+_TRIES = 5
+
+
+async def current(session_id: UUID, outlet: Outlet) -> Outcome:
+    """The session as it stands, and what it is to this client. Raises SessionNotFound.
+
+    When the hub has told meanwhile of another session under the same id, which of the two is the newer one can only be
+    known by reading again.
+    """
+    for _ in range(_TRIES):
+        outcome = await arun(service.get(session_id, outlet.principal))
+        if outlet.position.epoch in {None, outcome.state.epoch}:
+            outlet.judge(outcome.state)
+            hub().judged(session_id, outcome.state)
+            return outcome
+    raise Conflict

@@ -1,0 +1,280 @@
+"""For clients that cannot hold a WebSocket: long poll and Server-Sent Events, woken by the hub like any other client.
+
+Both stand in front of Django, which would hold a thread for each request that waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from msgspec import Raw
+
+from sessions import messages, weights
+from sessions.entity_tags import entity_tag
+from sessions.hub.hub import hub
+from sessions.hub.subscriber import NOWHERE, Outlet, Position
+from sessions.presentation import present, to_json
+from sessions.realtime.credentials import credentials_of
+from sessions.realtime.initial_state import current
+from sessions.realtime.poll_transport import PollWire, Stateful, stateful
+from sessions.services.recovery import recover
+from synckairos import background, ids, lifecycle
+from synckairos.auth.permissions import check_scope
+from synckairos.close_codes import CloseCode
+from synckairos.errors import (
+    ApiError,
+    MethodNotAllowed,
+    ServiceUnavailable,
+    SessionNotFound,
+    Unauthenticated,
+    UpgradeRequired,
+    ValidationFailed,
+)
+from synckairos.http import error_responses
+from synckairos.http.request import Asked
+from synckairos.ratelimit import limits
+from synckairos.ratelimit.asgi import CountedSend
+from synckairos.redis.scripts import arun
+from synckairos.redis.store_clock import store_clock
+from synckairos.telemetry import log_context, logs, metrics
+from synckairos.webserver.transport import Frame, TaskWire
+
+log = logs.get(__name__)
+
+SOCKETS_AT = "/ws"
+"""Where WebSockets are (config/routing.py): a request there that asks for none is told so."""
+LONGEST_WAIT_MS = 30_000
+LAST_EVENT_ID = "lastEventId"
+"""The parameter that event-source-polyfill adds to the address of a stream it opens again."""
+_NO_STATE = b"null"
+_LARGEST_VERSION = 2**53
+_REMARK_EVERY_S = 15.0
+"""A stream says something at least so often, or proxies take it for dead."""
+_LAST_WORDS_S = 2.0
+_ROUTE = re.compile(r"/v1/sessions/([^/]+)/(poll|stream)")
+
+
+class Fallbacks:
+    """`GET /v1/sessions/{id}/poll` and `/stream`, in front of an application that has all other addresses; but for that
+    of the sockets, where whoever does not ask for one is told so."""
+
+    def __init__(self, inner: Callable[..., Any]) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        match = _ROUTE.fullmatch(scope["path"])
+        if match is None:
+            await self._answer_other(scope, receive, send)
+            return
+        log_context.note(route=f"/v1/sessions/<str:session_id>/{match[2]}")
+        send = CountedSend(scope, send)
+        try:
+            if scope["method"] != "GET":
+                raise MethodNotAllowed
+            session_id = ids.parse_uuid(match[1])
+            if session_id is None:
+                raise ValidationFailed([("session_id", "Must be a valid UUID.")])
+            log_context.note(session_id=str(session_id))
+            door, parameters = DOORS[match[2]]
+            await door(session_id, Asked(scope, parameters), receive, send)
+        except ApiError as error:
+            more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
+            await error_responses.refuse(send, await send.judged(error), *more)
+
+    async def _answer_other(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] != SOCKETS_AT:
+            await self.inner(scope, receive, send)
+            return
+        log_context.note(route=SOCKETS_AT)
+        if scope["method"] in {"GET", "HEAD"}:
+            await error_responses.refuse(send, UpgradeRequired())
+        else:
+            await error_responses.refuse(send, MethodNotAllowed(), (b"allow", b"GET"))
+
+
+# ── long poll ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
+    """The state as soon as its version is another than `since_version`; 304 after `wait_ms` without one."""
+    principal = asked.principal()
+    since = asked.whole("since_version", 0, _LARGEST_VERSION)
+    wait_ms = asked.whole("wait_ms", 0, LONGEST_WAIT_MS)
+    epoch = asked.text("epoch")
+    await send.take(limits.general(principal))
+    if lifecycle.is_leaving():
+        raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
+    wire = PollWire()
+    outlet = Outlet(wire, principal, counts_as_present=False)
+    await hub().join(session_id, outlet)
+    try:
+        outcome = await current(session_id, outlet)
+        state = outcome.state
+        await send.owe(limits.general(principal), weights.of_state(state))
+        if state.version != since or epoch not in {None, state.epoch}:
+            body = to_json(present(state, outcome.at_ms))
+            await _answer_state(send, entity_tag(state.epoch, state.version), body)
+            return
+        outlet.release(None, Position(state.epoch, state.version))
+        woken = await _first(wire.woken, receive, (LONGEST_WAIT_MS if wait_ms is None else wait_ms) / 1000)
+    finally:
+        await hub().leave(session_id, outlet)
+    match woken:
+        case Stateful(version=int(version), epoch=str(anew), state=Raw() as body):
+            await _answer_state(send, entity_tag(anew, version), bytes(body))
+        case CloseCode.NORMAL | CloseCode.FORBIDDEN:
+            raise SessionNotFound(session_id)
+        case CloseCode.CREDENTIALS_EXPIRED | CloseCode.NOT_AUTHENTICATED:
+            raise Unauthenticated
+        case _:  # in time, or sent away: asking again is right
+            await error_responses.answer(send, 304, b"", (b"etag", entity_tag(state.epoch, state.version).encode()))
+
+
+async def _answer_state(send: Any, tag: str, state: bytes) -> None:
+    await error_responses.answer(send, 200, b'{"data":' + state + b"}", error_responses.JSON, (b"etag", tag.encode()))
+
+
+async def _first(news: asyncio.Future[Any], receive: Any, within_s: float) -> Any:
+    """The news; None when the time is over or the client has gone."""
+    left = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({news, left}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        return news.result() if news.done() else None
+    finally:
+        left.cancel()
+
+
+async def _disconnected(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+# ── Server-Sent Events ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
+    """The frames of a WebSocket as events, from `Last-Event-ID` on."""
+    if lifecycle.is_leaving():  # before a ticket is spent
+        raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
+    principal = await credentials_of(asked.scope, asked.query).principal(session_id)
+    check_scope(principal, session_id)
+    await send.take(limits.general(principal))
+    await send.take(limits.connect(principal))
+    ended = asyncio.Event()
+
+    async def close(code: int, reason: str) -> None:
+        data = to_json({"code": int(code), "reason": reason})
+        try:
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await error_responses.part(send, b"event: close\ndata: " + data + b"\n\n")
+        except TimeoutError:
+            log.debug("client does not listen", code=int(code))
+        finally:
+            ended.set()
+
+    async def show(frame: Frame) -> None:
+        await error_responses.part(send, as_event(frame))
+
+    wire = TaskWire(show, close, on_broken=ended.set)
+    outlet = Outlet(wire, principal)
+    await hub().join(session_id, outlet)
+    metrics.STREAMS.inc()
+    try:
+        shown, first, weight = await _first_frame(session_id, outlet, _last_event_id(asked))
+        await send.owe(limits.general(principal), weight)
+        await error_responses.begin(
+            send,
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+            (b"connection", b"close"),  # nothing can follow on it
+        )
+        outlet.release(Frame(first), shown)
+        hub().welcome(session_id, outlet)
+        is_over = await _until(ended, receive, wire, send)
+    finally:
+        metrics.STREAMS.dec()
+        await hub().leave(session_id, outlet)
+    if is_over:
+        await _part(asked, send)
+
+
+def _last_event_id(asked: Asked) -> str | None:
+    """Where the client left off: in the header, or in the address, where libraries put it that stand in for browsers'
+    EventSource. The header counts first, since whoever asks for the same address again sends a newer one there."""
+    told = asked.header(b"last-event-id")
+    return asked.text(LAST_EVENT_ID) if told is None else told
+
+
+async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | None) -> tuple[Position, bytes, int]:
+    """How a stream begins: where the client left off, or with the whole; and what that weighs."""
+    try:
+        if last_event_id is not None:
+            version, epoch = _read_id(last_event_id)
+            found = await arun(recover(session_id, outlet.principal, version, epoch))
+            state, now = found.state, found.now
+            outlet.judge(state)
+            since = version if found.recovered else None
+            first = messages.state_sync(state, now, recovered=found.recovered, since_version=since, missed=found.missed)
+        else:
+            outcome = await current(session_id, outlet)
+            state, now = outcome.state, outcome.at_ms
+            first = messages.connected(session_id, state, now)
+    except SessionNotFound:
+        if outlet.judged_epoch is None:
+            outlet.hide()
+        return NOWHERE, messages.connected(session_id, None, store_clock.now_ms()), 0
+    return Position(state.epoch, state.version), first, weights.of_state(state)
+
+
+def _read_id(last_event_id: str) -> tuple[int | None, str | None]:
+    """`version:epoch` as we gave it out. A version alone proves nothing: it may be of an older session."""
+    version, _, epoch = last_event_id.partition(":")
+    is_version = version.isascii() and version.isdigit() and len(version) <= len(str(_LARGEST_VERSION))
+    return (int(version) if is_version else None), epoch or None
+
+
+def as_event(frame: Frame) -> bytes:
+    """A frame as a server-sent event; one that shows a state has an id to go on from."""
+    if frame is _REMARK:
+        return b":\n\n"
+    shown = stateful.decode(frame.payload)
+    has_state = isinstance(shown.state, Raw) and bytes(shown.state) != _NO_STATE
+    name = f"id: {shown.version}:{shown.epoch}\n".encode() if has_state else b""
+    return name + b"data: " + frame.payload + b"\n\n"
+
+
+async def _until(ended: asyncio.Event, receive: Any, wire: TaskWire, send: Any) -> bool:
+    """Wait for the end, with a remark now and then. True when the end is ours, False when the client has gone."""
+    left = background.start(_disconnected(receive), "stream disconnect")
+    over = asyncio.ensure_future(ended.wait())
+    try:
+        while not (left.done() or over.done()):
+            await asyncio.wait({left, over}, timeout=_REMARK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            if wire.is_open and wire.is_writable and not left.done():
+                wire.write(_REMARK)
+        return over.done()
+    finally:
+        left.cancel()
+        over.cancel()
+
+
+_REMARK = Frame(b"")
+"""Nothing but a sign of life."""
+
+
+async def _part(asked: Asked, send: Any) -> None:
+    """End the answer; a client that does not take the end is cut off."""
+    try:
+        async with asyncio.timeout(_LAST_WORDS_S):
+            await error_responses.end(send)
+    except (TimeoutError, OSError, RuntimeError):  # it takes nothing, or is gone
+        asked.abort()
+
+
+DOORS = {"poll": (poll, ("since_version", "wait_ms", "epoch")), "stream": (stream, (LAST_EVENT_ID, "ticket", "token"))}
+"""With their parameters, by the last part of their address."""

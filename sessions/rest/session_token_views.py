@@ -1,0 +1,51 @@
+"""`/v1/sessions/{id}/tokens`: the owner gives others a role in a session, and takes it back."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sessions.apidocs import openapi
+from sessions.presentation import SessionTokenView
+from sessions.rest import bodies
+from sessions.rest.base import SessionEndpoint, caller_of, session_id_of, values_of
+from sessions.rest.preconditions import precondition_of
+from sessions.services import session_tokens
+from synckairos import ids
+from synckairos.auth.grants import Role
+from synckairos.errors import ValidationFailed
+from synckairos.instants import as_iso
+from synckairos.redis.scripts import run
+
+
+class SessionTokensView(SessionEndpoint):
+    """All session tokens of a session."""
+
+    @openapi.give_token
+    def post(self, request: Request, session_id: str) -> Response:
+        values = values_of(request, bodies.SessionTokenBody)
+        asked = session_tokens.Asked(Role(values["role"]), values.get("participant_id"), values.get("lifetime_ms"))
+        given = run(session_tokens.give(session_id_of(session_id), caller_of(request), asked))
+        view = SessionTokenView.of(given.token, given.grant, as_iso(given.expires_ms))
+        headers = {"Cache-Control": "no-store"} | ({"Idempotency-Replayed": "true"} if given.replayed else {})
+        return Response({"data": view}, status=201, headers=headers)
+
+    @openapi.revoke_tokens
+    def delete(self, request: Request, session_id: str) -> Response:
+        parsed = session_id_of(session_id)
+        values_of(request, bodies.EmptyBody)
+        run(session_tokens.revoke(parsed, None, caller_of(request), precondition_of(request)))
+        return Response(status=204)
+
+
+class OneSessionTokenView(SessionEndpoint):
+    """One of them, by its id."""
+
+    @openapi.revoke_token
+    def delete(self, request: Request, session_id: str, token_id: str) -> Response:
+        parsed = session_id_of(session_id)
+        if not ids.looks_like_token_id(token_id):
+            raise ValidationFailed([("token_id", "Must be the id of a session token.")])
+        values_of(request, bodies.EmptyBody)
+        run(session_tokens.revoke(parsed, token_id, caller_of(request), precondition_of(request)))
+        return Response(status=204)

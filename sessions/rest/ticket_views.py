@@ -1,0 +1,27 @@
+"""`POST /v1/ws-tickets`: a token for a ticket, which may stand in an address since it is worth nothing afterwards."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sessions.apidocs import openapi
+from sessions.presentation import TicketView
+from sessions.rest import bodies
+from sessions.rest.base import SessionEndpoint, principal_of, values_of
+from sessions.services import tickets
+from synckairos.instants import as_iso
+from synckairos.redis.scripts import run
+from synckairos.telemetry import log_context
+
+
+class TicketsView(SessionEndpoint):
+    """One-time tickets."""
+
+    @openapi.ticket
+    def post(self, request: Request) -> Response:
+        session_id = values_of(request, bodies.TicketBody)["session_id"]
+        log_context.note(session_id=str(session_id))
+        ticket = run(tickets.buy(session_id, principal_of(request)))
+        view = TicketView(ticket=ticket.value, session_id=session_id, expires_at=as_iso(ticket.expires_ms))
+        return Response({"data": view}, status=201, headers={"Cache-Control": "no-store"})

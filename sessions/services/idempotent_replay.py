@@ -1,0 +1,33 @@
+"""Repeats under an Idempotency-Key or a socket's command id: answered as at first, and nothing happens."""
+
+from __future__ import annotations
+
+from sessions.services.outcome import Caller, Outcome
+from sessions.store.codec import Answer
+from synckairos.auth.permissions import ACTION_OF, check
+from synckairos.engine import commands
+from synckairos.engine.state import State
+from synckairos.errors import IdempotencyKeyReused
+from synckairos.telemetry import metrics
+
+
+def checked_replay(answer: Answer, state: State | None, command: commands.Command, caller: Caller) -> Outcome:
+    """The first answer, unless it is asked for by who may not ask any more. Raises IdempotencyKeyReused, Forbidden."""
+    if state is not None:
+        check(caller.principal, ACTION_OF[type(command)], state)
+    return replay(answer, caller)
+
+
+def replay(answer: Answer, caller: Caller) -> Outcome:
+    """The first answer. Raises IdempotencyKeyReused for another request under its key."""
+    given = caller.idempotency
+    if given is None or given.fingerprint != answer.fingerprint:
+        raise IdempotencyKeyReused
+    metrics.REPLAYED.inc()
+    return Outcome(
+        state=answer.state,
+        at_ms=answer.at_ms,
+        expired_participant_id=answer.expired_participant_id,
+        action_applied=answer.action_applied,
+        replayed=True,
+    )

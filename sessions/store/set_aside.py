@@ -1,0 +1,46 @@
+"""Sessions that the timekeeper could not handle: with their deadline and the reason. No I/O happens here."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from sessions.store.lua import FOLDER
+from synckairos.engine.units import Instant
+from synckairos.redis import keys
+from synckairos.redis.scripts import Call, Script
+
+_LIST = Script(FOLDER / "aside.lua")
+_PUT_BACK = Script(FOLDER / "put_back.lua", allow_oom=True)
+
+
+class SetAside(Struct, frozen=True):
+    """One of them."""
+
+    shard: int
+    member: str
+    """The session's id, as the deadlines have it."""
+    deadline_ms: Instant
+    reason: str
+
+
+def listed(shard: int, start: int, number: int) -> Call[list[SetAside]]:
+    """Some of a shard's, by deadline, from a rank on."""
+
+    def parse(reply: list[list[Any]]) -> list[SetAside]:
+        return [
+            SetAside(shard, member.decode(), int(float(at_ms)), (reason or b"").decode(errors="replace"))
+            for member, at_ms, reason in reply
+        ]
+
+    return Call(_LIST, [keys.set_aside(shard), keys.set_aside_reasons(shard)], [start, start + number - 1], parse)
+
+
+def put_back(shard: int, member: str, session_id: UUID | None, *, only_forget: bool = False) -> Call[bool]:
+    """Give a session its deadline back, if it still exists; with `only_forget` it is only aside no more. False when it
+    was not aside."""
+    state = keys.deadlines(shard) + ":none" if session_id is None else keys.state(session_id)
+    names = [state, keys.deadlines(shard), keys.set_aside(shard), keys.set_aside_reasons(shard)]
+    return Call(_PUT_BACK, names, [member, "1" if only_forget else "0", keys.wake_channel(shard)], bool)

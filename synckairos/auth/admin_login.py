@@ -1,0 +1,47 @@
+"""The admin's login, with the limits of the token doors."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.http import HttpRequest, HttpResponse
+
+from synckairos.errors import ApiError
+from synckairos.http import client_address, security_log
+from synckairos.http.drf import plain_answer
+from synckairos.http.security_log import Reason
+from synckairos.ratelimit import limits
+from synckairos.ratelimit.drf import say
+from synckairos.telemetry import log_context
+
+
+class AsItIs(AdminAuthenticationForm):
+    """The form, whose name is taken letter by letter as at the token doors; Django's own would trim it."""
+
+    username = forms.CharField(
+        strip=False, widget=forms.TextInput({"autofocus": True, "autocapitalize": "none", "autocomplete": "username"})
+    )
+
+
+admin.site.login_form = AsItIs
+
+
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """The form, and what is made of it. With the store away nobody counts guesses, so nobody may guess: 503."""
+    log_context.note(route="/admin/login/")
+    if request.method != "POST":
+        return admin.site.login(request)
+    tally = limits.Tally()
+    try:
+        tally.take(limits.login_from(client_address.of_request(request)))
+        tally.take(limits.login_as(request.POST.get("username", "")))
+        answer: HttpResponse = admin.site.login(request)
+        if answer.status_code == HTTPStatus.OK:  # the form again; who has logged in is sent on
+            security_log.refused_request(Reason.FAILED_ADMIN_LOGIN, request)
+    except ApiError as error:
+        answer = plain_answer(error)
+    say(answer, tally)
+    return answer

@@ -1,0 +1,50 @@
+"""`/.well-known/jwks.json`: our public keys, for whoever wants to verify our tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from synckairos.conf import conf
+from synckairos.http.openapi import ref
+from synckairos.ops.views import read_only
+from synckairos.telemetry import log_context
+
+PATH = "/.well-known/jwks.json"
+_MAX_AGE_S = 300
+_MEMBERS = ("kty", "use", "alg", "kid", "crv", "x", "y", "n", "e")
+
+
+@read_only
+def served(request: HttpRequest) -> HttpResponse:
+    """Public keys only, the one that signs first."""
+    log_context.note(route=PATH)
+    answer = JsonResponse(conf().signing_keys.jwks())
+    answer["Cache-Control"] = f"public, max-age={_MAX_AGE_S}"
+    return answer
+
+
+_KEY = {
+    "type": "object",
+    "required": ["kty", "use", "alg", "kid"],
+    "properties": {member: {"type": "string"} for member in _MEMBERS},
+}
+_SET = {"type": "object", "required": ["keys"], "properties": {"keys": {"type": "array", "items": ref("Key")}}}
+COMPONENTS: dict[str, Any] = {"Key": _KEY}
+OPERATIONS: dict[str, Any] = {
+    PATH: {
+        "get": {
+            "operationId": "getKeys",
+            "tags": ["tokens"],
+            "summary": "The public keys that verify our tokens",
+            "responses": {
+                "200": {
+                    "description": "A JSON Web Key Set (RFC 7517).",
+                    "content": {"application/json": {"schema": _SET}},
+                }
+            },
+        }
+    }
+}
+"""For the OpenAPI document."""

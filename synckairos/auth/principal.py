@@ -1,0 +1,268 @@
+"""Who makes a request: one bearer token, checked without a database."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import uuid4
+
+import jwt
+from msgspec import Struct
+
+from synckairos.auth.grants import SessionGrant, from_claims, to_claims
+from synckairos.auth.identity_provider import ForeignKeys, keys_of
+from synckairos.auth.names import RULE, SESSION_TOKEN, TIMEKEEPER, is_name, is_text
+from synckairos.auth.signing_keys import KeyRing, VerifyingKey
+from synckairos.conf import Provider, conf
+from synckairos.errors import Unauthenticated
+
+STAFF_CLAIM = "staff"
+SERVICE_CLAIM = "service"
+SUBJECT_CLAIM = "sub"
+KIND_CLAIM = "token_type"
+ACCESS, REFRESH, SESSION = "access", "refresh", "session"
+AUDIENCE = "synckairos"
+LONGEST_TOKEN = 8192
+"""Characters, at every door."""
+LIFETIMES = {ACCESS: timedelta(hours=12), REFRESH: timedelta(days=14), SESSION: timedelta(hours=12)}
+
+_CACHED_TOKENS = 4096
+_LATEST_S = 10**11
+_LEEWAY_S = 5.0
+"""By how much the clock of another host that made a token may be ahead of ours."""
+
+
+class Principal(Struct, frozen=True):
+    """Somebody with a valid token. Looks authenticated to DRF."""
+
+    subject: str
+    is_staff: bool
+    expires_s: float
+    """End of the token's validity, seconds since the Unix epoch."""
+    is_service: bool = False
+    """A program through which many people play: it has rate limits of its own."""
+    grant: SessionGrant | None = None
+    """Of a session token, which is good for that session and for nothing else."""
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the token's time is over."""
+        return self.expires_s <= time.time()
+
+    @property
+    def pk(self) -> str:
+        """What libraries that expect a user take as its identity."""
+        return self.subject
+
+    def is_same_person(self, other: Principal) -> bool:
+        """Whether the other comes with fresh credentials for the same place."""
+        if self.grant is not None:
+            return self.grant.is_same_seat(other.grant)
+        return other.grant is None and self.subject == other.subject
+
+
+SYSTEM = Principal(TIMEKEEPER, is_staff=True, expires_s=float("inf"))
+"""Who applies deadlines, and reads for everybody."""
+
+
+class _Verified(Struct, frozen=True):
+    principal: Principal
+    starts_s: float
+
+
+def authenticate(token: str) -> Principal:
+    """The principal of a bearer token. Raises Unauthenticated, without saying why."""
+    if len(token) > LONGEST_TOKEN:
+        raise Unauthenticated
+    settings = conf()
+    foreign = None if settings.provider is None else keys_of(settings.provider).known
+    verified = _verified(token, settings.signing_keys, settings.issuer, settings.provider, foreign)
+    _check_times(verified.starts_s, verified.principal.expires_s)
+    return verified.principal
+
+
+@lru_cache(maxsize=_CACHED_TOKENS)
+def _verified(
+    token: str, ours: KeyRing, issuer: str, provider: Provider | None, foreign: ForeignKeys | None
+) -> _Verified:
+    """Signature and claims, for as long as the keys stay the same; its times are looked at again on each use."""
+    kid = _kid_of(token)
+    key = ours.find(kid)
+    if key is not None:
+        claims = _claims(token, key, issuer, AUDIENCE)
+        principal = _our_principal(claims, provider)
+    elif provider is not None and foreign is not None:
+        their_key = foreign.find(kid)
+        if their_key is None:
+            keys_of(provider).want_newer()
+            raise Unauthenticated
+        claims = _claims(token, their_key, provider.issuer, provider.audience)
+        principal = _foreign_principal(claims, provider)
+    else:
+        raise Unauthenticated
+    return _Verified(principal, _start(claims))
+
+
+def _our_principal(claims: dict[str, Any], provider: Provider | None) -> Principal:
+    if claims.get(KIND_CLAIM) == SESSION:
+        return _granted(claims)
+    subject = _subject(claims)
+    if claims.get(KIND_CLAIM) != ACCESS:
+        raise Unauthenticated
+    if provider is not None and subject.startswith(provider.subject_prefix):
+        raise Unauthenticated
+    is_staff, is_service = claims.get(STAFF_CLAIM) is True, claims.get(SERVICE_CLAIM) is True
+    return Principal(subject, is_staff, _instant(claims["exp"]), is_service)
+
+
+def _granted(claims: dict[str, Any]) -> Principal:
+    """Who comes with a session token: no person, but the token itself."""
+    grant = from_claims(claims)
+    subject = f"{SESSION_TOKEN}{grant.token_id}"
+    if claims[SUBJECT_CLAIM] != subject or not is_text(subject):
+        raise Unauthenticated
+    return Principal(subject, is_staff=False, expires_s=_instant(claims["exp"]), grant=grant)
+
+
+def _foreign_principal(claims: dict[str, Any], provider: Provider) -> Principal:
+    """Somebody the integrator's identity provider knows; never mistaken for one of ours."""
+    is_staff = provider.staff_claim is not None and claims.get(provider.staff_claim) is True
+    return Principal(_subject(claims, provider.subject_prefix), is_staff, _instant(claims["exp"]))
+
+
+def _kid_of(token: str) -> str:
+    """The name of the key that a token says it is signed with."""
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise Unauthenticated from None
+    if not isinstance(kid, str):
+        raise Unauthenticated
+    return kid
+
+
+def _claims(token: str, key: VerifyingKey, issuer: str, audience: str) -> dict[str, Any]:
+    """The claims of a token that this key has signed, for us. Its times are not looked at yet."""
+    try:
+        return jwt.decode(
+            token,
+            key.public,
+            algorithms=[key.algorithm],
+            issuer=issuer,
+            audience=audience,
+            options={
+                "require": ["exp", "sub", "iss", "aud"],
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
+        )
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise Unauthenticated from None
+
+
+def _subject(claims: dict[str, Any], prefix: str = "") -> str:
+    """The name of who comes with these claims. Raises Unauthenticated for what is no name."""
+    subject = claims[SUBJECT_CLAIM]
+    if not is_text(subject) or not is_name(name := f"{prefix}{subject}"):
+        raise Unauthenticated
+    return name
+
+
+def _instant(claim: Any) -> float:
+    """A time in seconds since the Unix epoch. Raises Unauthenticated for what cannot be one."""
+    if not isinstance(claim, int | float) or isinstance(claim, bool) or not 0 <= claim < _LATEST_S:
+        raise Unauthenticated
+    return float(claim)
+
+
+def _start(claims: dict[str, Any]) -> float:
+    return _instant(claims["nbf"]) if "nbf" in claims else 0.0
+
+
+def _check_times(starts_s: float, expires_s: float) -> None:
+    """The leeway is for clocks that differ; nobody is let in after the end."""
+    now = time.time()
+    if not starts_s - _LEEWAY_S <= now < expires_s:
+        raise Unauthenticated
+
+
+def refresh_claims(token: str) -> dict[str, Any]:
+    """The claims of a refresh token of ours that is in time; whether it has been used is the database's to say.
+
+    Raises Unauthenticated.
+    """
+    settings = conf()
+    key = None if len(token) > LONGEST_TOKEN else settings.signing_keys.find(_kid_of(token))
+    if key is None:
+        raise Unauthenticated
+    claims = _claims(token, key, settings.issuer, AUDIENCE)
+    if claims.get(KIND_CLAIM) != REFRESH:
+        raise Unauthenticated
+    _subject(claims)
+    _check_times(_start(claims), _instant(claims["exp"]))
+    return claims
+
+
+def bearer_token(header: str | None) -> str | None:
+    """The token of an `Authorization` header; None when there is none of the Bearer kind."""
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def new_claims(kind: str, subject: str, lifetime: timedelta | None = None) -> dict[str, Any]:
+    """What a person's token of ours says. Raises ValueError for a subject that no token of ours may have."""
+    provider = conf().provider
+    if not is_name(subject):
+        raise ValueError(f"A subject has {RULE}")
+    if provider is not None and subject.startswith(provider.subject_prefix):
+        raise ValueError(f"Subjects that begin with {provider.subject_prefix} belong to the identity provider.")
+    return _claims_of(kind, subject, times_of(kind, lifetime)) | {"jti": uuid4().hex}
+
+
+class Times(Struct, frozen=True, array_like=True):
+    """From when to when a token is good, in seconds since the Unix epoch."""
+
+    issued_s: int
+    expires_s: int
+
+
+def times_of(kind: str, lifetime: timedelta | None = None) -> Times:
+    """Of a token that is given now."""
+    now = time.time()
+    return Times(int(now), int(now + (lifetime or LIFETIMES[kind]).total_seconds()))
+
+
+def _claims_of(kind: str, subject: str, good: Times) -> dict[str, Any]:
+    return {
+        KIND_CLAIM: kind,
+        "iss": conf().issuer,
+        "aud": AUDIENCE,
+        SUBJECT_CLAIM: subject,
+        "iat": good.issued_s,
+        "nbf": good.issued_s,
+        "exp": good.expires_s,
+    }
+
+
+def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: timedelta | None = None) -> str:
+    """A new access token."""
+    claims = new_claims(ACCESS, subject, lifetime)
+    if is_staff:
+        claims[STAFF_CLAIM] = True
+    if is_service:
+        claims[SERVICE_CLAIM] = True
+    return conf().signing_keys.sign(claims)
+
+
+def mint_session_token(grant: SessionGrant, good: Times) -> str:
+    """A session token. The same grant and times make the same token again, as far as the key signs alike."""
+    return conf().signing_keys.sign(_claims_of(SESSION, f"{SESSION_TOKEN}{grant.token_id}", good) | to_claims(grant))

@@ -1,0 +1,181 @@
+"""Refresh tokens: each is good once, and all that come of one login are a family, which ends as a whole.
+
+The database has one row for each family, under the id of its first token, and never a token. It knows which token is
+the family's current one. Any other that comes has been spent before, by its owner or by a thief, and nobody can tell
+which of the two this is: the family ends (RFC 9700, 4.14.2). A change of the user's password ends all families.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from msgspec import Struct
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from synckairos.auth.principal import REFRESH, SUBJECT_CLAIM, Times, mint, new_claims, refresh_claims
+from synckairos.conf import conf
+from synckairos.errors import Unauthenticated
+from synckairos.telemetry import logs
+
+FAMILY_CLAIM = "family"
+AUTH_HASH_CLAIM = "auth_hash"
+"""Django's digest of the user's password, keyed with the secret key: another password has another."""
+
+log = logs.get(__name__)
+
+
+class _Rotation(Struct, frozen=True, array_like=True):
+    """The last exchange of a family, as its row keeps it."""
+
+    spent: str
+    """Id of the token that was given for the current one."""
+    current: str
+    good: Times
+    key: str
+    """Digest of the Idempotency-Key that it was asked for with; empty without one."""
+
+
+def give(user: Any) -> dict[str, str]:
+    """An access and a refresh token for a user who has logged in. Whether it is staff is decided now, so that no door
+    has to ask."""
+    claims = _claims(user)
+    OutstandingToken.objects.create(
+        user=user,
+        jti=claims["jti"],
+        token="",  # who reads the database shall not be able to use it
+        created_at=timezone.now(),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )
+    return _pair(user, claims, family=claims["jti"])
+
+
+def rotate(token: str, key: str | None = None) -> dict[str, str]:
+    """A new pair for a refresh token, which is spent with that. Raises Unauthenticated when it is no good.
+
+    Who has lost the answer and asks again with the same Idempotency-Key gets the same refresh token again, for as long
+    as that is the family's current one.
+    """
+    claims = refresh_claims(token)
+    digest = "" if key is None else blake2b(key.encode(), digest_size=16).hexdigest()
+    with transaction.atomic():
+        family = _locked(claims)
+        pair = _exchanged(family, claims, digest)
+        if pair is None:
+            _end(family, by=claims)
+    if pair is None:
+        raise Unauthenticated
+    return pair
+
+
+def revoke(token: str) -> None:
+    """End the family of a refresh token before its time. Raises Unauthenticated when there is nothing to end, or for a
+    spent one, which ends it too."""
+    claims = refresh_claims(token)
+    with transaction.atomic():
+        family = _locked(claims)
+        is_current = claims["jti"] == _current(family, _last_rotation(family))
+        if is_current:
+            BlacklistedToken.objects.create(token=family)
+        else:
+            _end(family, by=claims)
+    if not is_current:
+        raise Unauthenticated
+
+
+def forget_expired() -> int:
+    """Delete what is known of families whose last token's time is over; gives how many."""
+    expired = OutstandingToken.objects.filter(expires_at__lte=timezone.now())
+    BlacklistedToken.objects.filter(token__in=expired).delete()
+    return expired.delete()[0]
+
+
+def _locked(claims: dict[str, Any]) -> OutstandingToken:
+    """The family of a token, ours alone until the transaction ends. Raises Unauthenticated when it is over."""
+    name = claims.get(FAMILY_CLAIM, claims.get("jti"))  # earlier builds named none: theirs is a family of its own
+    if not isinstance(name, str) or not isinstance(claims.get("jti"), str):
+        raise Unauthenticated
+    family = OutstandingToken.objects.select_for_update().filter(jti=name).first()
+    if family is None or BlacklistedToken.objects.filter(token=family).exists():
+        raise Unauthenticated
+    return family
+
+
+def _exchanged(family: OutstandingToken, claims: dict[str, Any], key: str) -> dict[str, str] | None:
+    """The pair for a token of the family; None for a spent one. Raises Unauthenticated for whom there is none."""
+    last = _last_rotation(family)
+    if claims["jti"] == _current(family, last):
+        user = _user_of(family, claims)
+        return _next(family, user, spent=claims["jti"], key=key)
+    if last is None or not key or (last.spent, last.key) != (claims["jti"], key):
+        return None
+    user = _user_of(family, claims)
+    again = _claims(user) | _times(last.good) | {"jti": last.current}
+    return _pair(user, again, family=family.jti)
+
+
+def _next(family: OutstandingToken, user: AbstractBaseUser, *, spent: str, key: str) -> dict[str, str]:
+    """The family's next pair, which is its current one from now on."""
+    claims = _claims(user)
+    rotation = _Rotation(spent, claims["jti"], Times(claims["iat"], claims["exp"]), key)
+    family.token = msgspec.json.encode(rotation).decode()
+    family.expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+    family.save(update_fields=["token", "expires_at"])
+    return _pair(user, claims, family=family.jti)
+
+
+def _end(family: OutstandingToken, *, by: dict[str, Any]) -> None:
+    """Because a spent token came again."""
+    BlacklistedToken.objects.create(token=family)
+    log.warning("spent refresh token came again: its family ends", subject=by[SUBJECT_CLAIM], family=family.jti)
+
+
+def _last_rotation(family: OutstandingToken) -> _Rotation | None:
+    return msgspec.json.decode(family.token, type=_Rotation) if family.token else None
+
+
+def _current(family: OutstandingToken, last: _Rotation | None) -> str:
+    """Id of the one token of the family that is good."""
+    return family.jti if last is None else last.current
+
+
+def _user_of(family: OutstandingToken, claims: dict[str, Any]) -> AbstractBaseUser:
+    """Looks the user up again: who has left, or has another name or password, gets no token."""
+    user = family.user
+    if user is None or not user.is_active or user.get_username() != claims[SUBJECT_CLAIM]:
+        raise Unauthenticated
+    if not _is_of_password(claims.get(AUTH_HASH_CLAIM), user):
+        raise Unauthenticated
+    return user
+
+
+def _is_of_password(digest: Any, user: AbstractBaseUser) -> bool:
+    """Whether a token was given to who had the user's password of now."""
+    if digest is None:
+        return True  # of an earlier build, which did not say: it is good once
+    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(constant_time_compare(digest, one) for one in hashes)
+
+
+def _claims(user: Any) -> dict[str, Any]:
+    """Of a new refresh token. Raises Unauthenticated for a user whose name no token of ours may have."""
+    try:
+        claims = new_claims(REFRESH, user.get_username())
+    except ValueError:
+        raise Unauthenticated from None
+    return claims | {AUTH_HASH_CLAIM: user.get_session_auth_hash()}
+
+
+def _times(good: Times) -> dict[str, int]:
+    return {"iat": good.issued_s, "nbf": good.issued_s, "exp": good.expires_s}
+
+
+def _pair(user: Any, claims: dict[str, Any], *, family: str) -> dict[str, str]:
+    access = mint(user.get_username(), is_staff=user.is_staff)
+    return {"access": access, "refresh": conf().signing_keys.sign(claims | {FAMILY_CLAIM: family})}

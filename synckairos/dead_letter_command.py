@@ -1,0 +1,157 @@
+"""A management command for what was put aside because it could not be handled: list it, send it again, delete it.
+
+What it is, the rooms say: `audit_dead_letters`, `sessions_set_aside`. Exit status 1 with a message when a store cannot
+serve or something named is not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from msgspec import Struct
+
+from synckairos.errors import ServiceUnavailable
+from synckairos.ids import parse_uuid
+from synckairos.redis import client as stores
+
+LISTED = 50
+"""How many are listed unless told otherwise."""
+TOGETHER = 500
+"""How many are sent again or deleted in one step."""
+
+
+class Aside(Struct, frozen=True):
+    """One thing that was put aside."""
+
+    name: str
+    """As staff name it."""
+    state: str
+    session_id: str
+    """Empty when nobody can tell."""
+    since: datetime | None
+    reason: str
+    tries: int = 0
+    place: Any = None
+    """Where the command finds it again."""
+
+    def as_json(self) -> str:
+        """One line."""
+        since = None if self.since is None else self.since.isoformat(timespec="milliseconds")
+        return json.dumps(
+            {
+                "id": self.name,
+                "state": self.state,
+                "session_id": self.session_id or None,
+                "since": since,
+                "tries": self.tries,
+                "reason": self.reason,
+            }
+        )
+
+    def as_text(self) -> str:
+        """One line."""
+        since = "-" if self.since is None else f"{self.since:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.name}  {self.state}  session {self.session_id or '-'}  since {since}  {self.reason}"
+
+
+class Wanted(Struct, frozen=True):
+    """Which ones the command is about; all without a name and a session."""
+
+    names: frozenset[str]
+    session_id: UUID | None
+    waiting: bool
+
+    def takes(self, aside: Aside) -> bool:
+        """Whether this is one of them."""
+        if self.session_id is not None and aside.session_id != str(self.session_id):
+            return False
+        return not self.names or aside.name in self.names
+
+
+class AsideCommand(BaseCommand):
+    """A command says where to look (`found`, the oldest first) and what sending again and deleting come to."""
+
+    what = "things"
+
+    def found(self, wanted: Wanted) -> Iterator[Aside]:
+        """All there are that are wanted; those that come meanwhile may be left out."""
+        raise NotImplementedError
+
+    def send_again(self, some: Sequence[Aside]) -> int:
+        """Gives how many were."""
+        raise NotImplementedError
+
+    def delete(self, some: Sequence[Aside]) -> int:
+        """Gives how many were."""
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """What there is besides."""
+        return ""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("ids", nargs="*", metavar="ID", help=f"only these {self.what}")
+        parser.add_argument("--session", metavar="ID", help="only those of this session")
+        parser.add_argument("--all", action="store_true", help="all of them, for --send-again and --delete")
+        action = parser.add_mutually_exclusive_group()
+        action.add_argument("--send-again", action="store_true", help="try them again")
+        action.add_argument("--delete", action="store_true", help="delete them for good")
+        parser.add_argument("--limit", type=int, help=f"at most so many ({LISTED} for a list, else all)")
+        parser.add_argument("--json", action="store_true", help="list one JSON object a line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        wanted = self._wanted(options)
+        if options["limit"] is not None and options["limit"] < 1:
+            raise CommandError("--limit must be at least 1.")
+        try:
+            if options["send_again"] or options["delete"]:
+                self._act(wanted, options)
+            else:
+                self._list(wanted, options)
+        except ServiceUnavailable as away:
+            raise CommandError(str(away)) from None
+        except stores.FAULTS as error:
+            if not stores.is_away(error):
+                raise
+            raise CommandError(f"The state store cannot be reached ({type(error).__name__}).") from None
+
+    def _wanted(self, options: dict[str, Any]) -> Wanted:
+        session_id = None if options["session"] is None else parse_uuid(options["session"])
+        if options["session"] is not None and session_id is None:
+            raise CommandError("--session must be a UUID.")
+        chosen = bool(options["ids"]) + bool(options["session"]) + options["all"]
+        if (options["send_again"] or options["delete"]) and chosen != 1:
+            raise CommandError("Say which: IDs, --session or --all.")
+        return Wanted(frozenset(options["ids"]), session_id, bool(options.get("waiting")))
+
+    def _list(self, wanted: Wanted, options: dict[str, Any]) -> None:
+        found = self.found(wanted)
+        missing = set(wanted.names)
+        for aside in islice(found, options["limit"] or LISTED):
+            missing.discard(aside.name)
+            self.stdout.write(aside.as_json() if options["json"] else aside.as_text())
+        has_more = next(found, None) is not None
+        if not options["json"]:
+            if has_more:
+                self.stdout.write("There are more: see --limit.")
+            if summary := self.summary():
+                self.stdout.write(summary)
+        if missing and not has_more:
+            raise CommandError(f"Not there: {', '.join(sorted(missing))}")
+
+    def _act(self, wanted: Wanted, options: dict[str, Any]) -> None:
+        act, verb = (self.delete, "deleted") if options["delete"] else (self.send_again, "sent again")
+        found = islice(self.found(wanted), options["limit"])
+        number, missing = 0, set(wanted.names)
+        while some := list(islice(found, TOGETHER)):
+            number += act(some)
+            missing -= {aside.name for aside in some}
+        self.stdout.write(f"{verb}: {number}")
+        if missing and options["limit"] is None:
+            raise CommandError(f"Not there: {', '.join(sorted(missing))}")

@@ -1,0 +1,100 @@
+"""A request's body, read whole before anybody sees it, within bounds of size and time; and an answer to every error."""
+
+from __future__ import annotations
+
+import asyncio
+
+from synckairos.conf import conf
+from synckairos.errors import ApiError, InternalError, PayloadTooLarge, RequestTimeout
+from synckairos.http import error_responses
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header
+from synckairos.http.parameters import check_fields
+from synckairos.telemetry import logs
+
+log = logs.get(__name__)
+
+
+class _ClientLeft(Exception):
+    """The client went away before its body was complete."""
+
+
+class Bodies:
+    """Wraps the HTTP application."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def answer(event: Event) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(event)
+
+        try:
+            check_fields(scope)
+            body = await _read_in_time(scope, receive)
+            await self.inner(_with_length(scope, body), replay(body, receive), answer)
+        except ApiError as error:
+            await error_responses.refuse(answer, error)
+        except _ClientLeft:
+            log.debug("client left")  # nobody is there to answer
+        except Exception:
+            log.exception("request failed")
+            if not has_begun:
+                await error_responses.refuse(answer, InternalError())
+
+
+async def _read_in_time(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises RequestTimeout when it takes its time, and what the request is refused with already."""
+    exchange = exchange_of(scope)
+    if exchange is not None:
+        if exchange.refusal is not None:
+            raise exchange.refusal
+        if exchange.has_arrived():
+            return await _read(scope, receive)
+    try:
+        async with asyncio.timeout(conf().body_timeout_s):
+            return await _read(scope, receive)
+    except TimeoutError:
+        raise RequestTimeout from None
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    """The whole body, which is small by contract. Raises PayloadTooLarge as soon as that is known."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > conf().max_body_bytes:
+        raise PayloadTooLarge
+    body = bytearray()
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise _ClientLeft
+        body += event.get("body", b"")
+        if len(body) > conf().max_body_bytes:
+            raise PayloadTooLarge
+        if not event.get("more_body", False):
+            return bytes(body)
+
+
+def _with_length(scope: Scope, body: bytes) -> Scope:
+    """The scope with the body's length, which a chunked request leaves out and without which DRF reads no body."""
+    if not body or header(scope, b"content-length") is not None:
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"content-length", str(len(body)).encode())]}
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives this body first, and does not keep it: Django's handler, a task of its own and the error
+    that cancels it refer to each other in a circle, with this."""
+    waiting: bytes | None = body
+
+    async def again() -> Event:
+        nonlocal waiting
+        if waiting is None:
+            return await receive()
+        event, waiting = {"type": "http.request", "body": waiting, "more_body": False}, None
+        return event
+
+    return again

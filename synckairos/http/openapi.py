@@ -1,0 +1,40 @@
+"""Parts of OpenAPI documents: references to components, and the schemas of views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+REF = "#/components/schemas/{name}"
+
+
+def ref(name: str) -> dict[str, Any]:
+    """A component of the document."""
+    return {"$ref": REF.format(name=name)}
+
+
+def stem(name: str) -> str:
+    return name.removesuffix("View")
+
+
+def name_of(view: str) -> str:
+    """What docs/protocol.md calls a view, so that both documents and generated classes call it like that too."""
+    return {"SwitchView": "SwitchResult", "BatchView": "Sessions"}.get(view, stem(view))
+
+
+def _named(node: Any) -> Any:
+    """A schema whose references have the document's names; generators take `title` for another name, so it goes."""
+    if isinstance(node, list):
+        return [_named(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return ref(name_of(node["$ref"].rpartition("/")[2]))
+    return {key: _named(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+
+
+def components_of(*views: type) -> dict[str, Any]:
+    """The schemas of views and of what they hold, by the names that the document has for them."""
+    _, found = msgspec.json.schema_components(views, ref_template=REF)
+    return {name_of(view): _named(schema) for view, schema in found.items()}

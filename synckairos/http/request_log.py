@@ -1,0 +1,112 @@
+"""The first thing a request meets: an id, who it is by, an access-log line, a metric. Plain ASGI, no thread."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+
+from synckairos import ids
+from synckairos.http import client_address, security_log
+from synckairos.http.allowed_hosts import PROBE_HOST
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header, headers
+from synckairos.telemetry import log_context, metrics
+from synckairos.telemetry.logs import AccessLog
+
+REQUEST_ID_HEADER = b"x-request-id"
+PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
+"""Asked from inside, by address and without TLS."""
+TOLD_SCHEME = b"x-forwarded-proto"
+"""In which a proxy says how the client has come."""
+_CLIENT_LEFT = 499
+_TURNED_AWAY = frozenset({401, 429})
+_BODILESS = frozenset({204, 304})
+_WAITING = ("/poll", "/stream")
+"""Ends of routes that wait by nature: among the others, they would be all that a slow percentile shows."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Gate:
+    """Wraps the HTTP application."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        began_s = time.perf_counter() if exchange is None else exchange.began_s
+        known, told = ({}, ()) if exchange is None else (exchange.known, exchange.told)
+        request_id = known.get("request_id") or ids.accepted_request_id(header(scope, REQUEST_ID_HEADER))
+        info = log_context.begin(**{**known, "request_id": request_id})
+        status = _CLIENT_LEFT
+
+        async def answer(event: Event) -> None:
+            nonlocal status
+            if event["type"] == "http.response.start":
+                status = event["status"]
+                if status in _TURNED_AWAY:
+                    security_log.of_answer(scope, status, info.get("route"))
+                given = event["headers"] if status not in _BODILESS else _without_length(event["headers"])
+                event["headers"] = [*given, *told, (REQUEST_ID_HEADER, request_id.encode())]
+            await send(event)
+
+        try:
+            await self.inner(scope, receive, answer)
+        finally:
+            record(scope, info, status, time.perf_counter() - began_s)
+
+
+def _without_length(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Of an answer without a body: 204 may say no length, and 304 only that of the 200 it stands for, which nobody has
+    worked out (RFC 9110, 8.6). Django and others say 0 of both."""
+    return [(name, value) for name, value in fields if name.lower() != b"content-length"]
+
+
+def true_scheme(scope: Scope) -> Scope:
+    """The scheme that the client has used: only a trusted proxy is believed about it, and nobody after us is told."""
+    if TOLD_SCHEME not in [name for name, _ in scope["headers"]]:
+        return scope
+    told = headers(scope, TOLD_SCHEME)
+    others = [(name, value) for name, value in scope["headers"] if name != TOLD_SCHEME]
+    words = [text.strip().lower() for text in told]
+    is_secure = client_address.is_by_proxy(scope) and words in (
+        ["https"],
+        ["wss"],
+    )  # some say so of a handshake (Traefik)
+    return {**scope, "headers": others, **({"scheme": "https"} if is_secure else {})}
+
+
+def known_host(scope: Scope) -> Scope:
+    """Probes and Prometheus ask a process by its address, which is no host name of ours."""
+    if scope["path"] not in PROBED_PATHS:
+        return scope
+    others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    return {**scope, "headers": [*others, (b"host", PROBE_HOST.encode())]}
+
+
+def record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:
+    """Count a request that was answered, and write its line, in the context of `info`."""
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    answered, took = _meters(method, info.pop("route", "other"), status)
+    answered.inc()
+    took.observe(seconds)
+    level = logging.DEBUG if scope["path"] in PROBED_PATHS else logging.INFO
+    # The path only: a query string may hold credentials.
+    _access_log().line(level, method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+
+
+@cache
+def _access_log() -> AccessLog:
+    log: AccessLog = settings.ACCESS_LOG  # Django's lazy settings cost more than what asks for them
+    return log
+
+
+@cache
+def _meters(method: str, route: str, status: int) -> tuple[Any, Any]:
+    """What counts requests of one kind: routes and statuses are ours, and few."""
+    seconds = metrics.HTTP_WAITING_SECONDS if route.endswith(_WAITING) else metrics.HTTP_SECONDS
+    return metrics.HTTP_REQUESTS.labels(method, route, str(status)), seconds.labels(method, route)

@@ -1,0 +1,124 @@
+"""`/ready`: whether this process should be given work. For that it needs the state store, and a schema that fits.
+
+What else is wrong is told beside: taking every process out of the balancer would help nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from msgspec import UNSET, Struct, UnsetType
+
+from synckairos import lifecycle
+from synckairos.errors import ServiceUnavailable
+from synckairos.http.openapi import components_of, ref
+from synckairos.ops.database import AuditStore, audit_store
+from synckairos.ops.durability import Durability, durability
+from synckairos.ops.store_facts import StoreFacts, store_facts
+from synckairos.ops.timekeepers import alive
+from synckairos.ops.views import read_only
+from synckairos.redis import client as stores
+from synckairos.redis.scripts import run
+from synckairos.telemetry import log_context, logs
+
+log = logs.get(__name__)
+
+PATH = "/ready"
+
+
+class ReadyView(Struct, kw_only=True):
+    """Give it work."""
+
+    status: Literal["ready"]
+    state_store: Literal["ok", "full"]
+    """`full`: it refuses commands, on every process alike; reads go on."""
+    audit_store: Literal["ok", "unreachable"]
+    """`unreachable`: commands wait in the outbox, and nobody can log in."""
+    timekeeper: Literal["ok", "absent", "unknown"]
+    """`absent`: pushes of expiries are late, states are right."""
+    durability: Durability
+    """`lossy`: the state store may lose what it has acknowledged."""
+
+
+class NotReadyView(Struct, kw_only=True):
+    """Give it none; `error` says why."""
+
+    status: Literal["not_ready"]
+    error: str
+    state_store: Literal["ok", "unreachable"] | UnsetType = UNSET
+    audit_store: AuditStore | UnsetType = UNSET
+
+
+@read_only
+def ready(request: HttpRequest) -> HttpResponse:
+    """200 or 503. Names what is wrong, and nothing about it."""
+    log_context.note(route=PATH)
+    view = readiness()
+    status = 200 if isinstance(view, ReadyView) else 503
+    return HttpResponse(msgspec.json.encode(view), status=status, content_type="application/json")
+
+
+def readiness() -> ReadyView | NotReadyView:
+    """How this process stands."""
+    if lifecycle.is_draining():
+        return _not_ready("draining")
+    audit = audit_store()
+    facts = _state_store()
+    if facts is None:
+        return _not_ready("state_store unreachable", state_store="unreachable", audit_store=audit)
+    if audit == "unmigrated":
+        return _not_ready("audit_store has unapplied migrations", state_store="ok", audit_store=audit)
+    return ReadyView(
+        status="ready",
+        state_store="full" if facts.is_full else "ok",
+        audit_store=audit,
+        timekeeper=_timekeeper(),
+        durability=durability(facts),
+    )
+
+
+def _not_ready(error: str, **stores: Any) -> NotReadyView:
+    return NotReadyView(status="not_ready", error=error, **stores)
+
+
+def _state_store() -> StoreFacts | None:
+    """What it says of itself; None when it is away."""
+    try:
+        stores.client().ping()  # one that is loading, or has lost its master, tells of itself and serves nothing
+        return store_facts()
+    except stores.FAULTS as error:
+        log.warning("state store unreachable", error=type(error).__name__)
+        return None
+
+
+def _timekeeper() -> Literal["ok", "absent", "unknown"]:
+    """Without one, pushes are late and states right all the same: worth an alarm, no reason to turn users away."""
+    try:
+        return "ok" if run(alive()) else "absent"
+    except ServiceUnavailable:
+        return "unknown"
+
+
+COMPONENTS = components_of(ReadyView, NotReadyView)
+
+
+def _answer(description: str, name: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": ref(name)}}}
+
+
+OPERATIONS: dict[str, Any] = {
+    PATH: {
+        "get": {
+            "operationId": "getReadiness",
+            "tags": ["operations"],
+            "summary": "Whether this process should be given work",
+            "responses": {
+                "200": _answer("It should. What is wrong all the same is told.", "Ready"),
+                "503": _answer("It should not; `error` says why.", "NotReady"),
+            },
+        }
+    }
+}
+"""For the OpenAPI document."""

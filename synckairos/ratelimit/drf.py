@@ -1,0 +1,97 @@
+"""The limits at the REST doors: views that count their requests and say in each answer how the limits stand."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from synckairos.errors import Unauthenticated
+from synckairos.http import client_address
+from synckairos.http import parameters as said
+from synckairos.ratelimit import limits
+from synckairos.telemetry import log_context
+
+
+class Limited(APIView):
+    """A view with limits: `self.take(limits.general(principal))`."""
+
+    metadata_class = None  # OPTIONS is no method of ours; DRF's answer would show the code's own words
+    http_method_names = tuple(name for name in APIView.http_method_names if name != "options")  # nor does Allow name it
+    parameters: ClassVar[tuple[str, ...]] = ()
+    """Those that its addresses may have."""
+
+    tally: limits.Tally
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Begin with none."""
+        super().setup(request, *args, **kwargs)
+        match = request.resolver_match
+        log_context.note(route="other" if match is None else f"/{match.route}")
+        self.tally = limits.Tally()
+
+    def take(self, claim: limits.Claim, cost: int = 1) -> None:
+        """Count one, or as many as it costs. Raises RateLimitExceeded."""
+        self.tally.take(claim, cost)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who has no good credentials is limited by address."""
+        try:
+            super().initial(request, *args, **kwargs)
+        except (Unauthenticated, NotAuthenticated):
+            self.take(limits.stranger(client_address.of_request(request)))
+            raise
+
+    def check_address(self, request: Request) -> None:
+        """Raises ValidationFailed for parameters that are unknown here, or given twice."""
+        said.parameters(request.META["QUERY_STRING"], self.parameters)
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Every answer says how the limits stand that the request has met."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        say(response, self.tally)
+        _forget_body(request)
+        return response
+
+
+def _forget_body(request: Request) -> None:
+    """Let go of the decoded body, which nobody reads once there is an answer.
+
+    Request, view and response refer to each other in circles, and wait for the collector. It comes after so many
+    objects, however large they are: hundreds of large bodies would wait with them.
+    """
+    known = vars(request)
+    data = known.get("_data")
+    if type(data) is dict or type(data) is list:
+        data.clear()  # whoever else has it, a serializer say
+    known.update(_data={}, _full_data={})
+
+
+def say(response: HttpResponse, tally: limits.Tally) -> None:
+    """Put into an answer how the limits stand that its request has met."""
+    for name, value in tally.headers().items():
+        response[name] = value
+
+
+_FIELDS = {
+    "RateLimit-Policy": "The limits that this request has met, when they are on.",
+    "RateLimit": "How much is left of each, and for how long.",
+}
+_RETRY = {"429", "503"}
+
+
+def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook: the fields of a door with limits join each of its answers."""
+    for operation in (operation for path in result["paths"].values() for operation in path.values()):
+        if "429" not in operation["responses"]:
+            continue
+        for status, answer in operation["responses"].items():
+            fields = {name: {"description": text, "schema": {"type": "string"}} for name, text in _FIELDS.items()}
+            if status in _RETRY:
+                fields["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
+            answer["headers"] = {**answer.get("headers", {}), **fields}
+    return result

@@ -1,0 +1,295 @@
+"""The Channels group layer over one steady subscription for each process and server.
+
+channels_redis lets whoever subscribes write, and even reconnect, while its receiver reads on the same connection; after
+a cut the two get in each other's way, and what was unsubscribed meanwhile comes back. Here one task owns the
+connection, whose messages are taken as they come, and a new one begins with what is wanted now. `group_add` returns
+when the server has confirmed the subscription, so that what is read after it cannot have missed a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+from uuid import uuid4
+
+import hiredis
+from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
+from channels_redis.utils import create_pool
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from synckairos import background
+from synckairos.redis.pipelined_connection import TakenOver
+from synckairos.telemetry import logs
+
+log = logs.get(__name__)
+
+_CONNECTED_WITHIN_S = 2.0
+_CONFIRMED_WITHIN_S = 2.0
+_QUIET_S = 10.0
+"""After so long without a word the server is asked for one."""
+_AGAIN_AFTER_S = (0.05, 0.25)
+
+
+class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
+    """The layer of the settings."""
+
+    def on_reconnected(self, told: Callable[[], None]) -> None:
+        """Call this, on the running loop, when a connection that was lost listens again: messages may be missing."""
+        self._get_layer().on_reconnect = told
+
+    async def new_channel(self, prefix: str = "specific.") -> str:
+        """A channel of this process, that is listened to. Raises what `SteadyConnection.subscribe` does."""
+        layer = self._get_layer()
+        channel = f"{layer.prefix}{prefix}{uuid4().hex}"
+        await self._open(layer, channel)
+        return channel
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Listen to a group too. Who gives up, or is told that it cannot be, does not listen to it."""
+        layer = self._get_layer()
+        was_there = channel in layer.groups.get(layer._get_group_channel_name(group), ())  # noqa: SLF001 - pinned
+        try:
+            await layer.group_add(group, channel)
+        except BaseException:
+            if not was_there:
+                await layer.group_discard(group, channel)
+            raise
+
+    async def receive_all(self, channel: str) -> list[bytes]:
+        """All messages that have come to a channel of `new_channel`, at least one, as they were sent.
+
+        `receive` of Channels hands over one at a time, and takes each apart into a dict.
+        """
+        layer = self._get_layer()
+        if channel not in layer.channels:  # flushed
+            await self._open(layer, channel)
+        queue: asyncio.Queue[bytes] = layer.channels[channel]
+        try:
+            first = await queue.get()
+        except asyncio.CancelledError:  # the channel is nobody's any more, as with `receive`
+            await self._close(layer, channel)
+            raise
+        return [first, *(queue.get_nowait() for _ in range(queue.qsize()))]
+
+    async def _open(self, layer: Any, channel: str) -> None:
+        try:
+            await layer._subscribe_to_channel(channel)  # noqa: SLF001 - there is no other way in; the version is pinned
+        except BaseException:
+            await self._close(layer, channel)
+            raise
+
+    async def _close(self, layer: Any, channel: str) -> None:
+        layer.channels.pop(channel, None)
+        await layer._get_shard(channel).unsubscribe(channel)  # noqa: SLF001 - likewise
+
+    def _get_layer(self) -> Any:
+        layer = super()._get_layer()
+        shards = layer._shards  # noqa: SLF001 - there is no other way in; the version is pinned
+        for place, shard in enumerate(shards):
+            if not isinstance(shard, SteadyConnection):
+                shards[place] = SteadyConnection(shard.host, layer)
+        return layer
+
+
+class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
+    """The subscriptions on one server."""
+
+    def __init__(self, host: Any, layer: Any) -> None:
+        super().__init__(host, layer)
+        self._receive_task: asyncio.Task[None] | None = None
+        self._subscribed_to: set[str] = set()
+        """What is wanted."""
+        self._pool: Any = None
+        self._ear: _Ear | None = None
+        """The connection that is up."""
+        self._asked: Counter[str] = Counter()
+        """How often this connection has been asked for a channel and has not said yes yet."""
+        self._confirmed: set[str] = set()
+        self._has_been_up = False
+        self._is_coming_back = False
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        """Who is to hear that a channel is confirmed, or that it will not be."""
+
+    async def subscribe(self, channel: str) -> None:
+        """Listen to a channel. Raises RedisTimeoutError when the server does not confirm it in time, ConnectionError of
+        redis-py's when somebody unsubscribes meanwhile. It stays wanted: who gives it up unsubscribes, unless others
+        want it."""
+        self._subscribed_to.add(channel)
+        self._ensure_receiver()
+        if channel in self._confirmed:
+            return
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(channel, []).append(confirmed)
+        self._ask_for(channel)
+        try:
+            async with asyncio.timeout(_CONFIRMED_WITHIN_S):
+                await confirmed
+        except TimeoutError:
+            raise RedisTimeoutError("The group layer cannot be reached") from None
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Listen no more. With the connection down there is nothing to say: the next one begins without it."""
+        if channel not in self._subscribed_to:
+            return
+        self._subscribed_to.remove(channel)
+        self._confirmed.discard(channel)
+        self._tell(channel, RedisConnectionError("Unsubscribed meanwhile"))
+        self._send("UNSUBSCRIBE", channel)
+
+    async def flush(self) -> None:
+        """End the connection, and forget what it was for: who waits is told."""
+        if self._receive_task is not None:
+            await background.stop(self._receive_task)
+            self._receive_task = None
+        self._subscribed_to = set()
+        self._has_been_up = self._is_coming_back = False
+        for channel in list(self._waiting):
+            self._tell(channel, RedisConnectionError("The group layer has been closed"))
+        pool, self._pool = self._pool, None
+        await super().flush()
+        if pool is not None:
+            await pool.disconnect()
+
+    def _tell(self, channel: str, fault: Exception | None) -> None:
+        for waiting in self._waiting.pop(channel, ()):
+            if waiting.done():
+                continue
+            if fault is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(fault)
+
+    def _ask_for(self, *channels: str) -> None:
+        if self._ear is not None:
+            self._asked.update(channels)
+            self._send("SUBSCRIBE", *channels)
+
+    def _send(self, *command: str) -> None:
+        if self._ear is not None:
+            self._ear.send(*command)
+
+    def _ensure_receiver(self) -> None:
+        if self._receive_task is None or self._receive_task.done():
+            loop = asyncio.get_running_loop()
+            # A context of its own: its log lines are not those of the socket that came first.
+            self._receive_task = loop.create_task(self._do_receiving(), name="group layer", context=Context())
+
+    async def _do_receiving(self) -> None:
+        is_known_to_be_away = False
+        while True:
+            try:
+                await self._serve()
+            except (RedisError, OSError, TimeoutError) as away:
+                if self._confirmed or not is_known_to_be_away:
+                    log.warning("group layer away", error=type(away).__name__)
+                is_known_to_be_away = True
+            except Exception:
+                log.exception("group layer failed")  # it begins again: screens depend on it
+            finally:
+                self._ear = None
+                self._asked.clear()
+                self._confirmed.clear()
+            await asyncio.sleep(random.uniform(*_AGAIN_AFTER_S))  # noqa: S311 - spreads load, keeps no secret
+
+    async def _serve(self) -> None:
+        """One connection, from its beginning to its end."""
+        if self._pool is None:
+            self._pool = create_pool(self.host)
+            self._pool.connection_kwargs["protocol"] = 2  # messages as plain answers
+        connection = self._pool.make_connection()
+        try:
+            async with asyncio.timeout(_CONNECTED_WITHIN_S):
+                await connection.connect()
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError  # redis-py has not heard it, see `background.stop`
+            self._ear = _Ear(connection, self._take)
+        finally:
+            await connection.disconnect(nowait=True)  # nothing, once the ear has taken it over
+        self._is_coming_back, self._has_been_up = self._has_been_up, True
+        try:
+            if self._subscribed_to:
+                self._ask_for(*self._subscribed_to)
+            await self._ear.lost
+        finally:
+            self._ear.end()
+
+    def _take(self, message: Any) -> None:
+        match message:
+            case [b"message" | "message", channel, data]:
+                self._receive_message({"channel": channel, "data": data})
+            case [b"subscribe" | "subscribe", channel, _]:
+                name = channel.decode() if isinstance(channel, bytes) else channel
+                self._asked[name] -= 1
+                if self._asked[name] > 0:
+                    return  # there is another request behind it, and maybe an UNSUBSCRIBE between them
+                del self._asked[name]
+                if name in self._subscribed_to:
+                    self._confirmed.add(name)
+                if self._is_coming_back and self._subscribed_to <= self._confirmed:
+                    self._is_coming_back = False
+                    if self.channel_layer.on_reconnect is not None:
+                        self.channel_layer.on_reconnect()
+                self._tell(name, None)
+            case Exception():
+                raise message
+
+
+class _Ear(TakenOver):
+    """One connection that listens, from its beginning to its end."""
+
+    def __init__(self, connection: Any, take: Callable[[Any], None]) -> None:
+        super().__init__(connection)
+        self._take = take
+        """Is given all that the server says."""
+        self._loop = asyncio.get_running_loop()
+        self._heard_s = self._loop.time()
+        self._is_asked = False
+        """Whether it has been asked for a word since it was heard."""
+        self._watch = self._loop.call_later(_QUIET_S, self._look)
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        """Fails when nothing more will come."""
+
+    def send(self, *command: Any) -> None:
+        """Say something to the server; nothing, when it cannot hear any more."""
+        if not self.lost.done():
+            self._transport.write(hiredis.pack_command(command))
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_s, self._is_asked = self._loop.time(), False
+        self._reader.feed(data)
+        try:
+            while (message := self._reader.gets()) is not False:
+                self._take(message)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, what comes after it may not be understood either
+            self._fail(fault)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(RedisConnectionError("The connection has ended"))
+
+    def end(self) -> None:
+        """Close it."""
+        self._watch.cancel()
+        self.lost.cancel()
+        self._transport.abort()
+
+    def _look(self) -> None:
+        """Whether the server has been quiet for too long; else when to look again."""
+        left_s = self._heard_s + _QUIET_S - self._loop.time()
+        if left_s <= 0:
+            if self._is_asked:
+                self._fail(RedisTimeoutError("The server is silent"))
+                return
+            self._is_asked, left_s = True, _QUIET_S
+            self.send("PING")
+        self._watch = self._loop.call_later(left_s, self._look)
+
+    def _fail(self, fault: Exception) -> None:
+        if not self.lost.done():
+            self.lost.set_exception(fault)
+            self._transport.abort()  # what else it says is not heard

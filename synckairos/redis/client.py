@@ -1,0 +1,297 @@
+"""The one factory of Redis clients: every timeout and retry is set here.
+
+URLs: `redis://`, `rediss://`, `unix://`; `redis+sentinel://host:port,host:port/service/db`;
+`redis+cluster://host:port,host:port`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import lru_cache
+from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, RedisClusterException, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from synckairos.conf import conf
+from synckairos.errors import ServiceUnavailable, StoreFull
+from synckairos.redis.pipelined_connection import Line
+
+SyncClient: TypeAlias = Any
+"""redis.Redis or redis.RedisCluster: the same commands, no common type."""
+AsyncClient: TypeAlias = Any
+
+AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, ClusterDownError)
+"""The store cannot serve just now."""
+_AWAY_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "TRYAGAIN", "UNKILLABLE", "BUSY"})
+"""Error codes (the first word of an error reply, by protocol) that mean the same and have no class in redis-py."""
+_NO_WRITES_CODES = frozenset({"MISCONF", "NOREPLICAS"})
+"""Those of a master that answers every question, and has no disk or too few replicas to take anything."""
+
+
+FAULTS = (RedisError, RedisClusterException)
+"""Everything that a client may raise: those of a Cluster have no common base with the others."""
+
+
+def is_away(error: Exception) -> bool:
+    """Whether an error means that the store cannot serve just now, not that we asked for something wrong."""
+    return isinstance(error, (*AWAY, RedisClusterException)) or _code_of(error) in _AWAY_CODES
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error means that the store has no memory for what was asked (`maxmemory` with `noeviction`)."""
+    return isinstance(error, OutOfMemoryError)
+
+
+def takes_no_writes(error: Exception) -> bool:
+    """Whether an error means that the store can be read and not written."""
+    return is_full(error) or _code_of(error) in _NO_WRITES_CODES
+
+
+def _code_of(error: Exception) -> str:
+    return str(error).partition(" ")[0]
+
+
+def unavailable(error: Exception) -> ServiceUnavailable | None:
+    """What a caller is told whom the store could not serve; None when we asked for something wrong."""
+    if is_full(error):
+        return StoreFull()
+    return ServiceUnavailable() if is_away(error) else None
+
+
+CONNECT_TIMEOUT_S = 1.0
+SOCKET_TIMEOUT_S = 2.0
+POOL_WAIT_S = 2.0
+POOL_SIZE = 64
+_PLAIN = frozenset({"redis", "rediss", "unix"})
+"""Schemes of one server."""
+RETRIES = 2
+_HEALTH_CHECK_S = 15
+_PORT = 6379
+
+
+class Address:
+    """A parsed store URL. Raises ValueError for one that cannot be understood."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self.scheme = parts.scheme
+        self.password = unquote(parts.password) if parts.password else None
+        self.username = unquote(parts.username) if parts.username else None
+        path = [piece for piece in parts.path.split("/") if piece]
+        if self.scheme in {"redis+sentinel", "redis+cluster"}:
+            self.nodes = [_host_port(node) for node in parts.netloc.rpartition("@")[2].split(",")]
+        else:
+            options = redis.connection.parse_url(url)  # raises ValueError for what no client would understand
+            self.password = self.password or options.get("password")
+            self.nodes = [] if parts.scheme == "unix" else [(parts.hostname or "localhost", parts.port or _PORT)]
+        if self.scheme == "redis+sentinel":
+            self.service = path[0] if path else "mymaster"
+            self.db = int(path[1]) if len(path) > 1 else 0
+
+
+def _host_port(node: str) -> tuple[str, int]:
+    host, _, port = node.rpartition(":")
+    return host, int(port)
+
+
+def _options(retry: Any) -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "health_check_interval": _HEALTH_CHECK_S,
+        "retry": retry,
+        # A cut connection is tried again at once; a store that hangs is not, or a caller would wait for each try.
+        "retry_on_error": [RedisConnectionError],
+        "protocol": 2,
+    }
+
+
+def _backoff() -> ExponentialWithJitterBackoff:
+    return ExponentialWithJitterBackoff(base=0.05, cap=0.4)
+
+
+def make_client(url: str) -> SyncClient:
+    """A new blocking client, with a pool of its own."""
+    address = Address(url)
+    options = _options(Retry(_backoff(), RETRIES, (RedisConnectionError,)))
+    if address.scheme == "redis+cluster":
+        options.pop("retry_on_error")
+        nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
+        return redis.RedisCluster(startup_nodes=nodes, username=address.username, password=address.password, **options)
+    if address.scheme == "redis+sentinel":
+        sentinel = redis.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+        return sentinel.master_for(
+            address.service, db=address.db, username=address.username, password=address.password, **options
+        )
+    pool = redis.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
+    return redis.Redis.from_pool(pool)
+
+
+def make_async_client(url: str) -> AsyncClient:
+    """A new client for the running event loop, with a pool of its own."""
+    address = Address(url)
+    options = _options(AsyncRetry(_backoff(), RETRIES, (RedisConnectionError,)))
+    if address.scheme == "redis+cluster":
+        options.pop("retry_on_error")
+        nodes = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in address.nodes]
+        return redis.asyncio.RedisCluster(
+            startup_nodes=nodes, username=address.username, password=address.password, **options
+        )
+    if address.scheme == "redis+sentinel":
+        sentinel = redis.asyncio.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+        return sentinel.master_for(
+            address.service, db=address.db, username=address.username, password=address.password, **options
+        )
+    pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def make_subscriber(url: str) -> AsyncClient:
+    """A client for one subscription: it waits for messages without end. Any node of a cluster hears them all."""
+    address = Address(url)
+    options: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "health_check_interval": _HEALTH_CHECK_S,
+        "protocol": 2,
+    }
+    if address.scheme == "redis+cluster":
+        host, port = address.nodes[0]
+        return redis.asyncio.Redis(
+            host=host, port=port, username=address.username, password=address.password, **options
+        )
+    if address.scheme == "redis+sentinel":
+        sentinel = redis.asyncio.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+        return sentinel.master_for(
+            address.service, db=address.db, username=address.username, password=address.password, **options
+        )
+    return redis.asyncio.Redis.from_url(url, **options)
+
+
+def layer_hosts(url: str) -> list[Any]:
+    """The same server as the channel layer wants it. Any node of a cluster carries its pub/sub messages."""
+    address = Address(url)
+    if address.scheme == "redis+sentinel":
+        return [
+            {
+                "sentinels": address.nodes,
+                "master_name": address.service,
+                "db": address.db,
+                "username": address.username,
+                "password": address.password,
+            }
+        ]
+    if address.scheme == "redis+cluster":
+        host, port = address.nodes[0]
+        return [{"host": host, "port": port, "username": address.username, "password": address.password}]
+    return [{"address": url, "socket_connect_timeout": CONNECT_TIMEOUT_S, "protocol": 2}]
+
+
+@lru_cache(maxsize=8)
+def _scheme(url: str) -> str:
+    return urlsplit(url).scheme
+
+
+def is_in_one_place() -> bool:
+    """Whether a script may touch any keys together: not on a Cluster."""
+    return _scheme(conf().redis_url) != "redis+cluster"
+
+
+_sync_client: dict[str, SyncClient] = {}
+_sync_lock = threading.Lock()
+_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
+_scripts: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient | Line] = WeakKeyDictionary()
+_latest: tuple[asyncio.AbstractEventLoop, AsyncClient | Line] | None = None
+"""The one that was asked for last."""
+
+
+def client() -> SyncClient:
+    """This process's blocking client."""
+    url = conf().redis_url
+    with _sync_lock:
+        if url not in _sync_client:
+            _sync_client[url] = make_client(url)
+        return _sync_client[url]
+
+
+def async_client() -> AsyncClient:
+    """The running loop's client: connections belong to the loop they were made in."""
+    loop = asyncio.get_running_loop()
+    found = _async_clients.get(loop)
+    if found is None:
+        found = _async_clients[loop] = make_async_client(conf().redis_url)
+    return found
+
+
+def scripts() -> AsyncClient | Line:
+    """What runs scripts on the running loop: one line to a plain store, else the client. Both have evalsha and eval."""
+    global _latest  # noqa: PLW0603 - a process has one loop for long, and looking it up costs more than comparing
+    loop = asyncio.get_running_loop()
+    latest = _latest  # other threads have loops too
+    if latest is not None and latest[0] is loop:
+        return latest[1]
+    found = _scripts.get(loop)
+    if found is None:
+        client = async_client()
+        is_plain = Address(conf().redis_url).scheme in _PLAIN
+        found = _scripts[loop] = _line(client) if is_plain else client
+    _latest = (loop, found)
+    return found
+
+
+def _line(client: AsyncClient) -> Line:
+    pool = client.connection_pool
+    # The line tries again itself; retries of retries would keep callers waiting.
+    options = pool.connection_kwargs | {"retry": AsyncRetry(NoBackoff(), 0), "retry_on_error": []}
+    return Line(
+        lambda: pool.connection_class(**options),
+        timeout_s=SOCKET_TIMEOUT_S,
+        retries=RETRIES,
+        backoff=_backoff(),
+    )
+
+
+async def close_async_client() -> None:
+    """Close the running loop's connections, at the end of a process or a test."""
+    global _latest  # noqa: PLW0603 - likewise
+    _latest = None
+    line = _scripts.pop(asyncio.get_running_loop(), None)
+    if isinstance(line, Line):
+        line.close()
+    found = _async_clients.pop(asyncio.get_running_loop(), None)
+    if found is None:
+        return
+    await found.aclose()
+    pool = getattr(found, "connection_pool", None)
+    if isinstance(pool, redis.asyncio.sentinel.SentinelConnectionPool):
+        for watcher in pool.sentinel_manager.sentinels:
+            await watcher.aclose()
+
+
+__all__ = [
+    "AWAY",
+    "Address",
+    "RedisError",
+    "async_client",
+    "client",
+    "close_async_client",
+    "is_away",
+    "is_full",
+    "is_in_one_place",
+    "layer_hosts",
+    "make_async_client",
+    "make_client",
+    "make_subscriber",
+    "scripts",
+    "unavailable",
+]

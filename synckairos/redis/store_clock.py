@@ -1,0 +1,136 @@
+"""An estimate of the store's clock, so that a time can be told without asking the store each time.
+
+One probe brackets the store's `TIME` between two local readings; the true instant lies between them, so the midpoint is
+wrong by at most half the round trip (F. Cristian, "Probabilistic clock synchronization", 1989), and the earlier end is
+never ahead of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from msgspec import Struct
+from redis.exceptions import RedisError
+
+from synckairos.engine.units import Instant
+from synckairos.redis import client as stores
+
+FRESH_S = 5.0
+"""How long an estimate is trusted before the next probe."""
+WINDOW_S = 15.0
+"""The quickest probe of this window and of the last one is believed: a slow one says little (D. L. Mills, RFC 5905, the
+clock filter)."""
+PARTING = 200e-6
+"""How fast two clocks may part, of the time that goes by: good ones by a tenth of that."""
+_DRIFT_MS = 1.0
+"""How far two good clocks may part while probes are remembered."""
+
+
+class Estimate(Struct, frozen=True):
+    """Store clock minus local clock, and how far off that may be."""
+
+    offset_ms: float
+    error_ms: float
+
+
+def estimate(sent_s: float, store_s: float, received_s: float) -> Estimate:
+    """The offset from one probe; all three in seconds, the first and last on the local clock."""
+    return Estimate(
+        offset_ms=(store_s - (sent_s + received_s) / 2) * 1000,
+        error_ms=(received_s - sent_s) / 2 * 1000,
+    )
+
+
+def _may_both_hold(one: Estimate, other: Estimate) -> bool:
+    """Whether two probes can be of the same pair of clocks; otherwise one of these was set in between."""
+    return abs(one.offset_ms - other.offset_ms) <= one.error_ms + other.error_ms + _DRIFT_MS
+
+
+class StoreClock:
+    """This process's idea of the store's clock, on a local clock that nobody can set (`time.monotonic`).
+
+    With the store away it goes on with what it knew last.
+    """
+
+    def __init__(self) -> None:
+        self._best = Estimate((time.time() - time.monotonic()) * 1000, float("inf"))
+        """Of this window and the last."""
+        self._quickest = self._best
+        """Of this window."""
+        self._window_since_s = self._taken_at_s = self._floor_at_s = float("-inf")
+        self._floor_ms = float("-inf")
+        """The store's clock was at least so much ahead of the local one, when it was learnt."""
+        self._probing: asyncio.Task[None] | None = None
+
+    def now_ms(self) -> Instant:
+        """The store's clock, as well as it is known."""
+        return int(time.monotonic() * 1000 + self._best.offset_ms)
+
+    def surely_past_ms(self) -> Instant | None:
+        """The latest instant that the store's clock has reached, if the two part no faster than PARTING; None while the
+        estimate is stale."""
+        now_s = time.monotonic()
+        if now_s - self._taken_at_s >= FRESH_S:
+            return None
+        return int(now_s * 1000 + self._floor_now_ms(now_s))
+
+    def _floor_now_ms(self, now_s: float) -> float:
+        return self._floor_ms - (now_s - self._floor_at_s) * PARTING * 1000
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the next probe is due."""
+        return time.monotonic() - self._taken_at_s >= FRESH_S
+
+    def probe(self) -> None:
+        """Ask the store, when the last answer is old."""
+        if self.is_stale:
+            sent_s = time.monotonic()
+            try:
+                seconds, microseconds = stores.client().time()
+            except RedisError:
+                return
+            self.take(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
+
+    async def aprobe(self) -> None:
+        """The same on the running loop."""
+        if self.is_stale:
+            sent_s = time.monotonic()
+            try:
+                seconds, microseconds = await stores.async_client().time()
+            except RedisError:
+                return
+            self.take(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
+
+    def freshen(self) -> None:
+        """Let the running loop ask the store, when the last answer is old, and do not wait for it."""
+        if self.is_stale and (self._probing is None or self._probing.done()):
+            self._probing = asyncio.get_running_loop().create_task(self.aprobe())
+
+    def take(self, sent_s: float, store_s: float, received_s: float) -> None:
+        """Learn from a reply that told the store's clock. Seconds: on the local clock (`time.monotonic`) when it was
+        asked for, on the store's clock, and on the local one when it was there."""
+        self._taken_at_s = received_s
+        is_next_window = received_s - self._window_since_s >= WINDOW_S
+        newest = estimate(sent_s, store_s, received_s)
+        floor_ms, was_set = newest.offset_ms - newest.error_ms, not _may_both_hold(newest, self._best)
+        if was_set or floor_ms >= self._floor_now_ms(received_s):
+            self._floor_ms, self._floor_at_s = floor_ms, received_s
+        if was_set:
+            self._quickest = self._best = newest
+            self._window_since_s = received_s
+        elif is_next_window:
+            self._best = min(self._quickest, newest, key=_error_of)
+            self._quickest = newest
+            self._window_since_s = received_s
+        elif newest.error_ms < self._quickest.error_ms:
+            self._quickest = newest
+            self._best = min(self._best, newest, key=_error_of)
+
+
+def _error_of(probe: Estimate) -> float:
+    return probe.error_ms
+
+
+store_clock = StoreClock()

@@ -1,0 +1,162 @@
+"""Structured logs: one JSON object a line in production, readable in development, the request's ids in every line."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import logging.config
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor
+
+from synckairos.instants import to_the_second
+from synckairos.telemetry import log_context, stderr
+
+
+def _with_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    for name, value in log_context.current().items():
+        event.setdefault(name, value)
+    return event
+
+
+_SHARED: list[Processor] = [
+    _with_context,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def logging_config(*, as_json: bool, level: str) -> dict[str, Any]:
+    """A `LOGGING` value: the standard library's records and structlog's go the same way."""
+    last: list[Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if as_json
+        # Plain tracebacks: the pretty ones show local variables, and tokens among them.
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=stderr.is_for_colours(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    )
+    handler = {"class": "logging.StreamHandler", "formatter": "structured"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _SHARED,
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            }
+        },
+        # Beside what becomes a line of the log, and the log itself needs not (synckairos/telemetry/stderr.py).
+        "handlers": {"stderr": handler | ({"stream": "ext://sys.__stderr__"} if as_json else {})},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # These say what our own access log says, or quote addresses with tokens in them.
+            "uvicorn": {"propagate": True, "handlers": []},
+            "uvicorn.access": {"level": "WARNING", "propagate": True, "handlers": []},
+            "uvicorn.error": {"level": "WARNING", "propagate": True, "handlers": []},
+            "django.request": {"level": "CRITICAL", "propagate": True, "handlers": []},
+            # Names that are none of ours are one line already (synckairos/http/security_log.py), without a traceback.
+            "django.security.DisallowedHost": {"level": "CRITICAL", "propagate": True, "handlers": []},
+            "httpx": {"level": "WARNING"},
+            # A line or two for each task, of which there is one a second.
+            "celery": {"level": "WARNING" if level == "INFO" else level},
+        },
+    }
+
+
+def configure(config: dict[str, Any], *, as_json: bool) -> None:
+    """Log as `logging_config` says from now on, what is wrong before Django is set up too; structlog hands its events
+    to the standard library's handlers."""
+    logging.config.dictConfig(config)
+    stderr.take_over(as_json=as_json)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger for a module."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+WRITTEN_WITHIN_S = 0.05
+"""How long a line of the access log may wait for others."""
+
+
+class AccessLog:
+    """The log of requests. Its line is the hottest of all, and takes a shorter way than structlog: the same fields, in
+    the same forms."""
+
+    def __init__(self, *, as_json: bool, level: str) -> None:
+        self._as_json = as_json
+        self._level: int = getattr(logging, level)
+        self._lines: list[bytes] = []
+        """Those that wait to be written."""
+        self._writer: asyncio.AbstractEventLoop | None = None
+        """The loop that is going to write them; one that has ended before never will."""
+        atexit.register(self.write)
+
+    def line(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
+        """Write one, when this level is wanted: within `WRITTEN_WITHIN_S` with those that have come by then. To write
+        each by itself would be a system call for every request."""
+        if level < self._level:
+            return
+        name = "info" if level == logging.INFO else "debug"
+        at_s = time.time()
+        now = f"{to_the_second(int(at_s))}.{int(at_s % 1 * 1000):03d}Z"
+        known = log_context.current()
+        if self._as_json:
+            request = {"event": "request", "method": method, "path": path, "status": status, "ms": ms}
+            line = msgspec.json.encode(
+                {**request, **known, "logger": "synckairos.http.request_log", "level": name, "timestamp": now}
+            )
+        else:
+            others = ""
+            for field, value in known.items():
+                others += f" {field}={_quoted(str(value)) if field in _CHOSEN else value}"
+            request_line = f"request method={method} path={_quoted(path)} status={status} ms={ms}"
+            line = f"{now} [{name}] {request_line}{others} logger=synckairos.http.request_log".encode()
+        self._lines.append(line)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write()
+            return
+        if loop is not self._writer:
+            self._writer = loop
+            loop.call_later(WRITTEN_WITHIN_S, self.write)
+
+    def write(self) -> None:
+        """Write what waits."""
+        lines, self._lines, self._writer = self._lines, [], None
+        with suppress(OSError, ValueError):  # with nowhere to write to, requests are answered all the same
+            # Looked up each time, since tests exchange it.
+            sys.stderr.buffer.write(b"\n".join([*lines, b""]))
+            sys.stderr.buffer.flush()
+
+
+_CHOSEN = frozenset({"principal", "session_id", "route"})
+"""What a client chose is quoted unless it is harmless, so that it cannot look like another field."""
+
+
+def _quoted(text: str) -> str:
+    return text if " " not in text and text.isprintable() else repr(text)

@@ -1,0 +1,59 @@
+"""How a listening socket is closed without losing anybody.
+
+Closing one resets the connections that the kernel has taken for us and we have not. A proxy that has sent a POST on
+such a connection may not send it again, and its client gets 502. So the kernel is first told to ignore new handshakes.
+What is there already is accepted as ever, and then the socket is closed: clients that were ignored repeat themselves
+after a second, as TCP does, and are refused, upon which a proxy goes to its next server.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+import sys
+from asyncio import Server
+
+from synckairos.telemetry import logs
+
+log = logs.get(__name__)
+
+HANDSHAKE_S = 0.25
+"""How long a handshake that has begun may take to end, and we to accept it."""
+_SO_ATTACH_FILTER = 26
+_FLAGS_AT = 13
+_SYN, _ACK = 0x02, 0x10
+_IGNORE_SYN = (  # a classic BPF program: code, jump if true, jump if false, operand
+    (0x30, 0, 0, _FLAGS_AT),  # load the byte of TCP's flags
+    (0x54, 0, 0, _SYN | _ACK),
+    (0x15, 0, 1, _SYN),  # the first segment of a handshake?
+    (0x06, 0, 0, 0),  # drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # take everything else
+)
+
+
+def ignore_newcomers(servers: list[Server]) -> bool:
+    """Have the kernel drop the first segment of each new handshake with these servers. True where it does.
+
+    Only for sockets that no other process listens on: a filter is the socket's, not the process's.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        for server in servers:
+            for listener in server.sockets:
+                _attach(listener.fileno())
+    except OSError as refused:
+        log.warning("new connections cannot be held off", error=str(refused))
+        return False
+    return True
+
+
+def _attach(listener: int) -> None:
+    program = b"".join(struct.pack("HBBI", *line) for line in _IGNORE_SYN)
+    lines = ctypes.create_string_buffer(program)
+    described = struct.pack("HP", len(_IGNORE_SYN), ctypes.addressof(lines))
+    with socket.socket(fileno=os.dup(listener)) as same:
+        if same.family in {socket.AF_INET, socket.AF_INET6}:
+            same.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)

@@ -1,0 +1,235 @@
+"""Clients in step: a frame is a write for each, and whatever happens to one of them, it misses and repeats nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from uuid import uuid4
+
+import pytest
+
+from sessions.announcements import HubMessage
+from sessions.hub import rooms as rooms_module
+from sessions.hub.broadcast_group import Step
+from sessions.hub.delivery import Delivery
+from sessions.hub.rooms import Room
+from sessions.hub.subscriber import Outlet, Position
+from synckairos.auth.permissions import Guest, GuestList
+from synckairos.auth.principal import Principal
+from synckairos.engine.state import Access
+from synckairos.engine.units import Visibility
+from synckairos.webserver.transport import Frame
+from tests.wires import DirectWire
+
+SESSION = uuid4()
+ALICE = Principal("alice", is_staff=False, expires_s=2**40)
+
+
+class Stage:
+    """One session's room, and its commits."""
+
+    def __init__(self):
+        self.room = Room(SESSION)
+        self.version = 1
+
+    def come(self, principal=ALICE):
+        wire = DirectWire()
+        outlet = Outlet(wire, principal)
+        self.room.add(outlet)
+        outlet.judged_epoch = "one"
+        outlet.release(Frame(self.state()), Position("one", self.version))
+        return outlet, wire
+
+    def state(self):
+        return json.dumps({"version": self.version}).encode()
+
+    def commit(self, *notices, **more):
+        self.version += 1
+        message = HubMessage(SESSION, "one", self.version - 1, self.version, self.state(), notices, **more)
+        for step in list(self.room.steps):
+            Delivery(message).to(step)
+
+    def in_step(self):
+        return sum(len(step.outlets) - len(step.others) for step in self.room.steps)
+
+
+@pytest.fixture
+async def stage():
+    return Stage()
+
+
+async def test_a_state_goes_to_all_in_step(stage):
+    clients = [stage.come() for _ in range(3)]
+    assert stage.in_step() == 3
+    stage.commit()
+    stage.commit()
+    assert [wire.versions for _, wire in clients] == [[1, 2, 3]] * 3
+    assert {outlet.position for outlet, _ in clients} == {Position("one", 3)}
+
+
+async def test_who_has_no_room_falls_out_with_what_it_was_given_and_is_shown_the_newest_later(stage):
+    (slow, its_wire), (_, other) = stage.come(), stage.come()
+    its_wire.pauses_next = True
+    stage.commit()
+    assert (stage.in_step(), slow.position.version) == (1, 2)
+    stage.commit()
+    stage.commit()
+    assert its_wire.versions == [1, 2]
+    its_wire.resume()
+    assert (its_wire.versions, other.versions) == ([1, 2, 4], [1, 2, 3, 4])
+    stage.commit()
+    assert (its_wire.versions[-1], stage.in_step()) == (5, 2)
+
+
+async def test_an_answer_comes_between_two_states_and_the_client_stays_in_step(stage):
+    (outlet, wire), _ = stage.come(), stage.come()
+    outlet.put(Frame(b'{"answer": true}'))
+    assert stage.in_step() == 2
+    stage.commit()
+    assert wire.sent == [{"version": 1}, {"answer": True}, {"version": 2}]
+
+
+async def test_a_notice_comes_before_its_state(stage):
+    clients = [stage.come() for _ in range(2)]
+    stage.commit(b'{"notice": true}')
+    stage.commit()
+    assert [wire.sent[1:] for _, wire in clients] == [[{"notice": True}, {"version": 2}, {"version": 3}]] * 2
+    assert stage.in_step() == 2
+
+
+async def test_a_client_that_was_given_another_state_goes_alone_until_it_has_the_same(stage):
+    stage.come()
+    late, wire = stage.come()
+    late.offer_state("one", 5, Frame(b'{"version": 5}'))
+    assert stage.in_step() == 1
+    stage.commit()  # 2: old for this one
+    stage.version = 5
+    stage.commit()
+    assert wire.versions == [1, 5, 6]
+    stage.commit()
+    assert stage.in_step() == 2
+
+
+async def test_a_client_s_fault_is_its_own_and_it_is_given_the_state_again(stage):
+    (broken, its_wire), (_, other) = stage.come(), stage.come()
+    its_wire.transport.faults = 1
+    stage.commit()
+    assert (its_wire.versions, other.versions, broken.position.version) == ([1, 2], [1, 2], 2)
+
+
+async def test_one_that_is_gone_makes_no_noise(stage, caplog):
+    _, wire = stage.come()
+    wire.transport.is_gone = True
+    stage.commit()
+    assert not caplog.records
+
+
+async def test_who_may_look_on_no_more_is_shown_nothing_more(stage):
+    (owner, hers), (guest, his) = stage.come(), stage.come(Principal("bob", is_staff=False, expires_s=2**40))
+    stage.commit(guests=GuestList(SESSION, "one", Access("alice", Visibility.PRIVATE), ()))
+    stage.commit()
+    assert (hers.versions, his.versions) == ([1, 2, 3], [1])
+    assert (guest.is_hidden_from, owner.is_hidden_from) == (True, False)
+
+
+async def test_who_was_judged_for_a_new_life_is_shown_its_state_at_once(stage):
+    (outlet, wire), (_, other) = stage.come(), stage.come()
+    outlet.judged_epoch = "two"
+    message = HubMessage(SESSION, "two", 2, 3, b'{"version": 3}')
+    for step in stage.room.steps:
+        Delivery(message).to(step)
+    assert (wire.versions, other.versions) == ([1, 3], [1])
+
+
+async def test_the_end_comes_last(stage):
+    (outlet, wire), (_, other) = stage.come(), stage.come()
+    outlet.finish(1012, "restart")
+    stage.commit()
+    assert (wire.ended, wire.versions, other.versions) == (1012, [1], [1, 2])
+    outlet.detach()
+    stage.room.remove(outlet)
+    stage.commit()
+    assert (stage.in_step(), other.versions) == (1, [1, 2, 3])
+
+
+async def test_large_rooms_are_served_in_portions_that_empty_and_fill_again(stage, monkeypatch):
+    monkeypatch.setattr(rooms_module, "LARGEST", 2)
+    clients = [stage.come() for _ in range(5)]
+    assert [len(step.outlets) for step in stage.room.steps] == [2, 2, 1]
+    for outlet, _ in clients[:2]:
+        outlet.detach()
+        stage.room.remove(outlet)
+    assert [len(step.outlets) for step in stage.room.steps] == [2, 1]
+    stage.come()
+    assert [len(step.outlets) for step in stage.room.steps] == [2, 2]
+    stage.commit()
+    assert all(wire.versions == [1, 2] for _, wire in clients[2:])
+
+
+def happen(stage, clients, ended, chance):
+    """One thing of many, to one client or all."""
+    outlet, wire = place = chance.choice(clients)
+    match chance.choice(("commit", "commit", "commit", "notice", "pause", "resume", "answer", "presence", "leave")):
+        case "commit":
+            stage.commit()
+        case "notice":
+            stage.commit(b'{"notice": true}')
+        case "pause":
+            wire.pauses_next = wire.has_room
+        case "resume":
+            wire.resume()
+        case "answer":
+            outlet.put(Frame(b'{"answer": true}'))
+        case "presence":
+            outlet.offer_presence(Frame(b'{"presence": true}'))
+        case "leave" if chance.random() < 0.2:
+            clients.remove(place)
+            outlet.detach()
+            stage.room.remove(outlet)
+            ended.append((wire, list(wire.sent)))
+            clients.append(stage.come())
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_whatever_happens_no_client_misses_the_last_state_or_is_shown_one_twice(stage, seed):
+    chance, clients, ended = random.Random(seed), [stage.come() for _ in range(6)], []
+    for _ in range(300):
+        happen(stage, clients, ended, chance)
+    for _, wire in clients:
+        wire.pauses_next = False
+        wire.resume()
+    stage.commit()
+    for outlet, wire in clients:
+        assert wire.versions == sorted(set(wire.versions))
+        assert (wire.versions[-1], outlet.position.version) == (stage.version, stage.version)
+    assert all(wire.sent == seen for wire, seen in ended)
+    stage.commit()
+    assert stage.in_step() == len(clients)
+
+
+def test_nobody_in_step_is_nobody_to_write_to():
+    step = Step(Position(None, 0))
+    assert step.pass_on(Position("one", 2), Frame(b"{}")) == 0
+
+
+def guests(*names):
+    """A private session of somebody else's with these people in it."""
+    return GuestList(SESSION, "one", Access("owner"), tuple(Guest(uuid4(), name) for name in names))
+
+
+async def test_who_loses_a_seat_is_sent_away_and_sees_no_more(stage):
+    (_, ours), (_, bobs) = stage.come(), stage.come(Principal("bob", is_staff=False, expires_s=2**40))
+    stage.commit(guests=guests("bob"))
+    stage.commit()
+    assert (ours.versions, ours.ended) == ([1], 4503)
+    assert (bobs.versions, bobs.ended) == ([1, 2, 3], None)
+
+
+async def test_a_late_word_of_who_was_there_before_sends_nobody_away(stage):
+    stage.version = 6
+    outlet, wire = stage.come()  # who has been seated by the sixth transition, and shown it
+    stage.version = 4
+    stage.commit(guests=guests("bob"))
+    stage.version = 6
+    stage.commit()
+    assert (wire.versions, wire.ended, outlet.is_hidden_from) == ([6, 7], None, False)

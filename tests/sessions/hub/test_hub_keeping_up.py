@@ -1,0 +1,54 @@
+"""A message that was missed may have said who may look on: the next one shows that it was missed."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from sessions.announcements import HubMessage
+from sessions.hub.hub import Hub
+from sessions.hub.subscriber import Outlet
+from synckairos.auth.principal import Principal
+from tests.wires import NoWire
+
+SESSION = uuid4()
+
+
+@pytest.fixture
+async def heard():
+    """Whether a room that knows everything up to version 2 is judged anew after this message."""
+    hub = Hub()
+    hub.rooms.admit(SESSION, Outlet(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
+
+    async def hear(epoch, since_version, version, *, known=("one", 2), is_creation=False):
+        room = hub.rooms.get(SESSION)
+        room.known = known
+        hub.presence._to_seat.clear()
+        await hub._deliver(HubMessage(SESSION, epoch, since_version, version, b"{}", is_creation=is_creation))
+        return SESSION in hub.presence._to_seat, room.known
+
+    return hear
+
+
+async def test_the_next_one_changes_nothing_else(heard):
+    assert await heard("one", 2, 3) == (False, ("one", 3))
+    assert await heard("one", 2, 5) == (False, ("one", 5))
+
+
+async def test_after_a_gap_all_are_judged_anew(heard):
+    assert await heard("one", 3, 4) == (True, ("one", 4))
+
+
+async def test_a_late_one_says_nothing_new(heard):
+    assert await heard("one", 0, 1) == (False, ("one", 2))
+    assert await heard("one", 1, 2) == (False, ("one", 2))
+
+
+async def test_a_session_made_anew_whose_creation_was_missed_is_a_gap(heard):
+    assert await heard("two", 1, 2) == (True, ("two", 2))
+    assert await heard("two", 0, 1, is_creation=True) == (False, ("two", 1))
+
+
+async def test_in_a_room_where_nobody_could_look_on_yet_the_first_is_a_gap(heard):
+    assert await heard("one", 7, 8, known=(None, 0)) == (True, ("one", 8))

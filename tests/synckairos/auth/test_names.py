@@ -1,0 +1,143 @@
+"""What a person's name is, and that every place that makes or keeps one asks the one definition."""
+
+import re
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+
+from audit.models import SyncEvent, SyncParticipant, SyncSession
+from synckairos.auth import principal
+from synckairos.auth.names import LONGEST_NAME, PATTERN, is_name
+from synckairos.auth.principal import LONGEST_TOKEN, authenticate, mint, refresh_claims
+from synckairos.conf import Provider
+from synckairos.errors import Unauthenticated
+from tests.forging import us
+
+NAMES = {
+    "a word": "ada",
+    "an address": "ada@example.org",
+    "a space inside": "Ada  Lovelace",
+    "any script": "Žofie 李 अदा מרים",
+    "a picture": "\U0001f600",
+    "another case": "ADA",
+    "a provider's": "auth0|5f7c8ec7c33c6c004bbafe82",
+    "the longest": "\U0001f600" * LONGEST_NAME,
+    "of a keeper's kind": "timekeepers",
+}
+NO_NAMES = {
+    "nothing": "",
+    "too long": "x" * (LONGEST_NAME + 1),
+    "a space before": " u1",
+    "a space after": "u1 ",
+    "a space that is none": "u1\u00a0",
+    "a line's end": "u1\n",
+    "NUL": "u\0001",
+    "a control character": "u1\x7f",
+    "nothing of any width": "u1\u200b",
+    "a joiner": "u\u200d1",
+    "the other direction": "u\u202e1",
+    "a byte order mark": "\ufeffu1",
+    "a filler": "u1\u3164",
+    "a blank of Braille": "u\u28001",
+    "a selector": "u1\ufe0f",
+    "a tag": "u1\U000e0041",
+    "half a character": "u\ud800",
+    "a private character": "u\ue000",
+    "no character": "u\ufffe",
+    "not composed": "Zoe\u0308",
+    "the timekeeper's": "timekeeper",
+    "a session token's": f"session-token:{'0' * 32}",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_is_taken_as_it_is(name):
+    assert is_name(name)
+    assert authenticate(mint(name, is_staff=False)).subject == name
+
+
+@pytest.mark.parametrize("name", NO_NAMES.values(), ids=NO_NAMES)
+def test_what_is_no_name_gets_no_token_and_a_token_with_it_is_no_credential(name):
+    assert not is_name(name)
+    with pytest.raises(ValueError, match="A subject has"):
+        mint(name, is_staff=False)
+    with pytest.raises(CommandError, match="A subject has"):
+        call_command("issue_token", name)
+    with pytest.raises(Unauthenticated):
+        authenticate(us().token(sub=name))
+    with pytest.raises(Unauthenticated):
+        refresh_claims(us().token(sub=name, token_type="refresh"))
+
+
+@pytest.mark.parametrize("other", [None, 1, True, ["ada"], {"ada": 1}, b"ada"])
+def test_what_is_no_text_is_no_name(other):
+    assert not is_name(other)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_the_documented_pattern_refuses_no_name(name):
+    assert re.search(PATTERN, name)
+
+
+def test_the_documented_pattern_refuses_white_space_at_the_ends_and_control_characters():
+    assert not any(re.search(PATTERN, NO_NAMES[kind]) for kind in ("nothing", "a space after", "NUL", "a space before"))
+
+
+@pytest.mark.parametrize(
+    ("model", "column"), [(SyncSession, "created_by"), (SyncEvent, "principal"), (SyncParticipant, "user_id")]
+)
+def test_every_column_of_names_holds_the_longest(model, column):
+    assert model._meta.get_field(column).max_length == LONGEST_NAME
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["timekeeper", "ada\u3164", "ada ", " ada", "\uff41da"])
+def test_staff_cannot_make_a_user_whose_name_no_token_could_carry(client, django_user_model, name):
+    with pytest.raises(ValidationError, match="Expected a name"):
+        django_user_model._meta.get_field("username").clean(name, None)
+    client.force_login(django_user_model.objects.create_superuser("root"))
+    secret = {"usable_password": "true", "password1": "correct horse battery", "password2": "correct horse battery"}
+    answer = client.post("/admin/auth/user/add/", {"username": name, **secret})
+    assert answer.status_code == 200
+    assert "Expected a name" in answer.text
+    assert client.post("/admin/auth/user/add/", {"username": "ada", **secret}).status_code == 302
+    ada = django_user_model.objects.exclude(username="root").get()
+    assert "Expected a name" in client.post(f"/admin/auth/user/{ada.pk}/change/", {"username": name}).text
+
+
+def token_of(length):
+    """A token of ours with this many characters, or one less: base64 does not have every length."""
+    token = us().token(pad="x" * 3_000)
+    while len(token) < length - 1:
+        padding = 3_000 + (length - len(token)) * 3 // 4
+        token = us().token(pad="x" * padding)
+        while len(token) > length:
+            padding -= 1
+            token = us().token(pad="x" * padding)
+    return token
+
+
+def test_a_token_may_have_eight_kib():
+    longest = token_of(LONGEST_TOKEN)
+    assert LONGEST_TOKEN - 1 <= len(longest) <= LONGEST_TOKEN
+    assert authenticate(longest).subject == "alice"
+    with pytest.raises(Unauthenticated):
+        authenticate(us().token(pad="x" * 6_100))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["timekeeper", f"session-token:{'0' * 32}"])
+def test_a_user_who_has_a_reserved_name_all_the_same_gets_no_token(client, django_user_model, name):
+    who = {"username": name, "password": "correct horse battery staple"}
+    django_user_model.objects.create_user(**who)  # past every form
+    assert client.post("/v1/token", who, content_type="application/json").status_code == 401
+
+
+@pytest.mark.parametrize(("prefix", "subject"), [("", "timekeeper"), ("session-", "token:0"), ("time", "keeper")])
+def test_no_prefix_of_an_identity_provider_makes_a_reserved_name(prefix, subject):
+    provider = Provider("https://login.example.com", "clocks", "https://login.example.com/jwks", prefix, None)
+    claims = {"sub": subject, "exp": 2**33}
+    with pytest.raises(Unauthenticated):
+        principal._foreign_principal(claims, provider)
+    assert principal._foreign_principal(claims | {"sub": "ada"}, provider).subject == f"{prefix}ada"

@@ -1,0 +1,60 @@
+"""What a process remembers by what strangers send: well-formed values of bounded size, and nothing else."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from sessions.fastpath import fast_path
+from synckairos import ids
+from synckairos.auth.principal import mint
+from synckairos.ratelimit import limits
+from synckairos.redis import keys
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    ids._well_formed.cache_clear()
+    keys._rate.cache_clear()
+
+
+A_UUID = "8a361df9-71af-4c29-af03-390b39cf8785"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "x" * 36, "x" * 200_000, A_UUID[:-1], f"{A_UUID} ", A_UUID.replace("-", "")], ids=range(7)
+)
+def test_what_is_no_uuid_is_refused_and_not_remembered(text):
+    assert ids.parse_uuid(text) is None
+    assert ids._well_formed.cache_info().currsize == 0
+
+
+def test_a_uuid_is_remembered():
+    wanted = uuid4()
+    assert ids.parse_uuid(str(wanted)) == ids.parse_uuid(str(wanted)) == wanted
+    assert ids._well_formed.cache_info().hits == 1
+
+
+def test_a_limit_s_key_is_remembered_for_short_names_only_and_is_the_same_either_way():
+    assert keys.rate("general", "alice") == keys.rate("general", "alice")
+    assert keys._rate.cache_info().currsize == 1
+    assert keys.rate("general", "x" * 100_000) == keys.rate("general", "x" * 100_000)
+    assert keys.rate("general", "x" * 100_000) != keys.rate("general", "x" * 100_001)
+    assert keys._rate.cache_info().currsize == 1
+
+
+def test_of_a_login_name_as_long_as_a_body_only_the_beginning_counts():
+    _, name = limits.login_as("x" * 200_000)
+    assert len(name) == 256
+
+
+def test_an_origin_longer_than_any_is_not_taken_where_answers_are_remembered_by_it():
+    def taken(origin: bytes) -> bool:
+        token = mint("alice", is_staff=False).encode()
+        headers = {b"authorization": b"Bearer " + token, b"origin": origin}
+        scope = {"method": "GET", "path": f"/v1/sessions/{A_UUID}", "query_string": b"", "headers": [*headers.items()]}
+        return fast_path.read(scope, headers, b"") is not None
+
+    assert taken(b"https://play.example.com:8443")
+    assert not taken(b"https://" + b"x" * 8_000)

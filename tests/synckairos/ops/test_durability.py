@@ -1,0 +1,149 @@
+"""A store that may lose what it has acknowledged is refused in production, and never taken in silence."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+
+import httpx
+import pytest
+from django.test import Client
+
+from synckairos.auth.signing_keys import new_pem
+from synckairos.ops import durability
+from synckairos.ops.store_facts import Node, StoreFacts, store_facts
+from tests import servers
+
+EVICTING = {"maxmemory-policy": "allkeys-lru"}
+FORGETFUL = {"appendonly": "no"}
+PRODUCTION = {
+    "SYNCKAIROS_ENV": "production",
+    "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
+    "SYNCKAIROS_SIGNING_KEYS": new_pem(),
+    "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1",
+    "SYNCKAIROS_TRUSTED_PROXIES": "127.0.0.1",
+    "SYNCKAIROS_ALLOW_LOSSY_STORE": "0",
+}
+CELERY = [sys.executable, "-m", "celery", "-A", "config.celery", "--quiet", "worker", "--pool", "solo"]
+PROCESSES = {
+    "web": [sys.executable, "manage.py", "web", "--port", "0"],
+    "timekeeper": [sys.executable, "manage.py", "timekeeper"],
+    "worker": [*CELERY, "--without-gossip", "--without-mingle"],
+}
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A store of its own, whose configuration tests change."""
+    server = servers.StoreServer(servers.DATA_DIR / "lossy", port=servers.free_port()).start()
+    yield server
+    server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def store(server, configure, monkeypatch):
+    """Configures the store, which this process uses too: `store({"appendonly": "no"})`."""
+    monkeypatch.setattr(durability._said, "is_set", lambda: False)
+    with servers.redis.Redis.from_url(server.url) as admin:
+        configure(redis_url=server.url, lossy_store_allowed=False)
+
+        def change(config):
+            for name, value in config.items():
+                admin.config_set(name, value)
+            return admin
+
+        yield change
+        change({"maxmemory-policy": "noeviction", "appendonly": "yes", "maxmemory": 0})
+
+
+def test_a_store_that_keeps_what_it_has_is_taken_without_a_word(store, caplog):
+    store({})
+    durability.admit()
+    assert store_facts().is_lossy is False
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"), [(EVICTING, "maxmemory-policy is allkeys-lru"), (FORGETFUL, "appendonly is no")]
+)
+def test_one_that_may_lose_data_is_refused_with_the_reason_unless_it_is_allowed(
+    store, configure, caplog, config, reason
+):
+    store(config)
+    with pytest.raises(SystemExit):
+        durability.admit()
+    assert reason in caplog.text
+    assert durability.SETTING in caplog.text
+    caplog.clear()
+    configure(lossy_store_allowed=True)
+    durability.admit()
+    assert reason in caplog.text
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("process", PROCESSES)
+def test_in_production_no_process_starts_on_it(store, server, process):
+    store(EVICTING | FORGETFUL)
+    child = servers.Child(PROCESSES[process], env={**PRODUCTION, "REDIS_URL": server.url}).start()
+    try:
+        assert child.process.wait(60) == 1, child.output()
+    finally:
+        child.stop(signal.SIGKILL)
+    said = child.output()
+    assert "not started: the state store may lose data" in said
+    for part in (durability.SETTING, "allkeys-lru", "appendonly is no"):
+        assert part in said
+    assert "Traceback" not in said
+
+
+def test_a_process_that_is_allowed_to_says_it_once_and_to_whoever_asks(store, server, schema_url):
+    store(EVICTING)
+    web = servers.web(REDIS_URL=server.url, DATABASE_URL=schema_url).wait_ready()
+    try:
+        answers = [httpx.get(f"{web.url}/ready", verify=False) for _ in range(3)]
+    finally:
+        web.stop()
+    assert [(answer.status_code, answer.json()["durability"]) for answer in answers] == [(200, "lossy")] * 3
+    assert web.output().count("the state store may lose data") == 1
+
+
+def test_one_that_will_not_say_is_taken_and_that_is_said(store, server, configure, caplog):
+    admin = store({})
+    admin.acl_setuser("managed", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-info"])
+    configure(redis_url=server.url.replace("//", "//managed:secret@"), lossy_store_allowed=False)
+    durability.admit()
+    assert store_facts().is_lossy is None
+    assert "does not say whether it keeps its data" in caplog.text
+
+
+def test_one_that_is_away_at_the_start_is_nothing_to_end_for(configure):
+    configure(redis_url=f"redis://127.0.0.1:{servers.free_port()}/0", lossy_store_allowed=False)
+    durability.admit()
+
+
+@pytest.mark.django_db
+def test_a_full_store_is_ready_for_those_who_read(store):
+    store({"maxmemory": 1})
+    answer = Client().get("/ready")
+    assert (answer.status_code, answer.json()["state_store"]) == (200, "full")
+    store({"maxmemory": 0})
+    assert Client().get("/ready").json()["state_store"] == "ok"
+
+
+@pytest.mark.django_db
+def test_a_store_that_tells_of_itself_and_serves_nothing_is_away(store):
+    admin = store({"replica-serve-stale-data": "no"})
+    admin.replicaof("127.0.0.1", servers.free_port())
+    try:
+        answer = Client().get("/ready")
+    finally:
+        admin.replicaof("NO", "ONE")
+    assert (answer.status_code, answer.json()["state_store"]) == (503, "unreachable")
+
+
+def test_one_node_of_many_that_may_lose_data_is_enough():
+    good, bad = Node(1, 1, 0, "noeviction", True), Node(1, 1, 0, "volatile-ttl", True)
+    assert StoreFacts({"a": good, "b": bad}).is_lossy is True
+    assert StoreFacts({"a": good, "b": good}).is_lossy is False
+    assert len(StoreFacts({"a": bad, "b": bad}).faults) == 1

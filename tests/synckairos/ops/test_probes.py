@@ -1,0 +1,130 @@
+"""Probes tell about the process beside them: that it lives, and that its work goes on, store or no store."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from synckairos.ops import heartbeats
+from synckairos.ops.heartbeats import Heartbeat, signs
+from synckairos.ops.probes import probe
+from synckairos.ops.store_facts import Node, StoreFacts
+from tests import servers
+from tests.servers import ROOT, wait_until
+
+CELERY = [sys.executable, "-m", "celery", "-A", "config.celery", "--quiet"]
+COMMANDS = {
+    "timekeeper": [sys.executable, "manage.py", "timekeeper"],
+    "worker": [*CELERY, "worker", "--pool", "solo", "--without-gossip", "--without-mingle"],
+    "beat": [*CELERY, "beat", "--pidfile=", "--schedule"],
+}
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """Where the signs of life of this test are."""
+    monkeypatch.setenv(heartbeats.DIRECTORY, str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Moves the clock that signs of life are read by."""
+
+    def move(seconds):
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
+        monkeypatch.setattr(heartbeats, "time", clock)
+
+    return move
+
+
+def asked(role, pid=None):
+    return probe(argparse.Namespace(role=role, pid=pid))
+
+
+@pytest.mark.timeout(240)
+def test_each_process_gives_signs_of_life_until_it_is_killed(place, tmp_path, schema_url):
+    env = {heartbeats.DIRECTORY: str(place), "DATABASE_URL": schema_url}
+    commands = {**COMMANDS, "beat": [*COMMANDS["beat"], str(tmp_path / "schedule")]}
+    children = {role: servers.Child(command, env=env).start() for role, command in commands.items()}
+    try:
+        for role, child in children.items():
+            wait_until(lambda role=role: asked(role).is_well, 60, f"{role} is at work\n{child.output()}")
+            assert asked(role, child.process.pid).is_well
+            assert not asked(role, child.process.pid + 1).is_well
+            (file,) = place.glob(f"{role}-*")
+            first = file.read_text()
+            wait_until(lambda file=file, first=first: file.read_text() != first, 60, f"{role} goes on")
+    finally:
+        for child in children.values():
+            child.stop(signal.SIGKILL)
+    for role in children:
+        assert f"no {role} runs here" in asked(role).text
+
+
+def test_a_process_that_lives_and_does_nothing_is_stuck(later):
+    heartbeat = Heartbeat("worker")
+    heartbeat.beat()
+    assert asked("worker").is_well
+    later(heartbeats.ROLES["worker"] + 1)
+    verdict = asked("worker")
+    assert (verdict.is_well, verdict.is_stuck) == (False, True)
+    heartbeat.beat()
+    assert asked("worker").is_well
+
+
+def test_one_that_is_stuck_while_the_store_is_away_waits_for_it(later, configure, capsys):
+    heartbeat = Heartbeat("timekeeper")
+    heartbeat.beat()
+    later(100)
+    with pytest.raises(CommandError, match="worked"):
+        call_command("probe", "timekeeper")
+    configure(redis_url=f"redis://127.0.0.1:{servers.free_port()}/0")
+    call_command("probe", "timekeeper")
+    assert "waits for the store" in capsys.readouterr().out
+
+
+def test_a_worker_that_is_stuck_while_the_store_is_full_waits_for_room(later, monkeypatch, capsys):
+    heartbeat = Heartbeat("worker")
+    heartbeat.beat()
+    later(100)
+    with pytest.raises(CommandError):
+        call_command("probe", "worker")
+    full = StoreFacts({"one": Node(2, 2, 1, "noeviction", True)})
+    monkeypatch.setattr("sessions.management.commands.probe.store_facts", lambda: full)
+    call_command("probe", "worker")
+    assert "waits for the store" in capsys.readouterr().out
+
+
+def test_the_dead_leave_nothing_behind(place):
+    place.mkdir()
+    (place / "beat-1-0a0b0c0d.beat").write_text("1.0")  # a process of that id there is, and its lock is free
+    assert signs("beat") == []
+    assert list(place.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_written_stops_no_work(monkeypatch, caplog):
+    monkeypatch.setenv(heartbeats.DIRECTORY, "/dev/null/run")
+    heartbeat = Heartbeat("worker")
+    heartbeat.beat()
+    heartbeat.beat()
+    assert caplog.text.count("cannot be written") == 1
+    assert not asked("worker").is_well
+
+
+def test_the_command_says_it_by_its_exit_status(webs):
+    def status(*arguments):
+        command = [sys.executable, "manage.py", "probe", *arguments]
+        return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+
+    well = status("web", "--port", str(webs[0].port))
+    assert (well.returncode, "/health 200" in well.stdout) == (0, True)
+    assert status("web", "--port", str(servers.free_port())).returncode == 1
+    assert status("timekeeper").returncode == 1

@@ -1,0 +1,212 @@
+"""The line to a plain store: every reply to whoever asked for it, whatever happens to the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from uuid import uuid4
+
+import hiredis
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from synckairos import coalescing
+from synckairos.redis import client as stores
+from synckairos.redis import pipelined_connection as module
+from tests import servers
+
+ECHO = "return ARGV[1]"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store of its own, with a password, on TCP."""
+    server = servers.StoreServer(tmp_path, port=servers.free_port(), extra=("--requirepass", "secret")).start()
+    yield server
+    server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+async def line(store, configure):
+    """A line to its second database."""
+    configure(redis_url=f"redis://:secret@127.0.0.1:{store.port}/1")
+    yield stores.scripts()
+    await stores.close_async_client()
+
+
+@pytest.fixture(autouse=True)
+def _answers(monkeypatch):
+    monkeypatch.setattr(servers.StoreServer, "answers", lambda store: (store.directory / "valkey.sock").exists())
+
+
+def echo(line, text):
+    return line.eval(ECHO, 0, text)
+
+
+async def test_of_many_who_ask_at_once_each_gets_its_own_reply(line):
+    texts = [f"{number} ü".encode() for number in range(500)]
+    assert await asyncio.gather(*(echo(line, text) for text in texts)) == texts
+
+
+async def test_several_commands_go_together_and_an_error_is_one_reply_among_others(line):
+    commands = [("EVAL", ECHO, 0, "one"), ("EVAL", "return redis.call('NONSENSE')", 0), ("EVAL", ECHO, 0, "three")]
+    one, two, three = await line.replies(commands)
+    assert (one, three) == (b"one", b"three")
+    assert isinstance(two, ResponseError)
+
+
+async def test_errors_are_those_of_the_library(line):
+    with pytest.raises(NoScriptError):
+        await line.evalsha("0" * 40, 0)
+    with pytest.raises(ResponseError, match="nonexistent"):
+        await line.eval("return nonsense", 0)
+    assert stores.is_away(module._fault("LOADING the dataset"))
+    assert stores.is_away(module._fault("MISCONF no disk"))
+    assert not stores.is_away(module._fault("WRONGTYPE of value"))
+
+
+async def test_names_passwords_and_databases_are_the_librarys_to_handle(line):
+    await line.eval("redis.call('SET', KEYS[1], 'x')", 1, "here")
+    with stores.make_client(stores.conf().redis_url) as there:
+        assert there.get("here") == b"x"
+        assert there.connection_pool.connection_kwargs["db"] == 1
+
+
+async def test_whoever_gives_up_takes_nobody_elses_reply(line):
+    await echo(line, "open")
+    given_up = asyncio.ensure_future(echo(line, "given up"))
+    others = [asyncio.ensure_future(echo(line, str(number))) for number in range(5)]
+    await asyncio.sleep(0)
+    given_up.cancel()
+    assert await asyncio.gather(*others) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_a_connection_that_is_cut_is_opened_again_and_the_command_sent_again(line, store):
+    await echo(line, "open")
+    with stores.make_client(stores.conf().redis_url) as other:
+        for _ in range(20):
+            asked = [asyncio.ensure_future(echo(line, str(number))) for number in range(20)]
+            await asyncio.sleep(0)
+            other.client_kill_filter(_type="normal", skipme=True)
+            assert await asyncio.gather(*asked) == [str(number).encode() for number in range(20)]
+
+
+async def test_without_a_store_it_says_so_and_with_one_again_it_serves(line, store):
+    await echo(line, "open")
+    store.stop(signal.SIGKILL)
+    (store.directory / "valkey.sock").unlink()
+    with pytest.raises(RedisConnectionError):
+        await echo(line, "nobody")
+    store.start()
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                assert await echo(line, "again") == b"again"
+                break
+            except RedisConnectionError:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_store_that_hangs_is_not_waited_for_and_not_asked_again(store, configure, monkeypatch):
+    monkeypatch.setattr(stores, "SOCKET_TIMEOUT_S", 2)
+    configure(redis_url=f"redis://:secret@127.0.0.1:{store.port}/1")
+    line, key = stores.scripts(), str(uuid4())
+    await echo(line, "open")
+    store.process.send_signal(signal.SIGSTOP)
+    asked = [asyncio.ensure_future(line.eval("return redis.call('INCR', KEYS[1])", 1, key)) for _ in range(3)]
+    answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 30)
+    assert [type(answer) for answer in answers] == [RedisTimeoutError] * 3
+    store.process.send_signal(signal.SIGCONT)
+    assert await line.eval("return redis.call('INCR', KEYS[1])", 1, key) in {1, 4}  # once each, if they arrived at all
+    await stores.close_async_client()
+
+
+async def test_a_closed_line_fails_who_waits_and_opens_no_other(line):
+    await echo(line, "open")
+    waiting = asyncio.ensure_future(echo(line, "waiting"))
+    await asyncio.sleep(0)
+    line.close()
+    for asked in (waiting, echo(line, "late")):
+        with pytest.raises(RedisConnectionError):
+            await asked
+
+
+async def test_with_the_store_away_all_who_ask_fail_together(configure):
+    configure(redis_url=f"redis://127.0.0.1:{servers.free_port()}/0")
+    line = stores.scripts()
+    async with asyncio.timeout(30):
+        answers = await asyncio.gather(*(echo(line, str(number)) for number in range(200)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {RedisConnectionError}
+    await stores.close_async_client()
+
+
+async def test_a_host_that_does_not_answer_is_given_up_by_all_at_once(configure, monkeypatch):
+    monkeypatch.setattr(stores, "CONNECT_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        queued = [socket.socket() for _ in range(8)]  # nobody accepts: further connections are not answered
+        for one in queued:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        configure(redis_url=f"redis://127.0.0.1:{full.getsockname()[1]}/0")
+        line = stores.scripts()
+        async with asyncio.timeout(30):
+            answers = await asyncio.gather(*(echo(line, str(n)) for n in range(50)), return_exceptions=True)
+        assert all(stores.is_away(answer) for answer in answers)
+        await stores.close_async_client()
+        for one in queued:
+            one.close()
+
+
+async def test_sentinel_and_cluster_are_the_clients(configure):
+    for url in ("redis+sentinel://localhost:1/main/0", "redis+cluster://localhost:1"):
+        configure(redis_url=url)
+        assert not isinstance(stores.scripts(), module.Line)
+        await stores.close_async_client()
+
+
+async def test_who_has_a_reply_is_told_though_what_follows_is_none(line):
+    await echo(line, "open")
+    told = []
+    wire = line._open
+    for name in "abc":
+        assert line.ask([("EVAL", ECHO, 0, name)], lambda what, name=name: told.append((name, what)))
+    with pytest.raises(hiredis.ProtocolError):
+        wire.data_received(b"+one\r\n+two\r\n?garbage\r\n")
+    wire.connection_lost(None)
+    assert told[:2] == [("a", [b"one"]), ("b", [b"two"])]
+    assert isinstance(told[2][1], RedisConnectionError)
+
+
+async def test_one_who_fails_at_a_reply_keeps_it_from_nobody(line, caplog):
+    await echo(line, "open")
+    told = []
+    for hear in (lambda _what: 1 / 0, told.append):
+        line.ask([("EVAL", ECHO, 0, "x")], hear)
+    assert await echo(line, "y") == b"y"
+    assert told == [[b"x"]]
+    assert "was not heard" in caplog.text
+
+
+async def test_a_command_that_cannot_be_sent_takes_nobody_elses_reply(line):
+    await echo(line, "open")
+    with pytest.raises(TypeError):
+        line.ask([("EVAL", ECHO, 0, object())], lambda _what: None)
+    assert await echo(line, "x") == b"x"
+
+
+async def test_replies_that_come_together_are_one_batch_and_a_lone_one_is_none(line):
+    await echo(line, "open")
+    heard, afterwards = [], []
+
+    def hear(_what):
+        heard.append(coalescing.later(lambda: afterwards.append(len(heard))))
+
+    for replies in (b"+lone\r\n", b"+one\r\n+two\r\n", b"+lone again\r\n"):
+        for _ in range(replies.count(b"+")):
+            line._open._waiting.append((1, hear, 0.0))
+        line._open.data_received(replies)
+    assert heard == [False, True, True, False]
+    assert afterwards == [3, 3]
