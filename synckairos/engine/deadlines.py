@@ -28,15 +28,6 @@ class Deadline(Struct, frozen=True):
     kind: DeadlineKind
 
 
-def expiry_at(state: State) -> Instant | None:
-    """When the running clock ends, or ended; None when nothing drains or nothing runs."""
-    started_ms = state.cycle.started_ms
-    if state.status is not Status.RUNNING or started_ms is None:
-        return None
-    left_ms = mode_of(state).left_ms(state)
-    return None if left_ms is None else started_ms + left_ms
-
-
 def next_deadline(state: State) -> Deadline | None:
     """The one next deadline of a session, or None."""
     if state.status is Status.PENDING and state.config.start_at_ms is not None:

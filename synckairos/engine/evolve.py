@@ -7,6 +7,7 @@ counters.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -99,42 +100,45 @@ def _created(event: ev.SessionCreated) -> State:
 
 def _charge(state: State, at_ms: Instant) -> State:
     """End the running stretch at an instant: its whole length is used, and drains the clock down to 0."""
-    if state.cycle.started_ms is None:
+    cycle = state.cycle
+    if cycle.started_ms is None:
         return state
-    mode = mode_of(state)
-    stretch_ms = state.stretch_ms(at_ms)
+    mode, stretch_ms = mode_of(state), state.stretch_ms(at_ms)
     left_ms = mode.left_ms(state)
     over_ms = 0 if left_ms is None else max(0, stretch_ms - left_ms)
-    charged = mode.drain(state, stretch_ms)
-    active = charged.active_participant
-    if active is not None:
-        used = replace(active, time_used_ms=active.time_used_ms + stretch_ms)
-        charged = with_participant(charged, charged.active, used)
-    cycle = replace(
-        charged.cycle,
-        started_ms=None,
-        elapsed_ms=charged.cycle.elapsed_ms + stretch_ms,
-        overtime_ms=charged.cycle.overtime_ms + over_ms,
+    participants, groups = mode.charge(state, stretch_ms, 0, 0)
+    return replace(
+        state,
+        participants=participants,
+        groups=groups,
+        running_ms=state.running_ms + stretch_ms,
+        cycle=replace(
+            cycle,
+            started_ms=None,
+            elapsed_ms=cycle.elapsed_ms + stretch_ms,
+            overtime_ms=cycle.overtime_ms + over_ms,
+        ),
     )
-    return replace(charged, cycle=cycle, running_ms=charged.running_ms + stretch_ms)
 
 
 def _switched(state: State, event: ev.CycleSwitched) -> State:
-    mode, increment_ms = mode_of(state), state.config.increment_ms
-    earns = increment_ms and not event.on_timeout and not mode.clock_expired(state)
-    state = _charge(state, event.at_ms)
-    if earns:
-        state = mode.credit(state, increment_ms)
-    leaving = state.active_participant
-    if leaving is not None:
-        left = replace(leaving, cycle_count=leaving.cycle_count + 1)
-        state = with_participant(state, state.active, left)
-    position = _position(state, event.to_participant_id)
-    return _open_cycle(state, position, number=state.cycle.number + 1, at_ms=event.at_ms)
+    mode, increment_ms, stretch_ms = mode_of(state), state.config.increment_ms, state.stretch_ms(event.at_ms)
+    if increment_ms and (event.on_timeout or mode.clock_expired(state)):
+        increment_ms = 0
+    participants, groups = mode.charge(state, stretch_ms, increment_ms, 1)
+    return _open_cycle(
+        state,
+        _position(state, event.to_participant_id),
+        number=state.cycle.number + 1,
+        at_ms=event.at_ms,
+        participants=participants,
+        groups=groups,
+        running_ms=state.running_ms + stretch_ms,
+    )
 
 
-def _open_cycle(state: State, position: int, *, number: int, at_ms: Instant) -> State:
-    opened = replace(state, active=position, cycle=Cycle(number=number, started_ms=at_ms))
+def _open_cycle(state: State, position: int, *, number: int, at_ms: Instant, **changes: Any) -> State:
+    opened = replace(state, active=position, cycle=Cycle(number=number, started_ms=at_ms), **changes)
     if not state.config.warning_thresholds_ms:
         return opened
     left_ms = mode_of(opened).left_ms(opened)

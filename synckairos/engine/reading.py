@@ -5,7 +5,6 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from synckairos.engine.deadlines import expiry_at
 from synckairos.engine.decide import shares_clock
 from synckairos.engine.modes import mode_of
 from synckairos.engine.state import NOBODY, State
@@ -36,25 +35,24 @@ def read(state: State, now: Instant) -> Reading:
     if left_ms is None or (state.status.is_final and not mode.is_common):
         return Reading(now, None, 0, None, stretch_ms)
     overtime_ms = state.cycle.overtime_ms + max(0, stretch_ms - left_ms)
+    started_ms = state.cycle.started_ms
     # A clock that ran out in an earlier stretch ended then; this stretch knows nothing of that instant.
-    deadline_ms = None if state.cycle.overtime_ms else expiry_at(state)
+    is_known = started_ms is not None and not state.cycle.overtime_ms and state.status is Status.RUNNING
+    deadline_ms = started_ms + left_ms if is_known and started_ms is not None else None
     return Reading(now, max(0, left_ms - stretch_ms), overtime_ms, deadline_ms, stretch_ms)
 
 
 def seats_left_ms(state: State, stretch_ms: Duration) -> list[Duration | None]:
     """Time left for every participant in order, `stretch_ms` into the running stretch."""
     mode, active = mode_of(state), state.active
-    positions = range(len(state.participants))
     if not mode.is_common and active == NOBODY:
-        return [mode.seat_left_ms(state, position) for position in positions]
+        return mode.seats_left_ms(state)
     left_ms = mode.left_ms(state)
     running_ms = None if left_ms is None else max(0, left_ms - stretch_ms)
     if mode.is_common:
-        return [running_ms for _ in positions]
-    seats = [mode.seat_left_ms(state, position) for position in positions]
+        return [running_ms] * len(state.participants)
+    seats = mode.seats_left_ms(state)
     seats[active] = running_ms
     if state.config.sync_mode is SyncMode.PER_GROUP:
-        seats = [
-            running_ms if shares_clock(state, p, active) else left for p, left in zip(positions, seats, strict=True)
-        ]
+        seats = [running_ms if shares_clock(state, p, active) else left for p, left in enumerate(seats)]
     return seats

@@ -19,10 +19,15 @@ T = TypeVar("T")
 Problem = tuple[str, str]
 """(field, message)"""
 
+Banks = tuple[tuple[Participant, ...], tuple[Group, ...]]
+"""The participants and the groups of a state, with what is left to each."""
+
 
 def with_item(items: tuple[T, ...], position: int, item: T) -> tuple[T, ...]:
     """The tuple with one item exchanged."""
-    return (*items[:position], item, *items[position + 1 :])
+    changed = list(items)
+    changed[position] = item
+    return tuple(changed)
 
 
 def with_participant(state: State, position: int, participant: Participant) -> State:
@@ -53,13 +58,18 @@ class Mode:
         """Time left for one participant, at rest, when it is not the active one."""
         raise NotImplementedError
 
-    def drain(self, state: State, stretch_ms: Duration) -> State:
-        """Take a stretch from the bank of the running clock."""
-        return state
+    def seats_left_ms(self, state: State) -> list[Duration | None]:
+        """Time left for every participant in order, at rest."""
+        return [self.seat_left_ms(state, position) for position in range(len(state.participants))]
 
-    def credit(self, state: State, amount_ms: Duration) -> State:
-        """Give an increment to the bank of the active participant."""
-        return state
+    def charge(self, state: State, stretch_ms: Duration, increment_ms: Duration, cycles: int) -> Banks:
+        """The banks after a stretch of the active participant, an increment for it, and so many cycles that it has
+        finished."""
+        active = state.active_participant
+        if active is None:
+            return state.participants, state.groups
+        used = replace(active, time_used_ms=active.time_used_ms + stretch_ms, cycle_count=active.cycle_count + cycles)
+        return with_item(state.participants, state.active, used), state.groups
 
     def with_bank(self, state: State, position: int, total_ms: Duration) -> State:
         """Set the bank that a participant draws on; time above 0 makes an expired clock run again."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from synckairos.engine.commands import Create
-from synckairos.engine.modes.base import Mode, Problem, with_group
+from synckairos.engine.modes.base import Banks, Mode, Problem, with_group
 from synckairos.engine.state import NOBODY, Group, State
 from synckairos.engine.units import Duration
 
@@ -25,11 +25,12 @@ class PerGroup(Mode):
         group = self._group(state, position)
         return None if group is None else group.total_time_ms
 
-    def drain(self, state: State, stretch_ms: Duration) -> State:
-        return self._add(state, -stretch_ms)
-
-    def credit(self, state: State, amount_ms: Duration) -> State:
-        return self._add(state, amount_ms)
+    def charge(self, state: State, stretch_ms: Duration, increment_ms: Duration, cycles: int) -> Banks:
+        group = self._group(state, state.active)
+        if group is not None:
+            left_ms = max(0, group.total_time_ms - stretch_ms) + increment_ms
+            state = self._with_members(state, replace(group, total_time_ms=left_ms))
+        return super().charge(state, stretch_ms, increment_ms, cycles)
 
     def with_bank(self, state: State, position: int, total_ms: Duration) -> State:
         group = self._group(state, position)
@@ -71,13 +72,6 @@ class PerGroup(Mode):
             return None
         group = state.group_position_of(state.participants[position])
         return None if group == NOBODY else state.groups[group]
-
-    def _add(self, state: State, amount_ms: Duration) -> State:
-        group = self._group(state, state.active)
-        if group is None:
-            return state
-        changed = replace(group, total_time_ms=max(0, group.total_time_ms + amount_ms))
-        return self._with_members(state, changed)
 
     def _with_members(self, state: State, group: Group) -> State:
         """The group exchanged, and its bank and flag shown on each member (clients read them there)."""

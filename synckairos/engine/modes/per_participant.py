@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from synckairos.engine.modes.base import Mode, with_participant
+from synckairos.engine.modes.base import Banks, Mode, with_item, with_participant
 from synckairos.engine.state import NOBODY, State
 from synckairos.engine.units import Duration
 
@@ -16,17 +16,25 @@ class PerParticipant(Mode):
     has_banks = True
 
     def left_ms(self, state: State) -> Duration | None:
-        active = state.active_participant
-        return None if active is None else active.total_time_ms
+        return None if state.active == NOBODY else state.participants[state.active].total_time_ms
 
     def seat_left_ms(self, state: State, position: int) -> Duration | None:
         return state.participants[position].total_time_ms
 
-    def drain(self, state: State, stretch_ms: Duration) -> State:
-        return self._add(state, -stretch_ms)
+    def seats_left_ms(self, state: State) -> list[Duration | None]:
+        return [participant.total_time_ms for participant in state.participants]
 
-    def credit(self, state: State, amount_ms: Duration) -> State:
-        return self._add(state, amount_ms)
+    def charge(self, state: State, stretch_ms: Duration, increment_ms: Duration, cycles: int) -> Banks:
+        active = state.active_participant
+        if active is None:
+            return state.participants, state.groups
+        used = replace(
+            active,
+            total_time_ms=max(0, active.total_time_ms - stretch_ms) + increment_ms,
+            time_used_ms=active.time_used_ms + stretch_ms,
+            cycle_count=active.cycle_count + cycles,
+        )
+        return with_item(state.participants, state.active, used), state.groups
 
     def with_bank(self, state: State, position: int, total_ms: Duration) -> State:
         owner = state.participants[position]
@@ -50,10 +58,3 @@ class PerParticipant(Mode):
 
     def standing(self, state: State) -> list[UUID]:
         return [p.participant_id for p in state.participants if not p.has_expired]
-
-    def _add(self, state: State, amount_ms: Duration) -> State:
-        active = state.active_participant
-        if active is None:
-            return state
-        total_ms = max(0, active.total_time_ms + amount_ms)
-        return with_participant(state, state.active, replace(active, total_time_ms=total_ms))
