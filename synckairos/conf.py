@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from synckairos.auth.signing_keys import KeyRing
 from synckairos.engine.units import Visibility
@@ -19,11 +20,11 @@ class Rate(Struct, frozen=True):
 
     limit: int
     period_ms: int
+    interval_us: int = 0
+    """Microseconds between two requests at the steady rate; follows from the other two."""
 
-    @property
-    def interval_us(self) -> int:
-        """Between two requests at the steady rate, microseconds."""
-        return max(self.period_ms * 1000 // self.limit, 1)
+    def __post_init__(self) -> None:
+        force_setattr(self, "interval_us", max(self.period_ms * 1000 // self.limit, 1))
 
 
 class Provider(Struct, frozen=True):

@@ -51,6 +51,8 @@ class Decision(Struct, frozen=True):
     """How many of the events, the first ones, deadlines have caused before the command."""
     late: int = 0
     """How many of them, the last ones, deadlines have caused after it, at its very instant."""
+    expired_on_switch: UUID | None = None
+    """The participant whose own clock had run out when the command, a switch, ended its cycle."""
 
     @property
     def expired(self) -> ev.ParticipantExpired | None:
@@ -58,18 +60,6 @@ class Decision(Struct, frozen=True):
         for event in reversed(self.events):
             if isinstance(event, ev.ParticipantExpired):
                 return event
-        return None
-
-    @property
-    def expired_on_switch(self) -> UUID | None:
-        """Who had run out of time when a command ended their cycle; None when the last switch was no such."""
-        for place, event in enumerate(self.events):
-            if isinstance(event, ev.CycleSwitched) and not event.on_timeout:
-                state = self.before
-                for earlier in self.events[:place]:
-                    state = evolve(state, earlier)
-                mode = mode_of(state)
-                return event.from_participant_id if mode.clock_expired(state) and not mode.is_common else None
         return None
 
 
@@ -91,24 +81,30 @@ def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozen
         raise Unsettled
     if accepted is not None and settled.version not in accepted:
         raise PreconditionFailed(accepted, settled.version)
-    events = _happen(settled, command, now)
-    changed = settled
-    for event in events:
-        changed = evolve(changed, event)
-    after, late, following = settle(changed, now, limit=SETTLE_LIMIT)
-    return Decision(state, after, (*due, *events, *late), following, len(due), len(late))
+    event = _event_of(settled, command, now)
+    if event is None:
+        return Decision(state, settled, tuple(due), following, len(due))
+    after, late, following = settle(evolve(settled, event), now, limit=SETTLE_LIMIT)
+    events = (*due, event, *late) if due or late else (event,)
+    return Decision(state, after, events, following, len(due), len(late), _expired_on_switch(settled, event))
 
 
-def _happen(state: State, command: cmd.Command, now: Instant) -> list[ev.Event]:
-    """The events of the command itself, on a settled state."""
+def _expired_on_switch(state: State, event: ev.Event) -> UUID | None:
+    mode = mode_of(state)
+    if not isinstance(event, ev.CycleSwitched) or mode.is_common or not mode.clock_expired(state):
+        return None
+    return event.from_participant_id
+
+
+def _event_of(state: State, command: cmd.Command, now: Instant) -> ev.Event | None:
+    """The event of the command itself, on a settled state; None when it changes nothing."""
     expected = command.expected_version
     if expected is not None and expected != state.version:
         raise VersionMismatch(expected, state.version)
     verb, allowed = _ALLOWED[type(command)]
     if state.status not in allowed:
         raise WrongStatus(verb, state.status, allowed)
-    event = _EVENT_OF[type(command)](state, command, now)
-    return [] if event is None else [event]
+    return _EVENT_OF[type(command)](state, command, now)
 
 
 _LIVE = frozenset({Status.PENDING, Status.RUNNING, Status.PAUSED})
