@@ -19,20 +19,20 @@ from synckairos.auth import permissions, principal
 from synckairos.auth.grants import Role
 
 _SOMEBODY = principal.Principal("player", is_staff=True, expires_s=2.0**33)
-_STANDING = permissions.Standing(Role.STAFF)
+_STAFF_ROLE = permissions.SessionRole(Role.STAFF)
 
 
 def _somebody(_token: str) -> principal.Principal:
     return _SOMEBODY
 
 
-def _anything(*_asked: Any) -> permissions.Standing:
-    return _STANDING
+def _anything(*_asked: Any) -> permissions.SessionRole:
+    return _STAFF_ROLE
 
 
 Functions = dict[str, Callable[..., Any]]
-_CHECKS: Functions = {"authenticate": principal.authenticate, "check": permissions.check}
-_NONE: Functions = {"authenticate": _somebody, "check": _anything}
+_CHECKS: Functions = {"authenticate": principal.authenticate, "authorize": permissions.authorize}
+_NONE: Functions = {"authenticate": _somebody, "authorize": _anything}
 
 
 def _replace(present: Functions, coming: Functions) -> None:

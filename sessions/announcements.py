@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from synckairos.auth.permissions import GuestList
+from synckairos.auth.permissions import AccessSnapshot
 
 HUB_HANDLER = "session.frames"
 PRESENCE_HANDLER = "session.presence"
@@ -28,11 +28,11 @@ class HubMessage(Struct, frozen=True):
     notices: tuple[bytes, ...] = ()
     is_creation: bool = False
     is_deletion: bool = False
-    guests: GuestList | None = None
+    access_snapshot: AccessSnapshot | None = None
     """Who may look on from now on, when that has changed."""
 
 
-_guest_lists = msgspec.msgpack.Decoder(GuestList)
+_access_snapshots = msgspec.msgpack.Decoder(AccessSnapshot)
 
 
 class _Packed(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
@@ -46,7 +46,7 @@ class _Packed(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
     notices: tuple[bytes, ...]
     is_creation: bool
     is_deletion: bool
-    guests: bytes | None
+    access_snapshot: bytes | None = msgspec.field(name="guests")
 
 
 class PresenceHint(Struct, frozen=True, tag_field="type", tag=PRESENCE_HANDLER):
@@ -71,7 +71,7 @@ def pack(message: HubMessage) -> bytes:
             message.notices,
             message.is_creation,
             message.is_deletion,
-            None if message.guests is None else _packer.encode(message.guests),
+            None if message.access_snapshot is None else _packer.encode(message.access_snapshot),
         )
     )
 
@@ -108,5 +108,5 @@ def unpack(data: bytes) -> HubMessage | PresenceHint | None:
         packed.notices,
         packed.is_creation,
         packed.is_deletion,
-        None if packed.guests is None else _guest_lists.decode(packed.guests),
+        None if packed.access_snapshot is None else _access_snapshots.decode(packed.access_snapshot),
     )

@@ -33,7 +33,7 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,
     "POSTPROCESSING_HOOKS": [
         "sessions.apidocs.openapi_paths.add_components",
-        "synckairos.ratelimit.drf.document",
+        "synckairos.ratelimit.drf.document_rate_limit_headers",
         "sessions.apidocs.openapi_details.document",
         "sessions.apidocs.openapi_components.document",
         "sessions.apidocs.openapi_examples.document",

@@ -36,7 +36,7 @@ from synckairos.http.duplicate_names import refuse_repeated_names
 from synckairos.http.request_log import REQUEST_ID_HEADER, TOLD_SCHEME, record, true_scheme
 from synckairos.http.security_headers import head_of_state
 from synckairos.ratelimit import limits
-from synckairos.ratelimit.asgi import fields_of, judged
+from synckairos.ratelimit.asgi import header_fields, limit_unauthenticated
 from synckairos.redis import keys
 from synckairos.telemetry import log_context, logs
 
@@ -93,14 +93,14 @@ class HotDoor:
 class _Request:
     """One that was taken, until it is answered."""
 
-    __slots__ = ("_asked", "_door", "_exchange", "_info", "_scope", "_tally")
+    __slots__ = ("_asked", "_door", "_exchange", "_info", "_limiter", "_scope")
 
     def __init__(self, asked: Asked, scope: Scope, exchange: Exchange, door: HotDoor) -> None:
         self._asked = asked
         self._scope = scope
         self._exchange = exchange
         self._door = door
-        self._tally = limits.Tally()
+        self._limiter = limits.RateLimiter()
         self._info: dict[str, Any] = {}
 
     def begin(self) -> None:
@@ -112,13 +112,16 @@ class _Request:
         if asked.session_id is not None:
             info["session_id"] = keys.text_of(asked.session_id)
         self._info = surroundings.run(log_context.begin, **info)
-        asked.drive(asked.steps(request_id, self._tally), self, surroundings)
+        asked.drive(asked.steps(request_id, self._limiter), self, surroundings)
 
     def done(self, outcome: Outcome) -> None:
         """Answer, with what the application would say."""
         asked, info = self._asked, self._info
         try:
-            head = self._door.head_of(outcome, self._scope, asked.asker.origin, info["request_id"]) + self._tally.head()
+            head = (
+                self._door.head_of(outcome, self._scope, asked.asker.origin, info["request_id"])
+                + self._limiter.header_lines()
+            )
             self._exchange.answer(asked.status, head, to_json({"data": asked.view(outcome)}))
             record(self._scope, info, asked.status, time.perf_counter() - self._exchange.began_s)
         except Exception:
@@ -137,7 +140,7 @@ class _Request:
 
     async def _judge(self, error: ApiError) -> None:
         try:
-            error = await judged(error, self._scope, self._tally)
+            error = await limit_unauthenticated(error, self._scope, self._limiter)
         except ApiError as other:
             error = other
         except Exception:
@@ -148,7 +151,7 @@ class _Request:
     def _refuse(self, error: ApiError) -> None:
         self._exchange.known = self._info
         self._exchange.refusal = error
-        self._exchange.told = fields_of(self._tally)
+        self._exchange.told = header_fields(self._limiter)
         self._exchange.pass_on()
 
 

@@ -50,12 +50,12 @@ class State(Struct, frozen=True):
     status = 200
     route = f"{ROUTE}/<str:session_id>"
 
-    def steps(self, _request_id: str, tally: limits.Tally) -> Steps[Outcome]:
+    def steps(self, _request_id: str, limiter: limits.RateLimiter) -> Steps[Outcome]:
         """Read it."""
         general = limits.general(self.asker.principal)
-        outcome = yield from beside(tally.counted(general), service.get(self.session_id, self.asker.principal))
+        outcome = yield from beside(limiter.consume_steps(general), service.get(self.session_id, self.asker.principal))
         if weight := weights.of_state(outcome.state):
-            yield from tally.owed(general, weight)
+            yield from limiter.charge_steps(general, weight)
         return outcome
 
     def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
@@ -82,9 +82,9 @@ class Command(Struct, frozen=True):
         """Its address, as metrics and logs have it."""
         return _ROUTES[self.verb]
 
-    def steps(self, request_id: str, tally: limits.Tally) -> Steps[Outcome]:
+    def steps(self, request_id: str, limiter: limits.RateLimiter) -> Steps[Outcome]:
         """Do it."""
-        return steps_of(self.session_id, self.command, self.asker.caller(request_id), tally)
+        return steps_of(self.session_id, self.command, self.asker.caller(request_id), limiter)
 
     def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
         """In its turn."""
@@ -106,11 +106,11 @@ class Creation(Struct, frozen=True):
     status = 201
     route = ROUTE
 
-    def steps(self, request_id: str, tally: limits.Tally) -> Steps[Outcome]:
+    def steps(self, request_id: str, limiter: limits.RateLimiter) -> Steps[Outcome]:
         """Make it, if neither limit says no."""
         weight = 1 + weights.of_creation(self.command.participants, self.command.groups)
-        yield from tally.counted(limits.general(self.asker.principal), weight)
-        counted = tally.counted(limits.create(self.asker.principal))
+        yield from limiter.consume_steps(limits.general(self.asker.principal), weight)
+        counted = limiter.consume_steps(limits.create(self.asker.principal))
         creation = service.create(self.command, self.session_id, self.asker.caller(request_id))
         return (yield from beside(counted, creation))
 

@@ -23,7 +23,7 @@ from sessions.bounds import (
 )
 from synckairos import ids
 from synckairos.auth.names import is_name
-from synckairos.auth.permissions import PERMITTED
+from synckairos.auth.permissions import PARTICIPANT_PERMISSIONS
 from synckairos.conf import conf
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
 from synckairos.engine.state import Access
@@ -91,7 +91,7 @@ class CreateBody(Struct, frozen=True, forbid_unknown_fields=True):
         list[Annotated[int, Meta(ge=1, le=MAX_TIME_MS)]], Meta(max_length=MAX_WARNINGS)
     ] = []
     visibility: Visibility | None = None
-    permissions: Annotated[list[str], Meta(max_length=len(PERMITTED))] = []
+    permissions: Annotated[list[str], Meta(max_length=len(PARTICIPANT_PERMISSIONS))] = []
 
 
 def command(verb: str, decoded: Any) -> commands.Command:
@@ -107,7 +107,7 @@ def command(verb: str, decoded: Any) -> commands.Command:
 def creation(decoded: Any, owner: str) -> tuple[commands.Create, UUID | None]:
     """The creation of a decoded body, for its owner, and the id that was asked for."""
     body = msgspec.convert(decoded, CreateBody)
-    if not set(body.permissions) <= set(PERMITTED):
+    if not set(body.permissions) <= set(PARTICIPANT_PERMISSIONS):
         raise ValueError
     if body.action_on_timeout is not None and body.action_on_timeout.get("type") not in list(TimeoutAction):
         raise ValueError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sessions.announcements import HubMessage
 from sessions.hub.broadcast_group import Step
 from sessions.hub.subscriber import Outlet, Position
-from synckairos.auth.permissions import seats_of
+from synckairos.auth.permissions import seats_by_subject
 from synckairos.close_codes import Farewell
 from synckairos.telemetry import logs, metrics
 from synckairos.webserver.transport import Frame
@@ -21,9 +21,9 @@ class Delivery:
         self._shown = Position(message.epoch, message.version)
         self._frame = Frame(message.state_frame)
         self._notices = [Frame(notice) for notice in message.notices]
-        self._guests = message.guests
-        self._seats = None if message.guests is None else seats_of(message.guests)
-        self._is_plain = not (message.notices or message.is_deletion or message.guests is not None)
+        self._access_snapshot = message.access_snapshot
+        self._seats = None if message.access_snapshot is None else seats_by_subject(message.access_snapshot)
+        self._is_plain = not (message.notices or message.is_deletion or message.access_snapshot is not None)
         """Nothing but a state, and to the same people as before."""
 
     def to(self, step: Step) -> None:
@@ -45,8 +45,8 @@ class Delivery:
 
     def _offer(self, outlet: Outlet) -> None:
         message = self._message
-        if self._guests is not None and outlet.position.is_before(message.epoch, message.version):
-            outlet.judge(self._guests, self._seats)  # whoever has been shown a newer state was judged by that
+        if self._access_snapshot is not None and outlet.position.is_before(message.epoch, message.version):
+            outlet.judge(self._access_snapshot, self._seats)  # whoever has been shown a newer state was judged by that
         if outlet.is_hidden_from:
             return
         is_waiting = outlet.is_held and outlet.judged_epoch is None

@@ -192,7 +192,7 @@ class Hub:
             self._served += len(step.outlets)
             delivery.to(step)
         self._keep_up(room, message)
-        if message.guests is not None:
+        if message.access_snapshot is not None:
             self.presence.changed(room.session_id)
 
     def _keep_up(self, room: Room, message: HubMessage) -> None:

@@ -22,7 +22,7 @@ from sessions.services import sessions
 from sessions.services.retention import watched
 from sessions.store import presence as store
 from sessions.store.presence import KEPT_MS, NOBODY, Attendance, Roll
-from synckairos.auth.permissions import seats_of
+from synckairos.auth.permissions import seats_by_subject
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.units import Duration
 from synckairos.errors import ServiceUnavailable, SessionNotFound
@@ -164,7 +164,7 @@ class Presence:
                 self._wake.set()
                 continue
             room.known = max(room.known, (state.epoch, state.version), key=lambda known: known[1])
-            seats = seats_of(state)
+            seats = seats_by_subject(state)
             for number, outlet in enumerate(list(room.outlets), 1):
                 if outlet.position.is_before(state.epoch, state.version + 1):  # else judged by a newer one
                     outlet.judge(state, seats)

@@ -16,7 +16,7 @@ from sessions.hub.subscriber import NOWHERE, Outlet, Position
 from sessions.services.commits import notices_of
 from sessions.services.recovery import recover
 from sessions.store import store
-from synckairos.auth.permissions import seats_of
+from synckairos.auth.permissions import seats_by_subject
 from synckairos.auth.principal import SYSTEM
 from synckairos.close_codes import Farewell
 from synckairos.errors import SessionNotFound
@@ -103,7 +103,7 @@ async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -
     frame = Frame(messages.state_update(state, recovery.now, since_version, recovery.missed))
     notices = [Frame(notice) for event in recovery.missed for notice in notices_of(state, event, recovery.now)]
     metrics.SOCKET_RESYNCS.inc()
-    seats = seats_of(state)
+    seats = seats_by_subject(state)
     for outlet in outlets:
         outlet.judge(state, seats)
         if outlet.position == position:

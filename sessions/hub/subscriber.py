@@ -13,7 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sessions.hub.broadcast_group import Step
-from synckairos.auth.permissions import Guarded, Seats, standing
+from synckairos.auth.permissions import SeatsBySubject, SessionAccess, role_of
 from synckairos.auth.principal import Principal
 from synckairos.close_codes import Farewell
 from synckairos.errors import Unauthenticated
@@ -136,11 +136,11 @@ class Outlet:
         """Whether it has been told to end."""
         return self._closing is not None
 
-    def judge(self, session: Guarded, seats: Seats | None = None) -> None:
+    def judge(self, session: SessionAccess, seats: SeatsBySubject | None = None) -> None:
         """Find out what the session is to this client: who it is there, and whether it may look on."""
         self.judged_epoch = session.epoch
         try:
-            found = standing(self.principal, session, seats)
+            found = role_of(self.principal, session, seats)
         except Unauthenticated:
             self.hide()
             self.finish(*Farewell.CREDENTIALS_REVOKED.value)

@@ -71,7 +71,7 @@ class SessionConsumer(FramesConsumer):
             await self.refuse(*Farewell.SERVER_RESTARTING.with_(n=0))
             return
         principal = await self._authenticated(asked)
-        await limits.Tally().atake(limits.connect(principal))
+        await limits.RateLimiter().aconsume(limits.connect(principal))
         self._token = asked.credentials.token
         self.wire.heartbeat(asked.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
@@ -83,7 +83,7 @@ class SessionConsumer(FramesConsumer):
             principal = await asked.credentials.principal(asked.session_id)
             check_scope(principal, asked.session_id)
             return principal
-        await limits.Tally().atake(limits.stranger(client_address.of_scope(self.scope)))
+        await limits.RateLimiter().aconsume(limits.unauthenticated(client_address.of_scope(self.scope)))
         raise Unauthenticated
 
     async def _show(self, session_id: UUID, principal: Principal) -> None:
@@ -107,7 +107,7 @@ class SessionConsumer(FramesConsumer):
         hub().welcome(session_id, self.outlet)
         log.info("socket opened")
         if shown is not NOWHERE:
-            await limits.Tally().aowe(limits.general(principal), weights.of_state(state))
+            await limits.RateLimiter().acharge(limits.general(principal), weights.of_state(state))
 
     async def disconnect(self) -> None:
         if self.session_id is None:
@@ -158,7 +158,7 @@ class SessionConsumer(FramesConsumer):
             if message.token == self._token:
                 self._renewed(message, authenticate(message.token))
                 return
-            tally, general = await self._counted()
+            limiter, general = await self._counted()
             principal = authenticate(message.token)
             if not outlet.principal.is_same_person(principal):
                 raise Forbidden
@@ -173,7 +173,7 @@ class SessionConsumer(FramesConsumer):
             outlet.hide()
         else:
             outlet.judge(state)
-            await tally.aowe(general, weights.of_state(state))
+            await limiter.acharge(general, weights.of_state(state))
         self._renewed(message, principal)
 
     def _renewed(self, message: messages.Auth, principal: Principal) -> None:
@@ -189,7 +189,7 @@ class SessionConsumer(FramesConsumer):
 
     async def _reconnect(self, message: messages.Reconnect) -> None:
         """It counts as a request, and for more when the session is large."""
-        tally, general = await self._counted()
+        limiter, general = await self._counted()
         for _ in range(RECONNECT_TRIES):
             asked_at = self.outlet.position
             recovery = await arun(recover(self._shown(), self.outlet.principal, message.last_version, message.epoch))
@@ -203,24 +203,24 @@ class SessionConsumer(FramesConsumer):
                 missed=recovery.missed,
             )
             if self.outlet.put_sync(Position(state.epoch, state.version), Frame(frame), asked_at):
-                await tally.aowe(general, weights.of_state(state))
+                await limiter.acharge(general, weights.of_state(state))
                 return
         raise Conflict
 
-    async def _counted(self) -> tuple[limits.Tally, limits.Claim]:
+    async def _counted(self) -> tuple[limits.RateLimiter, limits.Bucket]:
         """Count a frame that costs work, before the work. Raises RateLimitExceeded: until the time that this tells is
         over, the store need not be asked again."""
-        tally, general = limits.Tally(), limits.general(self.outlet.principal)
+        limiter, general = limits.RateLimiter(), limits.general(self.outlet.principal)
         wait_s = self._barred_until_s - time.monotonic()
         if wait_s > 0 and general is not None:
             metrics.RATE_LIMITED.labels(general[0].scope).inc()
             raise RateLimitExceeded(math.ceil(wait_s))
         try:
-            await arun(tally.counted(general))
+            await arun(limiter.consume_steps(general))
         except RateLimitExceeded as exceeded:
             self._barred_until_s = time.monotonic() + (exceeded.retry_after_seconds or 0)
             raise
-        return tally, general
+        return limiter, general
 
     async def _command(self, message: messages.ClientCommand) -> None:
         try:
@@ -242,7 +242,7 @@ class SessionConsumer(FramesConsumer):
             )
         else:
             command = _COMMANDS[type(message)](message.expected_version)
-        return await carry_out(session_id, command, self._caller(message), limits.Tally())
+        return await carry_out(session_id, command, self._caller(message), limits.RateLimiter())
 
     def _caller(self, message: messages.ClientCommand) -> Caller:
         request_id = log_context.current().get("request_id", "")

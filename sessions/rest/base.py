@@ -17,11 +17,11 @@ from synckairos.auth.principal import Principal
 from synckairos.engine.state import State
 from synckairos.errors import ValidationFailed
 from synckairos.ratelimit import limits
-from synckairos.ratelimit.drf import Limited
+from synckairos.ratelimit.drf import RateLimitedView
 from synckairos.telemetry import log_context
 
 
-class SessionEndpoint(Limited):
+class SessionEndpoint(RateLimitedView):
     """Base of the session endpoints. Who may do what is the service's to say (synckairos/auth/permissions.py)."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -30,12 +30,12 @@ class SessionEndpoint(Limited):
         principal = principal_of(request)
         if "session_id" in kwargs:
             log_context.note(session_id=str(kwargs["session_id"]))
-        self.take(limits.general(principal))
-        self.check_address(request)
+        self.consume(limits.general(principal))
+        self.check_query(request)
 
     def weigh(self, request: Request, *states: State) -> None:
         """Count large sessions that have been read for what they cost beyond the request itself."""
-        self.tally.owe(limits.general(principal_of(request)), weights.of_states(states))
+        self.limiter.charge(limits.general(principal_of(request)), weights.of_states(states))
 
 
 def principal_of(request: Request) -> Principal:

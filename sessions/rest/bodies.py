@@ -24,7 +24,7 @@ from sessions.rest.fields import (
 from sessions.services.session_tokens import LONGEST_MS
 from synckairos.auth.grants import GRANTED, Role
 from synckairos.auth.names import RULE
-from synckairos.auth.permissions import PERMITTED
+from synckairos.auth.permissions import PARTICIPANT_PERMISSIONS
 from synckairos.conf import conf
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
 from synckairos.engine.state import NO_PERSON, Access
@@ -110,9 +110,9 @@ class CreateBody(Body):
     start_at = InstantField(required=False, allow_null=True)
     visibility = serializers.ChoiceField(choices=[one.value for one in Visibility], required=False, allow_null=True)
     permissions = ListField(
-        child=serializers.ChoiceField(choices=[action.value for action in PERMITTED]),
+        child=serializers.ChoiceField(choices=[action.value for action in PARTICIPANT_PERMISSIONS]),
         required=False,
-        max_length=len(PERMITTED),
+        max_length=len(PARTICIPANT_PERMISSIONS),
         help_text="What participants may do besides switching away from their own turn.",
     )
 

@@ -19,7 +19,7 @@ from synckairos.auth.principal import SUBJECT_CLAIM, refresh_claims
 from synckairos.errors import Unauthenticated
 from synckairos.http import client_address
 from synckairos.ratelimit import limits
-from synckairos.ratelimit.drf import Limited
+from synckairos.ratelimit.drf import RateLimitedView
 
 
 @extend_schema_serializer(component_name="Token")
@@ -58,18 +58,18 @@ class Revocation(KnownFieldsOnly, serializers.Serializer[Any]):
         return {}
 
 
-class TokenDoor(Limited, TokenViewBase):
+class TokenDoor(RateLimitedView, TokenViewBase):
     """Limited by address, and by the name that the request is about."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Raises RateLimitExceeded; ServiceUnavailable when the store is away, for then nobody counts guesses."""
         super().initial(request, *args, **kwargs)
         if request.method == "POST":
-            self.take(limits.login_from(client_address.of_request(request)))
-            self.take(self.named(request.data if isinstance(request.data, dict) else {}))
-            self.check_address(request)
+            self.consume(limits.login_by_address(client_address.of_request(request)))
+            self.consume(self.named(request.data if isinstance(request.data, dict) else {}))
+            self.check_query(request)
 
-    def named(self, body: dict[str, Any]) -> limits.Claim:
+    def named(self, body: dict[str, Any]) -> limits.Bucket:
         """The limit of the name in a body, if there is one."""
         raise NotImplementedError
 
@@ -77,9 +77,9 @@ class TokenDoor(Limited, TokenViewBase):
 class TokenView(TokenDoor):
     serializer_class = Credentials
 
-    def named(self, body: dict[str, Any]) -> limits.Claim:
+    def named(self, body: dict[str, Any]) -> limits.Bucket:
         name = body.get("username")
-        return limits.login_as(name) if isinstance(name, str) else None
+        return limits.login_by_name(name) if isinstance(name, str) else None
 
     @openapi.token("createToken", "Username and password for an access and a refresh token", gives_pair=True)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -89,7 +89,7 @@ class TokenView(TokenDoor):
 class RefreshDoor(TokenDoor):
     """A door that takes a refresh token."""
 
-    def named(self, body: dict[str, Any]) -> limits.Claim:
+    def named(self, body: dict[str, Any]) -> limits.Bucket:
         """By good tokens only: with a forged one, anybody could use up the limit of anybody."""
         token = body.get("refresh")
         if not isinstance(token, str):
@@ -98,7 +98,7 @@ class RefreshDoor(TokenDoor):
             claims = refresh_claims(token)
         except Unauthenticated:
             return None
-        return limits.refresh_as(claims[SUBJECT_CLAIM])
+        return limits.refresh_by_name(claims[SUBJECT_CLAIM])
 
 
 class RefreshView(RefreshDoor):

@@ -39,10 +39,10 @@ class SessionsView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         given = request.data if isinstance(request.data, dict) else {}
         weight = weights.of_creation(given.get("participants"), given.get("groups"))
-        self.take(limits.general(principal_of(request)), weight)
+        self.consume(limits.general(principal_of(request)), weight)
         values = values_of(request, bodies.CreateBody)
         command = bodies.create_command(values, principal_of(request).subject)
-        self.take(limits.create(principal_of(request)))
+        self.consume(limits.create(principal_of(request)))
         outcome = run(service.create(command, values.get("session_id"), caller_of(request)))
         return answer(outcome, status=201)
 
@@ -117,7 +117,7 @@ class SwitchView(SessionEndpoint):
         parsed = session_id_of(session_id)
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
         only_if = precondition_of(request)
-        outcome = run(service.switch(parsed, command, caller_of(request), only_if, self.tally))
+        outcome = run(service.switch(parsed, command, caller_of(request), only_if, self.limiter))
         self.weigh(request, outcome.state)
         return answer(outcome, outcome.switched)
 
@@ -175,7 +175,7 @@ class BatchView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.BatchBody)
         wanted = values["session_ids"]
-        self.take(limits.general(principal_of(request)), weights.of_batch(len(wanted)))
+        self.consume(limits.general(principal_of(request)), weights.of_batch(len(wanted)))
         outcomes, missing = run(service.get_many(wanted, principal_of(request)))
         self.weigh(request, *[outcome.state for outcome in outcomes])
         view = presentation.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])

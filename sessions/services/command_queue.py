@@ -18,7 +18,7 @@ from sessions.services.outcome import Caller, Outcome
 from sessions.services.state_cache import memory
 from synckairos import background
 from synckairos.engine.commands import Command
-from synckairos.ratelimit.limits import Tally
+from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis.procedures import Waiter, drive, tell
 from synckairos.redis.scripts import Steps, arun
 from synckairos.redis.store_clock import store_clock
@@ -32,15 +32,15 @@ _turns: dict[int, deque[asyncio.Future[None]]] = {}
 """Sessions that somebody is at, each with those who wait for it; by the number of its id, which hashes fast."""
 
 
-async def carry_out(session_id: UUID, command: Command, caller: Caller, tally: Tally) -> Outcome:
+async def carry_out(session_id: UUID, command: Command, caller: Caller, limiter: RateLimiter) -> Outcome:
     """Apply a command in its turn, each on what the last one has left. Raises what `at_once.execute` does."""
-    return await in_turn(session_id, steps_of(session_id, command, caller, tally))
+    return await in_turn(session_id, steps_of(session_id, command, caller, limiter))
 
 
-def steps_of(session_id: UUID, command: Command, caller: Caller, tally: Tally) -> Steps[Outcome]:
+def steps_of(session_id: UUID, command: Command, caller: Caller, limiter: RateLimiter) -> Steps[Outcome]:
     """The procedure of a command, whose turn it is when it is driven."""
     store_clock.freshen()
-    return optimistic.execute(session_id, command, caller, tally, memory())
+    return optimistic.execute(session_id, command, caller, limiter, memory())
 
 
 def drive_in_turn(session_id: UUID, steps: Steps[T], waiter: Waiter[T], context: Context) -> None:

@@ -13,7 +13,7 @@ from sessions.services.retention import kept_until
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.writes import Guess, Record, Write
 from synckairos import outbox
-from synckairos.auth.permissions import guest_list
+from synckairos.auth.permissions import access_snapshot
 from synckairos.conf import Rate, conf
 from synckairos.engine import Decision
 from synckairos.engine.events import (
@@ -128,7 +128,7 @@ def _hub_message(
         notices=tuple([notice for event in decision.events for notice in notices_of(state, event, now)]),
         is_creation=since_version == 0,
         is_deletion=is_deletion,
-        guests=guest_list(state) if _changes_rights(decision.events) else None,
+        access_snapshot=access_snapshot(state) if _changes_rights(decision.events) else None,
     )
 
 

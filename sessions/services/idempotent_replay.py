@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sessions.services.outcome import Caller, Outcome
 from sessions.store.codec import Answer
-from synckairos.auth.permissions import ACTION_OF, check
+from synckairos.auth.permissions import ACTION_BY_COMMAND, authorize
 from synckairos.engine import commands
 from synckairos.engine.state import State
 from synckairos.errors import IdempotencyKeyReused
@@ -14,7 +14,7 @@ from synckairos.telemetry import metrics
 def checked_replay(answer: Answer, state: State | None, command: commands.Command, caller: Caller) -> Outcome:
     """The first answer, unless it is asked for by who may not ask any more. Raises IdempotencyKeyReused, Forbidden."""
     if state is not None:
-        check(caller.principal, ACTION_OF[type(command)], state)
+        authorize(caller.principal, ACTION_BY_COMMAND[type(command)], state)
     return replay(answer, caller)
 
 

@@ -20,44 +20,44 @@ from sessions.services.outcome import Caller, Outcome
 from sessions.services.state_cache import Memory, Remembered
 from sessions.store import writes
 from sessions.store.writes import CommitReply, Done, Guess, LostRace
-from synckairos.auth.permissions import ACTION_OF, bound, check
+from synckairos.auth.permissions import ACTION_BY_COMMAND, authorize, restrict
 from synckairos.engine import Decision, commands, decide
 from synckairos.engine.refusals import Refusal
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
 from synckairos.ratelimit import limits, policies
-from synckairos.ratelimit.limits import Tally
+from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis.scripts import Steps, beside
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import metrics
 
 
 def execute(
-    session_id: UUID, command: commands.Command, caller: Caller, tally: Tally, memory: Memory | None
+    session_id: UUID, command: commands.Command, caller: Caller, limiter: RateLimiter, memory: Memory | None
 ) -> Steps[Outcome]:
     """Apply a command, counted for the caller's general limit as well as the session's own; see `sessions.execute`.
 
     Without a memory it is the same in two round trips: a Cluster has limits and sessions in different places.
     """
-    return sessions.measured(command, _execute(session_id, command, caller, tally, memory))
+    return sessions.measured(command, _execute(session_id, command, caller, limiter, memory))
 
 
 def _execute(
-    session_id: UUID, command: commands.Command, caller: Caller, tally: Tally, memory: Memory | None
+    session_id: UUID, command: commands.Command, caller: Caller, limiter: RateLimiter, memory: Memory | None
 ) -> Steps[Outcome]:
     known = None if memory is None else memory.get(session_id)
     guess = None if known is None or known.is_shared else _guess(known, command, caller)
     if guess is None:
-        counted = tally.counted(limits.general(caller.principal))
-        outcome = yield from beside(counted, sessions.execute(session_id, command, caller, tally=tally))
+        counted = limiter.consume_steps(limits.general(caller.principal))
+        outcome = yield from beside(counted, sessions.execute(session_id, command, caller, limiter=limiter))
     else:
-        outcome = yield from _proved(guess, session_id, command, caller, tally)
+        outcome = yield from _proved(guess, session_id, command, caller, limiter)
     if memory is not None and outcome.command_id:
         is_shared = known is not None and not _is_next(outcome.state, known.state)
         memory.keep(outcome.state, outcome.command_id, is_shared=is_shared)
     if weight := weights.of_state(outcome.state):
-        yield from tally.owed(limits.general(caller.principal), weight)
+        yield from limiter.charge_steps(limits.general(caller.principal), weight)
     return outcome
 
 
@@ -85,8 +85,8 @@ def _guess(known: Remembered, command: commands.Command, caller: Caller) -> _Gue
     if now is None:
         return None
     try:
-        by = check(caller.principal, ACTION_OF[type(command)], known.state)
-        decision = decide(known.state, bound(command, by), now)
+        by = authorize(caller.principal, ACTION_BY_COMMAND[type(command)], known.state)
+        decision = decide(known.state, restrict(command, by), now)
         payer = idempotency_records.payer_of(caller, known.state)
     except (Refusal, ApiError):
         return None
@@ -94,7 +94,9 @@ def _guess(known: Remembered, command: commands.Command, caller: Caller) -> _Gue
     return _Guess(now, at_ms, decision, known.command_id, payer) if decision.events else None
 
 
-def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: Caller, tally: Tally) -> Steps[Outcome]:
+def _proved(
+    guess: _Guess, session_id: UUID, command: commands.Command, caller: Caller, limiter: RateLimiter
+) -> Steps[Outcome]:
     """Commit what was guessed; where it does not hold, go on with what the store says."""
     general = limits.general(caller.principal)
     rate, general_rate = sessions.rate_of(command), None if general is None else general[0].rate
@@ -105,17 +107,17 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
         caller,
         key=idempotency_key(session_id, caller),
         rate=rate,
-        caller_rate=None if general is None or general_rate is None else (limits.key_of(general), general_rate),
+        caller_rate=None if general is None or general_rate is None else (limits.bucket_key(general), general_rate),
         guess=Guess(guess.now, guess.last_command_id),
         view=view,
     )
     reply: CommitReply = yield writes.commit(write)  # `ask` without its generator
     counted = reply.limits
     if general is not None and general_rate is not None and counted:
-        tally.note(general[0], general_rate, counted[:3])
+        limiter.record(general[0], general_rate, counted[:3])
         counted = counted[3:]
     if rate is not None and counted:
-        tally.note(policies.SWITCH, rate, counted)
+        limiter.record(policies.SWITCH, rate, counted)
     match reply:
         case Done():
             if write.record is not None and guess.payer is not None:
@@ -123,6 +125,6 @@ def _proved(guess: _Guess, session_id: UUID, command: commands.Command, caller: 
             return sessions.done(guess.decision, guess.at_ms, view, write.command_id)
         case LostRace(loaded=loaded):
             metrics.GUESSES_MISSED.inc()
-            return (yield from sessions.proceed(loaded, session_id, command, caller, tally=tally))
+            return (yield from sessions.proceed(loaded, session_id, command, caller, limiter=limiter))
         case _:
-            return (yield from sessions.execute(session_id, command, caller, tally=tally))
+            return (yield from sessions.execute(session_id, command, caller, limiter=limiter))

@@ -11,7 +11,7 @@ from sessions.services.outcome import Recovery
 from sessions.store import store
 from sessions.store.store import Loaded
 from sessions.store.writes import NoRoom
-from synckairos.auth.permissions import Action, check, check_scope
+from synckairos.auth.permissions import Action, authorize, check_scope
 from synckairos.auth.principal import Principal
 from synckairos.conf import conf
 from synckairos.engine.deadlines import is_due
@@ -28,7 +28,7 @@ def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch
         history = yield from ask(store.history(session_id))
         loaded = Loaded(history.now, history.state)
         state = sessions.existing(session_id, loaded)
-        check(reader, Action.READ, state)
+        authorize(reader, Action.READ, state)
         if not is_due(state, history.now):
             break
         now = yield from caught_up(session_id, loaded, if_full=NoRoom())

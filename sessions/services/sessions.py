@@ -22,7 +22,7 @@ from sessions.store import store
 from sessions.store.store import Loaded
 from sessions.store.writes import Answered, Done, Gone, Limited, LostRace, NoRoom
 from synckairos import ids
-from synckairos.auth.permissions import ACTION_OF, Action, bound, check, check_scope, standing
+from synckairos.auth.permissions import ACTION_BY_COMMAND, Action, authorize, check_scope, restrict, role_of
 from synckairos.auth.principal import Principal
 from synckairos.conf import Rate
 from synckairos.engine import Decision, commands, create_session, decide, refusals
@@ -38,7 +38,7 @@ from synckairos.errors import (
     SessionNotFound,
 )
 from synckairos.ratelimit import policies
-from synckairos.ratelimit.limits import Tally
+from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Steps, Together, ask
 from synckairos.telemetry import metrics
@@ -87,17 +87,17 @@ def execute(
     caller: Caller,
     only_if: Precondition | None = None,
     *,
-    tally: Tally | None = None,
+    limiter: RateLimiter | None = None,
 ) -> Steps[Outcome]:
     """Apply a command. Raises SessionNotFound, Conflict, IdempotencyKeyReused, and what the engine refuses.
 
     `only_if` is judged on the very state that the command is applied to (PreconditionFailed); for a repeat under an
     Idempotency-Key it was judged the first time. A switch counts for the session's limit when it is applied
-    (RateLimitExceeded); `tally` takes note of how that stands.
+    (RateLimitExceeded); `limiter` takes note of how that stands.
     """
     check_scope(caller.principal, session_id)
     loaded = yield from ask(store.load(session_id, idempotency_key(session_id, caller)))
-    return (yield from proceed(loaded, session_id, command, caller, only_if, tally=tally))
+    return (yield from proceed(loaded, session_id, command, caller, only_if, limiter=limiter))
 
 
 def proceed(
@@ -107,7 +107,7 @@ def proceed(
     caller: Caller,
     only_if: Precondition | None = None,
     *,
-    tally: Tally | None = None,
+    limiter: RateLimiter | None = None,
 ) -> Steps[Outcome]:
     """`execute` for a session that has been loaded: decide, commit, and once more after a lost race."""
     rate, key = rate_of(command), idempotency_key(session_id, caller)
@@ -127,7 +127,7 @@ def proceed(
         match reply:
             case Done(limits=counted) | Limited(limits=counted):
                 if rate is not None and counted:
-                    (tally or Tally()).note(policies.SWITCH, rate, counted)
+                    (limiter or RateLimiter()).record(policies.SWITCH, rate, counted)
                 yield from idempotency_records.charged(write.record, payer)
                 return done(decision, loaded.now, view, write.command_id)
             case Answered(answer=answer):
@@ -146,10 +146,10 @@ def _decided(
     """What the command does to the session; or the session brought up to date, when more is due than one decision
     applies. Raises what the rights and the engine refuse."""
     state = existing(session_id, loaded)
-    by = check(caller.principal, ACTION_OF[type(command)], state)
+    by = authorize(caller.principal, ACTION_BY_COMMAND[type(command)], state)
     accepted = None if only_if is None else only_if.accepts(state.epoch)
     try:
-        return decide(state, bound(command, by), loaded.now, accepted=accepted)
+        return decide(state, restrict(command, by), loaded.now, accepted=accepted)
     except Unsettled:
         return (yield from caught_up(session_id, loaded))
     except Refusal as refusal:
@@ -169,10 +169,10 @@ def switch(
     command: commands.Switch,
     caller: Caller,
     only_if: Precondition | None = None,
-    tally: Tally | None = None,
+    limiter: RateLimiter | None = None,
 ) -> Steps[Outcome]:
     """Apply a switch, and measure it: the product's most frequent command."""
-    return (yield from measured(command, execute(session_id, command, caller, only_if, tally=tally)))
+    return (yield from measured(command, execute(session_id, command, caller, only_if, limiter=limiter)))
 
 
 def measured(command: commands.Command, steps: Steps[Outcome]) -> Steps[Outcome]:
@@ -197,10 +197,10 @@ def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> St
     """A session as it stands, for somebody who may read it, or do this with it. Raises SessionNotFound, Forbidden."""
     check_scope(reader, session_id)
     loaded = yield from ask(store.load(session_id))
-    check(reader, action, existing(session_id, loaded))  # before: a stranger causes no commit
+    authorize(reader, action, existing(session_id, loaded))  # before: a stranger causes no commit
     loaded = yield from caught_up(session_id, loaded, if_full=NoRoom())
     state = existing(session_id, loaded)
-    check(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
+    authorize(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
     note = sign_of_life(state, loaded.now)
     if note is not None:
         yield from ask(note)
@@ -233,7 +233,7 @@ def get_many(session_ids: Sequence[UUID], reader: Principal) -> Steps[tuple[list
 def _may_read(reader: Principal, state: State) -> bool:
     if reader.grant is not None and reader.grant.session_id != state.session_id:
         return False
-    return standing(reader, state) is not None
+    return role_of(reader, state) is not None
 
 
 def existing(session_id: UUID, loaded: Loaded) -> State:

@@ -14,7 +14,7 @@ from synckairos.http import client_address, security_log
 from synckairos.http.drf import plain_answer
 from synckairos.http.security_log import Reason
 from synckairos.ratelimit import limits
-from synckairos.ratelimit.drf import say
+from synckairos.ratelimit.drf import set_rate_limit_headers
 from synckairos.telemetry import log_context
 
 
@@ -34,14 +34,14 @@ def admin_login(request: HttpRequest) -> HttpResponse:
     log_context.note(route="/admin/login/")
     if request.method != "POST":
         return admin.site.login(request)
-    tally = limits.Tally()
+    limiter = limits.RateLimiter()
     try:
-        tally.take(limits.login_from(client_address.of_request(request)))
-        tally.take(limits.login_as(request.POST.get("username", "")))
+        limiter.consume(limits.login_by_address(client_address.of_request(request)))
+        limiter.consume(limits.login_by_name(request.POST.get("username", "")))
         answer: HttpResponse = admin.site.login(request)
         if answer.status_code == HTTPStatus.OK:  # the form again; who has logged in is sent on
             security_log.refused_request(Reason.FAILED_ADMIN_LOGIN, request)
     except ApiError as error:
         answer = plain_answer(error)
-    say(answer, tally)
+    set_rate_limit_headers(answer, limiter)
     return answer

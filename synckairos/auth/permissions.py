@@ -49,13 +49,13 @@ _OWNERS = frozenset({Role.STAFF, Role.OWNER})
 _COMMANDERS = _OWNERS | {Role.CONTROLLER}
 _PLAYERS = _COMMANDERS | {Role.PARTICIPANT}
 
-TABLE: Mapping[Action, frozenset[Role]] = MappingProxyType(
+ALLOWED_ROLES: Mapping[Action, frozenset[Role]] = MappingProxyType(
     {
         Action.READ: frozenset(Role),
         Action.START: _COMMANDERS,
         Action.PAUSE: _COMMANDERS,
         Action.RESUME: _COMMANDERS,
-        Action.SWITCH: _PLAYERS,  # a participant its own turn only: `bound`
+        Action.SWITCH: _PLAYERS,  # a participant its own turn only: `restrict`
         Action.COMPLETE: _COMMANDERS,
         Action.CANCEL: _COMMANDERS,
         Action.ADD_PARTICIPANT: _COMMANDERS,
@@ -67,10 +67,10 @@ TABLE: Mapping[Action, frozenset[Role]] = MappingProxyType(
 )
 """Which roles may do what. Everybody else may not, and who has no role at all does not even learn that it exists."""
 
-PERMITTED = (Action.PAUSE, Action.RESUME)
+PARTICIPANT_PERMISSIONS = (Action.PAUSE, Action.RESUME)
 """What a session's own `permissions` may allow its participants besides."""
 
-ACTION_OF: Mapping[type[cmd.Command], Action] = MappingProxyType(
+ACTION_BY_COMMAND: Mapping[type[cmd.Command], Action] = MappingProxyType(
     {
         cmd.Start: Action.START,
         cmd.Pause: Action.PAUSE,
@@ -87,7 +87,7 @@ ACTION_OF: Mapping[type[cmd.Command], Action] = MappingProxyType(
 )
 
 
-class Seated(Protocol):
+class ParticipantLike(Protocol):
     """A participant, as far as rights go."""
 
     @property
@@ -96,8 +96,8 @@ class Seated(Protocol):
     def user_id(self) -> str | None: ...
 
 
-class Guarded(Protocol):
-    """A session, as far as rights go: a whole state, or `GuestList`."""
+class SessionAccess(Protocol):
+    """A session, as far as rights go: a whole state, or `AccessSnapshot`."""
 
     @property
     def session_id(self) -> UUID: ...
@@ -106,59 +106,59 @@ class Guarded(Protocol):
     @property
     def access(self) -> Access: ...
     @property
-    def participants(self) -> Iterable[Seated]: ...
+    def participants(self) -> Iterable[ParticipantLike]: ...
 
 
-class Guest(Struct, frozen=True, array_like=True):
+class ParticipantIdentity(Struct, frozen=True, array_like=True):
     """A participant on the guest list."""
 
     participant_id: UUID
     user_id: str | None
 
 
-class GuestList(Struct, frozen=True, array_like=True):
+class AccessSnapshot(Struct, frozen=True, array_like=True):
     """What a process that only shows a session has to know to tell who may look on."""
 
     session_id: UUID
     epoch: str
     access: Access
-    participants: tuple[Guest, ...]
+    participants: tuple[ParticipantIdentity, ...]
 
 
-def guest_list(state: State) -> GuestList:
+def access_snapshot(state: State) -> AccessSnapshot:
     """The guest list of a state."""
-    guests = tuple(Guest(p.participant_id, p.user_id) for p in state.participants)
-    return GuestList(state.session_id, state.epoch, state.access, guests)
+    guests = tuple(ParticipantIdentity(p.participant_id, p.user_id) for p in state.participants)
+    return AccessSnapshot(state.session_id, state.epoch, state.access, guests)
 
 
-class Standing(Struct, frozen=True):
+class SessionRole(Struct, frozen=True):
     """Somebody's role in a session, and the participants that they are."""
 
     role: Role
     seats: tuple[UUID, ...] = ()
 
 
-Seats: TypeAlias = Mapping[str, tuple[UUID, ...]]
+SeatsBySubject: TypeAlias = Mapping[str, tuple[UUID, ...]]
 """The participants that each person is, by subject."""
 
 
-def standing(principal: Principal, session: Guarded, seats: Seats | None = None) -> Standing | None:
+def role_of(principal: Principal, session: SessionAccess, seats: SeatsBySubject | None = None) -> SessionRole | None:
     """Who somebody is to a session; None for a stranger. For many at once, `seats` of the session save work.
 
     Raises Unauthenticated for a session token that is not (or no longer) good for this life of this session.
     """
     if principal.grant is not None:
-        return _granted(principal.grant, session)
-    mine = _seats_of_one(principal.subject, session) if seats is None else seats.get(principal.subject, ())
-    commander = _commander(principal, session)
-    if commander is not None:
-        return Standing(commander, mine)
+        return _role_of_grant(principal.grant, session)
+    mine = _seats_of(principal.subject, session) if seats is None else seats.get(principal.subject, ())
+    role = _commanding_role(principal, session)
+    if role is not None:
+        return SessionRole(role, mine)
     if mine:
-        return Standing(Role.PARTICIPANT, mine)
-    return None if session.access.visibility is Visibility.PRIVATE else Standing(Role.VIEWER)
+        return SessionRole(Role.PARTICIPANT, mine)
+    return None if session.access.visibility is Visibility.PRIVATE else SessionRole(Role.VIEWER)
 
 
-def seats_of(session: Guarded) -> Seats:
+def seats_by_subject(session: SessionAccess) -> SeatsBySubject:
     """Everybody's seats: a person is the participants with its name as `user_id`, or else those whose id it is."""
     found: dict[str, tuple[UUID, ...]] = {}
     for p in session.participants:
@@ -167,7 +167,7 @@ def seats_of(session: Guarded) -> Seats:
     return found
 
 
-def _seats_of_one(subject: str, session: Guarded) -> tuple[UUID, ...]:
+def _seats_of(subject: str, session: SessionAccess) -> tuple[UUID, ...]:
     """One person's seats, without making text of a thousand ids."""
     own_id = parse_uuid(subject)
     if own_id is not None and str(own_id) != subject:
@@ -185,36 +185,36 @@ def check_scope(principal: Principal, session_id: UUID) -> None:
         raise Unauthenticated
 
 
-def check(principal: Principal, action: Action, session: Guarded) -> Standing:
+def authorize(principal: Principal, action: Action, session: SessionAccess) -> SessionRole:
     """Somebody's standing, when it lets them do this.
 
     Raises SessionNotFound for a stranger, who must not learn that the session exists; Forbidden for whom it is no
     secret; Unauthenticated for a session token that is no good.
     """
-    commander = _commander(principal, session)  # who needs no seat: most commands, and of any number of participants
-    found = standing(principal, session) if commander is None else Standing(commander)
+    role = _commanding_role(principal, session)  # who needs no seat: most commands, and of any number of participants
+    found = role_of(principal, session) if role is None else SessionRole(role)
     if found is None:
         raise SessionNotFound(session.session_id)
-    if found.role not in TABLE[action] and not _is_permitted(found, action, session.access):
+    if found.role not in ALLOWED_ROLES[action] and not _has_permission(found, action, session.access):
         raise Forbidden
     return found
 
 
-def bound(command: cmd.Command, by: Standing) -> cmd.Command:
+def restrict(command: cmd.Command, by: SessionRole) -> cmd.Command:
     """The command as somebody may give it: a participant's switch ends a turn of its own, and passes it on; and who may
     assign no seat adds one that is nobody's, for an id names a person too. Raises Forbidden."""
     if isinstance(command, cmd.Switch) and by.role is Role.PARTICIPANT:
         return cmd.Switch(
             command.next_participant_id, command.current_participant_id, command.expected_version, frozenset(by.seats)
         )
-    if isinstance(command, cmd.AddParticipant) and by.role not in TABLE[Action.ASSIGN_SEAT]:
+    if isinstance(command, cmd.AddParticipant) and by.role not in ALLOWED_ROLES[Action.ASSIGN_SEAT]:
         if command.seat.user_id is not None:
             raise Forbidden
         return replace(command, seat=replace(command.seat, user_id=NO_PERSON))
     return command
 
 
-def _commander(principal: Principal, session: Guarded) -> Role | None:
+def _commanding_role(principal: Principal, session: SessionAccess) -> Role | None:
     if principal.grant is not None:
         return None
     if principal.is_staff:
@@ -222,13 +222,13 @@ def _commander(principal: Principal, session: Guarded) -> Role | None:
     return Role.OWNER if principal.subject == session.access.owner else None
 
 
-def _is_permitted(by: Standing, action: Action, access: Access) -> bool:
-    return by.role is Role.PARTICIPANT and action in PERMITTED and action in access.permissions
+def _has_permission(by: SessionRole, action: Action, access: Access) -> bool:
+    return by.role is Role.PARTICIPANT and action in PARTICIPANT_PERMISSIONS and action in access.permissions
 
 
-def _granted(grant: SessionGrant, session: Guarded) -> Standing:
+def _role_of_grant(grant: SessionGrant, session: SessionAccess) -> SessionRole:
     access = session.access
     is_revoked = grant.generation != access.generation or any(r.token_id == grant.token_id for r in access.revoked)
     if grant.session_id != session.session_id or grant.epoch != session.epoch or is_revoked:
         raise Unauthenticated
-    return Standing(grant.role, () if grant.participant_id is None else (grant.participant_id,))
+    return SessionRole(grant.role, () if grant.participant_id is None else (grant.participant_id,))

@@ -17,48 +17,48 @@ from synckairos.ratelimit import limits
 from synckairos.telemetry import log_context
 
 
-class Limited(APIView):
-    """A view with limits: `self.take(limits.general(principal))`."""
+class RateLimitedView(APIView):
+    """A view with limits: `self.consume(limits.general(principal))`."""
 
     metadata_class = None  # OPTIONS is no method of ours; DRF's answer would show the code's own words
     http_method_names = tuple(name for name in APIView.http_method_names if name != "options")  # nor does Allow name it
     parameters: ClassVar[tuple[str, ...]] = ()
     """Those that its addresses may have."""
 
-    tally: limits.Tally
+    limiter: limits.RateLimiter
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Begin with none."""
         super().setup(request, *args, **kwargs)
         match = request.resolver_match
         log_context.note(route="other" if match is None else f"/{match.route}")
-        self.tally = limits.Tally()
+        self.limiter = limits.RateLimiter()
 
-    def take(self, claim: limits.Claim, cost: int = 1) -> None:
+    def consume(self, bucket: limits.Bucket, cost: int = 1) -> None:
         """Count one, or as many as it costs. Raises RateLimitExceeded."""
-        self.tally.take(claim, cost)
+        self.limiter.consume(bucket, cost)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who has no good credentials is limited by address."""
         try:
             super().initial(request, *args, **kwargs)
         except (Unauthenticated, NotAuthenticated):
-            self.take(limits.stranger(client_address.of_request(request)))
+            self.consume(limits.unauthenticated(client_address.of_request(request)))
             raise
 
-    def check_address(self, request: Request) -> None:
+    def check_query(self, request: Request) -> None:
         """Raises ValidationFailed for parameters that are unknown here, or given twice."""
         said.parameters(request.META["QUERY_STRING"], self.parameters)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Every answer says how the limits stand that the request has met."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        say(response, self.tally)
-        _forget_body(request)
+        set_rate_limit_headers(response, self.limiter)
+        _release_body(request)
         return response
 
 
-def _forget_body(request: Request) -> None:
+def _release_body(request: Request) -> None:
     """Let go of the decoded body, which nobody reads once there is an answer.
 
     Request, view and response refer to each other in circles, and wait for the collector. It comes after so many
@@ -71,9 +71,9 @@ def _forget_body(request: Request) -> None:
     known.update(_data={}, _full_data={})
 
 
-def say(response: HttpResponse, tally: limits.Tally) -> None:
+def set_rate_limit_headers(response: HttpResponse, limiter: limits.RateLimiter) -> None:
     """Put into an answer how the limits stand that its request has met."""
-    for name, value in tally.headers().items():
+    for name, value in limiter.header_fields().items():
         response[name] = value
 
 
@@ -84,7 +84,7 @@ _FIELDS = {
 _RETRY = {"429", "503"}
 
 
-def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+def document_rate_limit_headers(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     """A drf-spectacular postprocessing hook: the fields of a door with limits join each of its answers."""
     for operation in (operation for path in result["paths"].values() for operation in path.values()):
         if "429" not in operation["responses"]:

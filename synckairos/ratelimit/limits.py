@@ -13,7 +13,7 @@ from msgspec import Struct
 from synckairos.auth.principal import Principal
 from synckairos.conf import Rate
 from synckairos.errors import RateLimitExceeded, ServiceUnavailable
-from synckairos.ratelimit import policies as rates
+from synckairos.ratelimit import policies
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script, Steps, arun, ask, run
 from synckairos.telemetry import logs, metrics
@@ -27,52 +27,52 @@ _GCRA = Script(FOLDER / "gcra.lua", GCRA_RULE, allow_oom=True)  # a number that 
 _LONGEST_LOGIN = 256
 """Characters; Django's user names have 150 at most."""
 
-Claim: TypeAlias = tuple[rates.Limit, str] | None
+Bucket: TypeAlias = tuple[policies.Limit, str] | None
 """A limit, and whose; None where nobody is limited."""
 
 
-def general(principal: Principal) -> Claim:
+def general(principal: Principal) -> Bucket:
     """For a request or a command."""
-    return rates.SERVICE if principal.is_service else rates.GENERAL, principal.subject
+    return policies.SERVICE if principal.is_service else policies.GENERAL, principal.subject
 
 
-def stranger(address: str) -> Claim:
+def unauthenticated(address: str) -> Bucket:
     """For a request whose credentials are no good, or missing."""
-    return rates.ANONYMOUS, address
+    return policies.ANONYMOUS, address
 
 
-def create(principal: Principal) -> Claim:
+def create(principal: Principal) -> Bucket:
     """For the creation of a session. Service accounts have their own general limit instead."""
-    return None if principal.is_service else (rates.CREATE, principal.subject)
+    return None if principal.is_service else (policies.CREATE, principal.subject)
 
 
-def connect(principal: Principal) -> Claim:
+def connect(principal: Principal) -> Bucket:
     """For a socket or a stream; likewise."""
-    return None if principal.is_service else (rates.CONNECT, principal.subject)
+    return None if principal.is_service else (policies.CONNECT, principal.subject)
 
 
-def login_from(address: str) -> Claim:
+def login_by_address(address: str) -> Bucket:
     """For a login or a refresh, wherever it is for."""
-    return rates.TOKEN_ADDRESS, address
+    return policies.TOKEN_ADDRESS, address
 
 
-def login_as(name: str) -> Claim:
+def login_by_name(name: str) -> Bucket:
     """For a login, whatever its address. A name is taken as it is, so that no other spelling logs in as the same. Of
     what is longer than any name that can log in, the beginning counts."""
-    return rates.TOKEN_NAME, name[:_LONGEST_LOGIN]
+    return policies.TOKEN_NAME, name[:_LONGEST_LOGIN]
 
 
-def refresh_as(name: str) -> Claim:
+def refresh_by_name(name: str) -> Bucket:
     """For a refresh. Apart from logins, so that nobody who guesses a password keeps its owner from refreshing."""
-    return rates.REFRESH_NAME, name
+    return policies.REFRESH_NAME, name
 
 
-def key_of(claim: tuple[rates.Limit, str]) -> str:
+def bucket_key(bucket: tuple[policies.Limit, str]) -> str:
     """Where the store has its count."""
-    return keys.rate(claim[0].scope, claim[1])
+    return keys.rate(bucket[0].scope, bucket[1])
 
 
-class Standing(Struct, frozen=True):
+class LimitStatus(Struct, frozen=True):
     """How a limit stood when a request met it."""
 
     scope: str
@@ -97,124 +97,124 @@ def _policy(scope: str, rate: Rate) -> str:
     return f'"{scope}";q={rate.limit};w={_ceil(rate.period_ms, 1000)}'
 
 
-class Tally:
+class RateLimiter:
     """The limits that one request meets, in order. With the store away, those that fail open let it pass."""
 
-    __slots__ = ("_is_blind", "standings")
+    __slots__ = ("_is_store_away", "statuses")
 
     def __init__(self) -> None:
-        self.standings: list[Standing] = []
-        self._is_blind = False
+        self.statuses: list[LimitStatus] = []
+        self._is_store_away = False
         """The store is away: asking again would only take time."""
 
-    def counted(self, claim: Claim, cost: int = 1) -> Steps[None]:
+    def consume_steps(self, bucket: Bucket, cost: int = 1) -> Steps[None]:
         """Count one, or as many as it costs, as a procedure: beside another one, it costs no round trip. Raises
         RateLimitExceeded.
 
         A cost beyond the whole limit is the whole limit, with what this request has taken of it before: it passes when
         nothing else has.
         """
-        if claim is None or (rate := claim[0].rate) is None:
+        if bucket is None or (rate := bucket[0].rate) is None:
             return
         if cost != 1:
-            cost = min(cost, rate.limit - any(standing.scope == claim[0].scope for standing in self.standings))
+            cost = min(cost, rate.limit - any(status.scope == bucket[0].scope for status in self.statuses))
         if cost > 0:
-            self.note(claim[0], rate, (yield from _count(claim, rate, cost)))
+            self.record(bucket[0], rate, (yield from _count(bucket, rate, cost)))
 
-    def owed(self, claim: Claim, cost: int) -> Steps[None]:
+    def charge_steps(self, bucket: Bucket, cost: int) -> Steps[None]:
         """Count what a request has turned out to cost, at most the whole limit, as a procedure: the next ones wait."""
-        if claim is not None and cost and (rate := claim[0].rate) is not None:
-            self.note(claim[0], rate, (yield from _count(claim, rate, min(cost, rate.limit), is_owed=True)))
+        if bucket is not None and cost and (rate := bucket[0].rate) is not None:
+            self.record(bucket[0], rate, (yield from _count(bucket, rate, min(cost, rate.limit), is_owed=True)))
 
-    def take(self, claim: Claim, cost: int = 1) -> None:
+    def consume(self, bucket: Bucket, cost: int = 1) -> None:
         """Count one, or as many as it costs. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails
         closed."""
-        if claim is not None and self._asks(claim):
-            with self._as_it_fails(claim[0]):
-                run(self.counted(claim, cost))
+        if bucket is not None and self._is_enforced(bucket):
+            with self._failing_open(bucket[0]):
+                run(self.consume_steps(bucket, cost))
 
-    async def atake(self, claim: Claim, cost: int = 1) -> None:
+    async def aconsume(self, bucket: Bucket, cost: int = 1) -> None:
         """The same on the running loop."""
-        if claim is not None and self._asks(claim):
-            with self._as_it_fails(claim[0]):
-                await arun(self.counted(claim, cost))
+        if bucket is not None and self._is_enforced(bucket):
+            with self._failing_open(bucket[0]):
+                await arun(self.consume_steps(bucket, cost))
 
-    def owe(self, claim: Claim, cost: int) -> None:
+    def charge(self, bucket: Bucket, cost: int) -> None:
         """Count what a request has turned out to cost: the next ones wait for it."""
-        if claim is not None and cost and self._asks(claim):
-            with self._as_it_fails(claim[0]):
-                run(self.owed(claim, cost))
+        if bucket is not None and cost and self._is_enforced(bucket):
+            with self._failing_open(bucket[0]):
+                run(self.charge_steps(bucket, cost))
 
-    async def aowe(self, claim: Claim, cost: int) -> None:
+    async def acharge(self, bucket: Bucket, cost: int) -> None:
         """The same on the running loop."""
-        if claim is not None and cost and self._asks(claim):
-            with self._as_it_fails(claim[0]):
-                await arun(self.owed(claim, cost))
+        if bucket is not None and cost and self._is_enforced(bucket):
+            with self._failing_open(bucket[0]):
+                await arun(self.charge_steps(bucket, cost))
 
-    def _asks(self, claim: tuple[rates.Limit, str]) -> bool:
-        return not self._is_blind and claim[0].rate is not None
+    def _is_enforced(self, bucket: tuple[policies.Limit, str]) -> bool:
+        return not self._is_store_away and bucket[0].rate is not None
 
-    def headers(self) -> dict[str, str]:
+    def header_fields(self) -> dict[str, str]:
         """The fields of draft-ietf-httpapi-ratelimit-headers-11; none when no limit has been met."""
-        if not self.standings:
+        if not self.statuses:
             return {}
         return {
-            "RateLimit-Policy": ", ".join([standing.policy for standing in self.standings]),
-            "RateLimit": ", ".join([standing.service_limit for standing in self.standings]),
+            "RateLimit-Policy": ", ".join([status.policy for status in self.statuses]),
+            "RateLimit": ", ".join([status.service_limit for status in self.statuses]),
         }
 
-    def head(self) -> bytes:
+    def header_lines(self) -> bytes:
         """The same as header lines over the wire."""
-        if not self.standings:
+        if not self.statuses:
             return b""
         policies = limits = ""
-        for standing in self.standings:
+        for status in self.statuses:
             comma = ", " if policies else ""
-            policies += comma + _policy(standing.scope, standing.rate)
-            limits += f'{comma}"{standing.scope}";r={standing.remaining};t={standing.reset_s}'
+            policies += comma + _policy(status.scope, status.rate)
+            limits += f'{comma}"{status.scope}";r={status.remaining};t={status.reset_s}'
         return f"ratelimit-policy: {policies}\r\nratelimit: {limits}\r\n".encode()
 
     @contextmanager
-    def _as_it_fails(self, limit: rates.Limit) -> Iterator[None]:
+    def _failing_open(self, limit: policies.Limit) -> Iterator[None]:
         try:
             yield
         except ServiceUnavailable:
             if not limit.fails_open:
                 raise
-            self._is_blind = True
+            self._is_store_away = True
             log.warning("limit not checked", scope=limit.scope)
 
-    def note(self, limit: rates.Limit, rate: Rate, reply: Sequence[int]) -> None:
+    def record(self, limit: policies.Limit, rate: Rate, reply: Sequence[int]) -> None:
         """What the rule (`store/lua/gcra_rule.lua`) has said. Raises RateLimitExceeded."""
         wait_us, remaining, reset_us = reply
-        standing = Standing(limit.scope, rate, remaining, -(-reset_us // 1_000_000))
-        if self.standings:
-            self._replace(standing)
+        status = LimitStatus(limit.scope, rate, remaining, -(-reset_us // 1_000_000))
+        if self.statuses:
+            self._replace_status(status)
         else:
-            self.standings.append(standing)
+            self.statuses.append(status)
         if wait_us:
             metrics.RATE_LIMITED.labels(limit.scope).inc()
             # By then another one may pass all of them.
             raise RateLimitExceeded(
-                max(other.reset_s for other in self.standings if other is standing or not other.remaining)
+                max(other.reset_s for other in self.statuses if other is status or not other.remaining)
             )
 
-    def _replace(self, standing: Standing) -> None:
+    def _replace_status(self, status: LimitStatus) -> None:
         """Each limit once, as it stood last."""
-        for place, other in enumerate(self.standings):
-            if other.scope == standing.scope:
-                self.standings[place] = standing
+        for place, other in enumerate(self.statuses):
+            if other.scope == status.scope:
+                self.statuses[place] = status
                 return
-        self.standings.append(standing)
+        self.statuses.append(status)
 
 
-def _count(claim: tuple[rates.Limit, str], rate: Rate, cost: int, *, is_owed: bool = False) -> Steps[list[int]]:
+def _count(bucket: tuple[policies.Limit, str], rate: Rate, cost: int, *, is_owed: bool = False) -> Steps[list[int]]:
     args: list[int] = [rate.interval_us, rate.limit]
     if cost > 1 or is_owed:
         args.append(cost)
     if is_owed:
         args.append(1)
-    return (yield from ask(Call(_GCRA, [key_of(claim)], args, list)))
+    return (yield from ask(Call(_GCRA, [bucket_key(bucket)], args, list)))
 
 
 def _ceil(amount: int, unit: int) -> int:

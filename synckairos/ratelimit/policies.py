@@ -1,4 +1,4 @@
-"""Every rate limit there is: what it is called, whose it is, which variable sets it, and what holds without one."""
+"""All rate limits: name, what each counts per, the variable that sets it, and its default."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Limit(Struct, frozen=True):
 
     scope: str
     """Its name in keys, metrics and header fields."""
-    whose: str
+    counted_per: str
     """Who has one each."""
     setting: str
     """The variable that sets it: `<number>/s`, `/m`, `/h`, or `off`. Limits may share one."""
@@ -26,12 +26,12 @@ class Limit(Struct, frozen=True):
     @property
     def rate(self) -> Rate | None:
         """The rate in force; None when it is off."""
-        rate: Rate | None = getattr(conf(), field_of(self.setting))
+        rate: Rate | None = getattr(conf(), conf_field(self.setting))
         return rate
 
 
 @cache
-def field_of(setting: str) -> str:
+def conf_field(setting: str) -> str:
     """The field of `Conf` that has the value of a variable."""
     return setting.lower().replace("rate_limit_", "rate_")
 

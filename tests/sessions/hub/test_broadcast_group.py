@@ -14,7 +14,7 @@ from sessions.hub.broadcast_group import Step
 from sessions.hub.delivery import Delivery
 from sessions.hub.rooms import Room
 from sessions.hub.subscriber import Outlet, Position
-from synckairos.auth.permissions import Guest, GuestList
+from synckairos.auth.permissions import AccessSnapshot, ParticipantIdentity
 from synckairos.auth.principal import Principal
 from synckairos.engine.state import Access
 from synckairos.engine.units import Visibility
@@ -126,7 +126,7 @@ async def test_one_that_is_gone_makes_no_noise(stage, caplog):
 
 async def test_who_may_look_on_no_more_is_shown_nothing_more(stage):
     (owner, hers), (guest, his) = stage.come(), stage.come(Principal("bob", is_staff=False, expires_s=2**40))
-    stage.commit(guests=GuestList(SESSION, "one", Access("alice", Visibility.PRIVATE), ()))
+    stage.commit(access_snapshot=AccessSnapshot(SESSION, "one", Access("alice", Visibility.PRIVATE), ()))
     stage.commit()
     assert (hers.versions, his.versions) == ([1, 2, 3], [1])
     assert (guest.is_hidden_from, owner.is_hidden_from) == (True, False)
@@ -212,14 +212,14 @@ def test_nobody_in_step_is_nobody_to_write_to():
     assert step.pass_on(Position("one", 2), Frame(b"{}")) == 0
 
 
-def guests(*names):
+def private_session_of(*names):
     """A private session of somebody else's with these people in it."""
-    return GuestList(SESSION, "one", Access("owner"), tuple(Guest(uuid4(), name) for name in names))
+    return AccessSnapshot(SESSION, "one", Access("owner"), tuple(ParticipantIdentity(uuid4(), name) for name in names))
 
 
 async def test_who_loses_a_seat_is_sent_away_and_sees_no_more(stage):
     (_, ours), (_, bobs) = stage.come(), stage.come(Principal("bob", is_staff=False, expires_s=2**40))
-    stage.commit(guests=guests("bob"))
+    stage.commit(access_snapshot=private_session_of("bob"))
     stage.commit()
     assert (ours.versions, ours.ended) == ([1], 4503)
     assert (bobs.versions, bobs.ended) == ([1, 2, 3], None)
@@ -229,7 +229,7 @@ async def test_a_late_word_of_who_was_there_before_sends_nobody_away(stage):
     stage.version = 6
     outlet, wire = stage.come()  # who has been seated by the sixth transition, and shown it
     stage.version = 4
-    stage.commit(guests=guests("bob"))
+    stage.commit(access_snapshot=private_session_of("bob"))
     stage.version = 6
     stage.commit()
     assert (wire.versions, wire.ended, outlet.is_hidden_from) == ([6, 7], None, False)

@@ -14,7 +14,7 @@ from sessions.realtime import consumers, long_poll_and_sse
 from sessions.rest.base import SessionEndpoint
 from sessions.rest.tokens import TokenDoor
 from synckairos.auth.grants import Role
-from synckairos.auth.permissions import ACTION_OF, TABLE, Action
+from synckairos.auth.permissions import ACTION_BY_COMMAND, ALLOWED_ROLES, Action
 from synckairos.engine.commands import Command
 from tests.conftest import bearer
 from tests.sessions.rights import cast
@@ -66,15 +66,15 @@ def methods_of(view):
 
 
 def test_the_table_is_this():
-    assert {action.value: {role.value for role in roles} for action, roles in TABLE.items()} == {
+    assert {action.value: {role.value for role in roles} for action, roles in ALLOWED_ROLES.items()} == {
         action: set(roles.split()) for action, roles in EXPECTED.items()
     }
-    assert set(TABLE) == set(Action)
+    assert set(ALLOWED_ROLES) == set(Action)
 
 
 def test_every_command_of_the_engine_has_an_action():
-    assert set(ACTION_OF) == set(get_args(Command))
-    assert set(ACTION_OF.values()) == set(Action) - {Action.READ}
+    assert set(ACTION_BY_COMMAND) == set(get_args(Command))
+    assert set(ACTION_BY_COMMAND.values()) == set(Action) - {Action.READ}
 
 
 def test_every_route_has_a_row():
@@ -96,7 +96,7 @@ def test_every_command_of_the_socket_has_a_row():
     kinds = {kind.__struct_config__.tag for kind in get_args(frames.ClientMessage)}
     assert kinds == set(SOCKET_ACTIONS) | NO_COMMANDS
     asked = {kind.__struct_config__.tag: command for kind, command in consumers._COMMANDS.items()}
-    assert {tag: ACTION_OF[command] for tag, command in asked.items()} == {
+    assert {tag: ACTION_BY_COMMAND[command] for tag, command in asked.items()} == {
         tag: action for tag, (action, _) in SOCKET_ACTIONS.items() if tag != "SWITCH"
     }
 
@@ -122,7 +122,7 @@ def test_every_door_lets_in_whom_the_table_names(api, door, who, visibility):
     before = done(api.get(stage.at()))["version"]
     answer = door.knock(api, stage, stage.token(who))
     role = PEOPLE[who] or (None if visibility == "private" else Role.VIEWER)
-    if role is not None and role in TABLE[door.action]:
+    if role is not None and role in ALLOWED_ROLES[door.action]:
         assert answer.status_code == door.good, answer.text
         return
     if role is None and door.action is Action.DELETE:
@@ -163,7 +163,7 @@ async def test_every_command_of_a_socket_is_for_whom_the_table_names(api, webs, 
         give_the_turn_to(stage, who)
     async with screen(webs[1], stage.id, stage.token(who)) as socket:
         await socket.send(type=command, id="1")
-        if (PEOPLE[who] or Role.VIEWER) in TABLE[action]:
+        if (PEOPLE[who] or Role.VIEWER) in ALLOWED_ROLES[action]:
             await socket.until("ACK", id="1")
         else:
             assert (await socket.until("ERROR", id="1"))["code"] == "FORBIDDEN"

@@ -20,7 +20,7 @@ from synckairos.engine import SyncMode
 from synckairos.engine.commands import Create, Delete, Pause, Resume, Seat, Start, Switch
 from synckairos.engine.state import Access
 from synckairos.errors import IdempotencyKeyReused, RateLimitExceeded
-from synckairos.ratelimit.limits import Tally
+from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis import client as stores
 from synckairos.redis import keys
 from synckairos.redis.scripts import Together, run
@@ -83,7 +83,7 @@ def test_the_first_answer_comes_back_to_the_letter_though_it_was_packed(seats, d
     def do(command, key=None):
         if door == "loading":
             return play(session_id, command, key)
-        return run(optimistic.execute(session_id, command, caller(key), Tally(), memory))
+        return run(optimistic.execute(session_id, command, caller(key), RateLimiter(), memory))
 
     do(Start())
     first = do(Switch(), "k")
@@ -142,7 +142,7 @@ def test_a_repeat_at_the_hot_door_is_answered_though_there_are_too_many(configur
     session_id, memory = made(LARGE), Memory()
 
     def do(command, key):
-        return run(optimistic.execute(session_id, command, caller(key), Tally(), memory))
+        return run(optimistic.execute(session_id, command, caller(key), RateLimiter(), memory))
 
     do(Start(), "first")
     for number in range(9):
@@ -193,7 +193,7 @@ def test_a_small_answer_asks_the_store_nothing(configure):
 
     for number in range(5):
         command = Switch() if number else Start()
-        run(noted(optimistic.execute(session_id, command, caller(str(number)), Tally(), memory)))
+        run(noted(optimistic.execute(session_id, command, caller(str(number)), RateLimiter(), memory)))
     assert asked[-4:] == [["commit"]] * 4
 
 

@@ -23,7 +23,7 @@ from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, 
 from synckairos.engine.state import Access
 from synckairos.engine.units import Status
 from synckairos.errors import InvalidStateTransition, RateLimitExceeded, SessionNotFound, Unauthenticated
-from synckairos.ratelimit.limits import Tally
+from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis import client as stores
 from synckairos.redis import keys
 from synckairos.redis.scripts import Together, ask, run
@@ -39,12 +39,12 @@ class Process:
     def __init__(self) -> None:
         self.memory = Memory()
         self.asked: list = []
-        self.tally = Tally()
+        self.limiter = RateLimiter()
 
     def do(self, session_id, command, caller=ALICE, sends=1):
         store_clock.probe()  # what is known of it grows stale in five seconds
-        self.asked, self.tally = [], Tally()
-        return run(self._noted(optimistic.execute(session_id, command, caller, self.tally, self.memory), sends))
+        self.asked, self.limiter = [], RateLimiter()
+        return run(self._noted(optimistic.execute(session_id, command, caller, self.limiter, self.memory), sends))
 
     def _noted(self, steps, sends):
         reply = None
@@ -213,7 +213,7 @@ def test_the_caller_s_limit_is_counted_once_for_each_command(here, elsewhere, se
     left = []
     for process in (here, here, elsewhere, here):  # the third loads, the fourth misses its guess
         process.do(session_id, Switch())
-        left.append([standing.remaining for standing in process.tally.standings])
+        left.append([status.remaining for status in process.limiter.statuses])
     assert left == [[3, 99], [2, 98], [1, 97], [0, 96]]
     with pytest.raises(RateLimitExceeded):
         here.do(session_id, Pause())
@@ -244,7 +244,7 @@ def test_the_session_s_limit_holds(here, session_id, configure):
 def test_without_limits_it_is_the_same(here, session_id, configure):
     configure(rate_general=None, rate_switch=None)
     assert here.do(session_id, Switch()).state.version == 3
-    assert (here.asked, here.tally.standings) == (["commit"], [])
+    assert (here.asked, here.limiter.statuses) == (["commit"], [])
 
 
 def test_what_is_over_is_remembered_as_that(here, session_id):

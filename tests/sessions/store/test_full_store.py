@@ -21,7 +21,7 @@ from synckairos.engine.units import SyncMode
 from synckairos.errors import RateLimitExceeded, ServiceUnavailable, StoreFull
 from synckairos.ops import alive_processes, timekeepers
 from synckairos.ratelimit import limits
-from synckairos.ratelimit.limits import Tally
+from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis import client as stores
 from synckairos.redis import keys
 from synckairos.redis.scripts import arun, ask, run
@@ -153,12 +153,12 @@ def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_r
 def test_limits_are_counted_and_tickets_are_good_without_room(configure):
     configure(rate_general=Rate(2, 60_000))
     with full():
-        tallies = [Tally(), Tally()]
-        for tally in tallies:
-            tally.take(limits.general(ALICE.principal))
-        assert [tally.standings[0].remaining for tally in tallies] == [1, 0]
+        limiters = [RateLimiter(), RateLimiter()]
+        for limiter in limiters:
+            limiter.consume(limits.general(ALICE.principal))
+        assert [limiter.statuses[0].remaining for limiter in limiters] == [1, 0]
         with pytest.raises(RateLimitExceeded):
-            Tally().take(limits.general(ALICE.principal))
+            RateLimiter().consume(limits.general(ALICE.principal))
         grant = Grant(uuid4(), ALICE.principal)
         run(ask(tickets.grant("a ticket", grant, 30_000)))
         assert run(ask(tickets.redeem("a ticket"))) == grant

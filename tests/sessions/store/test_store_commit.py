@@ -20,7 +20,7 @@ from sessions.services.outcome import Caller, Idempotency
 from sessions.services.retention import KEPT_ON_MS
 from sessions.store import codec, store, writes
 from synckairos import outbox
-from synckairos.auth.permissions import Guest, GuestList
+from synckairos.auth.permissions import AccessSnapshot, ParticipantIdentity
 from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.conf import conf
 from synckairos.engine import SyncMode, create_session, decide, next_deadline
@@ -202,10 +202,12 @@ def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
 
 def test_what_is_packed_for_the_hubs_is_unpacked_as_it_was():
     session_id, epoch = uuid4(), "0123abcd"
-    guests = GuestList(session_id, epoch, Access("alice"), (Guest(uuid4(), None), Guest(uuid4(), "bob")))
+    snapshot = AccessSnapshot(
+        session_id, epoch, Access("alice"), (ParticipantIdentity(uuid4(), None), ParticipantIdentity(uuid4(), "bob"))
+    )
     for sample in (
         HubMessage(session_id, epoch, 1, 2, b"{}", (b"a",)),
-        HubMessage(session_id, epoch, 0, 1, b"{}", is_creation=True, guests=guests),
+        HubMessage(session_id, epoch, 0, 1, b"{}", is_creation=True, access_snapshot=snapshot),
         HubMessage(session_id, epoch, 1, 2, b"{}", is_deletion=True),
     ):
         assert announcements.unpack(announcements.pack(sample)) == sample
@@ -215,8 +217,8 @@ def test_what_is_packed_for_the_hubs_is_unpacked_as_it_was():
 def test_processes_of_two_releases_understand_each_other():
     """What goes between them, in so many words: a deploy runs both for a while."""
     session_id, seat = uuid4(), uuid4()
-    guests = GuestList(session_id, "0123abcd", Access("alice"), (Guest(seat, None),))
-    message = HubMessage(session_id, "0123abcd", 1, 2, b"{}", (b"a",), guests=guests)
+    snapshot = AccessSnapshot(session_id, "0123abcd", Access("alice"), (ParticipantIdentity(seat, None),))
+    message = HubMessage(session_id, "0123abcd", 1, 2, b"{}", (b"a",), access_snapshot=snapshot)
     on_its_way = {
         "type": "session.frames",
         "session_id": session_id.bytes,

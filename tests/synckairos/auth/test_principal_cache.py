@@ -45,7 +45,7 @@ def test_a_limit_s_key_is_remembered_for_short_names_only_and_is_the_same_either
 
 
 def test_of_a_login_name_as_long_as_a_body_only_the_beginning_counts():
-    _, name = limits.login_as("x" * 200_000)
+    _, name = limits.login_by_name("x" * 200_000)
     assert len(name) == 256
 
 

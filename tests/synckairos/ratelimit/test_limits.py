@@ -180,7 +180,7 @@ def test_every_limit_is_a_setting_that_the_documents_name_with_its_default():
     table = (ROOT / "docs" / "operations.md").read_text()
     for setting, default in policies.SETTINGS.items():
         assert f"| `{setting}` | `{default}` |" in table
-        assert policies.field_of(setting) in Conf.__struct_fields__
+        assert policies.conf_field(setting) in Conf.__struct_fields__
     assert len({limit.scope for limit in policies.CATALOGUE}) == len(policies.CATALOGUE)
 
 
