@@ -122,14 +122,14 @@ class AccessLog:
             return
         request = {"event": "request", "method": method, "path": path, "status": status, "ms": ms}
         self._requests.append((time.time(), level, request, log_context.current()))
+        if self._writer is not None and not self._writer.is_closed():
+            return  # it will write this one too
         try:
-            loop = asyncio.get_running_loop()
+            self._writer = asyncio.get_running_loop()
         except RuntimeError:
             self.write()
-            return
-        if loop is not self._writer:
-            self._writer = loop
-            loop.call_later(WRITTEN_WITHIN_S, self.write)
+        else:
+            self._writer.call_later(WRITTEN_WITHIN_S, self.write)
 
     def write(self) -> None:
         """Write what waits. Lines are formatted here, many in a row, which costs the processor half of what one line
