@@ -12,7 +12,7 @@ from sessions.store import writes
 from synckairos.engine.state import State
 from synckairos.redis import keys
 from synckairos.redis.client import async_client
-from synckairos.redis.scripts import apipeline
+from synckairos.redis.scripts import send_all
 
 _CHANNEL = 9
 """The place of the group's channel among the arguments of a commit."""
@@ -53,7 +53,7 @@ class Sessions:
         commits = [writes.commit(write) for write in made]
         for commit in commits:
             commit.args[_CHANNEL] = "nowhere"
-        for reply in await apipeline(commits):
+        for reply in await send_all(commits):
             if not isinstance(reply, writes.Done):
                 raise TypeError(reply)
         self.states = [write.after for write in made if write.after is not None]

@@ -23,7 +23,7 @@ from synckairos.engine import SyncMode, create_session
 from synckairos.engine.commands import Create, Seat
 from synckairos.ids import new_epoch
 from synckairos.instants import as_datetime, from_datetime
-from synckairos.redis.scripts import apipeline
+from synckairos.redis.scripts import send_all
 
 CHUNK = 250
 VIEWERS = 300
@@ -75,7 +75,7 @@ async def make_sessions(deadlines_ms: list[int]) -> list[UUID]:
     for first in range(0, len(deadlines_ms), CHUNK):
         now = now_ms()
         made_now = [_write(deadline_ms, now) for deadline_ms in deadlines_ms[first : first + CHUNK]]
-        await apipeline([writes.commit(write) for write in made_now])
+        await send_all([writes.commit(write) for write in made_now])
         made += [write.session_id for write in made_now]
     return made
 

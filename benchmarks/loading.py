@@ -22,7 +22,7 @@ from sessions.services import sessions as service
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.reading import read
 from synckairos.engine.state import SyncMode
-from synckairos.redis.scripts import arun
+from synckairos.redis.procedures import run_async
 
 sys.path.insert(0, str(ROOT / "clients" / "python" / "src"))
 from synckairos_client import CommandTimeout, Screen, SyncKairosError
@@ -117,7 +117,7 @@ async def _watch_clocks(screens: list[Screen], load: Load) -> None:
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         for screen in screens:
-            outcome = await arun(service.get(making.UUID(screen.session_id), SYSTEM))
+            outcome = await run_async(service.get(making.UUID(screen.session_id), SYSTEM))
             now_ms, shown_ms = time.time() * 1000, screen.remaining_ms()
             true_ms = read(outcome.state, outcome.at_ms).time_remaining_ms
             if screen.version == outcome.state.version and true_ms is not None and shown_ms is not None:

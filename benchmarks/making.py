@@ -17,7 +17,7 @@ from synckairos.engine.state import Access, State
 from synckairos.ids import new_epoch
 from synckairos.redis import keys
 from synckairos.redis.client import async_client
-from synckairos.redis.scripts import apipeline, arun, ask
+from synckairos.redis.scripts import send, send_all
 from synckairos.redis.store_clock import store_clock
 
 A_DAY_MS = 86_400_000
@@ -59,7 +59,7 @@ async def running_sessions(
         if not is_audited:
             for commit in commits:
                 commit.keys[3] = aside
-        for reply in await apipeline(commits):
+        for reply in await send_all(commits):
             if not isinstance(reply, writes.Done):
                 raise TypeError(reply)
         made += [one.session_id for one in made_now]
@@ -75,9 +75,9 @@ async def drained(within_s: float = 120.0) -> None:
             await asyncio.sleep(0.1)
 
 
-async def state_of(session_id: UUID) -> store.Loaded:
+async def state_of(session_id: UUID) -> store.Snapshot:
     """A session as it is stored."""
-    return await arun(ask(store.load(session_id)))
+    return await send(store.load(session_id))
 
 
 def post(path: str, token: str, body: bytes = b"") -> tuple[bytes, bytes]:

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Outcome
-from sessions.store.store import Loaded, LoadedMany
+from sessions.store.store import LoadedMany, Snapshot
 from sessions.store.writes import LostRace
 from synckairos.auth.principal import Principal
 from synckairos.engine.commands import Command, Create, Seat, Start
 from synckairos.engine.state import Access
 from synckairos.engine.units import SyncMode
-from synckairos.redis.scripts import Call, Steps, ask, run
+from synckairos.redis.procedures import Procedure, perform, run_blocking
+from synckairos.redis.scripts import Call
 
 T = TypeVar("T")
 
@@ -28,10 +29,10 @@ class Clock:
     def __init__(self, now_ms: int = 1_800_000_000_000) -> None:
         self.now_ms = now_ms
 
-    def run(self, steps: Steps[T]) -> T:
+    def run(self, steps: Procedure[T]) -> T:
         """Drive a procedure at this clock's instant."""
 
-        def clocked() -> Steps[T]:
+        def clocked() -> Procedure[T]:
             reply: Any = None
             while True:
                 try:
@@ -39,13 +40,13 @@ class Clock:
                 except StopIteration as end:
                     result: T = end.value
                     return result
-                reply = self._at_our_time((yield from ask(call)))
+                reply = self._at_our_time((yield from perform(call)))
 
-        return run(clocked())
+        return run_blocking(clocked())
 
     def _at_our_time(self, reply: Any) -> Any:
         match reply:
-            case Loaded() | LoadedMany():
+            case Snapshot() | LoadedMany():
                 return replace(reply, now=self.now_ms)
             case LostRace(loaded=loaded):
                 return LostRace(replace(loaded, now=self.now_ms))

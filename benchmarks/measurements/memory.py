@@ -15,7 +15,7 @@ from watching import watching
 from sessions.store import writes
 from synckairos.redis import keys
 from synckairos.redis.client import async_client
-from synckairos.redis.scripts import arun, ask
+from synckairos.redis.scripts import send
 
 _AT_REST_MB, _SOCKET_KIB, _SESSION_KIB = 100.0, 30.0, 2.0
 _SOCKETS_OF_ONE_SESSION = 4
@@ -79,7 +79,7 @@ async def _stored(sessions: Sessions) -> float:
 async def _record(sessions: Sessions) -> float:
     """Bytes of the first answer that a repeat will get."""
     write = making.switch_of(sessions.states[0], making.store_clock.now_ms())
-    await arun(ask(writes.commit(write)))
+    await send(writes.commit(write))
     assert write.record is not None
     return float(await async_client().memory_usage(write.record.key, samples=0))
 

@@ -16,8 +16,7 @@ from sessions.services.outcome import Caller, Idempotency, Outcome
 from synckairos.auth.principal import Principal
 from synckairos.engine import commands
 from synckairos.ratelimit import limits
-from synckairos.redis.procedures import Waiter, drive
-from synckairos.redis.scripts import Steps, beside
+from synckairos.redis.procedures import Completion, Procedure, in_parallel, run_on_loop
 
 ROUTE = "/v1/sessions"
 _ROUTES = {
@@ -50,17 +49,19 @@ class State(Struct, frozen=True):
     status = 200
     route = f"{ROUTE}/<str:session_id>"
 
-    def steps(self, _request_id: str, limiter: limits.RateLimiter) -> Steps[Outcome]:
+    def steps(self, _request_id: str, limiter: limits.RateLimiter) -> Procedure[Outcome]:
         """Read it."""
         general = limits.general(self.asker.principal)
-        outcome = yield from beside(limiter.consume_steps(general), service.get(self.session_id, self.asker.principal))
+        outcome = yield from in_parallel(
+            limiter.consume_steps(general), service.get(self.session_id, self.asker.principal)
+        )
         if weight := weights.of_state(outcome.state):
             yield from limiter.charge_steps(general, weight)
         return outcome
 
-    def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
+    def drive(self, steps: Procedure[Outcome], waiter: Completion[Outcome], context: Context) -> None:
         """At once."""
-        drive(steps, waiter, context)
+        run_on_loop(steps, waiter, context)
 
     def view(self, outcome: Outcome) -> StateView:
         """The session."""
@@ -82,11 +83,11 @@ class Command(Struct, frozen=True):
         """Its address, as metrics and logs have it."""
         return _ROUTES[self.verb]
 
-    def steps(self, request_id: str, limiter: limits.RateLimiter) -> Steps[Outcome]:
+    def steps(self, request_id: str, limiter: limits.RateLimiter) -> Procedure[Outcome]:
         """Do it."""
         return steps_of(self.session_id, self.command, self.asker.caller(request_id), limiter)
 
-    def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
+    def drive(self, steps: Procedure[Outcome], waiter: Completion[Outcome], context: Context) -> None:
         """In its turn."""
         drive_in_turn(self.session_id, steps, waiter, context)
 
@@ -106,17 +107,17 @@ class Creation(Struct, frozen=True):
     status = 201
     route = ROUTE
 
-    def steps(self, request_id: str, limiter: limits.RateLimiter) -> Steps[Outcome]:
+    def steps(self, request_id: str, limiter: limits.RateLimiter) -> Procedure[Outcome]:
         """Make it, if neither limit says no."""
         weight = 1 + weights.of_creation(self.command.participants, self.command.groups)
         yield from limiter.consume_steps(limits.general(self.asker.principal), weight)
         counted = limiter.consume_steps(limits.create(self.asker.principal))
         creation = service.create(self.command, self.session_id, self.asker.caller(request_id))
-        return (yield from beside(counted, creation))
+        return (yield from in_parallel(counted, creation))
 
-    def drive(self, steps: Steps[Outcome], waiter: Waiter[Outcome], context: Context) -> None:
+    def drive(self, steps: Procedure[Outcome], waiter: Completion[Outcome], context: Context) -> None:
         """At once."""
-        drive(steps, waiter, context)
+        run_on_loop(steps, waiter, context)
 
     def view(self, outcome: Outcome) -> StateView:
         """The session."""

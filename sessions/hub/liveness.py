@@ -14,7 +14,7 @@ from sessions.services.presence import BELIEVED_MS
 from synckairos.engine.units import Duration
 from synckairos.ops.alive_processes import seen
 from synckairos.redis import keys
-from synckairos.redis.scripts import arun, ask
+from synckairos.redis.scripts import send
 
 ALIVE_EVERY_S = 1.0
 _LATE_S = 2 * ALIVE_EVERY_S
@@ -51,14 +51,14 @@ class Liveness:
 
     async def ask(self) -> tuple[dict[str, Duration], float]:
         """Tell that this process is alive; gives what `look` is to be told. Raises ServiceUnavailable."""
-        heard = await arun(ask(seen("", _FORGOTTEN_MS, keys.webs())))  # first: are we still there ourselves?
+        heard = await send(seen("", _FORGOTTEN_MS, keys.webs()))  # first: are we still there ourselves?
         now_s = asyncio.get_running_loop().time()
-        await arun(ask(seen(self.process, _FORGOTTEN_MS, keys.webs())))
+        await send(seen(self.process, _FORGOTTEN_MS, keys.webs()))
         return heard, now_s
 
     async def leave(self) -> None:
         """Be forgotten. Raises ServiceUnavailable."""
-        await arun(ask(seen(self.process, 0, keys.webs(), leaves=True)))
+        await send(seen(self.process, 0, keys.webs(), leaves=True))
 
     def look(self, heard: Mapping[str, Duration], now_s: float) -> Noted:
         """Take note of who lives: how long ago the store has heard of each, at an instant on the loop's clock.

@@ -26,7 +26,8 @@ from synckairos.auth.permissions import seats_by_subject
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.units import Duration
 from synckairos.errors import ServiceUnavailable, SessionNotFound
-from synckairos.redis.scripts import Call, apipeline, arun, ask
+from synckairos.redis.procedures import run_async
+from synckairos.redis.scripts import Call, send, send_all
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import logs
 from synckairos.webserver.transport import Frame
@@ -156,7 +157,7 @@ class Presence:
             if room is None:
                 continue
             try:
-                state = (await arun(sessions.get(session_id, SYSTEM))).state
+                state = (await run_async(sessions.get(session_id, SYSTEM))).state
             except SessionNotFound:
                 continue
             if room.known[0] not in {None, state.epoch}:
@@ -203,7 +204,7 @@ class Presence:
                 calls.append(store.announce(session_id, self._process, changed[session_id], is_news=is_news))
             self._unsure.update(some)  # until the store has said yes
             # Whoever comes, stays or goes looks at the session, or has: a sign of its life.
-            replies = await apipeline([*calls, *map(watched, some)])
+            replies = await send_all([*calls, *map(watched, some)])
             for session_id, reply in zip(some, replies, strict=False):
                 if isinstance(reply, Exception):
                     self._to_announce.add(session_id)
@@ -226,7 +227,7 @@ class Presence:
             for some in portions(together, _TOGETHER):
                 rooms = [self._rooms.get(session_id) for session_id in some]
                 listening = [room is not None and room.is_subscribed for room in rooms]
-                found = await arun(ask(store.rolls(some)))
+                found = await send(store.rolls(some))
                 rolls = dict(zip(some, found, strict=True))
                 if any(roll.keys() - self._living.alive for roll in rolls.values()):
                     await self._hear()  # it may have come, or come back, since we asked last
@@ -267,4 +268,4 @@ class Presence:
             for process in self._living.dead & roll.keys()
         ]
         if calls:
-            await apipeline(calls)
+            await send_all(calls)

@@ -21,7 +21,8 @@ from synckairos.auth.principal import SYSTEM
 from synckairos.close_codes import Farewell
 from synckairos.errors import SessionNotFound
 from synckairos.redis import keys
-from synckairos.redis.scripts import arun, ask
+from synckairos.redis.procedures import run_async
+from synckairos.redis.scripts import send
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import logs, metrics
 from synckairos.webserver.transport import Frame
@@ -45,7 +46,7 @@ async def _check(rooms: Rooms, session_ids: list[UUID], reseat: Callable[[UUID],
     """Compare what clients were given before the read with what the store says after it."""
     before = {session_id: _positions(rooms, session_id) for session_id in session_ids}
     known = {room.session_id: room.known for room in map(rooms.get, session_ids) if room is not None}
-    found = await arun(ask(store.headers(session_ids)))
+    found = await send(store.headers(session_ids))
     for session_id, stored in zip(session_ids, found, strict=True):
         room = rooms.get(session_id)
         if room is not None and stored is not None and known.get(session_id) == room.known != stored:
@@ -95,7 +96,7 @@ async def _compare(session_id: UUID, position: Position, stored: tuple[str, int]
 async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -> None:
     """Bring clients to the store's state: with the events since, when they are all still there."""
     try:
-        recovery = await arun(recover(session_id, SYSTEM, position.version, position.epoch))
+        recovery = await run_async(recover(session_id, SYSTEM, position.version, position.epoch))
     except SessionNotFound:
         return
     state = recovery.state

@@ -38,7 +38,7 @@ from synckairos.errors import (
 )
 from synckairos.http import client_address, json_bounds, security_log
 from synckairos.ratelimit import limits
-from synckairos.redis.scripts import arun
+from synckairos.redis.procedures import run_async
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import log_context, logs, metrics
 from synckairos.webserver.transport import Frame
@@ -183,7 +183,7 @@ class SessionConsumer(FramesConsumer):
     async def _readable_by(self, principal: Principal) -> State | None:
         """The session, as far as these credentials show it. Raises Unauthenticated for a token that is no good here."""
         try:
-            return (await arun(service.get(self._shown(), principal))).state
+            return (await run_async(service.get(self._shown(), principal))).state
         except SessionNotFound:
             return None
 
@@ -192,7 +192,8 @@ class SessionConsumer(FramesConsumer):
         limiter, general = await self._counted()
         for _ in range(RECONNECT_TRIES):
             asked_at = self.outlet.position
-            recovery = await arun(recover(self._shown(), self.outlet.principal, message.last_version, message.epoch))
+            recovering = recover(self._shown(), self.outlet.principal, message.last_version, message.epoch)
+            recovery = await run_async(recovering)
             state = recovery.state
             self.outlet.judge(state)
             frame = messages.state_sync(
@@ -216,7 +217,7 @@ class SessionConsumer(FramesConsumer):
             metrics.RATE_LIMITED.labels(general[0].scope).inc()
             raise RateLimitExceeded(math.ceil(wait_s))
         try:
-            await arun(limiter.consume_steps(general))
+            await run_async(limiter.consume_steps(general))
         except RateLimitExceeded as exceeded:
             self._barred_until_s = time.monotonic() + (exceeded.retry_after_seconds or 0)
             raise

@@ -12,7 +12,7 @@ from sessions.services import tickets
 from synckairos.auth.principal import Principal, authenticate, bearer_token
 from synckairos.errors import Unauthenticated
 from synckairos.http.asgi import headers
-from synckairos.redis.scripts import arun
+from synckairos.redis.procedures import run_async
 from synckairos.telemetry import log_context
 
 PROTOCOL = "synckairos.v2"
@@ -28,7 +28,7 @@ class Credentials(Struct, frozen=True):
     async def principal(self, session_id: UUID) -> Principal:
         """Who asks for this session; a ticket is spent. Raises Unauthenticated, ServiceUnavailable."""
         if self.ticket is not None:
-            principal = await arun(tickets.redeem(self.ticket, session_id))
+            principal = await run_async(tickets.redeem(self.ticket, session_id))
         elif self.token is not None:
             principal = authenticate(self.token)
         else:

@@ -9,7 +9,7 @@ from sessions.hub.subscriber import Outlet
 from sessions.services import sessions as service
 from sessions.services.outcome import Outcome
 from synckairos.errors import Conflict
-from synckairos.redis.scripts import arun
+from synckairos.redis.procedures import run_async
 
 _TRIES = 5
 
@@ -21,7 +21,7 @@ async def current(session_id: UUID, outlet: Outlet) -> Outcome:
     known by reading again.
     """
     for _ in range(_TRIES):
-        outcome = await arun(service.get(session_id, outlet.principal))
+        outcome = await run_async(service.get(session_id, outlet.principal))
         if outlet.position.epoch in {None, outcome.state.epoch}:
             outlet.judge(outcome.state)
             hub().judged(session_id, outcome.state)

@@ -38,7 +38,7 @@ from synckairos.http import error_responses
 from synckairos.http.request import Asked
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.asgi import RateLimitedSend
-from synckairos.redis.scripts import arun
+from synckairos.redis.procedures import run_async
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import log_context, logs, metrics
 from synckairos.webserver.transport import Frame, TaskWire
@@ -215,7 +215,7 @@ async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | No
     try:
         if last_event_id is not None:
             version, epoch = _read_id(last_event_id)
-            found = await arun(recover(session_id, outlet.principal, version, epoch))
+            found = await run_async(recover(session_id, outlet.principal, version, epoch))
             state, now = found.state, found.now
             outlet.judge(state)
             since = version if found.recovered else None

@@ -29,7 +29,7 @@ from sessions.services import sessions as service
 from synckairos.engine import commands
 from synckairos.errors import ValidationFailed
 from synckairos.ratelimit import limits
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 
 
 class SessionsView(SessionEndpoint):
@@ -43,7 +43,7 @@ class SessionsView(SessionEndpoint):
         values = values_of(request, bodies.CreateBody)
         command = bodies.create_command(values, principal_of(request).subject)
         self.consume(limits.create(principal_of(request)))
-        outcome = run(service.create(command, values.get("session_id"), caller_of(request)))
+        outcome = run_blocking(service.create(command, values.get("session_id"), caller_of(request)))
         return answer(outcome, status=201)
 
 
@@ -55,7 +55,7 @@ class SessionView(SessionEndpoint):
     @openapi.get
     def get(self, request: Request, session_id: str) -> Response:
         fields = _selected(request.query_params.get("fields"))
-        outcome = run(service.get(session_id_of(session_id), principal_of(request)))
+        outcome = run_blocking(service.get(session_id_of(session_id), principal_of(request)))
         self.weigh(request, outcome.state)
         tag = etag(outcome)
         if matches(request.headers.get("If-None-Match"), tag):
@@ -69,7 +69,7 @@ class SessionView(SessionEndpoint):
     def delete(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         values_of(request, bodies.EmptyBody)
-        run(service.delete(parsed, caller_of(request), precondition_of(request)))
+        run_blocking(service.delete(parsed, caller_of(request), precondition_of(request)))
         return Response(status=204)
 
 
@@ -117,7 +117,7 @@ class SwitchView(SessionEndpoint):
         parsed = session_id_of(session_id)
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
         only_if = precondition_of(request)
-        outcome = run(service.switch(parsed, command, caller_of(request), only_if, self.limiter))
+        outcome = run_blocking(service.switch(parsed, command, caller_of(request), only_if, self.limiter))
         self.weigh(request, outcome.state)
         return answer(outcome, outcome.switched)
 
@@ -146,7 +146,7 @@ class SummaryView(SessionEndpoint):
 
     @openapi.summary
     def get(self, request: Request, session_id: str) -> Response:
-        outcome = run(service.get(session_id_of(session_id), principal_of(request)))
+        outcome = run_blocking(service.get(session_id_of(session_id), principal_of(request)))
         self.weigh(request, outcome.state)
         return answer(outcome, present_summary(outcome.state, outcome.at_ms))
 
@@ -157,7 +157,7 @@ class PresenceView(SessionEndpoint):
     @openapi.presence
     def get(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
-        present = run(presence.of(parsed, principal_of(request)))
+        present = run_blocking(presence.of(parsed, principal_of(request)))
         clients = present.attendance.participants
         view = presentation.PresenceView(
             session_id=parsed,
@@ -176,7 +176,7 @@ class BatchView(SessionEndpoint):
         values = values_of(request, bodies.BatchBody)
         wanted = values["session_ids"]
         self.consume(limits.general(principal_of(request)), weights.of_batch(len(wanted)))
-        outcomes, missing = run(service.get_many(wanted, principal_of(request)))
+        outcomes, missing = run_blocking(service.get_many(wanted, principal_of(request)))
         self.weigh(request, *[outcome.state for outcome in outcomes])
         view = presentation.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])
         return Response({"data": view})
@@ -185,7 +185,7 @@ class BatchView(SessionEndpoint):
 def _applied(view: SessionEndpoint, request: Request, session_id: str, command: commands.Command) -> Response:
     """The answer to a command whose answer is the state."""
     parsed = session_id_of(session_id)
-    outcome = run(service.execute(parsed, command, caller_of(request), precondition_of(request)))
+    outcome = run_blocking(service.execute(parsed, command, caller_of(request), precondition_of(request)))
     view.weigh(request, outcome.state)
     return answer(outcome)
 

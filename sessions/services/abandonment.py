@@ -16,7 +16,7 @@ from sessions.services.quotas import give_back
 from sessions.services.retention import retention_ms, watched
 from sessions.store import idle, presence, store, writes
 from sessions.store.presence import Roll
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from sessions.store.writes import Done
 from synckairos.conf import conf
 from synckairos.engine import Decision, State, abandon, is_idle, round_ms, runs_by_itself
@@ -25,7 +25,7 @@ from synckairos.engine.units import Duration, Instant
 from synckairos.errors import ServiceUnavailable
 from synckairos.ops import alive_processes
 from synckairos.redis import keys
-from synckairos.redis.scripts import Call, apipeline, arun, ask
+from synckairos.redis.scripts import Call, send, send_all
 from synckairos.telemetry import logs
 
 log = logs.get(__name__)
@@ -43,11 +43,11 @@ async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
     `due` has the instants for which they were noted, which have come. Raises ServiceUnavailable.
     """
     together = list(due)
-    rolls = await arun(ask(presence.rolls(together)))
-    alive = await arun(
-        ask(alive_processes.seen("", BELIEVED_MS, keys.webs()))
+    rolls = await send(presence.rolls(together))
+    alive = await send(
+        alive_processes.seen("", BELIEVED_MS, keys.webs())
     )  # after: who has told something has come before
-    loads = await apipeline([store.load(session_id) for session_id in together])
+    loads = await send_all([store.load(session_id) for session_id in together])
     ended: dict[UUID, tuple[Decision, Instant]] = {}
     notes: list[Call[bool]] = []
     for session_id, roll, loaded in zip(together, rolls, loads, strict=True):
@@ -63,7 +63,7 @@ async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
         else:
             notes.append(verdict)
     if notes:
-        await apipeline(notes)
+        await send_all(notes)
     return await _committed(ended)
 
 
@@ -71,7 +71,7 @@ def _is_watched(roll: Roll, alive: Mapping[str, int]) -> bool:
     return not present(roll, alive).attendance.is_empty
 
 
-def _verdict(session_id: UUID, check_ms: Instant, loaded: Loaded | Exception, *, is_watched: bool) -> Verdict:
+def _verdict(session_id: UUID, check_ms: Instant, loaded: Snapshot | Exception, *, is_watched: bool) -> Verdict:
     if isinstance(loaded, Exception):
         raise loaded
     state, now = loaded.state, loaded.now
@@ -112,7 +112,7 @@ async def _committed(ended: Mapping[UUID, tuple[Decision, Instant]]) -> list[UUI
     if not ended:
         return []
     ends = [write_of(end, now, TIMEKEEPER) for end, now in ended.values()]
-    replies = await apipeline([writes.commit(end) for end in ends])
+    replies = await send_all([writes.commit(end) for end in ends])
     await give_back([end for end, reply in zip(ends, replies, strict=True) if isinstance(reply, Done)])
     gone, failed = [], []
     for (session_id, (decision, now)), reply in zip(ended.items(), replies, strict=True):
@@ -134,4 +134,4 @@ async def _put_off(failed: Sequence[tuple[UUID, Instant, Exception]]) -> None:
         raise away
     for session_id, _, fault in failed:
         log.error("idle session put off", session_id=str(session_id), error=type(fault).__name__)
-    await apipeline([idle.postpone(session_id, now + conf().idle_ttl_ms) for session_id, now, _ in failed])
+    await send_all([idle.postpone(session_id, now + conf().idle_ttl_ms) for session_id, now, _ in failed])

@@ -10,13 +10,13 @@ from prometheus_client import Counter
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller
 from sessions.services.quotas import committed
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from sessions.store.writes import Gone, LostRace, NoRoom
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine import Decision, observe
 from synckairos.engine.deadlines import is_due
 from synckairos.errors import ServiceUnavailable
-from synckairos.redis.scripts import Steps
+from synckairos.redis.procedures import Procedure
 from synckairos.telemetry import metrics
 
 MAX_PORTIONS = 20
@@ -26,7 +26,7 @@ TIMEKEEPER = Caller(SYSTEM, request_id="")
 """Who applies deadlines, from whatever door."""
 
 
-def caught_up(session_id: UUID, loaded: Loaded, *, if_full: NoRoom | None = None) -> Steps[Loaded]:
+def caught_up(session_id: UUID, loaded: Snapshot, *, if_full: NoRoom | None = None) -> Procedure[Snapshot]:
     """The session with every due deadline applied *and committed*: a version once shown stays true.
 
     Each turn commits a portion or meets somebody else's commit. Raises ServiceUnavailable when a session owes so much
@@ -46,10 +46,10 @@ def caught_up(session_id: UUID, loaded: Loaded, *, if_full: NoRoom | None = None
                 metrics.LOST_RACES.inc()
                 loaded = again
             case Gone():
-                loaded = Loaded(loaded.now, None)
+                loaded = Snapshot(loaded.now, None)
             case _:
                 count(decision)
-                loaded = Loaded(loaded.now, decision.state)
+                loaded = Snapshot(loaded.now, decision.state)
     if loaded.state is None or not is_due(loaded.state, loaded.now):
         return loaded
     raise ServiceUnavailable("The session has many deadlines to catch up with, and goes on doing so: ask again")

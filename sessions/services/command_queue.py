@@ -19,8 +19,7 @@ from sessions.services.state_cache import memory
 from synckairos import background
 from synckairos.engine.commands import Command
 from synckairos.ratelimit.limits import RateLimiter
-from synckairos.redis.procedures import Waiter, drive, tell
-from synckairos.redis.scripts import Steps, arun
+from synckairos.redis.procedures import Completion, Procedure, complete, run_async, run_on_loop
 from synckairos.redis.store_clock import store_clock
 
 T = TypeVar("T")
@@ -37,20 +36,20 @@ async def carry_out(session_id: UUID, command: Command, caller: Caller, limiter:
     return await in_turn(session_id, steps_of(session_id, command, caller, limiter))
 
 
-def steps_of(session_id: UUID, command: Command, caller: Caller, limiter: RateLimiter) -> Steps[Outcome]:
+def steps_of(session_id: UUID, command: Command, caller: Caller, limiter: RateLimiter) -> Procedure[Outcome]:
     """The procedure of a command, whose turn it is when it is driven."""
     store_clock.freshen()
     return optimistic.execute(session_id, command, caller, limiter, memory())
 
 
-def drive_in_turn(session_id: UUID, steps: Steps[T], waiter: Waiter[T], context: Context) -> None:
+def drive_in_turn(session_id: UUID, steps: Procedure[T], waiter: Completion[T], context: Context) -> None:
     """The same as `in_turn`, without a task where nobody is before us; `waiter` is told how it has ended."""
     number = session_id.int
     if number in _turns:
-        background.start(tell(in_turn(session_id, steps), waiter), "in turn", context)
+        background.start(complete(in_turn(session_id, steps), waiter), "in turn", context)
         return
     waiting = _turns[number] = deque()
-    drive(steps, _InTurn(number, waiting, waiter), context)
+    run_on_loop(steps, _InTurn(number, waiting, waiter), context)
 
 
 class _InTurn(Generic[T]):
@@ -58,7 +57,7 @@ class _InTurn(Generic[T]):
 
     __slots__ = ("_number", "_waiter", "_waiting")
 
-    def __init__(self, number: int, waiting: deque[asyncio.Future[None]], waiter: Waiter[T]) -> None:
+    def __init__(self, number: int, waiting: deque[asyncio.Future[None]], waiter: Completion[T]) -> None:
         self._number = number
         self._waiting = waiting
         self._waiter = waiter
@@ -72,8 +71,8 @@ class _InTurn(Generic[T]):
         self._waiter.failed(error)
 
 
-async def in_turn(session_id: UUID, steps: Steps[T]) -> T:
-    """Drive a procedure that commands this session, after those that came before. Raises what `arun` raises."""
+async def in_turn(session_id: UUID, steps: Procedure[T]) -> T:
+    """Drive a procedure that commands this session, after those that came before. Raises what `run_async` raises."""
     number = session_id.int
     waiting = _turns.get(number)
     if waiting is None:
@@ -81,7 +80,7 @@ async def in_turn(session_id: UUID, steps: Steps[T]) -> T:
     else:
         has_it = await _turn(number, waiting)
     try:
-        return await arun(steps)
+        return await run_async(steps)
     finally:
         if has_it:
             _pass_on(number, waiting)

@@ -17,13 +17,13 @@ from sessions.services.commits import write_of
 from sessions.services.quotas import give_back
 from sessions.store import store, writes
 from sessions.store.codec import Unreadable
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from sessions.store.writes import CommitReply, Done, Gone, Heard, Write
 from synckairos.engine import Decision, State, observe
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
 from synckairos.redis import client as stores
-from synckairos.redis.scripts import apipeline
+from synckairos.redis.scripts import send_all
 
 PORTION = 32
 """Most transitions of one session that are applied at a time: others are waiting."""
@@ -66,7 +66,7 @@ class _Due(Struct, frozen=True):
 
 async def apply_due(session_ids: Sequence[UUID]) -> list[Applied]:
     """Apply what is due in each session, at most one portion each. Raises ServiceUnavailable."""
-    loads = await apipeline([store.load(session_id) for session_id in session_ids])
+    loads = await send_all([store.load(session_id) for session_id in session_ids])
     decided = [_decide(session_id, loaded) for session_id, loaded in zip(session_ids, loads, strict=True)]
     due = [item for item in decided if isinstance(item, _Due)]
     replies = await _committed(due)
@@ -78,18 +78,18 @@ async def _committed(due: Sequence[_Due]) -> list[CommitReply | Exception]:
     """What has become of their writes; of those that were made up without a frame and are heard, with one."""
     if not due:
         return []
-    replies = await apipeline([writes.commit(item.write) for item in due])
+    replies = await send_all([writes.commit(item.write) for item in due])
     heard = [place for place, reply in enumerate(replies) if isinstance(reply, Heard)]
     if heard:
         again = [writes.commit(write_of(due[place].decision, due[place].at_ms, TIMEKEEPER)) for place in heard]
-        later = await apipeline(again)
+        later = await send_all(again)
         for place, reply in zip(heard, later, strict=True):
             replies[place] = reply
     await give_back([item.write for item, reply in zip(due, replies, strict=True) if isinstance(reply, Done)])
     return replies
 
 
-def _decide(session_id: UUID, loaded: Loaded | Exception) -> _Due | Applied:
+def _decide(session_id: UUID, loaded: Snapshot | Exception) -> _Due | Applied:
     if isinstance(loaded, ServiceUnavailable):
         raise loaded
     if isinstance(loaded, Unreadable):

@@ -13,10 +13,11 @@ from sessions.services.commits import idempotency_key
 from sessions.services.outcome import Caller
 from sessions.store import store
 from sessions.store.lua import FOLDER
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from synckairos import ids
 from synckairos.redis import keys
-from synckairos.redis.scripts import Call, Script, Steps, Together
+from synckairos.redis.procedures import Procedure
+from synckairos.redis.scripts import Call, Pipeline, Script
 
 _SCRIPT = Script(FOLDER / "secret.lua", allow_oom=True)
 
@@ -24,7 +25,7 @@ _known: bytes | None = None
 """The secret, as the store last told this process."""
 
 
-def load_derived(caller: Caller, key: str) -> Steps[tuple[UUID, Loaded]]:
+def load_derived(caller: Caller, key: str) -> Procedure[tuple[UUID, Snapshot]]:
     """The id for this caller and Idempotency-Key, and what is there.
 
     One round trip, which also asks whether the secret is still the one that this process knows. A store that has lost
@@ -34,7 +35,7 @@ def load_derived(caller: Caller, key: str) -> Steps[tuple[UUID, Loaded]]:
     secret = _known or secrets.token_bytes(ids.SECRET_BYTES)
     while True:
         session_id = ids.derived_session_id(secret, caller.principal.subject, key)
-        agreed, loaded = yield Together(_agreed(secret), store.load(session_id, idempotency_key(session_id, caller)))
+        agreed, loaded = yield Pipeline(_agreed(secret), store.load(session_id, idempotency_key(session_id, caller)))
         _known = agreed
         if agreed == secret:
             return session_id, loaded

@@ -20,7 +20,8 @@ from synckairos.engine.state import State
 from synckairos.engine.units import Duration
 from synckairos.errors import RateLimitExceeded
 from synckairos.redis import keys
-from synckairos.redis.scripts import Call, Script, Steps, ask
+from synckairos.redis.procedures import Procedure, perform
+from synckairos.redis.scripts import Call, Script
 from synckairos.telemetry import metrics
 
 TOLD_BYTES = 65_536
@@ -104,13 +105,13 @@ def payer_of(caller: Caller, state: State) -> Payer | None:
     return Payer(name, most)
 
 
-def charged(record: Record | None, payer: Payer | None) -> Steps[None]:
+def charged(record: Record | None, payer: Payer | None) -> Procedure[None]:
     """An answer is kept, if it is."""
     if record is not None:
         yield from charged_bytes(record.size, record.kept_ms, payer)
 
 
-def charged_bytes(size: int, kept_ms: Duration, payer: Payer | None) -> Steps[None]:
+def charged_bytes(size: int, kept_ms: Duration, payer: Payer | None) -> Procedure[None]:
     """So much is kept for so long. What is kept for less than a day counts for as much less."""
     if payer is None:
         return
@@ -118,7 +119,7 @@ def charged_bytes(size: int, kept_ms: Duration, payer: Payer | None) -> Steps[No
     told = ledger.add(payer.name, (size + OVERHEAD_BYTES) * min(1.0, kept_ms / day_ms))
     if told:
         hours = -(-day_ms // _HOUR_MS)
-        ledger.note(payer.name, (yield from ask(_charge(payer, told, hours))))
+        ledger.note(payer.name, (yield from perform(_charge(payer, told, hours))))
 
 
 def _charge(payer: Payer, amount: int, hours: int) -> Call[int]:

@@ -28,14 +28,14 @@ from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
 from synckairos.ratelimit import limits, policies
 from synckairos.ratelimit.limits import RateLimiter
-from synckairos.redis.scripts import Steps, beside
+from synckairos.redis.procedures import Procedure, in_parallel
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import metrics
 
 
 def execute(
     session_id: UUID, command: commands.Command, caller: Caller, limiter: RateLimiter, memory: Memory | None
-) -> Steps[Outcome]:
+) -> Procedure[Outcome]:
     """Apply a command, counted for the caller's general limit as well as the session's own; see `sessions.execute`.
 
     Without a memory it is the same in two round trips: a Cluster has limits and sessions in different places.
@@ -45,12 +45,12 @@ def execute(
 
 def _execute(
     session_id: UUID, command: commands.Command, caller: Caller, limiter: RateLimiter, memory: Memory | None
-) -> Steps[Outcome]:
+) -> Procedure[Outcome]:
     known = None if memory is None else memory.get(session_id)
     guess = None if known is None or known.is_shared else _guess(known, command, caller)
     if guess is None:
         counted = limiter.consume_steps(limits.general(caller.principal))
-        outcome = yield from beside(counted, sessions.execute(session_id, command, caller, limiter=limiter))
+        outcome = yield from in_parallel(counted, sessions.execute(session_id, command, caller, limiter=limiter))
     else:
         outcome = yield from _proved(guess, session_id, command, caller, limiter)
     if memory is not None and outcome.command_id:
@@ -96,7 +96,7 @@ def _guess(known: Remembered, command: commands.Command, caller: Caller) -> _Gue
 
 def _proved(
     guess: _Guess, session_id: UUID, command: commands.Command, caller: Caller, limiter: RateLimiter
-) -> Steps[Outcome]:
+) -> Procedure[Outcome]:
     """Commit what was guessed; where it does not hold, go on with what the store says."""
     general = limits.general(caller.principal)
     rate, general_rate = sessions.rate_of(command), None if general is None else general[0].rate

@@ -15,7 +15,7 @@ from synckairos.auth.principal import Principal
 from synckairos.engine.units import Duration
 from synckairos.ops import alive_processes
 from synckairos.redis import keys
-from synckairos.redis.scripts import Steps, ask
+from synckairos.redis.procedures import Procedure, perform
 
 BELIEVED_MS: Duration = 5_000
 """How long a web process that is not heard of counts as alive."""
@@ -30,11 +30,11 @@ class Present(Struct, frozen=True):
     """Everybody."""
 
 
-def of(session_id: UUID, reader: Principal) -> Steps[Present]:
+def of(session_id: UUID, reader: Principal) -> Procedure[Present]:
     """Who is connected. Raises SessionNotFound."""
     yield from sessions.get(session_id, reader)
-    (roll,) = yield from ask(presence.rolls([session_id]))
-    alive = yield from ask(
+    (roll,) = yield from perform(presence.rolls([session_id]))
+    alive = yield from perform(
         alive_processes.seen("", BELIEVED_MS, keys.webs())
     )  # after: who has told something has come before
     return present(roll, alive)

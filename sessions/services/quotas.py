@@ -20,7 +20,8 @@ from synckairos.engine.units import Duration
 from synckairos.errors import SessionLimitExceeded
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import Steps, Together, apipeline, ask
+from synckairos.redis.procedures import Procedure, perform
+from synckairos.redis.scripts import Pipeline, send_all
 from synckairos.telemetry import metrics
 
 LOOK_AFTER_MS: Duration = 15_000
@@ -57,18 +58,18 @@ def _member(state: State) -> str:
     return owner_quotas.member_of(state.session_id, state.epoch)
 
 
-def committed(write: Write, *, if_full: NoRoom | None = None) -> Steps[CommitReply]:
+def committed(write: Write, *, if_full: NoRoom | None = None) -> Procedure[CommitReply]:
     """Write it with what it changes in what the owner has; on a Cluster in steps of their own."""
     owned = write.places
     if owned is None or stores.is_in_one_place():
-        return (yield from ask(writes.commit(write, if_full=if_full)))
+        return (yield from perform(writes.commit(write, if_full=if_full)))
     if owned.mosts:
-        full = yield from ask(owner_quotas.claim(owned))
+        full = yield from perform(owner_quotas.claim(owned))
         if full:
             return OwnerFull(full)
-    reply = yield from ask(writes.commit(write, if_full=if_full))
+    reply = yield from perform(writes.commit(write, if_full=if_full))
     if isinstance(reply, Done) is not bool(owned.mosts):
-        yield from ask(owner_quotas.looked_at(owned.sets, {owned.member: False}))
+        yield from perform(owner_quotas.looked_at(owned.sets, {owned.member: False}))
     return reply
 
 
@@ -78,10 +79,10 @@ async def give_back(done: Sequence[Write]) -> None:
         return
     owned = [write.places for write in done if write.places is not None]
     if owned:
-        await apipeline([owner_quotas.looked_at(one.sets, {one.member: False}) for one in owned])
+        await send_all([owner_quotas.looked_at(one.sets, {one.member: False}) for one in owned])
 
 
-def created(write: Write) -> Steps[CommitReply]:
+def created(write: Write) -> Procedure[CommitReply]:
     """Write a creation. Raises SessionLimitExceeded."""
     reply = yield from committed(write)
     wanted = write.places or Places("", ())
@@ -96,9 +97,9 @@ def created(write: Write) -> Steps[CommitReply]:
     return reply
 
 
-def _freed(name: str) -> Steps[int]:
+def _freed(name: str) -> Procedure[int]:
     """Take away some of what has ended without a word; gives how many places there are again."""
-    members = yield from ask(owner_quotas.longest_had(name, LOOK_AFTER_MS, LOOK_AT))
+    members = yield from perform(owner_quotas.longest_had(name, LOOK_AFTER_MS, LOOK_AT))
     by_shard: dict[int, list[str]] = {}
     for member in members:
         by_shard.setdefault(keys.shard_of(owner_quotas.session_of(member)), []).append(member)
@@ -106,8 +107,8 @@ def _freed(name: str) -> Steps[int]:
         return 0
     # What lives is kept for longer than both of these.
     ended_kept_ms = min(conf().finished_ttl_ms, KEPT_ON_MS)
-    replies = yield Together(*[owner_quotas.lives(some, ended_kept_ms) for some in by_shard.values()])
+    replies = yield Pipeline(*[owner_quotas.lives(some, ended_kept_ms) for some in by_shard.values()])
     seen: dict[str, bool] = {}
     for together, alive in zip(by_shard.values(), replies, strict=True):
         seen.update(zip(together, alive, strict=True))
-    return (yield from ask(owner_quotas.looked_at([name], seen)))
+    return (yield from perform(owner_quotas.looked_at([name], seen)))

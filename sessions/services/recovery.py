@@ -9,7 +9,7 @@ from sessions.services import sessions
 from sessions.services.catch_up import caught_up
 from sessions.services.outcome import Recovery
 from sessions.store import store
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from sessions.store.writes import NoRoom
 from synckairos.auth.permissions import Action, authorize, check_scope
 from synckairos.auth.principal import Principal
@@ -18,15 +18,15 @@ from synckairos.engine.deadlines import is_due
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
-from synckairos.redis.scripts import Steps, ask
+from synckairos.redis.procedures import Procedure, perform
 
 
-def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch: str | None) -> Steps[Recovery]:
+def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch: str | None) -> Procedure[Recovery]:
     """What a client at `last_version` has missed, when that can be proved complete. Raises SessionNotFound."""
     check_scope(reader, session_id)
     while True:
-        history = yield from ask(store.history(session_id))
-        loaded = Loaded(history.now, history.state)
+        history = yield from perform(store.history(session_id))
+        loaded = Snapshot(history.now, history.state)
         state = sessions.existing(session_id, loaded)
         authorize(reader, Action.READ, state)
         if not is_due(state, history.now):

@@ -19,7 +19,7 @@ from synckairos.engine import commands
 from synckairos.engine.state import NOBODY, State
 from synckairos.engine.units import Duration, Instant
 from synckairos.errors import IdempotencyKeyReused, ParticipantNotFound
-from synckairos.redis.scripts import Steps, ask
+from synckairos.redis.procedures import Procedure, perform
 from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
@@ -46,7 +46,7 @@ class Handed(Struct, frozen=True):
     """This is the first answer to the same Idempotency-Key; no token has been added now."""
 
 
-def give(session_id: UUID, caller: Caller, asked: Asked) -> Steps[Handed]:
+def give(session_id: UUID, caller: Caller, asked: Asked) -> Procedure[Handed]:
     """A token for this life of a session. Raises SessionNotFound, Forbidden, ParticipantNotFound,
     IdempotencyKeyReused."""
     outcome = yield from sessions.get(session_id, caller.principal, Action.SHARE)
@@ -69,12 +69,12 @@ def give(session_id: UUID, caller: Caller, asked: Asked) -> Steps[Handed]:
     return Handed(mint_session_token(grant, said.good), grant, said.good.expires_s * 1000, kept is not None)
 
 
-def _kept(state: State, giver: Caller, asked: Idempotency, new: Given) -> Steps[Given | None]:
+def _kept(state: State, giver: Caller, asked: Idempotency, new: Given) -> Procedure[Given | None]:
     """What was given under this key before, if anything; else it is this from now on. Raises RateLimitExceeded."""
     payer = idempotency_records.payer_of(giver, state)
     place = Place(state.session_id, state.epoch, giver.principal.subject, asked.route, asked.key)
     kept_ms = asked.kept_ms or conf().idempotency_ttl_ms
-    kept = yield from ask(first(place, new, kept_ms))
+    kept = yield from perform(first(place, new, kept_ms))
     if kept is None:
         yield from idempotency_records.charged_bytes(GIVEN_BYTES, kept_ms, payer)
         return None
@@ -86,7 +86,7 @@ def _kept(state: State, giver: Caller, asked: Idempotency, new: Given) -> Steps[
 
 def revoke(
     session_id: UUID, token_id: str | None, caller: Caller, only_if: Precondition | None = None
-) -> Steps[Outcome]:
+) -> Procedure[Outcome]:
     """End one token, or with None all that were given out so far; twice is once.
 
     Raises SessionNotFound, Forbidden, and ValidationFailed when too many were revoked one by one.

@@ -19,7 +19,7 @@ from sessions.services.idempotent_replay import checked_replay, replay
 from sessions.services.outcome import Caller, Outcome, Precondition
 from sessions.services.retention import sign_of_life
 from sessions.store import store
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from sessions.store.writes import Answered, Done, Gone, Limited, LostRace, NoRoom
 from synckairos import ids
 from synckairos.auth.permissions import ACTION_BY_COMMAND, Action, authorize, check_scope, restrict, role_of
@@ -40,14 +40,15 @@ from synckairos.errors import (
 from synckairos.ratelimit import policies
 from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis import keys
-from synckairos.redis.scripts import Call, Steps, Together, ask
+from synckairos.redis.procedures import Procedure, perform
+from synckairos.redis.scripts import Call, Pipeline
 from synckairos.telemetry import metrics
 
 MAX_ATTEMPTS = 100
 """How often one command is decided again after losing a race. Each lost race is somebody else's progress."""
 
 
-def create(command: commands.Create, session_id: UUID | None, caller: Caller) -> Steps[Outcome]:
+def create(command: commands.Create, session_id: UUID | None, caller: Caller) -> Procedure[Outcome]:
     """A new session. Raises ValidationFailed, Forbidden, SessionAlreadyExists, SessionLimitExceeded,
     IdempotencyKeyReused."""
     if caller.principal.grant is not None:
@@ -57,7 +58,7 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         new_id, loaded = yield from load_derived(caller, given.key)
     else:
         new_id = session_id or ids.new_session_id()
-        loaded = yield from ask(store.load(new_id, idempotency_key(new_id, caller)))
+        loaded = yield from perform(store.load(new_id, idempotency_key(new_id, caller)))
     key = idempotency_key(new_id, caller)
     if loaded.answer is not None:
         return replay(loaded.answer, caller)
@@ -88,7 +89,7 @@ def execute(
     only_if: Precondition | None = None,
     *,
     limiter: RateLimiter | None = None,
-) -> Steps[Outcome]:
+) -> Procedure[Outcome]:
     """Apply a command. Raises SessionNotFound, Conflict, IdempotencyKeyReused, and what the engine refuses.
 
     `only_if` is judged on the very state that the command is applied to (PreconditionFailed); for a repeat under an
@@ -96,26 +97,26 @@ def execute(
     (RateLimitExceeded); `limiter` takes note of how that stands.
     """
     check_scope(caller.principal, session_id)
-    loaded = yield from ask(store.load(session_id, idempotency_key(session_id, caller)))
+    loaded = yield from perform(store.load(session_id, idempotency_key(session_id, caller)))
     return (yield from proceed(loaded, session_id, command, caller, only_if, limiter=limiter))
 
 
 def proceed(
-    loaded: Loaded,
+    loaded: Snapshot,
     session_id: UUID,
     command: commands.Command,
     caller: Caller,
     only_if: Precondition | None = None,
     *,
     limiter: RateLimiter | None = None,
-) -> Steps[Outcome]:
+) -> Procedure[Outcome]:
     """`execute` for a session that has been loaded: decide, commit, and once more after a lost race."""
     rate, key = rate_of(command), idempotency_key(session_id, caller)
     for _ in range(MAX_ATTEMPTS):
         if loaded.answer is not None:
             return checked_replay(loaded.answer, loaded.state, command, caller)
         decision = yield from _decided(session_id, loaded, command, caller, only_if)
-        if isinstance(decision, Loaded):
+        if isinstance(decision, Snapshot):
             loaded = decision
             continue
         if not decision.events:
@@ -141,8 +142,8 @@ def proceed(
 
 
 def _decided(
-    session_id: UUID, loaded: Loaded, command: commands.Command, caller: Caller, only_if: Precondition | None
-) -> Steps[Decision | Loaded]:
+    session_id: UUID, loaded: Snapshot, command: commands.Command, caller: Caller, only_if: Precondition | None
+) -> Procedure[Decision | Snapshot]:
     """What the command does to the session; or the session brought up to date, when more is due than one decision
     applies. Raises what the rights and the engine refuse."""
     state = existing(session_id, loaded)
@@ -170,12 +171,12 @@ def switch(
     caller: Caller,
     only_if: Precondition | None = None,
     limiter: RateLimiter | None = None,
-) -> Steps[Outcome]:
+) -> Procedure[Outcome]:
     """Apply a switch, and measure it: the product's most frequent command."""
     return (yield from measured(command, execute(session_id, command, caller, only_if, limiter=limiter)))
 
 
-def measured(command: commands.Command, steps: Steps[Outcome]) -> Steps[Outcome]:
+def measured(command: commands.Command, steps: Procedure[Outcome]) -> Procedure[Outcome]:
     """A procedure that applies a command; a switch is timed."""
     began_s = time.perf_counter()
     outcome = yield from steps
@@ -184,7 +185,7 @@ def measured(command: commands.Command, steps: Steps[Outcome]) -> Steps[Outcome]
     return outcome
 
 
-def delete(session_id: UUID, caller: Caller, only_if: Precondition | None = None) -> Steps[None]:
+def delete(session_id: UUID, caller: Caller, only_if: Precondition | None = None) -> Procedure[None]:
     """Delete a session; a session that does not exist is deleted already, but meets no precondition."""
     try:
         yield from execute(session_id, commands.Delete(), caller, only_if)
@@ -193,39 +194,39 @@ def delete(session_id: UUID, caller: Caller, only_if: Precondition | None = None
             raise PreconditionFailed(only_if.versions, None) from None
 
 
-def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> Steps[Outcome]:
+def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> Procedure[Outcome]:
     """A session as it stands, for somebody who may read it, or do this with it. Raises SessionNotFound, Forbidden."""
     check_scope(reader, session_id)
-    loaded = yield from ask(store.load(session_id))
+    loaded = yield from perform(store.load(session_id))
     authorize(reader, action, existing(session_id, loaded))  # before: a stranger causes no commit
     loaded = yield from caught_up(session_id, loaded, if_full=NoRoom())
     state = existing(session_id, loaded)
     authorize(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
     note = sign_of_life(state, loaded.now)
     if note is not None:
-        yield from ask(note)
+        yield from perform(note)
     return Outcome(state, loaded.now)
 
 
-def get_many(session_ids: Sequence[UUID], reader: Principal) -> Steps[tuple[list[Outcome], list[UUID]]]:
+def get_many(session_ids: Sequence[UUID], reader: Principal) -> Procedure[tuple[list[Outcome], list[UUID]]]:
     """Sessions as they stand, in the order asked for, and the ids of those that do not exist for this reader."""
     found: dict[UUID, Outcome] = {}
     by_shard: dict[int, list[UUID]] = {}
     for session_id in dict.fromkeys(session_ids):
         by_shard.setdefault(keys.shard_of(session_id), []).append(session_id)
     for together in by_shard.values():
-        many = yield from ask(store.load_many(together))
+        many = yield from perform(store.load_many(together))
         notes: list[Call[bool]] = []
         for session_id, state in zip(together, many.states, strict=True):
             if state is None or not _may_read(reader, state):
                 continue
-            loaded = yield from caught_up(session_id, Loaded(many.now, state), if_full=NoRoom())
+            loaded = yield from caught_up(session_id, Snapshot(many.now, state), if_full=NoRoom())
             if loaded.state is not None and _may_read(reader, loaded.state):
                 found[session_id] = Outcome(loaded.state, loaded.now)
                 note = sign_of_life(loaded.state, loaded.now)
                 notes += () if note is None else (note,)
         if notes:
-            yield Together(*notes)
+            yield Pipeline(*notes)
     wanted = list(dict.fromkeys(session_ids))
     return [found[i] for i in wanted if i in found], [i for i in wanted if i not in found]
 
@@ -236,7 +237,7 @@ def _may_read(reader: Principal, state: State) -> bool:
     return role_of(reader, state) is not None
 
 
-def existing(session_id: UUID, loaded: Loaded) -> State:
+def existing(session_id: UUID, loaded: Snapshot) -> State:
     """The state that was loaded. Raises SessionNotFound."""
     if loaded.state is None:
         raise SessionNotFound(session_id)

@@ -15,7 +15,7 @@ from synckairos.auth.principal import Principal
 from synckairos.conf import conf
 from synckairos.engine.units import Instant
 from synckairos.errors import Unauthenticated
-from synckairos.redis.scripts import Steps, ask
+from synckairos.redis.procedures import Procedure, perform
 
 
 class Ticket(Struct, frozen=True):
@@ -25,7 +25,7 @@ class Ticket(Struct, frozen=True):
     expires_ms: Instant
 
 
-def buy(session_id: UUID, principal: Principal) -> Steps[Ticket]:
+def buy(session_id: UUID, principal: Principal) -> Procedure[Ticket]:
     """A ticket for one session, good for a moment and never longer than the token that it was bought with.
 
     Raises Unauthenticated for a session token of another one.
@@ -34,16 +34,16 @@ def buy(session_id: UUID, principal: Principal) -> Steps[Ticket]:
     left_ms = int((principal.expires_s - time.time()) * 1000)
     value = ids.new_ticket()
     good_ms = max(1, min(conf().ticket_ttl_ms, left_ms))
-    expires_ms = yield from ask(tickets.grant(value, Grant(session_id, principal), good_ms))
+    expires_ms = yield from perform(tickets.grant(value, Grant(session_id, principal), good_ms))
     return Ticket(value, expires_ms)
 
 
-def redeem(value: str, session_id: UUID) -> Steps[Principal]:
+def redeem(value: str, session_id: UUID) -> Procedure[Principal]:
     """Who bought the ticket, which is spent now, even when it was for another session.
 
     Raises Unauthenticated, without saying why.
     """
-    granted = (yield from ask(tickets.redeem(value))) if ids.looks_like_ticket(value) else None
+    granted = (yield from perform(tickets.redeem(value))) if ids.looks_like_ticket(value) else None
     if granted is None or granted.session_id != session_id or granted.principal.has_expired:
         raise Unauthenticated
     return granted.principal

@@ -19,7 +19,7 @@ from synckairos.engine.units import Duration, Instant
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
-_LOAD = Script(FOLDER / "load.lua", tells_time_at=0)
+_LOAD = Script(FOLDER / "load.lua", clock_index=0)
 _HISTORY = Script(FOLDER / "history.lua")
 _HEADERS = Script(FOLDER / "headers.lua")
 _DUE = Script(FOLDER / "due.lua")
@@ -28,7 +28,7 @@ _LEASE = Script(FOLDER / "lease.lua", allow_oom=True)
 _RELEASE = Script(FOLDER / "release.lua")
 
 
-class Loaded(Struct, frozen=True):
+class Snapshot(Struct, frozen=True):
     """A session as read, with the store's clock at that moment.
 
     `answer` is the one that the Idempotency-Key was given for this session, or, when there is none, for the last one.
@@ -66,7 +66,7 @@ class Due(Struct, frozen=True):
     """How many are overdue in all."""
 
 
-def load(session_id: UUID, idempotency_key: str | None = None) -> Call[Loaded]:
+def load(session_id: UUID, idempotency_key: str | None = None) -> Call[Snapshot]:
     """Read a session and, with a key of `keys.idempotency`, the answer that was given under it."""
     names = [keys.state(session_id)]
     if idempotency_key is not None:
@@ -140,12 +140,12 @@ def state_in(data: bytes | None) -> State | None:
     return None if data is None else codec.decode_state(data)
 
 
-def _parse_loaded(reply: list[Any]) -> Loaded:
+def _parse_loaded(reply: list[Any]) -> Snapshot:
     state = state_in(reply[2])
     answer = codec.decode_answer(reply[3]) if len(reply) > 3 and reply[3] is not None else None  # noqa: PLR2004
     if answer is not None and state is not None and answer.state.epoch != state.epoch:
         answer = None  # it was given about a session that has made way for this one
-    return Loaded(instant(reply), state, answer)
+    return Snapshot(instant(reply), state, answer)
 
 
 def _parse_many(reply: list[Any]) -> LoadedMany:

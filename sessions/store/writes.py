@@ -23,7 +23,7 @@ from synckairos.redis import client as stores
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
-_SCRIPT = Script(FOLDER / "commit.lua", GCRA_RULE, FOLDER / "claim_rule.lua", tells_time_at=2)
+_SCRIPT = Script(FOLDER / "commit.lua", GCRA_RULE, FOLDER / "claim_rule.lua", clock_index=2)
 
 FURTHEST_BACK_MS = 100
 """How old the instant of a guess may be when the script sees it."""
@@ -107,7 +107,7 @@ class Answered(CommitReply, frozen=True):
 class LostRace(CommitReply, frozen=True):
     """The session has moved on: nothing was written, and this is how it stands."""
 
-    loaded: store.Loaded
+    loaded: store.Snapshot
 
 
 class Heard(CommitReply, frozen=True):
@@ -197,7 +197,7 @@ def _parse(reply: list[Any]) -> CommitReply:
         case b"answered":
             return Answered(codec.decode_answer(reply[4]), limits=limits)
         case b"race":
-            return LostRace(store.Loaded(store.instant(reply[2:]), store.state_in(reply[4])), limits=limits)
+            return LostRace(store.Snapshot(store.instant(reply[2:]), store.state_in(reply[4])), limits=limits)
         case b"full":
             return OwnerFull(int(reply[4]), limits=limits)
         case _:

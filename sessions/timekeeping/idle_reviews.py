@@ -10,7 +10,7 @@ from sessions.store import idle, store
 from synckairos.engine.units import Instant
 from synckairos.ids import parse_uuid
 from synckairos.redis import keys
-from synckairos.redis.scripts import arun, ask
+from synckairos.redis.scripts import send
 from synckairos.telemetry import logs
 
 log = logs.get(__name__)
@@ -34,13 +34,13 @@ class Reviews:
         if now_s < self._next_s.get(shard, 0.0):
             return
         self._next_s[shard] = now_s + EVERY_S
-        due = await arun(ask(idle.due(shard, BATCH)))
+        due = await send(idle.due(shard, BATCH))
         checks: dict[UUID, Instant] = {}
         for member, at_ms in due.overdue:
             session_id = parse_uuid(member)
             if session_id is None:
                 log.error("idle session that is none", member=member)
-                await arun(ask(store.forget_junk(shard, keys.idle(shard), member)))
+                await send(store.forget_junk(shard, keys.idle(shard), member))
             else:
                 checks[session_id] = at_ms
         for ended in await abandonment.review(checks, due.now) if checks else ():

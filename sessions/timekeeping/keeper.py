@@ -25,7 +25,7 @@ from synckairos.errors import ServiceUnavailable
 from synckairos.ids import parse_uuid
 from synckairos.ops.heartbeats import Heartbeat
 from synckairos.redis import keys
-from synckairos.redis.scripts import arun, ask
+from synckairos.redis.scripts import send
 from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
@@ -112,7 +112,7 @@ class Timekeeper:
         """
         window = self._windows.pop(shard, None)
         if not window:
-            due = await arun(ask(store.due(shard, WINDOW)))
+            due = await send(store.due(shard, WINDOW))
             if not due.overdue:
                 return _sleep_until(due)
             self._shares.decay()
@@ -134,7 +134,7 @@ class Timekeeper:
                     late_ms = max(0, applied.at_ms - window.deadlines[applied.session_id])
                     metrics.DEADLINE_LATENESS_SECONDS.observe(late_ms / 1000)
                 case Fate.GONE:
-                    await arun(ask(store.forget(applied.session_id, set_aside=False)))
+                    await send(store.forget(applied.session_id, set_aside=False))
                 case Fate.BROKEN:
                     await self._set_aside(applied)
                 case Fate.LATER:
@@ -147,7 +147,7 @@ class Timekeeper:
         self._second_look.was_tried(broken.session_id)
         log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.fault)
         metrics.DEADLINES_SET_ASIDE.inc()
-        await arun(ask(store.forget(broken.session_id, set_aside=True, reason=_reason(broken.fault))))
+        await send(store.forget(broken.session_id, set_aside=True, reason=_reason(broken.fault)))
 
 
 def _sleep_until(due: Due) -> float:
@@ -163,7 +163,7 @@ async def _sessions(shard: int, due: Due) -> dict[UUID, Instant]:
         session_id = parse_uuid(member)
         if session_id is None:
             log.error("deadline of no session", member=member)
-            await arun(ask(store.forget_junk(shard, keys.deadlines(shard), member)))
+            await send(store.forget_junk(shard, keys.deadlines(shard), member))
         else:
             deadlines[session_id] = at_ms
     return deadlines

@@ -12,7 +12,7 @@ from sessions.store import store
 from synckairos import ids
 from synckairos.ops import alive_processes
 from synckairos.redis import keys
-from synckairos.redis.scripts import arun, ask
+from synckairos.redis.scripts import send
 from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
@@ -38,11 +38,11 @@ class Leases:
     async def renew(self) -> None:
         """Keep what is held, give back what is above the fair share, take what is free below it."""
         began_s = time.monotonic()
-        alive = await arun(ask(alive_processes.seen(self.keeper, int(LEASE_S * 1000), keys.keepers())))
+        alive = await send(alive_processes.seen(self.keeper, int(LEASE_S * 1000), keys.keepers()))
         share = -(-len(keys.all_shards()) // max(1, len(alive)))
         held = {shard for shard in self.held if await self._take(shard)}
         for shard in sorted(held)[share:]:
-            await arun(ask(store.release(shard, self.keeper)))
+            await send(store.release(shard, self.keeper))
             held.discard(shard)
         free = [shard for shard in keys.all_shards() if shard not in held]
         random.shuffle(free)  # so that two that start together do not want the same ones
@@ -58,13 +58,13 @@ class Leases:
 
     async def close(self) -> None:
         """Give everything back, so that another one need not wait."""
-        await arun(
-            ask(alive_processes.seen(self.keeper, 0, keys.keepers(), leaves=True))
+        await send(
+            alive_processes.seen(self.keeper, 0, keys.keepers(), leaves=True)
         )  # first: the others' share grows by it
         for shard in self.held:
-            await arun(ask(store.release(shard, self.keeper)))
+            await send(store.release(shard, self.keeper))
         self.held = set()
         metrics.LEASES_HELD.set(0)
 
     async def _take(self, shard: int) -> bool:
-        return await arun(ask(store.lease(shard, self.keeper, int(LEASE_S * 1000))))
+        return await send(store.lease(shard, self.keeper, int(LEASE_S * 1000)))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sessions.store import set_aside
 from synckairos.ids import parse_uuid
-from synckairos.redis.scripts import arun, ask
+from synckairos.redis.scripts import send
 from synckairos.telemetry import logs
 
 log = logs.get(__name__)
@@ -39,11 +39,11 @@ class SecondLook:
             return
         self._next_s[shard] = now_s + EVERY_S
         rank = 0
-        while some := await arun(ask(set_aside.listed(shard, rank, BATCH))):
+        while some := await send(set_aside.listed(shard, rank, BATCH)):
             news = [one.member for one in some if one.member not in self._tried]
             for member in news:
                 self._tried.add(member)
-                await arun(ask(set_aside.put_back(shard, member, parse_uuid(member))))
+                await send(set_aside.put_back(shard, member, parse_uuid(member)))
             if news:
                 log.info("sessions set aside are tried again", shard=shard, sessions=len(news))
             rank += len(some) - len(news)

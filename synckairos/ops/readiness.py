@@ -20,7 +20,7 @@ from synckairos.ops.store_facts import StoreFacts, store_facts
 from synckairos.ops.timekeepers import alive
 from synckairos.ops.views import read_only
 from synckairos.redis import client as stores
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from synckairos.telemetry import log_context, logs
 
 log = logs.get(__name__)
@@ -96,7 +96,7 @@ def _state_store() -> StoreFacts | None:
 def _timekeeper() -> Literal["ok", "absent", "unknown"]:
     """Without one, pushes are late and states right all the same: worth an alarm, no reason to turn users away."""
     try:
-        return "ok" if run(alive()) else "absent"
+        return "ok" if run_blocking(alive()) else "absent"
     except ServiceUnavailable:
         return "unknown"
 

@@ -23,7 +23,7 @@ from synckairos.ops.store_facts import StoreFacts, store_facts
 from synckairos.ops.timekeepers import Status, status
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from synckairos.telemetry import buffered_metrics, dead_processes, logs, metrics
 
 log = logs.get(__name__)
@@ -70,7 +70,7 @@ def serve(port: int | None, host: str) -> None:
 def measure() -> Measured:
     """Ask the state store: a few round trips, and one for each shard. Raises when it is away."""
     client = stores.client()
-    facts, found = store_facts(), run(status())
+    facts, found = store_facts(), run_blocking(status())
     waiting = [stream for shard in keys.all_shards() for stream in keys.outbox_waiting(shard)]
     dead = [keys.outbox_dead(shard) for shard in keys.all_shards()]
     pipe = client.pipeline(transaction=False)

@@ -10,7 +10,8 @@ from msgspec import Struct
 from synckairos.engine.units import Duration
 from synckairos.ops.alive_processes import seen
 from synckairos.redis import keys
-from synckairos.redis.scripts import Call, Script, Steps, ask
+from synckairos.redis.procedures import Procedure, perform
+from synckairos.redis.scripts import Call, Script
 
 BELIEVED_MS: Duration = 5_000
 """A timekeeper that was not seen for so long is taken for dead."""
@@ -39,18 +40,18 @@ class Status(Struct, frozen=True):
     shards: dict[int, ShardStatus]
 
 
-def alive() -> Steps[dict[str, Duration]]:
+def alive() -> Procedure[dict[str, Duration]]:
     """The timekeepers that live. Raises ServiceUnavailable."""
-    keepers = yield from ask(seen("", BELIEVED_MS, keys.keepers()))
+    keepers = yield from perform(seen("", BELIEVED_MS, keys.keepers()))
     return keepers
 
 
-def status() -> Steps[Status]:
+def status() -> Procedure[Status]:
     """How everything stands. Raises ServiceUnavailable."""
     keepers = yield from alive()
     shards: dict[int, ShardStatus] = {}
     for shard in keys.all_shards():
-        shards[shard] = yield from ask(shard_status(shard))
+        shards[shard] = yield from perform(shard_status(shard))
     return Status(keepers, shards)
 
 

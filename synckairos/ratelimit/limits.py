@@ -15,7 +15,8 @@ from synckairos.conf import Rate
 from synckairos.errors import RateLimitExceeded, ServiceUnavailable
 from synckairos.ratelimit import policies
 from synckairos.redis import keys
-from synckairos.redis.scripts import Call, Script, Steps, arun, ask, run
+from synckairos.redis.procedures import Procedure, perform, run_async, run_blocking
+from synckairos.redis.scripts import Call, Script
 from synckairos.telemetry import logs, metrics
 
 log = logs.get(__name__)
@@ -107,7 +108,7 @@ class RateLimiter:
         self._is_store_away = False
         """The store is away: asking again would only take time."""
 
-    def consume_steps(self, bucket: Bucket, cost: int = 1) -> Steps[None]:
+    def consume_steps(self, bucket: Bucket, cost: int = 1) -> Procedure[None]:
         """Count one, or as many as it costs, as a procedure: beside another one, it costs no round trip. Raises
         RateLimitExceeded.
 
@@ -121,7 +122,7 @@ class RateLimiter:
         if cost > 0:
             self.record(bucket[0], rate, (yield from _count(bucket, rate, cost)))
 
-    def charge_steps(self, bucket: Bucket, cost: int) -> Steps[None]:
+    def charge_steps(self, bucket: Bucket, cost: int) -> Procedure[None]:
         """Count what a request has turned out to cost, at most the whole limit, as a procedure: the next ones wait."""
         if bucket is not None and cost and (rate := bucket[0].rate) is not None:
             self.record(bucket[0], rate, (yield from _count(bucket, rate, min(cost, rate.limit), is_owed=True)))
@@ -131,25 +132,25 @@ class RateLimiter:
         closed."""
         if bucket is not None and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                run(self.consume_steps(bucket, cost))
+                run_blocking(self.consume_steps(bucket, cost))
 
     async def aconsume(self, bucket: Bucket, cost: int = 1) -> None:
         """The same on the running loop."""
         if bucket is not None and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                await arun(self.consume_steps(bucket, cost))
+                await run_async(self.consume_steps(bucket, cost))
 
     def charge(self, bucket: Bucket, cost: int) -> None:
         """Count what a request has turned out to cost: the next ones wait for it."""
         if bucket is not None and cost and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                run(self.charge_steps(bucket, cost))
+                run_blocking(self.charge_steps(bucket, cost))
 
     async def acharge(self, bucket: Bucket, cost: int) -> None:
         """The same on the running loop."""
         if bucket is not None and cost and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                await arun(self.charge_steps(bucket, cost))
+                await run_async(self.charge_steps(bucket, cost))
 
     def _is_enforced(self, bucket: tuple[policies.Limit, str]) -> bool:
         return not self._is_store_away and bucket[0].rate is not None
@@ -208,13 +209,13 @@ class RateLimiter:
         self.statuses.append(status)
 
 
-def _count(bucket: tuple[policies.Limit, str], rate: Rate, cost: int, *, is_owed: bool = False) -> Steps[list[int]]:
+def _count(bucket: tuple[policies.Limit, str], rate: Rate, cost: int, *, is_owed: bool = False) -> Procedure[list[int]]:
     args: list[int] = [rate.interval_us, rate.limit]
     if cost > 1 or is_owed:
         args.append(cost)
     if is_owed:
         args.append(1)
-    return (yield from ask(Call(_GCRA, [bucket_key(bucket)], args, list)))
+    return (yield from perform(Call(_GCRA, [bucket_key(bucket)], args, list)))
 
 
 def _ceil(amount: int, unit: int) -> int:

@@ -1,110 +1,190 @@
-"""A procedure driven without a task: each reply of the store carries it on, right where it comes in.
+"""Procedures: generators that yield requests to the store and return a result, and the drivers that run them.
 
-For the hottest of all requests: a task, its futures and their turns of the event loop cost more than the decision that
-they wait for (docs/performance.md). This is for the plain case, one connection that is up and replies without errors;
-whatever else may happen goes on as a task, with all that `calls.arun` does about it.
+The store and the services are written once, without I/O. A driver sends what a procedure yields, and sends the result
+back into it: `run_blocking` in a thread, `run_async` in a coroutine, and `run_on_loop` without a task, by callbacks. A
+task, its futures and their turns of the event loop cost more than the decision of a switch (docs/performance.md).
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
+from contextlib import suppress
 from contextvars import Context
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
+from synckairos import background
 from synckairos.redis import client as stores
 from synckairos.redis.pipelined_connection import Line, Replies
-from synckairos.redis.scripts import Call, Steps, Together, answered, arun, commands_of, instead_of
+from synckairos.redis.scripts import (
+    Call,
+    Pipeline,
+    Request,
+    calls_of,
+    commands_of,
+    parse_replies,
+    result_of_fault,
+    send,
+    send_blocking,
+)
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
-_tasks: set[asyncio.Task[None]] = set()
+Procedure: TypeAlias = Generator[Request, Any, T]
+"""A generator that yields requests, and returns a T."""
 
 
-class Waiter(Protocol[T_contra]):
-    """Who is told how a procedure has ended. Must not raise."""
+class Completion(Protocol[T_contra]):
+    """The callbacks for the end of a procedure. They must not raise."""
 
     def done(self, result: T_contra) -> None:
-        """With this."""
+        """Take the result."""
 
     def failed(self, error: Exception) -> None:
-        """With what `arun` would raise."""
+        """Take the error that `run_async` would raise."""
 
 
-def drive(steps: Steps[T], waiter: Waiter[T], context: Context) -> None:
-    """Drive a procedure on the running loop, in a context, and tell somebody how it has ended: now or later."""
-    context.run(_Drive(steps, waiter, context).go_on, None)
+def perform(call: Call[T]) -> Procedure[T]:
+    """Yield one call and return its result: `result = yield from perform(call)`."""
+    result: T = yield call
+    return result
 
 
-async def tell(end: Awaitable[T], waiter: Waiter[T]) -> None:
-    """Wait for the end of something, and tell somebody."""
+def in_parallel(first: Procedure[None], then: Procedure[T]) -> Procedure[T]:
+    """Run two procedures with their first calls in one round trip. `first` makes one call or none; an error of either
+    ends both."""
+    first_call = next(first, None)
     try:
-        result = await end
-    except Exception as error:  # noqa: BLE001 - whoever waits is told
-        waiter.failed(error)
+        request = next(then)
+    except BaseException:
+        if first_call is not None:
+            _finish(first, (yield first_call))
+        raise
+    if first_call is None:
+        result = yield request
     else:
-        waiter.done(result)
-
-
-class _Drive(Generic[T]):
-    """One procedure on its way."""
-
-    __slots__ = ("_began_s", "_call", "_context", "_steps", "_waiter")
-
-    def __init__(self, steps: Steps[T], waiter: Waiter[T], context: Context) -> None:
-        self._steps = steps
-        self._waiter = waiter
-        self._context = context
-        self._call: Call[Any] | Together
-        self._began_s = 0.0
-
-    def go_on(self, reply: Any) -> None:
-        """Up to the next call, or to the end."""
+        first_result, *results = yield Pipeline(cast("Call[Any]", first_call), *calls_of(request))
+        result = results if isinstance(request, Pipeline) else results[0]
         try:
-            self._call = call = self._steps.send(reply)
+            _finish(first, first_result)
+        except BaseException:
+            then.close()
+            raise
+    while True:
+        try:
+            request = then.send(result)
         except StopIteration as end:
-            self._waiter.done(end.value)
+            returned: T = end.value
+            return returned
+        result = yield request
+
+
+def _finish(procedure: Procedure[None], result: Any) -> None:
+    with suppress(StopIteration):
+        procedure.send(result)
+
+
+def run_blocking(procedure: Procedure[T]) -> T:
+    """Run a procedure with the blocking client, where no event loop serves. Raises ServiceUnavailable when the store
+    cannot serve."""
+    result = None
+    while True:
+        try:
+            request = procedure.send(result)
+        except StopIteration as end:
+            returned: T = end.value
+            return returned
+        result = send_blocking(request)
+
+
+async def run_async(procedure: Procedure[T], request: Request | None = None) -> T:
+    """Run a procedure on the running loop; one that has begun continues from the request that it has yielded. Raises
+    ServiceUnavailable when the store cannot serve."""
+    try:
+        if request is None:
+            request = next(procedure)
+        while True:
+            request = procedure.send(await send(request))
+    except StopIteration as end:
+        returned: T = end.value
+        return returned
+
+
+def run_on_loop(procedure: Procedure[T], completion: Completion[T], context: Context) -> None:
+    """Run a procedure on the running loop, in a context, without a task: each reply of the store continues it. Calls
+    the completion at the end, which may be before this returns.
+
+    This serves the plain case: a connection that is open, and replies without errors. Anything else continues as a
+    task, by `run_async`.
+    """
+    context.run(_Run(procedure, completion, context).resume, None)
+
+
+async def complete(result: Awaitable[T], completion: Completion[T]) -> None:
+    """Await a result, and call the completion."""
+    try:
+        value = await result
+    except Exception as error:  # noqa: BLE001 - the completion handles it
+        completion.failed(error)
+    else:
+        completion.done(value)
+
+
+class _Run(Generic[T]):
+    """One procedure that `run_on_loop` runs."""
+
+    __slots__ = ("_completion", "_context", "_procedure", "_request", "_sent_s")
+
+    def __init__(self, procedure: Procedure[T], completion: Completion[T], context: Context) -> None:
+        self._procedure = procedure
+        self._completion = completion
+        self._context = context
+        self._request: Request
+        self._sent_s = 0.0
+
+    def resume(self, result: Any) -> None:
+        """Run the procedure to its next request, and send that; or to its end."""
+        try:
+            self._request = request = self._procedure.send(result)
+        except StopIteration as end:
+            self._completion.done(end.value)
             return
-        except Exception as error:  # noqa: BLE001 - whoever waits is told
-            self._waiter.failed(error)
+        except Exception as error:  # noqa: BLE001 - the completion handles it
+            self._completion.failed(error)
             return
         try:
-            line = stores.scripts()
-            self._began_s = time.monotonic()
-            calls = call.calls if isinstance(call, Together) else (call,)
-            is_asked = isinstance(line, Line) and line.ask(commands_of(calls), self._told)
+            connection = stores.scripts()
+            self._sent_s = time.monotonic()
+            is_sent = isinstance(connection, Line) and connection.ask(commands_of(calls_of(request)), self._on_replies)
         except Exception as error:  # noqa: BLE001 - likewise
-            self._waiter.failed(error)
+            self._completion.failed(error)
             return
-        if not is_asked:
-            self._go_slow()
+        if not is_sent:
+            self._continue_as_task()
 
-    def _told(self, replies: Replies | Exception) -> None:
+    def _on_replies(self, replies: Replies | Exception) -> None:
         self._context.run(self._take, replies)
 
     def _take(self, replies: Replies | Exception) -> None:
         try:
-            # What has befallen the connection has befallen each.
+            # An error of the connection is an error of each call.
             replies = [replies] if isinstance(replies, Exception) else replies
             try:
-                reply = answered(self._call, replies, self._began_s)
+                result = parse_replies(self._request, replies, self._sent_s)
             except stores.FAULTS as error:
                 if isinstance(error, (RedisConnectionError, NoScriptError)):
-                    self._go_slow()  # asked again: what was done already is known by its command id
+                    self._continue_as_task()  # sends it again: the command id shows what was done already
                     return
-                reply = instead_of(self._call, error)
+                result = result_of_fault(self._request, error)
         except Exception as error:  # noqa: BLE001 - likewise
-            self._waiter.failed(error)
+            self._completion.failed(error)
         else:
-            self.go_on(reply)
+            self.resume(result)
 
-    def _go_slow(self) -> None:
-        slowly = tell(arun(self._steps, self._call), self._waiter)
-        task = asyncio.get_running_loop().create_task(slowly, context=self._context)
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+    def _continue_as_task(self) -> None:
+        work = complete(run_async(self._procedure, self._request), self._completion)
+        background.start(work, "procedure", self._context)

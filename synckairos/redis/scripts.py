@@ -1,17 +1,17 @@
-"""A call to the store as a value: what to send and how to read the reply. Drivers for both kinds of caller send it.
+"""Calls of Lua scripts as values: what to send to the store, and how to read the reply.
 
-So the store and the service are written once, without I/O, and used from sync views and from async consumers alike.
+A procedure (synckairos/redis/procedures.py) yields calls, and never performs I/O itself. This module sends calls with
+the blocking client and with the client of the running event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeVar, overload
 
 from redis.asyncio import RedisCluster
 from redis.exceptions import NoScriptError
@@ -25,15 +25,15 @@ T = TypeVar("T")
 
 
 class Script:
-    """A Lua file of a folder; `libraries` are files whose source stands before it.
+    """A Lua file of a folder; the source of its `libraries` is put before its own.
 
-    `allow_oom` is for what must go on when the store is full: small values that replace each other or are soon gone.
+    With `allow_oom` a store without memory runs the script too: for small values that are replaced or expire soon.
     """
 
-    def __init__(self, file: Path, *libraries: Path, tells_time_at: int | None = None, allow_oom: bool = False) -> None:
+    def __init__(self, file: Path, *libraries: Path, clock_index: int | None = None, allow_oom: bool = False) -> None:
         self.name = file.stem
-        self.tells_time_at = tells_time_at
-        """Where in its reply the store's clock stands, as seconds and microseconds."""
+        self.clock_index = clock_index
+        """Index in its reply of the store's clock (seconds, then microseconds); None for a reply without it."""
         head = "#!lua flags=allow-oom\n" if allow_oom else ""
         self.source = head + "".join(part.read_text() for part in (*libraries, file))
         self.seconds = metrics.STORE_SECONDS.labels(self.name)
@@ -41,7 +41,7 @@ class Script:
 
 
 class Call(Generic[T]):
-    """One round trip: run a script, then `parse` its reply."""
+    """One run of a script: its keys and arguments, and the function that parses its reply."""
 
     __slots__ = ("args", "if_full", "keys", "parse", "script")
 
@@ -59,12 +59,11 @@ class Call(Generic[T]):
         self.args = args
         self.parse = parse
         self.if_full = if_full
-        """What goes for a reply when the store is full, or takes no writes for another reason; without it,
-        ServiceUnavailable is raised."""
+        """The result when the store takes no writes (it is full, say); without it, ServiceUnavailable is raised."""
 
 
-class Together:
-    """Calls that need nothing of each other, in one round trip; the reply is a list of theirs."""
+class Pipeline:
+    """Independent calls in one round trip; the result is the list of theirs."""
 
     __slots__ = ("calls",)
 
@@ -72,131 +71,111 @@ class Together:
         self.calls: Sequence[Call[Any]] = calls
 
 
-Steps: TypeAlias = Generator[Call[Any] | Together, Any, T]
-"""A procedure that asks for calls and ends with a T."""
+Request = Call[Any] | Pipeline
+"""What a procedure yields: one round trip."""
 
 
-def ask(call: Call[T]) -> Steps[T]:
-    """One step: `reply = yield from ask(call)`."""
-    reply: T = yield call
-    return reply
+def calls_of(request: Request) -> Sequence[Call[Any]]:
+    """Return the calls of one round trip."""
+    return request.calls if isinstance(request, Pipeline) else (request,)
 
 
-def beside(first: Steps[None], then: Steps[T]) -> Steps[T]:
-    """Two procedures, their first calls in one round trip. `first` makes one call or none; what it raises ends both."""
-    asked = next(first, None)
-    try:
-        call = next(then)
-    except BaseException:
-        if asked is not None:
-            _end(first, (yield asked))
-        raise
-    if asked is None:
-        reply = yield call
-    else:
-        calls = call.calls if isinstance(call, Together) else (call,)
-        mine, *replies = yield Together(cast("Call[Any]", asked), *calls)
-        reply = replies if isinstance(call, Together) else replies[0]
-        try:
-            _end(first, mine)
-        except BaseException:
-            then.close()
-            raise
-    while True:
-        try:
-            call = then.send(reply)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        reply = yield call
+def commands_of(calls: Sequence[Call[Any]]) -> list[tuple[Any, ...]]:
+    """Return the Redis commands of calls, for a store that has the scripts."""
+    return [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls]
 
 
-def _end(steps: Steps[None], reply: Any) -> None:
-    with suppress(StopIteration):
-        steps.send(reply)
+def parse_replies(request: Request, replies: list[Any], sent_s: float) -> Any:
+    """Return the result of a request that was sent at this instant of `time.monotonic`.
+
+    Raises the first error among the replies, and what the parsers raise.
+    """
+    received_s = time.monotonic()
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    if isinstance(request, Pipeline):
+        request.calls[-1].script.seconds.observe(received_s - sent_s)
+        return [call.parse(reply) for call, reply in zip(request.calls, replies, strict=True)]
+    script = request.script
+    script.seconds.observe(received_s - sent_s)
+    if script.clock_index is not None:
+        store_clock.take(sent_s, _clock_in(replies[0], script.clock_index), received_s)
+    return request.parse(replies[0])
 
 
-def run(steps: Steps[T]) -> T:
-    """Drive a procedure with the blocking client. Raises ServiceUnavailable when the store cannot serve."""
-    client = stores.client()
-    reply = None
-    while True:
-        try:
-            call = steps.send(reply)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        try:
-            reply = _asked_of(client, call)
-        except stores.FAULTS as error:
-            reply = instead_of(call, error)
+def _clock_in(reply: list[Any], index: int) -> float:
+    return int(reply[index]) + int(reply[index + 1]) / 1_000_000
 
 
-async def arun(steps: Steps[T], call: Call[Any] | Together | None = None) -> T:
-    """Drive a procedure on the running loop, one that has begun from the call that it asks for. Raises
-    ServiceUnavailable when the store cannot serve."""
-    client = stores.scripts()
-    try:
-        if call is None:
-            call = next(steps)
-        while True:
-            call = steps.send(await _answered(client, call))
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-async def _answered(client: Any, call: Call[Any] | Together) -> Any:
-    began_s = time.monotonic()
-    try:
-        answers = await _asend_all(client, call.calls) if isinstance(call, Together) else [await _asend(client, call)]
-        return answered(call, answers, began_s)
-    except stores.FAULTS as error:
-        return instead_of(call, error)
-
-
-def instead_of(call: Call[Any] | Together, error: Exception) -> Any:
-    """What a procedure is sent when the store has not done what it asked for. Raises what it is told otherwise."""
-    calls = call.calls if isinstance(call, Together) else (call,)
-    if stores.takes_no_writes(error) and all(one.if_full is not None for one in calls):
-        return [one.if_full for one in calls] if isinstance(call, Together) else calls[0].if_full
-    away = stores.unavailable(error)
-    if away is None:
+def result_of_fault(request: Request, error: Exception) -> Any:
+    """Return the results for a store that takes no writes, if all calls have one. Raises ServiceUnavailable for a store
+    that cannot serve, and any other error as it is."""
+    calls = calls_of(request)
+    if stores.takes_no_writes(error) and all(call.if_full is not None for call in calls):
+        return [call.if_full for call in calls] if isinstance(request, Pipeline) else calls[0].if_full
+    unavailable = stores.unavailable(error)
+    if unavailable is None:
         raise error
-    raise away from error
+    raise unavailable from error
 
 
-def answered(call: Call[Any] | Together, answers: list[Any], began_s: float) -> Any:
-    """What the procedure that has asked for this is to be sent, asked at an instant on the monotonic clock. Raises what
-    the store has raised, and what cannot be read."""
-    ended_s = time.monotonic()
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-    if isinstance(call, Together):
-        call.calls[-1].script.seconds.observe(ended_s - began_s)
-        return [one.parse(answer) for one, answer in zip(call.calls, answers, strict=True)]
-    script = call.script
-    script.seconds.observe(ended_s - began_s)
-    if script.tells_time_at is not None:
-        store_clock.take(began_s, _time_in(answers[0], script.tells_time_at), ended_s)
-    return call.parse(answers[0])
-
-
-def _time_in(answer: list[Any], place: int) -> float:
-    return int(answer[place]) + int(answer[place + 1]) / 1_000_000
-
-
-async def apipeline(calls: Sequence[Call[T]]) -> list[T | Exception]:
-    """Many calls in one round trip, each with its own result or fault. Raises ServiceUnavailable."""
-    client = stores.scripts()
+@overload
+def send_blocking(request: Call[T]) -> T: ...
+@overload
+def send_blocking(request: Request) -> Any: ...
+def send_blocking(request: Request) -> Any:
+    """Send a request with the blocking client, call by call, and return its result. Raises ServiceUnavailable."""
+    client = stores.client()
     try:
-        replies = await _asend_all(client, calls)
+        if isinstance(request, Pipeline):
+            return [_run_blocking(client, call) for call in request.calls]
+        return _run_blocking(client, request)
     except stores.FAULTS as error:
-        away = stores.unavailable(error)
-        if away is None:
+        return result_of_fault(request, error)
+
+
+def _run_blocking(client: Any, call: Call[Any]) -> Any:
+    with call.script.seconds.time():
+        reply = _eval_blocking(client, call)
+    return call.parse(reply)
+
+
+def _eval_blocking(client: Any, call: Call[Any]) -> Any:
+    script = call.script
+    try:
+        return client.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+    except NoScriptError:  # a new or restarted server gets the source once
+        return client.eval(script.source, len(call.keys), *call.keys, *call.args)
+
+
+@overload
+async def send(request: Call[T]) -> T: ...
+@overload
+async def send(request: Request) -> Any: ...
+async def send(request: Request) -> Any:
+    """Send a request on the running loop, and return its result. Raises ServiceUnavailable."""
+    client = stores.scripts()
+    sent_s = time.monotonic()
+    try:
+        if isinstance(request, Pipeline):
+            replies = await _eval_all(client, request.calls)
+        else:
+            replies = [await _eval(client, request)]
+        return parse_replies(request, replies, sent_s)
+    except stores.FAULTS as error:
+        return result_of_fault(request, error)
+
+
+async def send_all(calls: Sequence[Call[T]]) -> list[T | Exception]:
+    """Send calls in one round trip; return for each its result or its error. Raises ServiceUnavailable."""
+    try:
+        replies = await _eval_all(stores.scripts(), calls)
+    except stores.FAULTS as error:
+        unavailable = stores.unavailable(error)
+        if unavailable is None:
             raise
-        raise away from error
+        raise unavailable from error
     return [_parsed(call, reply) for call, reply in zip(calls, replies, strict=True)]
 
 
@@ -205,13 +184,13 @@ def _parsed(call: Call[Any], reply: Any) -> Any:
         return stores.unavailable(reply) or reply
     try:
         return call.parse(reply)
-    except Exception as fault:  # noqa: BLE001 - one value that cannot be read must not hide the others
+    except Exception as fault:  # noqa: BLE001 - a value that cannot be parsed must not hide the others
         return fault
 
 
-async def _asend_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
-    if isinstance(client, RedisCluster):  # its pipelines know no scripts
-        return await asyncio.gather(*(_asend(client, call) for call in calls), return_exceptions=True)
+async def _eval_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
+    if isinstance(client, RedisCluster):  # its pipelines do not support scripts
+        return await asyncio.gather(*(_eval(client, call) for call in calls), return_exceptions=True)
     if isinstance(client, Line):
         replies = await client.replies(commands_of(calls))
     else:
@@ -221,37 +200,11 @@ async def _asend_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
         replies = await pipe.execute(raise_on_error=False)
     for place, reply in enumerate(replies):
         if isinstance(reply, NoScriptError):
-            replies[place] = await _asend(client, calls[place])
+            replies[place] = await _eval(client, calls[place])
     return replies
 
 
-def commands_of(calls: Sequence[Call[Any]]) -> list[tuple[Any, ...]]:
-    """As they are sent to a store that knows the scripts."""
-    return [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls]
-
-
-def _asked_of(client: Any, call: Call[Any] | Together) -> Any:
-    """A blocking caller saves nothing worth a pipeline."""
-    if isinstance(call, Together):
-        return [_asked(client, one) for one in call.calls]
-    return _asked(client, call)
-
-
-def _asked(client: Any, call: Call[Any]) -> Any:
-    with call.script.seconds.time():
-        reply = _send(client, call)
-    return call.parse(reply)
-
-
-def _send(client: Any, call: Call[Any]) -> Any:
-    script = call.script
-    try:
-        return client.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
-    except NoScriptError:  # a new or restarted server: hand it the source once
-        return client.eval(script.source, len(call.keys), *call.keys, *call.args)
-
-
-async def _asend(client: Any, call: Call[Any]) -> Any:
+async def _eval(client: Any, call: Call[Any]) -> Any:
     script = call.script
     try:
         return await client.evalsha(script.sha, len(call.keys), *call.keys, *call.args)

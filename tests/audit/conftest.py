@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from sessions.services import sessions
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from tests.outboxes import ALICE
 
 
@@ -31,7 +31,7 @@ def real():
 
     def drive(target, command=None, caller=ALICE):
         if isinstance(target, UUID):
-            return run(sessions.execute(target, command, caller)).state
-        return run(sessions.create(target, None, caller)).state
+            return run_blocking(sessions.execute(target, command, caller)).state
+        return run_blocking(sessions.create(target, None, caller)).state
 
     return drive

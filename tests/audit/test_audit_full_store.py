@@ -15,7 +15,7 @@ from synckairos.engine import commands as cmd
 from synckairos.errors import StoreFull
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from tests import servers
 from tests.filling import full
 from tests.outboxes import ALICE, History, creation, dead, newer, post, refused, waiting
@@ -49,11 +49,11 @@ def filled():
     while True:
         try:
             if len(ids) < 5:
-                ids.append(run(sessions.create(creation(), None, ALICE)).state.session_id)
-                run(sessions.execute(ids[-1], cmd.Start(), ALICE))
+                ids.append(run_blocking(sessions.create(creation(), None, ALICE)).state.session_id)
+                run_blocking(sessions.execute(ids[-1], cmd.Start(), ALICE))
                 events += 2
             for session_id in ids:
-                run(sessions.execute(session_id, cmd.Switch(), ALICE))
+                run_blocking(sessions.execute(session_id, cmd.Switch(), ALICE))
                 events += 1
         except StoreFull:
             return ids[0], events
@@ -68,7 +68,7 @@ def test_a_worker_that_starts_on_a_store_filled_by_its_outbox_empties_it_by_itse
     try:
         servers.wait_until(lambda: waiting() == 0, 60, f"the outbox is empty\n{worker.output()}")
         assert SyncEvent.objects.count() == events
-        assert run(sessions.execute(session_id, cmd.Switch(), ALICE)).state.status == "running"
+        assert run_blocking(sessions.execute(session_id, cmd.Switch(), ALICE)).state.status == "running"
         # With room for the broker, the worker takes tasks, and messages.
         servers.wait_until(lambda: "worker started" in worker.output(), 60, f"it is ready\n{worker.output()}")
         servers.wait_until(lambda: waiting() == 0, 60, f"it goes on draining\n{worker.output()}")

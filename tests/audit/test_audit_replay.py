@@ -11,7 +11,7 @@ from synckairos.auth.principal import SYSTEM
 from synckairos.engine import commands as cmd
 from synckairos.engine.units import SyncMode
 from synckairos.instants import as_datetime, from_datetime
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from tests.outboxes import ALICE, History, creation, drained, full_history, post, tables, waiting
 
 pytestmark = pytest.mark.django_db
@@ -67,14 +67,14 @@ def test_rows_equal_what_happened_in_the_store(real, mode):
 def test_a_replay_from_the_rows_equals_the_state_in_the_store(real, mode):
     state = play(real, mode)
     drained()
-    stored = run(sessions.get(state.session_id, SYSTEM)).state
+    stored = run_blocking(sessions.get(state.session_id, SYSTEM)).state
     assert selectors.replayed_state(selectors.session_get(state.session_id)) == stored == state
 
 
 def test_a_deleted_session_keeps_its_history_and_its_id_may_live_again(real):
     state = real(creation())
-    run(sessions.delete(state.session_id, ALICE))
-    run(sessions.create(creation(), state.session_id, ALICE))
+    run_blocking(sessions.delete(state.session_id, ALICE))
+    run_blocking(sessions.create(creation(), state.session_id, ALICE))
     drained()
     first = selectors.session_get(state.session_id, state.epoch)
     assert first.deleted_at is not None

@@ -267,7 +267,7 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
         configure(rate_general=Rate(1, 3_600_000))
         scene.send()
     else:
-        monkeypatch.setattr(*((scripts, "_send") if status == 503 else (limits, "run")), fail)
+        monkeypatch.setattr(*((scripts, "_eval_blocking") if status == 503 else (limits, "run_blocking")), fail)
         configure(rate_general=Rate(100, 60_000))
     answer = scene.send()
     fits(answer, method, path, status)
@@ -322,7 +322,7 @@ def test_the_token_doors_answer_as_documented_when_guessing_is_slowed_or_cannot_
     configure(rate_token=Rate(1, 3_600_000))
     answers = [InProcess().request("POST", path, json={}) for _ in range(2)]
     fits(answers[1], "post", path, 429)
-    monkeypatch.setattr(scripts, "_send", fail)
+    monkeypatch.setattr(scripts, "_eval_blocking", fail)
     fits(InProcess().request("POST", path, json={}), "post", path, 503)
 
 

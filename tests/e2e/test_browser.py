@@ -14,7 +14,7 @@ import pytest
 
 from sessions.services import sessions as service
 from synckairos.engine.commands import Switch
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from tests import servers
 from tests.chromium import chromium
 from tests.clocked import ALICE
@@ -206,7 +206,7 @@ def test_a_page_comes_back_by_itself_after_a_restart_of_its_server_and_never_sho
         servers.wait_until(lambda: shown(page)["connection"] == "waiting", WITHIN_S, "the page has lost its server")
         assert_right(page.ask(READING), state)  # the clock runs on
         for _ in range(3):
-            newest = run(service.execute(UUID(session_id), Switch(), ALICE)).state.version
+            newest = run_blocking(service.execute(UUID(session_id), Switch(), ALICE)).state.version
     finally:
         web.start()
     servers.wait_until(lambda: shown(page)["version"] == str(newest), servers.READY_WITHIN_S, "the page is back")

@@ -14,7 +14,7 @@ from synckairos.dead_letter_command import Aside, AsideCommand, Wanted
 from synckairos.ids import parse_uuid
 from synckairos.instants import as_datetime
 from synckairos.redis import keys
-from synckairos.redis.scripts import ask, run
+from synckairos.redis.scripts import send_blocking
 
 _PORTION = 500
 
@@ -37,7 +37,7 @@ class Command(AsideCommand):
 
 def _all_of(shard: int) -> Iterator[SetAside]:
     start = 0
-    while some := run(ask(set_aside.listed(shard, start, _PORTION))):
+    while some := send_blocking(set_aside.listed(shard, start, _PORTION)):
         yield from some
         start += len(some)
 
@@ -54,4 +54,4 @@ def _aside(one: SetAside) -> Aside:
 
 
 def _put_back(one: Aside, *, only_forget: bool) -> bool:
-    return run(ask(set_aside.put_back(one.place, one.name, parse_uuid(one.name), only_forget=only_forget)))
+    return send_blocking(set_aside.put_back(one.place, one.name, parse_uuid(one.name), only_forget=only_forget))

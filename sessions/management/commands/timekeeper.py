@@ -15,7 +15,7 @@ from synckairos.errors import ServiceUnavailable
 from synckairos.ops import durability, scrape
 from synckairos.ops.timekeepers import status
 from synckairos.redis.client import close_async_client
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 
 
 class Command(BaseCommand):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def _show(self) -> None:
         try:
-            found = run(status())
+            found = run_blocking(status())
         except ServiceUnavailable as away:
             raise CommandError(str(away)) from None
         self.stdout.write(f"timekeepers alive: {len(found.keepers)}")

@@ -1,4 +1,4 @@
-"""Loaded by schemathesis: its check that right requests are taken, but for what no schema can say."""
+"""Snapshot by schemathesis: its check that right requests are taken, but for what no schema can say."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from sessions.store.presence import NOBODY, announce
 from synckairos.auth.principal import mint
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import ask, run
+from synckairos.redis.scripts import send_blocking
 from tests import servers
 from tests.conftest import bearer
 from tests.sockets import screen
@@ -160,7 +160,7 @@ async def test_a_process_that_was_taken_for_dead_tells_at_once_that_its_clients_
     async with screen(webs[1], session_id, token) as hall, screen(webs[0], session_id, as_("ada")):
         await hall.until("PRESENCE", connected=[ADA])
         for process in stores.client().hkeys(keys.presence(UUID(session_id))):
-            run(ask(announce(UUID(session_id), process.decode(), NOBODY, is_news=True)))
+            send_blocking(announce(UUID(session_id), process.decode(), NOBODY, is_news=True))
         await hall.until("PRESENCE", connected=[])
         await hall.until("PRESENCE", connected=[ADA])
 

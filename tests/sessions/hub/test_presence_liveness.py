@@ -13,7 +13,7 @@ from sessions.store.presence import Attendance, announce
 from synckairos.auth.principal import Principal
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import ask, run
+from synckairos.redis.scripts import send_blocking
 from tests.wires import NoWire
 
 
@@ -76,7 +76,7 @@ async def cleared(monkeypatch):
     room = rooms.admit(session_id, Outlet(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
     room.is_subscribed = True
     here = Presence(rooms)
-    run(ask(announce(session_id, "other", Attendance(viewers=1), is_news=False)))
+    send_blocking(announce(session_id, "other", Attendance(viewers=1), is_news=False))
 
     async def clears(at_s, heard):
         async def hear():

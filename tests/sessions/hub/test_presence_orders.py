@@ -17,7 +17,7 @@ from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.ops.alive_processes import seen
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import arun, ask, run
+from synckairos.redis.scripts import send, send_blocking
 from tests.wires import DirectWire
 
 ADA, GRACE = sorted(str(uuid4()) for _ in range(2))
@@ -164,8 +164,8 @@ async def test_all_is_read_again_when_the_layer_has_been_away(one):
     hall = one.comes()
     await one.works()
     one.presence.look_again()
-    run(ask(seen("other", 0, keys.webs())))
-    run(ask(announce(SESSION, "other", Attendance(0, {ADA: 1}), is_news=False)))
+    send_blocking(seen("other", 0, keys.webs()))
+    send_blocking(announce(SESSION, "other", Attendance(0, {ADA: 1}), is_news=False))
     await one.works()
     assert shown(hall) == [[ADA]]
 
@@ -197,9 +197,9 @@ async def test_who_could_not_take_back_what_it_told_is_left_to_be_found_dead(one
     async def refused(calls):
         return [ValueError() for _ in calls]
 
-    monkeypatch.setattr("sessions.hub.presence.apipeline", refused)
+    monkeypatch.setattr("sessions.hub.presence.send_all", refused)
     await one.presence.leave()
-    assert one.presence._process in run(ask(seen("", 60_000, keys.webs())))
+    assert one.presence._process in send_blocking(seen("", 60_000, keys.webs()))
 
 
 async def test_who_is_read_over_rest_while_others_come_was_there_alone(one, two, monkeypatch):
@@ -216,8 +216,8 @@ async def test_who_is_read_over_rest_while_others_come_was_there_alone(one, two,
     await two.looks()
     steps = service.of(SESSION, SYSTEM)
     asked = next(steps)
-    first = await arun(ask(asked))
+    first = await send(asked)
     await both_come()
     with pytest.raises(StopIteration) as end:
-        steps.send(await arun(ask(steps.send(first))))
+        steps.send(await send(steps.send(first)))
     assert end.value.value.connected == ()  # as it was before either came; Grace was never there without Ada

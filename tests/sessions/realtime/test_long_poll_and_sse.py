@@ -288,7 +288,7 @@ async def test_a_fault_of_a_fallback_has_the_documented_answer(configure, monkey
     if status == 429:
         configure(rate_general=Rate(1, 3_600_000))
     else:
-        monkeypatch.setattr(scripts, "_asend", fail)
+        monkeypatch.setattr(scripts, "_eval", fail)
         configure(rate_general=Rate(100, 60_000))
     transport = httpx.ASGITransport(Gate(Bodies(Fallbacks(None))))
     async with httpx.AsyncClient(base_url="http://localhost", headers=bearer(token), transport=transport) as http:

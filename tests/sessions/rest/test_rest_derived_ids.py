@@ -18,7 +18,8 @@ from synckairos.engine.units import SyncMode
 from synckairos.errors import SessionNotFound
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import Together, run
+from synckairos.redis.procedures import run_blocking
+from synckairos.redis.scripts import Pipeline
 from tests.talk import game
 
 KEY = {"Idempotency-Key": "order-1"}
@@ -38,7 +39,7 @@ def caller(key="order-1", principal=ALICE):
 
 
 def made(key="order-1"):
-    return run(service.create(CREATE, None, caller(key))).state.session_id
+    return run_blocking(service.create(CREATE, None, caller(key))).state.session_id
 
 
 def digest_without_a_secret(subject, key):
@@ -52,7 +53,7 @@ def test_who_knows_subject_and_key_does_not_know_the_id(process):
     guess = digest_without_a_secret("alice", "order-1")
     assert made_id != guess
     with pytest.raises(SessionNotFound):
-        run(service.get(guess, ALICE))
+        run_blocking(service.get(guess, ALICE))
     stores.client().flushall()
     process()
     assert made() != made_id, "another store has another secret"
@@ -61,7 +62,7 @@ def test_who_knows_subject_and_key_does_not_know_the_id(process):
 def test_an_id_taken_by_who_has_guessed_keeps_nobody_from_making_a_session(process):
     mallory = Principal("mallory", is_staff=False, expires_s=2**40)
     guess = digest_without_a_secret("alice", "order-1")
-    run(service.create(CREATE, guess, Caller(mallory, "test")))
+    run_blocking(service.create(CREATE, guess, Caller(mallory, "test")))
     assert made() != guess
 
 
@@ -80,14 +81,14 @@ def test_a_repeat_costs_as_many_questions_as_any_creation(process):
             except StopIteration:
                 return questions
             questions += 1
-            reply = run(_just(call))
+            reply = run_blocking(_just(call))
 
     made()
     plain = asked(service.create(CREATE, None, Caller(ALICE, "test")))
     assert asked(service.create(CREATE, None, caller("order-2"))) == plain
 
 
-def _just(call: Together):
+def _just(call: Pipeline):
     return (yield call)
 
 

@@ -13,7 +13,7 @@ from sessions.store import store
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.commands import Delete, Switch
 from synckairos.errors import PreconditionFailed
-from synckairos.redis.scripts import ask, run
+from synckairos.redis.scripts import send_blocking
 from tests.clocked import ALICE, Clock
 from tests.talk import at, created, done, game, in_status, refused, seat, wrong_fields
 
@@ -220,10 +220,10 @@ def test_what_comes_between_the_read_and_the_write_is_noticed(is_deletion):
     seen = Precondition(frozenset({(2, "")}))
     command = Delete() if is_deletion else Switch()
     steps = service.execute(session_id, command, ALICE, seen)
-    commit = steps.send(run(ask(next(steps))))
+    commit = steps.send(send_blocking(next(steps)))
     clock.do(session_id, Switch())
     with pytest.raises(PreconditionFailed) as late:
-        steps.send(run(ask(commit)))
+        steps.send(send_blocking(commit))
     assert late.value.details == {"expected_versions": [2], "actual_version": 3}
     assert clock.run(service.get(session_id, SYSTEM)).state.version == 3
 
@@ -248,5 +248,5 @@ def test_deadlines_that_are_due_count_and_are_kept_though_the_command_is_refused
 
 def stored_version(session_id: UUID) -> int:
     """What the store has, without applying anything."""
-    (header,) = run(ask(store.headers([session_id])))
+    (header,) = send_blocking(store.headers([session_id]))
     return header[1]

@@ -13,7 +13,7 @@ from synckairos.auth.principal import authenticate, mint
 from synckairos.errors import Unauthenticated
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from tests.conftest import bearer
 from tests.talk import created, ms, wrong_fields
 
@@ -84,9 +84,9 @@ def test_whoever_brings_the_ticket_is_who_the_token_said(webs, api, is_staff):
     session_id = uuid4()
     token = mint("carol", is_staff=is_staff, lifetime=timedelta(hours=3))
     ticket = bought(api, str(session_id), **bearer(token))["ticket"]
-    assert run(tickets.redeem(ticket, session_id)) == authenticate(token)
+    assert run_blocking(tickets.redeem(ticket, session_id)) == authenticate(token)
     with pytest.raises(Unauthenticated):
-        run(tickets.redeem(ticket, session_id))
+        run_blocking(tickets.redeem(ticket, session_id))
 
 
 def test_a_ticket_is_good_no_longer_than_its_token(api):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from sessions.store.writes import LostRace
 from synckairos.auth.grants import Role, SessionGrant
 from synckairos.auth.principal import Principal
@@ -35,9 +35,9 @@ def running(epoch, visibility=Visibility.PUBLIC, at=0):
 def test_a_session_that_was_made_anew_for_others_while_it_was_brought_up_to_date_is_not_shown():
     steps = service.get(SESSION, STRANGER)
     next(steps)
-    steps.send(Loaded(1_500, running("one")))  # overdue: it commits
+    steps.send(Snapshot(1_500, running("one")))  # overdue: it commits
     with pytest.raises(SessionNotFound):
-        steps.send(LostRace(Loaded(1_500, running("two", Visibility.PRIVATE, at=1_400))))
+        steps.send(LostRace(Snapshot(1_500, running("two", Visibility.PRIVATE, at=1_400))))
 
 
 def test_nor_among_many():
@@ -45,7 +45,7 @@ def test_nor_among_many():
     call = next(steps)
     steps.send(call.parse([0, 0, None]).__class__(1_500, [running("one")]))
     with pytest.raises(StopIteration) as end:
-        steps.send(LostRace(Loaded(1_500, running("two", Visibility.PRIVATE, at=1_400))))
+        steps.send(LostRace(Snapshot(1_500, running("two", Visibility.PRIVATE, at=1_400))))
     assert end.value.value == ([], [SESSION])
 
 
@@ -55,10 +55,10 @@ def test_a_token_that_is_revoked_while_a_command_races_commands_no_more():
     caller = Caller(Principal("guest", is_staff=False, expires_s=2**40, grant=grant), "")
     steps = service.execute(SESSION, Complete(), caller)
     next(steps)
-    steps.send(Loaded(500, state))
+    steps.send(Snapshot(500, state))
     revoked = decide(state, RevokeAccess(1_000, "t"), 500).state
     with pytest.raises(Unauthenticated):
-        steps.send(LostRace(Loaded(500, revoked)))
+        steps.send(LostRace(Snapshot(500, revoked)))
 
 
 def test_it_is_good_until_then():
@@ -67,5 +67,5 @@ def test_it_is_good_until_then():
     caller = Caller(Principal("guest", is_staff=False, expires_s=2**40, grant=grant), "")
     steps = service.execute(SESSION, Complete(), caller)
     next(steps)
-    steps.send(Loaded(500, state))
-    assert steps.send(LostRace(Loaded(500, replace(state, version=7)))).script.name == "commit"
+    steps.send(Snapshot(500, state))
+    assert steps.send(LostRace(Snapshot(500, replace(state, version=7)))).script.name == "commit"

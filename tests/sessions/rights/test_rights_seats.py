@@ -11,7 +11,7 @@ import pytest
 
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from sessions.store.writes import LostRace
 from synckairos.auth.principal import Principal, mint
 from synckairos.engine import SyncMode, create_session, decide
@@ -164,9 +164,9 @@ def test_an_assignment_and_a_command_of_the_same_instant_cannot_pass_each_other(
     state = decide(create_session(create, session_id=session_id, epoch="one", now=0).state, Start(), 0).state
     steps = service.execute(session_id, Switch(), Caller(Principal("ada", is_staff=False, expires_s=2**40), ""))
     next(steps)
-    steps.send(Loaded(500, state))
+    steps.send(Snapshot(500, state))
     with pytest.raises(SessionNotFound):
-        steps.send(LostRace(Loaded(500, decide(state, AssignSeat(ada), 500).state)))
+        steps.send(LostRace(Snapshot(500, decide(state, AssignSeat(ada), 500).state)))
 
 
 def test_a_session_token_for_a_seat_stays_good_when_the_seat_is_anothers(api, stage):

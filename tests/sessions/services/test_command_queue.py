@@ -31,7 +31,7 @@ async def stage(monkeypatch):
         await held.setdefault(name, asyncio.Event()).wait()
         return name
 
-    monkeypatch.setattr(command_queue, "arun", drive)
+    monkeypatch.setattr(command_queue, "run_async", drive)
 
     def start(session_id, name):
         return asyncio.ensure_future(in_turn(session_id, iter([name])))

@@ -23,7 +23,8 @@ from synckairos.errors import IdempotencyKeyReused, RateLimitExceeded
 from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import Together, run
+from synckairos.redis.procedures import run_blocking
+from synckairos.redis.scripts import Pipeline
 from synckairos.redis.store_clock import store_clock
 
 DAY_MS = 86_400_000
@@ -51,7 +52,7 @@ def caller(key, who="alice", kept_ms=None, **principal):
 def made(seats, who="alice", key=None):
     asked = tuple(Seat(uuid4(), 60_000, user_id=f"idp:{uuid4()}@players.example") for _ in range(seats))
     command = Create(SyncMode.PER_PARTICIPANT, asked, access=Access(who))
-    return run(service.create(command, None, caller(key, who))).state.session_id
+    return run_blocking(service.create(command, None, caller(key, who))).state.session_id
 
 
 def kept_bytes():
@@ -61,7 +62,7 @@ def kept_bytes():
 
 
 def play(session_id, command, key, **who):
-    return run(service.execute(session_id, command, caller(key, **who)))
+    return run_blocking(service.execute(session_id, command, caller(key, **who)))
 
 
 def spend(session_id, most=200, **who):
@@ -83,7 +84,7 @@ def test_the_first_answer_comes_back_to_the_letter_though_it_was_packed(seats, d
     def do(command, key=None):
         if door == "loading":
             return play(session_id, command, key)
-        return run(optimistic.execute(session_id, command, caller(key), RateLimiter(), memory))
+        return run_blocking(optimistic.execute(session_id, command, caller(key), RateLimiter(), memory))
 
     do(Start())
     first = do(Switch(), "k")
@@ -94,7 +95,7 @@ def test_the_first_answer_comes_back_to_the_letter_though_it_was_packed(seats, d
     assert to_json(again.shown) == to_json(first.shown)
     other = Caller(caller("k").principal, "test", Idempotency("k", "POST", b"g" * 16))
     with pytest.raises(IdempotencyKeyReused):
-        run(service.execute(session_id, Switch(), other))
+        run_blocking(service.execute(session_id, Switch(), other))
     assert play(session_id, Pause(), None).state.version == first.state.version + 4
 
 
@@ -103,7 +104,8 @@ def test_a_packed_answer_speaks_for_one_life_of_a_session_only():
     play(session_id, Start(), "k")
     play(session_id, Delete(), None)
     seats = tuple(Seat(uuid4(), 60_000) for _ in range(LARGE))
-    run(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), session_id, caller(None)))
+    create = Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice"))
+    run_blocking(service.create(create, session_id, caller(None)))
     again = play(session_id, Start(), "k")
     assert (again.replayed, again.state.version) == (False, 2)
 
@@ -142,7 +144,7 @@ def test_a_repeat_at_the_hot_door_is_answered_though_there_are_too_many(configur
     session_id, memory = made(LARGE), Memory()
 
     def do(command, key):
-        return run(optimistic.execute(session_id, command, caller(key), RateLimiter(), memory))
+        return run_blocking(optimistic.execute(session_id, command, caller(key), RateLimiter(), memory))
 
     do(Start(), "first")
     for number in range(9):
@@ -188,12 +190,12 @@ def test_a_small_answer_asks_the_store_nothing(configure):
                 call = steps.send(reply)
             except StopIteration as end:
                 return end.value
-            asked.append([one.script.name for one in (call.calls if isinstance(call, Together) else (call,))])
+            asked.append([one.script.name for one in (call.calls if isinstance(call, Pipeline) else (call,))])
             reply = yield call
 
     for number in range(5):
         command = Switch() if number else Start()
-        run(noted(optimistic.execute(session_id, command, caller(str(number)), RateLimiter(), memory)))
+        run_blocking(noted(optimistic.execute(session_id, command, caller(str(number)), RateLimiter(), memory)))
     assert asked[-4:] == [["commit"]] * 4
 
 
@@ -202,7 +204,7 @@ def test_what_was_kept_a_day_ago_is_gone_and_counts_no_more(configure):
     hour = int(time.time()) // 3600
     payer = idempotency_records.Payer("alice", 100)
     stores.client().hset(keys.record_bytes("alice"), mapping={str(hour - 25): 10**9, str(hour - 20): 60})
-    run(idempotency_records.charged_bytes(TOLD_BYTES, DAY_MS, payer))
+    run_blocking(idempotency_records.charged_bytes(TOLD_BYTES, DAY_MS, payer))
     over_s = idempotency_records.ledger.over_s("alice")
     assert (hour + 25) * 3600 - time.time() == pytest.approx(over_s, abs=90)
     assert stores.client().hkeys(keys.record_bytes("alice")) == [str(hour - 20).encode(), str(hour).encode()]
@@ -226,10 +228,10 @@ def test_bearers_of_session_tokens_share_what_their_session_may_have(configure):
 def test_session_tokens_given_under_keys_count_too(configure):
     configure(record_bytes_per_person=10**9)
     session_id = made(SMALL)
-    run(session_tokens.give(session_id, caller("k"), session_tokens.Asked(Role.VIEWER)))
+    run_blocking(session_tokens.give(session_id, caller("k"), session_tokens.Asked(Role.VIEWER)))
     once = idempotency_records.ledger._untold["alice"]
     assert once > 200
-    run(session_tokens.give(session_id, caller("k"), session_tokens.Asked(Role.VIEWER)))
+    run_blocking(session_tokens.give(session_id, caller("k"), session_tokens.Asked(Role.VIEWER)))
     assert idempotency_records.ledger._untold["alice"] == once
 
 

@@ -26,7 +26,8 @@ from synckairos.errors import InvalidStateTransition, RateLimitExceeded, Session
 from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import Together, ask, run
+from synckairos.redis.procedures import run_blocking
+from synckairos.redis.scripts import Pipeline, send_blocking
 from synckairos.redis.store_clock import store_clock
 
 ALICE = Caller(Principal("alice", is_staff=False, expires_s=2**40), "test")
@@ -44,7 +45,9 @@ class Process:
     def do(self, session_id, command, caller=ALICE, sends=1):
         store_clock.probe()  # what is known of it grows stale in five seconds
         self.asked, self.limiter = [], RateLimiter()
-        return run(self._noted(optimistic.execute(session_id, command, caller, self.limiter, self.memory), sends))
+        return run_blocking(
+            self._noted(optimistic.execute(session_id, command, caller, self.limiter, self.memory), sends)
+        )
 
     def _noted(self, steps, sends):
         reply = None
@@ -53,7 +56,7 @@ class Process:
                 call = steps.send(reply)
             except StopIteration as end:
                 return end.value
-            last = call.calls[-1] if isinstance(call, Together) else call  # beside a limit's count
+            last = call.calls[-1] if isinstance(call, Pipeline) else call  # beside a limit's count
             for _ in range(sends):
                 self.asked.append(last.script.name)
                 reply = yield call
@@ -74,14 +77,14 @@ def elsewhere():
 def session_id(here):
     """A running session that the process has started."""
     seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
-    made = run(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), None, ALICE))
+    made = run_blocking(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), None, ALICE))
     here.do(made.state.session_id, Start())
     assert here.asked == LOADED_FIRST
     return made.state.session_id
 
 
 def stored(session_id):
-    return run(ask(store.load(session_id))).state
+    return send_blocking(store.load(session_id)).state
 
 
 def entries():
@@ -136,7 +139,7 @@ def test_a_key_that_was_used_in_a_session_before_is_as_good_as_new_in_one_round_
     old = here.do(session_id, Switch(), keyed)
     here.do(session_id, Delete())
     seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
-    run(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), session_id, ALICE))
+    run_blocking(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), session_id, ALICE))
     here.do(session_id, Start())
     outcome = here.do(session_id, Switch(), keyed)
     assert (here.asked, outcome.replayed, outcome.state) == (["commit"], False, stored(session_id))
@@ -177,11 +180,11 @@ def test_a_state_of_the_same_version_that_another_commit_led_to_is_another_state
 
 
 def test_a_session_that_is_gone_is_gone(here, session_id):
-    run(service.delete(session_id, ALICE))
+    run_blocking(service.delete(session_id, ALICE))
     with pytest.raises(SessionNotFound):
         here.do(session_id, Switch())
     create = Create(SyncMode.PER_PARTICIPANT, (Seat(uuid4(), 1_000),), access=Access("alice"))
-    run(service.create(create, session_id, ALICE))
+    run_blocking(service.create(create, session_id, ALICE))
     with pytest.raises(InvalidStateTransition):
         here.do(session_id, Switch())
     assert here.do(session_id, Start()).state == stored(session_id)
@@ -192,7 +195,7 @@ def test_a_token_that_was_revoked_elsewhere_commands_no_more(here, session_id):
     guest = Caller(Principal("guest", is_staff=False, expires_s=2**40, grant=grant), "test")
     here.do(session_id, Switch(), guest)
     assert here.asked == ["commit"]
-    run(revoke(session_id, None, ALICE))
+    run_blocking(revoke(session_id, None, ALICE))
     before = stored(session_id)
     with pytest.raises(Unauthenticated):
         here.do(session_id, Switch(), guest)
@@ -251,7 +254,7 @@ def test_what_is_over_is_remembered_as_that(here, session_id):
     assert here.do(session_id, Complete()).state.status is Status.COMPLETED
     with pytest.raises(InvalidStateTransition):
         here.do(session_id, Switch())
-    run(service.execute(session_id, Delete(), ALICE))
+    run_blocking(service.execute(session_id, Delete(), ALICE))
     with pytest.raises(SessionNotFound):
         here.do(session_id, Switch())
 

@@ -22,7 +22,7 @@ from synckairos.engine.state import Access
 from synckairos.errors import SessionLimitExceeded
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from tests import servers
 from tests.clocked import ALICE, Clock
 from tests.conftest import client_of
@@ -78,7 +78,7 @@ def test_a_service_account_has_bounds_of_its_own_and_owners_do_not_share(bounded
         caller = Caller(Principal(name, is_staff=False, expires_s=2**40, is_service=name == "games"), "test")
         seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
         asked = Create(SyncMode.PER_PARTICIPANT, seats, access=Access(name), **options)
-        return run(service.create(asked, None, caller))
+        return run_blocking(service.create(asked, None, caller))
 
     for _ in range(5):
         create("games")
@@ -94,7 +94,7 @@ def test_what_ends_by_itself_gives_its_place_back_too(bounded, who):
     session_id = clock.start(action_on_timeout={"type": "end_session"})
     assert have(keys.live_of("alice")) == 1
     if who == "reader":
-        run(service.get(session_id, SYSTEM))
+        run_blocking(service.get(session_id, SYSTEM))
     else:
         kept(Timekeeper().tick, session_id)
     assert have(keys.live_of("alice")) == 0
@@ -120,22 +120,24 @@ def kept(tick, session_id):
 def test_a_refused_and_a_repeated_creation_take_no_place(bounded):
     key = Caller(ALICE.principal, "test", Idempotency("k", "POST /v1/sessions", b"f"))
     body = Create(SyncMode.COUNT_UP, access=Access("alice"))
-    first = run(service.create(body, None, key))
-    assert run(service.create(body, None, key)).replayed
+    first = run_blocking(service.create(body, None, key))
+    assert run_blocking(service.create(body, None, key)).replayed
     with pytest.raises(Exception, match="already exists"):
-        run(service.create(body, first.state.session_id, ALICE))
+        run_blocking(service.create(body, first.state.session_id, ALICE))
     assert have(keys.live_of("alice")) == 1
     for _ in range(2):
         Clock().create()
-    assert run(service.create(body, None, key)).replayed  # a repeat is answered though there is no place any more
+    assert run_blocking(
+        service.create(body, None, key)
+    ).replayed  # a repeat is answered though there is no place any more
     full("live", 3)
 
 
 def test_a_session_made_anew_under_its_id_keeps_its_place_when_the_one_before_gives_back_its_own_late(bounded):
     session_id = Clock().create()
-    before = run(service.get(session_id, SYSTEM)).state
+    before = run_blocking(service.get(session_id, SYSTEM)).state
     Clock().do(session_id, Delete())
-    run(service.create(Create(SyncMode.COUNT_UP, access=Access("alice")), session_id, ALICE))
+    run_blocking(service.create(Create(SyncMode.COUNT_UP, access=Access("alice")), session_id, ALICE))
     client = stores.client()
     client.zrem(keys.live_of("alice"), f"{session_id}{before.epoch}")
     assert have(keys.live_of("alice")) == 1

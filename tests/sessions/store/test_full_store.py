@@ -24,7 +24,8 @@ from synckairos.ratelimit import limits
 from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import arun, ask, run
+from synckairos.redis.procedures import run_async, run_blocking
+from synckairos.redis.scripts import send_blocking
 from tests.clocked import ALICE, Clock
 from tests.filling import full
 from tests.sockets import screen
@@ -86,14 +87,14 @@ def test_a_deadline_that_passes_is_applied_at_its_own_instant_when_there_is_room
     past = Clock(int(time.time() * 1000) - 60_000)
     session_id = past.start(bank_ms=20_000, action_on_timeout={"type": "end_session"})
     with full():
-        shown = run(sessions.get(session_id, SYSTEM))
+        shown = run_blocking(sessions.get(session_id, SYSTEM))
         assert (shown.state.version, shown.state.status) == (2, "running")
-        [again], _ = run(sessions.get_many([session_id], SYSTEM))
-        assert again.state == run(recover(session_id, SYSTEM, 2, shown.state.epoch)).state == shown.state
+        [again], _ = run_blocking(sessions.get_many([session_id], SYSTEM))
+        assert again.state == run_blocking(recover(session_id, SYSTEM, 2, shown.state.epoch)).state == shown.state
         for command in (Switch(), Pause()):
             with pytest.raises(StoreFull):
-                run(sessions.execute(session_id, command, ALICE))
-    after = run(sessions.get(session_id, SYSTEM)).state
+                run_blocking(sessions.execute(session_id, command, ALICE))
+    after = run_blocking(sessions.get(session_id, SYSTEM)).state
     assert after.completed_ms == past.now_ms + 20_000
 
 
@@ -106,20 +107,20 @@ def test_reads_go_on_while_the_store_takes_no_writes_for_another_reason(days):
     client.config_set("min-replicas-to-write", 1)
     try:
         for session_id in (counting, running):
-            assert run(sessions.get(session_id, SYSTEM)).state.version == 2
+            assert run_blocking(sessions.get(session_id, SYSTEM)).state.version == 2
             assert asyncio.run(_aread(session_id)).state.version == 2
-            assert run(recover(session_id, SYSTEM, 2, None)).state.version == 2
-        found, _ = run(sessions.get_many([counting, running], SYSTEM))
+            assert run_blocking(recover(session_id, SYSTEM, 2, None)).state.version == 2
+        found, _ = run_blocking(sessions.get_many([counting, running], SYSTEM))
         assert [one.state.version for one in found] == [2, 2]
         with pytest.raises(ServiceUnavailable):
-            run(sessions.execute(counting, Switch(), ALICE))
+            run_blocking(sessions.execute(counting, Switch(), ALICE))
     finally:
         client.config_set("min-replicas-to-write", 0)
 
 
 async def _aread(session_id):
     try:
-        (outcome,), _ = await arun(sessions.get_many([session_id], SYSTEM))
+        (outcome,), _ = await run_async(sessions.get_many([session_id], SYSTEM))
         return outcome
     finally:
         await stores.close_async_client()
@@ -138,8 +139,8 @@ def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_r
                     await keeper._round()
                     await keeper.leases.renew()
                     assert keeper.leases.held == {0}
-                assert run(ask(timekeepers.shard_status(0))).holder == keeper.leases.keeper
-                assert run(ask(alive_processes.seen("", 5_000, keys.keepers()))).keys() == {keeper.leases.keeper}
+                assert send_blocking(timekeepers.shard_status(0)).holder == keeper.leases.keeper
+                assert send_blocking(alive_processes.seen("", 5_000, keys.keepers())).keys() == {keeper.leases.keeper}
             await keeper._round()
         finally:
             await keeper.leases.close()
@@ -147,7 +148,7 @@ def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_r
 
     asyncio.run(main())
     assert caplog.text.count("The state store is full") == 1
-    assert run(sessions.get(session_id, SYSTEM)).state.status == "expired"
+    assert run_blocking(sessions.get(session_id, SYSTEM)).state.status == "expired"
 
 
 def test_limits_are_counted_and_tickets_are_good_without_room(configure):
@@ -160,8 +161,8 @@ def test_limits_are_counted_and_tickets_are_good_without_room(configure):
         with pytest.raises(RateLimitExceeded):
             RateLimiter().consume(limits.general(ALICE.principal))
         grant = Grant(uuid4(), ALICE.principal)
-        run(ask(tickets.grant("a ticket", grant, 30_000)))
-        assert run(ask(tickets.redeem("a ticket"))) == grant
+        send_blocking(tickets.grant("a ticket", grant, 30_000))
+        assert send_blocking(tickets.redeem("a ticket")) == grant
 
 
 def test_what_a_full_store_refuses_is_no_outage_of_the_store():

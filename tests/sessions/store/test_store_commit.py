@@ -29,7 +29,8 @@ from synckairos.engine.state import Access
 from synckairos.errors import Conflict, IdempotencyKeyReused, SessionAlreadyExists, SessionNotFound
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import arun, ask, run
+from synckairos.redis.procedures import run_async, run_blocking
+from synckairos.redis.scripts import send_blocking
 from tests.clocked import ALICE, Clock
 
 
@@ -39,7 +40,7 @@ def clock():
 
 
 def loaded(session_id):
-    return run(ask(store.load(session_id)))
+    return send_blocking(store.load(session_id))
 
 
 def everything(session_id):
@@ -70,7 +71,7 @@ def test_a_commit_on_an_older_version_changes_nothing_and_tells_how_things_stand
     stale = write_of(decide(state, Pause(), clock.now_ms), clock.now_ms, ALICE)
     clock.do(session_id, Switch())
     before = everything(session_id)
-    reply = run(ask(writes.commit(stale)))
+    reply = send_blocking(writes.commit(stale))
     assert isinstance(reply, writes.LostRace)
     assert reply.loaded.state == loaded(session_id).state
     assert everything(session_id) == before
@@ -79,9 +80,9 @@ def test_a_commit_on_an_older_version_changes_nothing_and_tells_how_things_stand
 def test_the_same_commit_sent_twice_is_in_once(clock):
     session_id = clock.start()
     write = write_of(decide(loaded(session_id).state, Switch(), clock.now_ms), clock.now_ms, ALICE)
-    assert isinstance(run(ask(writes.commit(write))), writes.Done)
+    assert isinstance(send_blocking(writes.commit(write)), writes.Done)
     before = everything(session_id)
-    assert isinstance(run(ask(writes.commit(write))), writes.Done)
+    assert isinstance(send_blocking(writes.commit(write)), writes.Done)
     assert everything(session_id) == before
 
 
@@ -90,7 +91,7 @@ def test_the_same_creation_sent_twice_is_in_once(clock):
     decision = create_session(create, session_id=uuid4(), epoch="0123abcd", now=clock.now_ms)
     write = write_of(decision, clock.now_ms, ALICE, is_creation=True)
     for _ in range(2):
-        assert isinstance(run(ask(writes.commit(write))), writes.Done)
+        assert isinstance(send_blocking(writes.commit(write)), writes.Done)
     assert everything(write.session_id)["outbox"] == 1
 
 
@@ -99,7 +100,7 @@ def test_a_commit_on_a_deleted_session_says_gone(clock):
     state = loaded(session_id).state
     clock.do(session_id, Delete())
     write = write_of(decide(state, Switch(), clock.now_ms), clock.now_ms, ALICE)
-    assert isinstance(run(ask(writes.commit(write))), writes.Gone)
+    assert isinstance(send_blocking(writes.commit(write)), writes.Gone)
     assert everything(session_id)["state"] is None
 
 
@@ -111,7 +112,7 @@ def test_a_session_recreated_under_its_id_is_another_one(clock):
     clock.do(session_id, Start())
     assert loaded(session_id).state.version == old.version
     write = write_of(decide(old, Switch(), clock.now_ms), clock.now_ms, ALICE)
-    assert isinstance(run(ask(writes.commit(write))), writes.LostRace)
+    assert isinstance(send_blocking(writes.commit(write)), writes.LostRace)
 
 
 def test_an_id_in_use_is_refused(clock):
@@ -186,7 +187,7 @@ def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
         layer = RedisPubSubChannelLayer(**settings.CHANNEL_LAYERS["default"]["CONFIG"])
         channel = await layer.new_channel()
         await layer.group_add(keys.group(session_id), channel)
-        await arun(service.execute(session_id, Start(), ALICE))
+        await run_async(service.execute(session_id, Start(), ALICE))
         try:
             return await asyncio.wait_for(layer.receive(channel), 30)
         finally:
@@ -332,11 +333,11 @@ def test_sync_and_async_callers_get_the_same(clock):
 
     async def read() -> object:
         try:
-            return (await arun(service.get(session_id, SYSTEM))).state
+            return (await run_async(service.get(session_id, SYSTEM))).state
         finally:
             await stores.close_async_client()
 
-    assert asyncio.run(read()) == run(service.get(session_id, SYSTEM)).state
+    assert asyncio.run(read()) == run_blocking(service.get(session_id, SYSTEM)).state
 
 
 def test_resuming_and_pausing_keep_the_deadline_true(clock):

@@ -23,7 +23,8 @@ from synckairos.ops.store_facts import store_facts
 from synckairos.redis import client as stores
 from synckairos.redis import keys
 from synckairos.redis.client import Address, layer_hosts
-from synckairos.redis.scripts import arun, ask, run
+from synckairos.redis.procedures import run_async, run_blocking
+from synckairos.redis.scripts import send_blocking
 from tests.clocked import ALICE, Clock
 from tests.servers import READY_WITHIN_S, StoreServer, free_port, wait_until
 
@@ -75,7 +76,7 @@ def test_sessions_run_spread_over_all_shards(topology):
     assert [outcome.state.session_id for outcome in outcomes] == ids
     assert len(missing) == 1
     clock.now_ms += 60_000
-    due = [run(ask(store.due(shard, 100))) for shard in keys.all_shards()]
+    due = [send_blocking(store.due(shard, 100)) for shard in keys.all_shards()]
     assert sum(len(shard.overdue) for shard in due) == 0  # their deadlines lie in the clock's future
     assert clock.run(recover(ids[0], SYSTEM, 2, None)).recovered is False
 
@@ -107,10 +108,10 @@ def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
 def test_tickets_are_redeemed_once(topology):
     alice = Principal("alice", is_staff=True, expires_s=2**40)
     for session_id in (uuid4() for _ in range(20)):
-        ticket = run(tickets.buy(session_id, alice)).value
-        assert run(tickets.redeem(ticket, session_id)) == alice
+        ticket = run_blocking(tickets.buy(session_id, alice)).value
+        assert run_blocking(tickets.redeem(ticket, session_id)) == alice
         with pytest.raises(Unauthenticated):
-            run(tickets.redeem(ticket, session_id))
+            run_blocking(tickets.redeem(ticket, session_id))
 
 
 def test_async_callers_are_served_too(topology):
@@ -118,8 +119,8 @@ def test_async_callers_are_served_too(topology):
 
     async def play() -> int:
         try:
-            await arun(service.execute(session_id, Start(), ALICE))
-            return (await arun(service.switch(session_id, Switch(), ALICE))).state.version
+            await run_async(service.execute(session_id, Start(), ALICE))
+            return (await run_async(service.switch(session_id, Switch(), ALICE))).state.version
         finally:
             await stores.close_async_client()
 

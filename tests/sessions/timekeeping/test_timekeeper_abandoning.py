@@ -23,8 +23,8 @@ from synckairos.instants import as_datetime
 from synckairos.ops import alive_processes
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import ask
-from synckairos.redis.scripts import run as asked
+from synckairos.redis.procedures import perform
+from synckairos.redis.procedures import run_blocking as asked
 from tests import servers
 from tests.clocked import Clock
 from tests.outboxes import drained
@@ -82,14 +82,14 @@ def check_at(session_id):
 
 
 def due():
-    return [text for text, _ in asked(ask(idle.due(0, 99))).overdue]
+    return [text for text, _ in asked(perform(idle.due(0, 99))).overdue]
 
 
 def watched_by(session_id, process, *, lives=True):
     """Some web process tells that it has one viewer of a session."""
-    asked(ask(presence.announce(session_id, process, Attendance(viewers=1), is_news=False)))
+    asked(perform(presence.announce(session_id, process, Attendance(viewers=1), is_news=False)))
     if lives:
-        asked(ask(alive_processes.seen(process, 0, keys.webs())))
+        asked(perform(alive_processes.seen(process, 0, keys.webs())))
 
 
 @pytest.mark.parametrize("kind", ["pending", "counting", "overdrawn"])
@@ -178,7 +178,7 @@ def test_a_session_that_was_watched_is_let_go_30_days_after_that():
     clock = ago(40)
     session_id = clock.start(**COUNTING)
     seen_ms = clock.now_ms + 5 * DAY
-    asked(ask(idle.postpone(session_id, seen_ms + 30 * DAY)))
+    asked(perform(idle.postpone(session_id, seen_ms + 30 * DAY)))
     review()
     assert stored(session_id).completed_ms == seen_ms + 30 * DAY
 
@@ -260,7 +260,7 @@ def test_many_are_let_go_in_portions():
 
 def test_the_timekeeper_does_it_in_its_rounds_and_no_deadline_is_overdue_for_it():
     session_id = ago(40).start(**COUNTING)
-    assert asked(ask(store.due(0, 9))).backlog == 0
+    assert asked(perform(store.due(0, 9))).backlog == 0
     rounds(1)
     assert stored(session_id).status == "cancelled"
 

@@ -19,7 +19,7 @@ from synckairos.engine.units import SyncMode
 from synckairos.ops import timekeepers
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import ask, run
+from synckairos.redis.scripts import send_blocking
 from tests import servers
 from tests.clocked import Clock
 
@@ -48,7 +48,7 @@ def tick() -> None:
 @pytest.fixture
 def keeper():
     child = servers.managed("timekeeper")
-    servers.wait_until(lambda: run(ask(timekeepers.shard_status(0))).holder, 30, "it serves")
+    servers.wait_until(lambda: send_blocking(timekeepers.shard_status(0)).holder, 30, "it serves")
     yield child
     child.stop(signal.SIGKILL)
 
@@ -79,7 +79,7 @@ def test_a_session_paused_deleted_or_given_time_while_its_deadline_is_applied_is
     past = Clock(now_ms() - 60_000)
     ids = [ends(past, 20_000) for _ in range(3)]
     early = Clock(past.now_ms + 10_000)
-    first_pipeline = deadlines.apipeline
+    first_pipeline = deadlines.send_all
     seats = stored(ids[2]).participants
     meanwhile = [
         (ids[0], Pause()),
@@ -100,7 +100,7 @@ def test_a_session_paused_deleted_or_given_time_while_its_deadline_is_applied_is
         finally:
             await stores.close_async_client()
 
-    monkeypatch.setattr(deadlines, "apipeline", with_interference)
+    monkeypatch.setattr(deadlines, "send_all", with_interference)
     fates = {applied.session_id: applied.fate for applied in asyncio.run(main())}
     assert fates == {ids[0]: Fate.NOTHING_DUE, ids[1]: Fate.GONE, ids[2]: Fate.NOTHING_DUE}
     assert stored(ids[0]).status == "paused"
@@ -144,7 +144,7 @@ def test_a_suspended_timekeeper_catches_up_when_it_goes_on(keeper, for_ms):
     keeper.process.send_signal(signal.SIGSTOP)
     clock = Clock(now_ms() - 60_000)
     ids = [ends(clock, 1_000 + 100 * number) for number in range(20)]
-    servers.wait_until(lambda: not run(ask(timekeepers.shard_status(0))).holder, 30, "its lease is over")
+    servers.wait_until(lambda: not send_blocking(timekeepers.shard_status(0)).holder, 30, "its lease is over")
     servers.wait_until(lambda: now_ms() > clock.now_ms + 60_000 + for_ms, 30, "it has been away for so long")
     assert all(stored(session_id).status == "running" for session_id in ids)
     keeper.process.send_signal(signal.SIGCONT)
@@ -157,7 +157,7 @@ def test_after_a_restart_of_the_store_deadlines_fire_again(tmp_path, configure):
     configure(redis_url=own.url)
     child = servers.managed("timekeeper", REDIS_URL=own.url)
     try:
-        servers.wait_until(lambda: run(ask(timekeepers.shard_status(0))).holder, 30, "it serves")
+        servers.wait_until(lambda: send_blocking(timekeepers.shard_status(0)).holder, 30, "it serves")
         clock = Clock(now_ms())
         session_id = ends(clock, 500)
         own.stop(signal.SIGKILL)
@@ -186,7 +186,7 @@ def test_a_store_that_refuses_one_session_puts_it_off_and_sets_nothing_aside(mon
     async def refused(calls):
         return [RedisClusterException("slot not covered") for _ in calls]
 
-    monkeypatch.setattr(deadlines, "apipeline", refused)
+    monkeypatch.setattr(deadlines, "send_all", refused)
     tick()
     assert stores.client().zrange(keys.deadlines(0), 0, -1) == [str(session_id).encode()]
     assert stores.client().zcard(keys.set_aside(0)) == 0

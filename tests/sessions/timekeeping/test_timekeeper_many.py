@@ -18,7 +18,7 @@ from synckairos.engine.events import ParticipantExpired
 from synckairos.ops import alive_processes, timekeepers
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import ask, run
+from synckairos.redis.scripts import send_blocking
 from tests import servers
 from tests.clocked import Clock
 
@@ -79,10 +79,10 @@ def test_a_suspended_holder_must_renew_before_it_goes_on(monkeypatch):
 def two_keepers():
     keepers = {}
     for _ in range(2):
-        known = set(run(ask(alive_processes.seen("", 5_000, keys.keepers()))))
+        known = set(send_blocking(alive_processes.seen("", 5_000, keys.keepers())))
         child = servers.managed("timekeeper")
         call = alive_processes.seen("", 5_000, keys.keepers())
-        new = servers.wait_until(lambda known=known, call=call: set(run(ask(call))) - known, 30, "it lives")
+        new = servers.wait_until(lambda known=known, call=call: set(send_blocking(call)) - known, 30, "it lives")
         keepers[new.pop()] = child
     yield keepers
     for child in keepers.values():
@@ -102,10 +102,10 @@ def test_the_standby_takes_over_and_nothing_is_applied_twice(two_keepers, fate, 
     clock = Clock(int(time.time() * 1000))
     ids = [clock.start(bank_ms=1_000 + 50 * number, action_on_timeout={"type": "end_session"}) for number in range(60)]
     servers.wait_until(lambda: len(expiries()) > 10, 30, "some are applied")
-    holder = run(ask(timekeepers.shard_status(0))).holder
+    holder = send_blocking(timekeepers.shard_status(0)).holder
     two_keepers[holder].process.send_signal(fate)
     servers.wait_until(lambda: len(expiries()) == len(ids), 30, "all are applied")
-    assert run(ask(timekeepers.shard_status(0))).holder != holder
+    assert send_blocking(timekeepers.shard_status(0)).holder != holder
     two_keepers[holder].process.send_signal(signal.SIGCONT)
     two_keepers[holder].stop(signal.SIGTERM if fate is signal.SIGSTOP else signal.SIGKILL)
     late = expiries()

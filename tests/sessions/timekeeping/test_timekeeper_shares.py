@@ -21,7 +21,7 @@ from synckairos.engine.commands import Complete, Create, Seat, Start
 from synckairos.engine.state import Access
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import run
+from synckairos.redis.procedures import run_blocking
 from tests.clocked import Clock
 
 CYCLE_MS = 3_600_000
@@ -151,6 +151,6 @@ def test_sessions_that_are_over_are_forgotten():
     shares.charge(stored(session_id))
     assert shares.known(session_id) == ("bob", 62)
     caller = Caller(Principal("bob", is_staff=False, expires_s=2**40), "test")
-    run(service.execute(session_id, Complete(), caller))
+    run_blocking(service.execute(session_id, Complete(), caller))
     shares.charge(stored(session_id))
     assert shares.known(session_id)[0] != "bob"

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from sessions.store import store
 from synckairos.ops import alive_processes
 from synckairos.redis import keys
-from synckairos.redis.scripts import ask, run
+from synckairos.redis.scripts import send_blocking
 
 
 def test_it_fails_and_says_so_when_nobody_serves(capsys):
@@ -20,13 +20,13 @@ def test_it_fails_and_says_so_when_nobody_serves(capsys):
 def test_one_shard_without_a_timekeeper_is_enough(configure):
     configure(shards=3)
     for shard in (0, 2):
-        run(ask(store.lease(shard, "one", 60_000)))
+        send_blocking(store.lease(shard, "one", 60_000))
     with pytest.raises(CommandError, match=r"^Nobody serves shard 1:"):
         call_command("timekeeper", "--status")
 
 
 def test_all_is_well_when_each_shard_is_served(capsys):
-    run(ask(alive_processes.seen("one", 0, keys.keepers())))
-    run(ask(store.lease(0, "one", 60_000)))
+    send_blocking(alive_processes.seen("one", 0, keys.keepers()))
+    send_blocking(store.lease(0, "one", 60_000))
     call_command("timekeeper", "--status")
     assert "shard 0: served by one" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from sessions.services.catch_up import caught_up
 from sessions.services.retention import _Looks
 from sessions.store import codec, idle, presence, store
 from sessions.store.presence import Attendance
-from sessions.store.store import Loaded
+from sessions.store.store import Snapshot
 from sessions.timekeeping.idle_reviews import Reviews
 from sessions.timekeeping.keeper import Timekeeper
 from synckairos.auth.principal import SYSTEM
@@ -25,8 +25,8 @@ from synckairos.engine.units import SyncMode
 from synckairos.ops import alive_processes
 from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import ask
-from synckairos.redis.scripts import run as asked
+from synckairos.redis.procedures import perform
+from synckairos.redis.procedures import run_blocking as asked
 from tests.clocked import Clock
 
 HOUR = 3_600_000
@@ -76,7 +76,7 @@ def check_at(session_id):
 def catch_up(session_id):
     """All its deadlines up to now are applied and committed, as by the timekeeper: no sign of life."""
     for _ in range(200):
-        loaded = asked(ask(store.load(session_id)))
+        loaded = asked(perform(store.load(session_id)))
         if stored(session_id).updated_ms > loaded.now - 60_000 or loaded.state.status != "running":
             return
         asked(caught_up(session_id, loaded))
@@ -96,7 +96,7 @@ def test_one_that_nobody_has_looked_at_for_12_hours_is_let_go_though_it_has_swit
     assert (after.status, after.version) == ("cancelled", before.version + 1)
     assert after.completed_ms == before.updated_ms
     assert (check_at(session_id), stores.client().zscore(keys.deadlines(0), str(session_id))) == (None, None)
-    event = asked(ask(store.history(session_id))).commits[0].events[-1]
+    event = asked(perform(store.history(session_id))).commits[0].events[-1]
     assert (event.name, event.idle_since_ms) == ("session.abandoned", began_ms)
 
 
@@ -124,12 +124,12 @@ def test_whoever_commands_or_reads_it_keeps_it(sign):
 def test_whoever_watches_keeps_it_and_for_12_hours_after_leaving():
     session_id = ago(13).start(**CYCLING)
     catch_up(session_id)
-    asked(ask(presence.announce(session_id, "web", Attendance(viewers=1), is_news=False)))
-    asked(ask(alive_processes.seen("web", 0, keys.webs())))
+    asked(perform(presence.announce(session_id, "web", Attendance(viewers=1), is_news=False)))
+    asked(perform(alive_processes.seen("web", 0, keys.webs())))
     review()
     assert stored(session_id).status == "running"
     stores.client().zadd(keys.idle(0), {str(session_id): time.time() * 1000 + 60_000})
-    asked(ask(retention.watched(session_id)))  # as a web process notes when its last client has gone
+    asked(perform(retention.watched(session_id)))  # as a web process notes when its last client has gone
     assert check_at(session_id) == pytest.approx(time.time() * 1000 + TTL, abs=120_000)
 
 
@@ -189,10 +189,10 @@ def test_what_is_due_comes_first():
     session_id = ago(13).start(**CYCLING)
     state = stored(session_id)
     due_ms = state.updated_ms + TTL
-    verdict = abandonment._verdict(session_id, due_ms, Loaded(due_ms + HOUR, state), is_watched=False)
+    verdict = abandonment._verdict(session_id, due_ms, Snapshot(due_ms + HOUR, state), is_watched=False)
     assert verdict.script.name == "postpone"
     caught = replace(state, updated_ms=due_ms, cycle=replace(state.cycle, started_ms=due_ms))
-    verdict = abandonment._verdict(session_id, due_ms, Loaded(due_ms + HOUR, caught), is_watched=False)
+    verdict = abandonment._verdict(session_id, due_ms, Snapshot(due_ms + HOUR, caught), is_watched=False)
     assert verdict.state.status == "cancelled"
 
 

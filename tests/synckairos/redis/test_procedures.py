@@ -13,8 +13,8 @@ from sessions.services import command_queue
 from sessions.store.lua import FOLDER
 from synckairos.errors import ServiceUnavailable
 from synckairos.redis import client as stores
-from synckairos.redis.procedures import drive
-from synckairos.redis.scripts import Call, Script, Together, ask
+from synckairos.redis.procedures import perform, run_on_loop
+from synckairos.redis.scripts import Call, Pipeline, Script
 from tests import servers
 
 WHO = ContextVar("who", default="nobody")
@@ -58,7 +58,7 @@ def start(steps):
     heard = Heard()
     surroundings = copy_context()
     surroundings.run(WHO.set, "me")
-    drive(steps, heard, surroundings)
+    run_on_loop(steps, heard, surroundings)
     return heard
 
 
@@ -73,8 +73,8 @@ async def both(one, other):
 
 
 def three(first, second):
-    a = yield from ask(first)
-    b, c = yield Together(second, second)
+    a = yield from perform(first)
+    b, c = yield Pipeline(second, second)
     return a + b + c
 
 
@@ -86,7 +86,7 @@ async def test_scripts_that_the_store_does_not_know_are_handed_to_it(store):
 
 
 async def test_each_has_its_surroundings_to_the_end(store):
-    await ended(ask(echo("open")))
+    await ended(perform(echo("open")))
     heard = start(three(echo("a"), echo("b")))
     assert await heard.end == "abb"
     assert (heard.who, WHO.get()) == ("me", "nobody")
@@ -103,7 +103,7 @@ async def test_what_a_procedure_raises_is_told(store):
 
 async def test_a_connection_that_is_lost_meanwhile_loses_nothing(store):
     call = echo("a")
-    await ended(ask(call))
+    await ended(perform(call))
     with stores.make_client(store.url) as other:
         for _ in range(10):
             heard = [start(three(call, call)) for _ in range(20)]
@@ -112,19 +112,19 @@ async def test_a_connection_that_is_lost_meanwhile_loses_nothing(store):
 
 
 async def test_without_a_store_it_is_told_so(store):
-    await ended(ask(echo("a")))
+    await ended(perform(echo("a")))
     store.stop(signal.SIGKILL)
     with pytest.raises(ServiceUnavailable):
-        await ended(ask(echo("a")))
+        await ended(perform(echo("a")))
 
 
 async def test_a_store_that_hangs_is_not_asked_again(store, monkeypatch):
     monkeypatch.setattr(stores, "SOCKET_TIMEOUT_S", 0.2)
-    await ended(ask(echo("a")))
+    await ended(perform(echo("a")))
     store.process.send_signal(signal.SIGSTOP)
     try:
         with pytest.raises(ServiceUnavailable):
-            await ended(ask(echo("a")))
+            await ended(perform(echo("a")))
     finally:
         store.process.send_signal(signal.SIGCONT)
 
@@ -137,7 +137,7 @@ async def test_the_turn_is_passed_on_however_it_ends(store):
     session_id = uuid4()
     heard = [Heard() for _ in range(6)]
     for number, one in enumerate(heard):
-        steps = failing(str(number)) if number % 2 else ask(echo(str(number)))
+        steps = failing(str(number)) if number % 2 else perform(echo(str(number)))
         command_queue.drive_in_turn(session_id, steps, one, copy_context())
     ends = await asyncio.gather(*(one.end for one in heard), return_exceptions=True)
     assert [repr(end) for end in ends] == [
