@@ -15,8 +15,8 @@ def main() -> None:
     if name == "probe" and "--help" not in sys.argv:
         from synckairos.ops import probes  # noqa: PLC0415
 
-        found = probes.quickly(sys.argv[2:])
-        if found.is_well:  # asked every few seconds, for little
+        found = probes.probe_from_arguments(sys.argv[2:])
+        if found.is_healthy:  # asked every few seconds, for little
             print(found.text)  # noqa: T201
             return
     if name in _WITHOUT_SETTINGS:

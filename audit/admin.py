@@ -17,7 +17,7 @@ from django.utils.html import format_html
 
 from audit.date_hierarchy import Periods
 from audit.models import SyncEvent, SyncParticipant, SyncSession
-from synckairos.admin_display import Shown
+from synckairos.admin_display import FormattedAdmin
 from synckairos.ids import parse_uuid
 
 COUNTED = 10_000
@@ -60,7 +60,7 @@ class Few(BaseInlineFormSet):  # type: ignore[type-arg]
         return self._few
 
 
-class Some(Shown, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+class Some(FormattedAdmin, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     """Some rows of a session, and a way to all of them."""
 
     formset = Few
@@ -117,7 +117,7 @@ def rows_of(model: type[Model], session: SyncSession) -> str:
     return f"{reverse(f'admin:audit_{name}_changelist')}?{ONE_SESSION}={session.pk}"
 
 
-class History(Shown, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class History(FormattedAdmin, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """What the lists have in common. The search takes a session id, or else the whole name of a principal."""
 
     list_per_page = 100

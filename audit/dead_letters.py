@@ -7,7 +7,7 @@ from itertools import groupby
 
 from audit import outbox_reader
 from audit.outbox_reader import FIRST, Received
-from synckairos.dead_letter_command import Aside
+from synckairos.dead_letter_command import DeadLetter
 from synckairos.instants import as_datetime
 from synckairos.redis import client as stores
 from synckairos.redis import keys
@@ -26,7 +26,7 @@ def streams(shard: int, *, waiting: bool) -> Iterator[tuple[str, str]]:
         yield from ((key, "refused") for key in refused)
 
 
-def found(*, waiting: bool) -> Iterator[Aside]:
+def found(*, waiting: bool) -> Iterator[DeadLetter]:
     """All of them that are there now, by streams, the oldest first. Raises RedisError."""
     ends = [
         (shard, key, state, outbox_reader.last_id(key))
@@ -41,9 +41,9 @@ def found(*, waiting: bool) -> Iterator[Aside]:
                 position = some[-1].entry_id
 
 
-def _aside(shard: int, key: str, state: str, entry: Received) -> Aside:
+def _aside(shard: int, key: str, state: str, entry: Received) -> DeadLetter:
     tries = entry.text("tries")
-    return Aside(
+    return DeadLetter(
         name=f"{shard}/{entry.first_id}",
         state=state,
         session_id=entry.text("session") or str(entry.session_id or ""),
@@ -54,7 +54,7 @@ def _aside(shard: int, key: str, state: str, entry: Received) -> Aside:
     )
 
 
-def send_again(some: Sequence[Aside]) -> int:
+def send_again(some: Sequence[DeadLetter]) -> int:
     """Put entries at the end of the outbox, as they were in it; gives how many were still there."""
     moved = 0
     for (shard, key), entries in _together(some):
@@ -66,12 +66,12 @@ def send_again(some: Sequence[Aside]) -> int:
     return moved
 
 
-def delete(some: Sequence[Aside]) -> int:
+def delete(some: Sequence[DeadLetter]) -> int:
     """Forget entries for good; gives how many were still there."""
     return sum(outbox_reader.forget(key, entries) for (_, key), entries in _together(some))
 
 
-def _together(some: Sequence[Aside]) -> Iterator[tuple[tuple[int, str], list[Received]]]:
+def _together(some: Sequence[DeadLetter]) -> Iterator[tuple[tuple[int, str], list[Received]]]:
     for place, together in groupby(some, key=lambda aside: aside.place[:2]):
         yield place, [aside.place[2] for aside in together]
 

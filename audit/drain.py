@@ -32,7 +32,7 @@ WITHIN_S = 10.0
 """How long one drain works at most; then the next one goes on."""
 ROWS_IN_ONE_TRANSACTION = 10_000
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _taken_ms: dict[int, float] = {}
 """When this process last wrote an entry of each shard, on the store's clock."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from synckairos.auth.names import LONGEST_NAME
+from synckairos.auth.names import MAX_NAME_LENGTH
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
 
@@ -40,7 +40,7 @@ class SyncSession(models.Model):
     total_time_ms = models.BigIntegerField()
     running_ms = models.BigIntegerField()
     active_participant_id = models.UUIDField(null=True)
-    created_by = models.CharField(max_length=LONGEST_NAME, blank=True)
+    created_by = models.CharField(max_length=MAX_NAME_LENGTH, blank=True)
     """Principal of the creation; empty until that event has arrived."""
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -74,7 +74,7 @@ class SyncEvent(models.Model):
     committed_at = models.DateTimeField()
     """When it was written: later than `at` for a deadline that nobody applied in time."""
     data = models.JSONField()
-    principal = models.CharField(max_length=LONGEST_NAME)
+    principal = models.CharField(max_length=MAX_NAME_LENGTH)
     request_id = models.CharField(max_length=64, blank=True)
 
     class Meta:
@@ -97,7 +97,7 @@ class SyncParticipant(models.Model):
     participant_id = models.UUIDField()
     participant_index = models.BigIntegerField()
     group_id = models.UUIDField(null=True)
-    user_id = models.CharField(max_length=LONGEST_NAME, null=True)  # noqa: DJ001 - absent and empty differ
+    user_id = models.CharField(max_length=MAX_NAME_LENGTH, null=True)  # noqa: DJ001 - absent and empty differ
     total_time_ms = models.BigIntegerField()
     time_used_ms = models.BigIntegerField()
     cycle_count = models.BigIntegerField()

@@ -18,7 +18,7 @@ from synckairos.telemetry import logs, metrics
 AGAIN_AFTER_MS = (10_000, 60_000, 300_000, 900_000, 3_600_000)
 """How long after its first, second, … refusal an entry is tried again; after the last of these it is a dead letter."""
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 Failed = Sequence[tuple[Received, Exception]]
 """Entries, and what was wrong with each."""

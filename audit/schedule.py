@@ -10,7 +10,7 @@ from redis.exceptions import OutOfMemoryError
 from synckairos.ops.heartbeats import Heartbeat
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 MOST_WAITING = 5
 """Each task does the work of all that wait before it, so more are worth nothing."""

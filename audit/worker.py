@@ -24,7 +24,7 @@ _LOOK_EVERY_S = 1.0
 _END_WITHIN_S = 15.0
 """A drain ends after 10 s by itself."""
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 
 class Unasked(bootsteps.StartStopStep):

@@ -13,7 +13,7 @@ from synckairos.telemetry import logs, stderr
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 
 class Application(Celery):
@@ -59,7 +59,7 @@ def _say_in_the_log(instance: Any, **_options: Any) -> None:
     from celery.apps import worker  # noqa: PLC0415 - of use to one process only
 
     instance.quiet = True
-    worker.safe_say = lambda text, *_stream: stderr.say(  # type: ignore[attr-defined]  # its stubs do not know it
+    worker.safe_say = lambda text, *_stream: stderr.write_now(  # type: ignore[attr-defined]  # its stubs do not know it
         text.strip(), "celery.apps.worker"
     )
 
@@ -79,4 +79,4 @@ app = Application("synckairos")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add("audit.worker:Unasked")
-app.steps["consumer"].add("synckairos.ops.worker_heartbeat:Pulse")
+app.steps["consumer"].add("synckairos.ops.worker_heartbeat:HeartbeatStep")

@@ -22,7 +22,7 @@ from marshmallow.validate import Range
 from config import checks, safety
 from synckairos import data_directory
 from synckairos.auth.signing_keys import BadKey, KeyRing, key_ring, new_pem
-from synckairos.conf import HEARTBEAT_MAX_S, Provider, Rate
+from synckairos.conf import HEARTBEAT_MAX_S, IdentityProvider, Rate
 from synckairos.engine.units import Visibility
 from synckairos.ratelimit.policies import SETTINGS
 from synckairos.redis.client import Address
@@ -160,13 +160,13 @@ def _by_https(value: list[str]) -> None:
 def embedded_socket(data_dir: Path) -> Path:
     """Where the embedded store listens. A socket's path is short by law, so a long directory gets a stand-in."""
     path = data_dir / "valkey.sock"
-    return path if len(str(path)) <= _LONGEST_SOCKET_PATH else data_directory.stand_in(data_dir) / path.name
+    return path if len(str(path)) <= _LONGEST_SOCKET_PATH else data_directory.temporary_directory(data_dir) / path.name
 
 
 def kept_secret(path: Path, made: Callable[[], str]) -> str:
     """A secret of this machine, made once and readable by its owner only."""
     if not path.exists():
-        data_directory.directory(path.parent)
+        data_directory.make_directory(path.parent)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(made())
@@ -195,7 +195,7 @@ def _signing_keys() -> KeyRing:
     return kept
 
 
-def _provider() -> Provider | None:
+def _provider() -> IdentityProvider | None:
     """All three or none."""
     named = [f"SYNCKAIROS_IDP_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
     prefix: str = _env.str("SYNCKAIROS_IDP_SUBJECT_PREFIX", "idp:", validate=checks.begins_names)
@@ -203,7 +203,7 @@ def _provider() -> Provider | None:
     if not any(os.environ.get(name) for name in named):
         return None
     issuer, audience = (_env.str(name, validate=checks.not_empty) for name in named[:2])
-    return Provider(issuer, audience, _env.jwks_url(named[2]), prefix, staff_claim)
+    return IdentityProvider(issuer, audience, _env.jwks_url(named[2]), prefix, staff_claim)
 
 
 ENVIRONMENT: str = _env.str(
@@ -211,7 +211,7 @@ ENVIRONMENT: str = _env.str(
 )
 IN_PRODUCTION: bool = ENVIRONMENT == "production"
 DATA_DIR: Path = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
-data_directory.tighten(DATA_DIR, is_ours=not os.environ.get("SYNCKAIROS_DATA_DIR"))
+data_directory.restrict_modes(DATA_DIR, is_ours=not os.environ.get("SYNCKAIROS_DATA_DIR"))
 
 # In production nothing that binds to a machine or protects a secret has a default.
 REDIS_URL: str = (
@@ -231,7 +231,7 @@ SECRET_KEY: str = _secret_key()
 SECRET_KEY_FALLBACKS: list[str] = _env.list("SYNCKAIROS_SECRET_KEY_FALLBACKS", [], validate=_each_strong)
 SIGNING_KEYS: KeyRing = _signing_keys()
 ISSUER: str = _env.str("SYNCKAIROS_ISSUER", "synckairos", validate=checks.not_empty)
-PROVIDER: Provider | None = _provider()
+PROVIDER: IdentityProvider | None = _provider()
 ALLOWED_HOSTS: list[str] = (
     _env.hosts("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.hosts("SYNCKAIROS_ALLOWED_HOSTS", "*")
 )
@@ -290,6 +290,6 @@ except EnvValidationError as wrong:
     lines = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(problems.items())]
     reason = "\n".join(["SyncKairos cannot start; these environment variables are wrong or missing:", *lines])
     if IN_PRODUCTION and not sys.stderr.isatty():
-        stderr.say(reason, "config.environment", level="critical")
+        stderr.write_now(reason, "config.environment", level="critical")
         sys.exit(1)
     sys.exit(reason)

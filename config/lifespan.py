@@ -7,13 +7,13 @@ import gc
 from typing import Any
 
 from sessions.hub.hub import stop_hub
-from synckairos.auth.identity_provider import keys_of
+from synckairos.auth.identity_provider import key_fetcher
 from synckairos.conf import conf
 from synckairos.redis.client import close_async_client
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _PROVIDER_WITHIN_S = 3.0
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
@@ -53,6 +53,6 @@ async def _know_the_provider() -> None:
     provider = conf().provider
     if provider is None:
         return
-    fetcher = keys_of(provider)
+    fetcher = key_fetcher(provider)
     fetcher.start()
-    await asyncio.to_thread(fetcher.wait_first, _PROVIDER_WITHIN_S)
+    await asyncio.to_thread(fetcher.wait_for_first_fetch, _PROVIDER_WITHIN_S)

@@ -30,7 +30,7 @@ urlpatterns = [
     path("health", views.health),
     path("ready", readiness.ready),
     path("metrics", views.prometheus),
-    path(".well-known/jwks.json", jwks.served),
+    path(".well-known/jwks.json", jwks.key_set),
     path("v1/time", TimeView.as_view()),
     path("v1/", include("sessions.rest.urls")),
     *(_documents if conf().api_docs else ()),

@@ -17,7 +17,7 @@ _BACKLOG = 2048
 def claim_directory(data_dir: Path) -> TextIO:
     """Hold the directory for as long as the returned file is open."""
     try:
-        data_directory.directory(data_dir)
+        data_directory.make_directory(data_dir)
         lock = (data_dir / "stack.lock").open("a+")
     except OSError as error:
         sys.exit(f"SyncKairos cannot start; SYNCKAIROS_DATA_DIR cannot be used: {error}")

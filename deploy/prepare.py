@@ -37,7 +37,7 @@ def _admit_the_store() -> None:
     """Once for all, before each process refuses by itself, again and again."""
     from synckairos.ops import durability  # noqa: PLC0415
 
-    durability.admit()
+    durability.require_durable_store()
 
 
 def _migrate() -> None:

@@ -86,7 +86,8 @@ class Stack:
     async def _start_store(self, socket_path: Path) -> None:
         if socket_path.parent != self.options.data_dir:
             try:
-                data_directory.own_directory(socket_path.parent)  # or somebody else could listen in the store's place
+                # Or somebody else could listen in the store's place.
+                data_directory.make_private_directory(socket_path.parent)
             except OSError as error:
                 raise CannotStartError(f"the embedded store has nowhere to listen: {error}") from None
         self.store = self._child("store", commands.store(self.options.data_dir, socket_path))

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from rest_framework_simplejwt.token_blacklist.admin import BlacklistedTokenAdmin, OutstandingTokenAdmin
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from synckairos.admin_display import Shown
+from synckairos.admin_display import FormattedAdmin
 
 admin.site.site_header = "SyncKairos"
 admin.site.site_title = "SyncKairos"
@@ -45,14 +45,14 @@ class ChangedUser(UserChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class Users(Shown, UserAdmin):  # type: ignore[type-arg]
+class Users(FormattedAdmin, UserAdmin):  # type: ignore[type-arg]
     form, add_form = ChangedUser, NewUser
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
     good = ("is_active",)
 
 
 @admin.register(OutstandingToken)
-class OutstandingTokens(Shown, OutstandingTokenAdmin):
+class OutstandingTokens(FormattedAdmin, OutstandingTokenAdmin):
     fields = ("jti", "user", "created_at", "expires_at")
     """Not `token`, which holds no token but the ids of the last exchange (synckairos/auth/refresh_tokens.py)."""
 
@@ -62,5 +62,5 @@ class OutstandingTokens(Shown, OutstandingTokenAdmin):
 
 
 @admin.register(BlacklistedToken)
-class BlacklistedTokens(Shown, BlacklistedTokenAdmin):
+class BlacklistedTokens(FormattedAdmin, BlacklistedTokenAdmin):
     pass

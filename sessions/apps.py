@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.exceptions import ValidationError
 
-from synckairos.auth.names import RULE, is_name
+from synckairos.auth.names import NAME_RULE, is_name
 
 
 class SyncSessionsConfig(AppConfig):
@@ -28,6 +28,6 @@ class SyncSessionsConfig(AppConfig):
 def validate_name(value: str) -> None:
     """Django's validator for the name of a user, which it would keep in another form (NFKC). Raises ValidationError."""
     if not is_name(value):
-        raise ValidationError(f"Expected a name: {RULE}")
+        raise ValidationError(f"Expected a name: {NAME_RULE}")
     if unicodedata.normalize("NFKC", value) != value:
         raise ValidationError("Expected a name without compatibility characters, such as letters of full width.")

@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sessions.presentation import InstantMs, InstantText, Milliseconds, StateView, Version
-from synckairos.auth.principal import LONGEST_TOKEN
+from synckairos.auth.principal import MAX_TOKEN_LENGTH
 from synckairos.engine.units import Instant, Json
 from synckairos.errors import ApiError
 
@@ -235,7 +235,7 @@ class Auth(Struct, frozen=True, tag="AUTH"):
     Counts as a request, unless the token is the one that the socket has.
     """
 
-    token: Annotated[str, Meta(max_length=LONGEST_TOKEN, description="A bearer token, without `Bearer`.")]
+    token: Annotated[str, Meta(max_length=MAX_TOKEN_LENGTH, description="A bearer token, without `Bearer`.")]
     id: Annotated[str | int | None, Meta(description="Yours; comes back in the answer.")] = None
 
 

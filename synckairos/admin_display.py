@@ -50,7 +50,7 @@ def link(target: Model) -> str:
     return format_html('<a href="{}">{}</a>', address, target)
 
 
-class Shown:
+class FormattedAdmin:
     """A mixin for admins and inlines: their fields are shown like that, in lists and on pages nobody can write to."""
 
     bad: Sequence[str] = ()

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 from synckairos.telemetry import logs, metrics
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
-_AGAIN_AFTER_S = 0.5
-_ASKED_AGAIN_AFTER_S = 1.0
+_RESTART_DELAY_S = 0.5
+_CANCEL_INTERVAL_S = 1.0
 
 _running: set[asyncio.Task[None]] = set()
 
@@ -23,14 +23,14 @@ def start(work: Awaitable[None], name: str, context: Context | None = None) -> a
     """Run this beside everything else."""
     task = asyncio.create_task(cast("Coroutine[Any, Any, None]", work), name=name, context=context)
     _running.add(task)
-    task.add_done_callback(_ended, context=context)
+    task.add_done_callback(_log_failure, context=context)
     return task
 
 
-def keep(work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
+def run_forever(work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
     """Run this for as long as the process serves, whatever befalls it; in a context of its own, so that its log lines
     are not those of the client that came first."""
-    return start(_forever(work, name), name, Context())
+    return start(_restart_forever(work, name), name, Context())
 
 
 async def stop(*tasks: asyncio.Task[Any], within_s: float = math.inf) -> None:
@@ -46,10 +46,10 @@ async def stop(*tasks: asyncio.Task[Any], within_s: float = math.inf) -> None:
             task.cancel()
         if (left_s := until - loop.time()) <= 0:
             break
-        _, left = await asyncio.wait(left, timeout=min(left_s, _ASKED_AGAIN_AFTER_S))
+        _, left = await asyncio.wait(left, timeout=min(left_s, _CANCEL_INTERVAL_S))
 
 
-async def _forever(work: Callable[[], Awaitable[None]], name: str) -> None:
+async def _restart_forever(work: Callable[[], Awaitable[None]], name: str) -> None:
     while True:
         try:
             await work()
@@ -57,10 +57,10 @@ async def _forever(work: Callable[[], Awaitable[None]], name: str) -> None:
             # Screens depend on it: it begins again, and the fault is counted and logged.
             metrics.SOCKET_FAULTS.inc()
             log.exception("task failed", task=name)
-        await asyncio.sleep(_AGAIN_AFTER_S)
+        await asyncio.sleep(_RESTART_DELAY_S)
 
 
-def _ended(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     _running.discard(task)
     if task.cancelled():
         return

@@ -41,8 +41,8 @@ class CloseCode(IntEnum):
     """The session does not exist."""
 
 
-class Farewell(Enum):
-    """What an open socket is closed with: code and reason. Values in a reason are filled in by `with_`.
+class CloseReason(Enum):
+    """What an open socket is closed with: code and reason. Values in a reason are filled in by `format`.
 
     One that is refused while it connects is told the code of an error as its reason: `errors.REFUSES_SOCKETS`.
     """
@@ -75,10 +75,10 @@ class Farewell(Enum):
         return self.value[1]
 
     @property
-    def told(self) -> str:
+    def documented(self) -> str:
         """The reason as documents have it."""
         return self.reason.replace("{", "<").replace("}", ">")
 
-    def with_(self, **values: object) -> tuple[CloseCode, str]:
+    def format(self, **values: object) -> tuple[CloseCode, str]:
         """Code and reason, with these values."""
         return self.code, self.reason.format(**values)

@@ -27,7 +27,7 @@ class Rate(Struct, frozen=True):
         force_setattr(self, "interval_us", max(self.period_ms * 1000 // self.limit, 1))
 
 
-class Provider(Struct, frozen=True):
+class IdentityProvider(Struct, frozen=True):
     """The integrator's own identity provider, whose tokens are good here too."""
 
     issuer: str
@@ -152,7 +152,7 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Sign our tokens; the first signs, all verify."""
     issuer: str
     """Who our tokens say has made them."""
-    provider: Provider | None
+    provider: IdentityProvider | None
     """Who else's tokens are good."""
 
 
@@ -160,23 +160,23 @@ HEARTBEAT_MAX_S = 300.0
 """The longest interval between pings that a client may ask for."""
 
 
-_in_force: Conf | None = None
+_cached: Conf | None = None
 
 
 def conf() -> Conf:
     """The settings in force."""
-    return _in_force or _read()
+    return _cached or _read()
 
 
 def _read() -> Conf:
-    global _in_force  # noqa: PLW0603 - Django's lazy settings cost more than what asks for them
-    _in_force = settings.SYNCKAIROS
-    return _in_force
+    global _cached  # noqa: PLW0603 - Django's lazy settings cost more than what asks for them
+    _cached = settings.SYNCKAIROS
+    return _cached
 
 
 @receiver(setting_changed)
-def _forget(*, setting: str, **_kwargs: Any) -> None:
+def _clear_cache(*, setting: str, **_kwargs: Any) -> None:
     """A test has other settings."""
-    global _in_force  # noqa: PLW0603 - likewise
+    global _cached  # noqa: PLW0603 - likewise
     if setting == "SYNCKAIROS":
-        _in_force = None
+        _cached = None

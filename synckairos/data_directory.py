@@ -17,42 +17,42 @@ from pathlib import Path
 
 UMASK = 0o077
 """Of all processes of a stack: what they make is for nobody else."""
-_KEPT = (
+_OWN_NAMES = (
     *("secret_key*", "signing_key*", "admin_password", "stack.lock", "*.sqlite3*", "beat-schedule*", "valkey.sock"),
     *("appendonlydir", "*.aof", "*.rdb", "metrics", "run"),
 )
 """Names of all that a stack keeps in its data directory, secrets in the making included."""
 
 
-def directory(path: Path) -> Path:
+def make_directory(path: Path) -> Path:
     """The directory, made if there was none. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
-def own_directory(path: Path) -> Path:
+def make_private_directory(path: Path) -> Path:
     """The same of one that has to be ours: among the temporary files somebody else may have made it, to be believed or
     to read along. Raises OSError."""
-    directory(path)
+    make_directory(path)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise PermissionError(f"{path} belongs to somebody else")
     return path
 
 
-def stand_in(data_dir: Path) -> Path:
+def temporary_directory(data_dir: Path) -> Path:
     """A directory among the temporary files for what cannot be, or need not be, in the data directory."""
     digest = sha256(str(data_dir).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"synckairos-{os.getuid()}-{digest}"
 
 
-def file(path: Path) -> None:
+def make_file(path: Path) -> None:
     """Make an empty file unless there is one. SQLite gives what it keeps beside a database that one's mode."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def tighten(data_dir: Path, *, is_ours: bool) -> None:
+def restrict_modes(data_dir: Path, *, is_ours: bool) -> None:
     """Take what a data directory holds of ours from all others, as an earlier build or another umask has left it.
 
     The directory itself too, when `is_ours` says that it is for nothing else, or nothing else is in it: in somebody's
@@ -62,21 +62,21 @@ def tighten(data_dir: Path, *, is_ours: bool) -> None:
         entries = list(data_dir.iterdir())
     except OSError:
         return  # there is none, or it is not for us
-    ours = [entry for entry in entries if any(fnmatch(entry.name, pattern) for pattern in _KEPT)]
-    for path in _within(ours):
-        _tighten(path)
+    ours = [entry for entry in entries if any(fnmatch(entry.name, pattern) for pattern in _OWN_NAMES)]
+    for path in _walk(ours):
+        _restrict_mode(path)
     if is_ours or (ours and len(ours) == len(entries)):
-        _tighten(data_dir)
+        _restrict_mode(data_dir)
 
 
-def _within(entries: list[Path]) -> Iterator[Path]:
+def _walk(entries: list[Path]) -> Iterator[Path]:
     for entry in entries:
         yield entry
         if entry.is_dir() and not entry.is_symlink():
             yield from entry.rglob("*")
 
 
-def _tighten(path: Path) -> None:
+def _restrict_mode(path: Path) -> None:
     with suppress(OSError):  # gone meanwhile, or a file system without modes
         found = path.lstat()
         if found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode) and found.st_mode & UMASK:

@@ -1,4 +1,4 @@
-"""A management command for what was put aside because it could not be handled: list it, send it again, delete it.
+"""A management command for what was set aside because it could not be handled: list it, send it again, delete it.
 
 What it is, the rooms say: `audit_dead_letters`, `sessions_set_aside`. Exit status 1 with a message when a store cannot
 serve or something named is not there.
@@ -20,14 +20,14 @@ from synckairos.errors import ServiceUnavailable
 from synckairos.ids import parse_uuid
 from synckairos.redis import client as stores
 
-LISTED = 50
+DEFAULT_LIMIT = 50
 """How many are listed unless told otherwise."""
-TOGETHER = 500
+BATCH_SIZE = 500
 """How many are sent again or deleted in one step."""
 
 
-class Aside(Struct, frozen=True):
-    """One thing that was put aside."""
+class DeadLetter(Struct, frozen=True):
+    """One thing that was set aside."""
 
     name: str
     """As staff name it."""
@@ -60,34 +60,34 @@ class Aside(Struct, frozen=True):
         return f"{self.name}  {self.state}  session {self.session_id or '-'}  since {since}  {self.reason}"
 
 
-class Wanted(Struct, frozen=True):
+class Selection(Struct, frozen=True):
     """Which ones the command is about; all without a name and a session."""
 
     names: frozenset[str]
     session_id: UUID | None
     waiting: bool
 
-    def takes(self, aside: Aside) -> bool:
+    def matches(self, letter: DeadLetter) -> bool:
         """Whether this is one of them."""
-        if self.session_id is not None and aside.session_id != str(self.session_id):
+        if self.session_id is not None and letter.session_id != str(self.session_id):
             return False
-        return not self.names or aside.name in self.names
+        return not self.names or letter.name in self.names
 
 
-class AsideCommand(BaseCommand):
+class DeadLetterCommand(BaseCommand):
     """A command says where to look (`found`, the oldest first) and what sending again and deleting come to."""
 
     what = "things"
 
-    def found(self, wanted: Wanted) -> Iterator[Aside]:
-        """All there are that are wanted; those that come meanwhile may be left out."""
+    def find(self, selection: Selection) -> Iterator[DeadLetter]:
+        """All there are that are selected; those that come meanwhile may be left out."""
         raise NotImplementedError
 
-    def send_again(self, some: Sequence[Aside]) -> int:
+    def send_again(self, letters: Sequence[DeadLetter]) -> int:
         """Gives how many were."""
         raise NotImplementedError
 
-    def delete(self, some: Sequence[Aside]) -> int:
+    def delete(self, letters: Sequence[DeadLetter]) -> int:
         """Gives how many were."""
         raise NotImplementedError
 
@@ -102,18 +102,18 @@ class AsideCommand(BaseCommand):
         action = parser.add_mutually_exclusive_group()
         action.add_argument("--send-again", action="store_true", help="try them again")
         action.add_argument("--delete", action="store_true", help="delete them for good")
-        parser.add_argument("--limit", type=int, help=f"at most so many ({LISTED} for a list, else all)")
+        parser.add_argument("--limit", type=int, help=f"at most so many ({DEFAULT_LIMIT} for a list, else all)")
         parser.add_argument("--json", action="store_true", help="list one JSON object a line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        wanted = self._wanted(options)
+        selection = self._selection(options)
         if options["limit"] is not None and options["limit"] < 1:
             raise CommandError("--limit must be at least 1.")
         try:
             if options["send_again"] or options["delete"]:
-                self._act(wanted, options)
+                self._act(selection, options)
             else:
-                self._list(wanted, options)
+                self._list(selection, options)
         except ServiceUnavailable as away:
             raise CommandError(str(away)) from None
         except stores.FAULTS as error:
@@ -121,21 +121,21 @@ class AsideCommand(BaseCommand):
                 raise
             raise CommandError(f"The state store cannot be reached ({type(error).__name__}).") from None
 
-    def _wanted(self, options: dict[str, Any]) -> Wanted:
+    def _selection(self, options: dict[str, Any]) -> Selection:
         session_id = None if options["session"] is None else parse_uuid(options["session"])
         if options["session"] is not None and session_id is None:
             raise CommandError("--session must be a UUID.")
         chosen = bool(options["ids"]) + bool(options["session"]) + options["all"]
         if (options["send_again"] or options["delete"]) and chosen != 1:
             raise CommandError("Say which: IDs, --session or --all.")
-        return Wanted(frozenset(options["ids"]), session_id, bool(options.get("waiting")))
+        return Selection(frozenset(options["ids"]), session_id, bool(options.get("waiting")))
 
-    def _list(self, wanted: Wanted, options: dict[str, Any]) -> None:
-        found = self.found(wanted)
-        missing = set(wanted.names)
-        for aside in islice(found, options["limit"] or LISTED):
-            missing.discard(aside.name)
-            self.stdout.write(aside.as_json() if options["json"] else aside.as_text())
+    def _list(self, selection: Selection, options: dict[str, Any]) -> None:
+        found = self.find(selection)
+        missing = set(selection.names)
+        for letter in islice(found, options["limit"] or DEFAULT_LIMIT):
+            missing.discard(letter.name)
+            self.stdout.write(letter.as_json() if options["json"] else letter.as_text())
         has_more = next(found, None) is not None
         if not options["json"]:
             if has_more:
@@ -145,13 +145,13 @@ class AsideCommand(BaseCommand):
         if missing and not has_more:
             raise CommandError(f"Not there: {', '.join(sorted(missing))}")
 
-    def _act(self, wanted: Wanted, options: dict[str, Any]) -> None:
+    def _act(self, selection: Selection, options: dict[str, Any]) -> None:
         act, verb = (self.delete, "deleted") if options["delete"] else (self.send_again, "sent again")
-        found = islice(self.found(wanted), options["limit"])
-        number, missing = 0, set(wanted.names)
-        while some := list(islice(found, TOGETHER)):
-            number += act(some)
-            missing -= {aside.name for aside in some}
+        found = islice(self.find(selection), options["limit"])
+        number, missing = 0, set(selection.names)
+        while letters := list(islice(found, BATCH_SIZE)):
+            number += act(letters)
+            missing -= {letter.name for letter in letters}
         self.stdout.write(f"{verb}: {number}")
         if missing and options["limit"] is None:
             raise CommandError(f"Not there: {', '.join(sorted(missing))}")

@@ -28,13 +28,13 @@ def parse_uuid(text: str) -> UUID | None:
     if len(text) != _UUID_CHARS:
         return None
     try:
-        return _well_formed(text)
+        return _cached_uuid(text)
     except ValueError:
         return None
 
 
 @lru_cache(maxsize=8192)
-def _well_formed(text: str) -> UUID:
+def _cached_uuid(text: str) -> UUID:
     """The same ones come again. Nothing else is remembered: whoever sends other texts fills no memory with them.
 
     Raises ValueError.
@@ -57,8 +57,8 @@ def derived_session_id(secret: bytes, principal: str, idempotency_key: str) -> U
     return UUID(bytes=digest, version=4)
 
 
-_chance = random.Random(secrets.token_bytes(32))  # noqa: S311 - makes ids that nobody need be unable to guess
-os.register_at_fork(after_in_child=lambda: _chance.seed(secrets.token_bytes(32)))
+_random = random.Random(secrets.token_bytes(32))  # noqa: S311 - makes ids that nobody need be unable to guess
+os.register_at_fork(after_in_child=lambda: _random.seed(secrets.token_bytes(32)))
 
 
 def new_epoch() -> str:
@@ -68,12 +68,12 @@ def new_epoch() -> str:
 
 def new_command_id() -> bytes:
     """Marks one attempt to commit, so that its repetition is recognised."""
-    return _chance.randbytes(COMMAND_ID_BYTES)
+    return _random.randbytes(COMMAND_ID_BYTES)
 
 
 def new_request_id() -> str:
     """Follows one request through the logs and the audit."""
-    return _chance.randbytes(8).hex()
+    return _random.randbytes(8).hex()
 
 
 def new_ticket() -> str:
@@ -86,16 +86,16 @@ def new_token_id() -> str:
     return secrets.token_hex(TOKEN_ID_CHARS // 2)
 
 
-def looks_like_token_id(text: str) -> bool:
+def is_token_id(text: str) -> bool:
     """Whether it can be one of ours."""
     return _TOKEN_ID.fullmatch(text) is not None
 
 
-def looks_like_ticket(text: str) -> bool:
+def is_ticket(text: str) -> bool:
     """Whether it can be one of ours, so that the store need not be asked about anything else."""
     return _TICKET.fullmatch(text) is not None
 
 
-def accepted_request_id(given: str | None) -> str:
+def request_id_from(given: str | None) -> str:
     """The caller's own request id when it is harmless, else a new one."""
     return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()

@@ -19,11 +19,11 @@ def as_datetime(at_ms: Instant) -> datetime:
 def as_iso(at_ms: Instant) -> str:
     """`2026-01-01T00:00:00.000Z`; kept for a while, since a state is full of instants that were in the last one too."""
     second, ms = divmod(at_ms, 1000)
-    return f"{to_the_second(second)}.{ms:03d}Z"
+    return f"{as_iso_second(second)}.{ms:03d}Z"
 
 
 @lru_cache(maxsize=4096)
-def to_the_second(second: int) -> str:
+def as_iso_second(second: int) -> str:
     """`2026-01-01T00:00:00`, of seconds since the epoch."""
     return as_datetime(second * 1000).replace(tzinfo=None).isoformat()
 

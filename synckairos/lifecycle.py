@@ -5,10 +5,10 @@ from __future__ import annotations
 
 class _Stage:
     is_draining = False
-    is_leaving = False
+    is_shutting_down = False
 
 
-def drain() -> None:
+def start_draining() -> None:
     """The process will end soon: balancers should send nobody more. Whoever comes is served all the same."""
     _Stage.is_draining = True
 
@@ -18,11 +18,11 @@ def is_draining() -> bool:
     return _Stage.is_draining
 
 
-def leave() -> None:
+def start_shutdown() -> None:
     """The process ends now: clients that would stay (sockets, streams, polls) are sent elsewhere."""
-    _Stage.is_draining = _Stage.is_leaving = True
+    _Stage.is_draining = _Stage.is_shutting_down = True
 
 
-def is_leaving() -> bool:
+def is_shutting_down() -> bool:
     """Whether clients that would stay are refused."""
-    return _Stage.is_leaving
+    return _Stage.is_shutting_down

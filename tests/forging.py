@@ -128,7 +128,7 @@ ATTACKS: dict[str, Callable[[Maker], str]] = {
 
 
 @dataclass
-class IdentityProvider:
+class FakeIdentityProvider:
     """Somebody else's keys on a local address."""
 
     keys: list[dict[str, Any]] = field(default_factory=list)
@@ -150,7 +150,7 @@ class IdentityProvider:
 
 
 @contextmanager
-def serving(provider: IdentityProvider) -> Iterator[IdentityProvider]:
+def serving(provider: FakeIdentityProvider) -> Iterator[FakeIdentityProvider]:
     """The provider on a port of its own."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -42,7 +42,7 @@ class TimeView(APIView):
         },
     )
     def get(self, request: Request) -> Response:
-        log_context.note(route="/v1/time")
+        log_context.bind(route="/v1/time")
         store_clock.probe()
         return Response(
             {

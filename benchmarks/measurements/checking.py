@@ -93,4 +93,4 @@ def _microseconds(token: str) -> tuple[float, float]:
             took_s += time.perf_counter() - began_s
         return took_s / times * 1e6
 
-    return each(lambda: None, _TIMES), each(principal._verified.cache_clear, _TIMES // 10)  # noqa: SLF001 - to see it anew
+    return each(lambda: None, _TIMES), each(principal._verify.cache_clear, _TIMES // 10)  # noqa: SLF001 - to see it anew

@@ -18,7 +18,7 @@ _default = dj_database_url.parse(environment.DATABASE_URL)
 _default["ENGINE"] = _ENGINES.get(_default["ENGINE"], _default["ENGINE"])
 if _default["ENGINE"].endswith("sqlite3"):
     if Path(str(_default["NAME"])).parent == environment.DATA_DIR:
-        data_directory.file(Path(str(_default["NAME"])))
+        data_directory.make_file(Path(str(_default["NAME"])))
     _default["OPTIONS"] = {
         "timeout": 10,
         # Writers queue at BEGIN, where waiting is possible, and readers never wait (WAL).

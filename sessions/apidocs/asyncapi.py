@@ -17,10 +17,10 @@ from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, REF, sch
 from sessions.apidocs.views import Rendered
 from sessions.realtime.credentials import PROTOCOL
 from synckairos import version
-from synckairos.close_codes import CloseCode, Farewell
+from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 from synckairos.errors import REFUSES_SOCKETS
-from synckairos.ops.views import read_only
+from synckairos.http.read_only import read_only
 from synckairos.telemetry import log_context
 
 _INFO = """Timers and turn clocks that are the same on every screen: the WebSocket side. REST is at `/api-docs.json`.
@@ -46,7 +46,7 @@ The server closes with:
 @read_only
 def served(request: HttpRequest) -> HttpResponse:
     """The document. Open to all."""
-    log_context.note(route="/asyncapi.json")
+    log_context.bind(route="/asyncapi.json")
     return _DOCUMENT.answer(request)
 
 
@@ -177,7 +177,7 @@ def _message(frame: type[Struct], shown: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def _reasons(code: CloseCode) -> str:
-    open_ones = [farewell.told for farewell in Farewell if farewell.code is code]
+    open_ones = [reason.documented for reason in CloseReason if reason.code is code]
     refused = [error.code for error in REFUSES_SOCKETS if error.close_code is code]
     return ", ".join(f"`{reason}`" for reason in open_ones + refused)
 

@@ -24,7 +24,7 @@ from sessions.apidocs.openapi import DocumentRenderer
 from sessions.rest.preconditions import matches
 from synckairos.http import error_responses
 from synckairos.http.asgi import Application, Receive, Scope, Send, header
-from synckairos.ops.views import read_only
+from synckairos.http.read_only import read_only
 from synckairos.telemetry import log_context
 
 Made = tuple[bytes, str]
@@ -105,7 +105,7 @@ class RenderedFirst:
         if kept is None:
             await self.behind(scope, receive, send)
             return
-        log_context.note(route=scope["path"])
+        log_context.bind(route=scope["path"])
         told = ((b"etag", kept.tag.encode()), (b"cache-control", _KEPT.encode()))
         if matches(header(scope, b"if-none-match"), kept.tag):
             await error_responses.answer(send, 304, b"", *told)
@@ -130,12 +130,12 @@ DOCUMENTS = {"/api-docs.json": _DOCUMENT, "/api-docs": _PAGE, "/api-docs?script"
 @read_only
 def openapi(request: HttpRequest) -> HttpResponse:
     """`/api-docs.json`: the OpenAPI document."""
-    log_context.note(route="/api-docs.json")
+    log_context.bind(route="/api-docs.json")
     return _DOCUMENT.answer(request)
 
 
 @read_only
 def page(request: HttpRequest) -> HttpResponse:
     """`/api-docs`: the page that shows it, and with `?script` its script, which no page may hold itself."""
-    log_context.note(route="/api-docs")
+    log_context.bind(route="/api-docs")
     return (_SCRIPT if "script" in request.GET else _PAGE).answer(request)

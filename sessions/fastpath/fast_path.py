@@ -40,7 +40,7 @@ from synckairos.ratelimit.asgi import header_fields, limit_unauthenticated
 from synckairos.redis import keys
 from synckairos.telemetry import log_context, logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _ADDRESS = re.compile(r"/v1/sessions(?:/([^/]+)(?:/(switch|start|pause|resume|complete|cancel))?)?")
 _NUL = b"\\u0000"
@@ -106,12 +106,12 @@ class _Request:
     def begin(self) -> None:
         """Carry it out."""
         asked = self._asked
-        request_id = ids.accepted_request_id(asked.asker.request_id)
+        request_id = ids.request_id_from(asked.asker.request_id)
         surroundings = copy_context()
         info = {"request_id": request_id, "principal": asked.asker.principal.subject, "route": asked.route}
         if asked.session_id is not None:
             info["session_id"] = keys.text_of(asked.session_id)
-        self._info = surroundings.run(log_context.begin, **info)
+        self._info = surroundings.run(log_context.start, **info)
         asked.drive(asked.steps(request_id, self._limiter), self, surroundings)
 
     def done(self, outcome: Outcome) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sessions.hub.subscriber import Outlet, Position
     from synckairos.webserver.transport import Direct, Frame
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 LARGEST = 500
 """Clients that are served before others get their turn."""

@@ -8,13 +8,13 @@ import time
 from sessions import messages
 from sessions.hub.rooms import Rooms
 from sessions.hub.subscriber import Outlet
-from synckairos.close_codes import Farewell
+from synckairos.close_codes import CloseReason
 from synckairos.conf import conf
 from synckairos.errors import CredentialsExpired
 from synckairos.telemetry import logs
 from synckairos.webserver.transport import Frame
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 SWEEP_EVERY_S = 0.5
 
@@ -41,7 +41,7 @@ def sweep(outlet: Outlet, wall_s: float, loop_s: float) -> None:
     if over_s < 0:
         return
     if over_s >= conf().auth_grace_s:
-        outlet.finish(*Farewell.CREDENTIALS_EXPIRED.value)
+        outlet.finish(*CloseReason.CREDENTIALS_EXPIRED.value)
     elif not outlet.is_told_of_expiry:
         outlet.is_told_of_expiry = True
         left_ms = round((conf().auth_grace_s - over_s) * 1000)

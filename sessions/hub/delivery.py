@@ -6,11 +6,11 @@ from sessions.announcements import HubMessage
 from sessions.hub.broadcast_group import Step
 from sessions.hub.subscriber import Outlet, Position
 from synckairos.auth.permissions import seats_by_subject
-from synckairos.close_codes import Farewell
+from synckairos.close_codes import CloseReason
 from synckairos.telemetry import logs, metrics
 from synckairos.webserver.transport import Frame
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 
 class Delivery:
@@ -53,6 +53,6 @@ class Delivery:
         if outlet.judged_epoch != message.epoch and not is_waiting:
             return  # a late word of an older session under this id, or of one that the client was not judged for
         if message.is_deletion:
-            outlet.finish(*Farewell.SESSION_DELETED.value, self._frame, of_epoch=message.epoch)
+            outlet.finish(*CloseReason.SESSION_DELETED.value, self._frame, of_epoch=message.epoch)
         else:
             outlet.offer_state(message.epoch, message.version, self._frame, self._notices)

@@ -27,14 +27,14 @@ from sessions.hub.presence import Presence
 from sessions.hub.rooms import Room, Rooms
 from sessions.hub.subscriber import Outlet
 from synckairos import background
-from synckairos.close_codes import Farewell
+from synckairos.close_codes import CloseReason
 from synckairos.engine.state import State
 from synckairos.errors import ServiceUnavailable
 from synckairos.redis import keys
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import logs, metrics
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 CHECK_EVERY_S = 1.0
 _AFTER_FAULT_S = 0.5
@@ -119,7 +119,7 @@ class Hub:
             for outlet in portion:
                 retry_ms = random.randrange(_LONGEST_RETRY_MS)  # noqa: S311 - spreads load, keeps no secret
                 with suppress(Exception):  # it was leaving anyway
-                    outlet.finish(*Farewell.SERVER_RESTARTING.with_(n=retry_ms))
+                    outlet.finish(*CloseReason.SERVER_RESTARTING.format(n=retry_ms))
         try:
             async with asyncio.timeout(_LAST_WORDS_S):
                 await self.rooms.are_empty.wait()
@@ -145,11 +145,11 @@ class Hub:
                 self._channel = await self._layer.new_channel()
                 self._layer.on_reconnected(self._may_have_missed.set)
                 self._tasks = [
-                    background.keep(self._receive, "receive"),
-                    background.keep(self._check_positions, "check positions"),
-                    background.keep(partial(credential_expiry.run, self.rooms), "sweep"),
-                    background.keep(self.presence.stay_alive, "stay alive"),
-                    background.keep(self.presence.run, "presence"),
+                    background.run_forever(self._receive, "receive"),
+                    background.run_forever(self._check_positions, "check positions"),
+                    background.run_forever(partial(credential_expiry.run, self.rooms), "sweep"),
+                    background.run_forever(self.presence.stay_alive, "stay alive"),
+                    background.run_forever(self.presence.run, "presence"),
                 ]
             return self._channel
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from sessions.services.presence import BELIEVED_MS
 from synckairos.engine.units import Duration
-from synckairos.ops.alive_processes import seen
+from synckairos.ops.alive_processes import list_alive, report_alive, report_stopped
 from synckairos.redis import keys
 from synckairos.redis.scripts import send
 
@@ -51,14 +51,14 @@ class Liveness:
 
     async def ask(self) -> tuple[dict[str, Duration], float]:
         """Tell that this process is alive; gives what `look` is to be told. Raises ServiceUnavailable."""
-        heard = await send(seen("", _FORGOTTEN_MS, keys.webs()))  # first: are we still there ourselves?
+        heard = await send(list_alive(keys.webs(), _FORGOTTEN_MS))  # first: are we still there ourselves?
         now_s = asyncio.get_running_loop().time()
-        await send(seen(self.process, _FORGOTTEN_MS, keys.webs()))
+        await send(report_alive(keys.webs(), self.process))
         return heard, now_s
 
     async def leave(self) -> None:
         """Be forgotten. Raises ServiceUnavailable."""
-        await send(seen(self.process, 0, keys.webs(), leaves=True))
+        await send(report_stopped(keys.webs(), self.process))
 
     def look(self, heard: Mapping[str, Duration], now_s: float) -> Noted:
         """Take note of who lives: how long ago the store has heard of each, at an instant on the loop's clock.

@@ -32,7 +32,7 @@ from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import logs
 from synckairos.webserver.transport import Frame
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 GATHER_S = 0.25
 """For how long changes are gathered."""

@@ -18,7 +18,7 @@ from sessions.services.recovery import recover
 from sessions.store import store
 from synckairos.auth.permissions import seats_by_subject
 from synckairos.auth.principal import SYSTEM
-from synckairos.close_codes import Farewell
+from synckairos.close_codes import CloseReason
 from synckairos.errors import SessionNotFound
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_async
@@ -27,7 +27,7 @@ from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import logs, metrics
 from synckairos.webserver.transport import Frame
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _CHECKED_TOGETHER = 500
 
@@ -81,7 +81,7 @@ async def _compare(session_id: UUID, position: Position, stored: tuple[str, int]
         if position != NOWHERE:
             frame = Frame(messages.session_deleted(session_id, store_clock.now_ms()))
             for outlet in outlets:
-                outlet.finish(*Farewell.SESSION_DELETED.value, frame, of_epoch=position.epoch)
+                outlet.finish(*CloseReason.SESSION_DELETED.value, frame, of_epoch=position.epoch)
     elif position.is_before(*stored):
         await _resync(session_id, position, outlets)
         return True
@@ -89,7 +89,7 @@ async def _compare(session_id: UUID, position: Position, stored: tuple[str, int]
         # It has lost commits that were shown. No screen goes back: the sockets come back for the truth.
         log.error("the store went back", session_id=str(session_id), version=stored[1])
         for outlet in outlets:
-            outlet.finish(*Farewell.STATE_RESTORED.value)
+            outlet.finish(*CloseReason.STATE_RESTORED.value)
     return False
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from sessions.hub.broadcast_group import Step
 from synckairos.auth.permissions import SeatsBySubject, SessionAccess, role_of
 from synckairos.auth.principal import Principal
-from synckairos.close_codes import Farewell
+from synckairos.close_codes import CloseReason
 from synckairos.errors import Unauthenticated
 from synckairos.telemetry import metrics
 from synckairos.webserver.transport import Direct, Frame, Wire
@@ -143,7 +143,7 @@ class Outlet:
             found = role_of(self.principal, session, seats)
         except Unauthenticated:
             self.hide()
-            self.finish(*Farewell.CREDENTIALS_REVOKED.value)
+            self.finish(*CloseReason.CREDENTIALS_REVOKED.value)
             return
         if found is not None:
             self.is_hidden_from, self.participants = False, found.seats
@@ -151,7 +151,7 @@ class Outlet:
         was_shown = self.position.epoch
         self.hide()
         if was_shown is not None:  # its seat is another's now; or the session is one that is not for this client
-            end = Farewell.ACCESS_WITHDRAWN if was_shown == session.epoch else Farewell.SESSION_REPLACED
+            end = CloseReason.ACCESS_WITHDRAWN if was_shown == session.epoch else CloseReason.SESSION_REPLACED
             self.finish(*end.value)
 
     def hide(self) -> None:
@@ -249,7 +249,7 @@ class Outlet:
         if not self._is_ended:
             self._go_alone()
             self._is_ended = True
-            code, reason = self._closing or Farewell.TOO_SLOW.value
+            code, reason = self._closing or CloseReason.TOO_SLOW.value
             self._wire.expel(code, reason)
 
     def detach(self) -> None:

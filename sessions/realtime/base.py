@@ -20,7 +20,7 @@ from synckairos.http.security_log import Reason
 from synckairos.telemetry import log_context, logs, metrics
 from synckairos.webserver.transport import WIRE_EXTENSION, Frame, TaskWire, Wire
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _TURNED_AWAY = {
     CloseCode.NOT_AUTHENTICATED: Reason.BAD_CREDENTIALS,
@@ -39,7 +39,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
         self.is_open = False
         wire = (scope.get("extensions") or {}).get(WIRE_EXTENSION)
         self.wire: Wire = wire or TaskWire(self._send_frame, self.close)
-        log_context.begin(request_id=ids.new_request_id())
+        log_context.start(request_id=ids.new_request_id())
         try:
             while True:
                 event = await receive()

@@ -24,7 +24,7 @@ from sessions.services.recovery import recover
 from synckairos import lifecycle
 from synckairos.auth.permissions import check_scope
 from synckairos.auth.principal import Principal, authenticate
-from synckairos.close_codes import Farewell
+from synckairos.close_codes import CloseReason
 from synckairos.engine import commands
 from synckairos.engine.state import State
 from synckairos.errors import (
@@ -43,7 +43,7 @@ from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import log_context, logs, metrics
 from synckairos.webserver.transport import Frame
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 RECONNECT_TRIES = 20
 """How often a newer state may pass by while the answer is being read."""
@@ -63,12 +63,12 @@ class SessionConsumer(FramesConsumer):
 
     async def connect(self) -> None:
         asked = handshake.read(self.scope)
-        if isinstance(asked, Farewell):
+        if isinstance(asked, CloseReason):
             await self.refuse(*asked.value)
             return
-        log_context.note(session_id=str(asked.session_id))
-        if lifecycle.is_leaving():  # before a ticket is spent
-            await self.refuse(*Farewell.SERVER_RESTARTING.with_(n=0))
+        log_context.bind(session_id=str(asked.session_id))
+        if lifecycle.is_shutting_down():  # before a ticket is spent
+            await self.refuse(*CloseReason.SERVER_RESTARTING.format(n=0))
             return
         principal = await self._authenticated(asked)
         await limits.RateLimiter().aconsume(limits.connect(principal))
@@ -160,7 +160,7 @@ class SessionConsumer(FramesConsumer):
                 return
             limiter, general = await self._counted()
             principal = authenticate(message.token)
-            if not outlet.principal.is_same_person(principal):
+            if not outlet.principal.is_same_access(principal):
                 raise Forbidden
             state = await self._readable_by(principal)
         except ApiError as error:
@@ -289,7 +289,7 @@ class UnknownPath(FramesConsumer):
     """Any other WebSocket address."""
 
     async def connect(self) -> None:
-        await self.refuse(*Farewell.UNKNOWN_PATH.value)
+        await self.refuse(*CloseReason.UNKNOWN_PATH.value)
 
     async def frame(self, text: str) -> None:
         """Nothing comes after the refusal."""

@@ -33,7 +33,7 @@ class Credentials(Struct, frozen=True):
             principal = authenticate(self.token)
         else:
             raise Unauthenticated
-        log_context.note(principal=principal.subject)
+        log_context.bind(principal=principal.subject)
         return principal
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from sessions.realtime.credentials import Credentials, credentials_of
 from synckairos import ids
-from synckairos.close_codes import Farewell
+from synckairos.close_codes import CloseReason
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 
 PARAMETERS = ("sessionId", "heartbeat", "ticket", "token")
@@ -26,21 +26,21 @@ class Asked(Struct, frozen=True):
     heartbeat_s: float
 
 
-def read(scope: dict[str, Any]) -> Asked | Farewell:
+def read(scope: dict[str, Any]) -> Asked | CloseReason:
     """What is asked for; or what is wrong with it."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"))
     query = dict(pairs)
     if len({name for name, _ in pairs if name in PARAMETERS}) < sum(name in PARAMETERS for name, _ in pairs):
-        return Farewell.REPEATED_PARAMETER
+        return CloseReason.REPEATED_PARAMETER
     given = query.get("sessionId")
     if given is None:
-        return Farewell.NO_SESSION_ID
+        return CloseReason.NO_SESSION_ID
     session_id = ids.parse_uuid(given)
     if session_id is None:
-        return Farewell.BAD_SESSION_ID
+        return CloseReason.BAD_SESSION_ID
     heartbeat_s = _heartbeat(query.get("heartbeat"))
     if heartbeat_s is None:
-        return Farewell.BAD_HEARTBEAT
+        return CloseReason.BAD_HEARTBEAT
     return Asked(session_id, credentials_of(scope, query), heartbeat_s)
 
 

@@ -43,7 +43,7 @@ from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import log_context, logs, metrics
 from synckairos.webserver.transport import Frame, TaskWire
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 SOCKETS_AT = "/ws"
 """Where WebSockets are (config/routing.py): a request there that asks for none is told so."""
@@ -70,7 +70,7 @@ class Fallbacks:
         if match is None:
             await self._answer_other(scope, receive, send)
             return
-        log_context.note(route=f"/v1/sessions/<str:session_id>/{match[2]}")
+        log_context.bind(route=f"/v1/sessions/<str:session_id>/{match[2]}")
         send = RateLimitedSend(scope, send)
         try:
             if scope["method"] != "GET":
@@ -78,7 +78,7 @@ class Fallbacks:
             session_id = ids.parse_uuid(match[1])
             if session_id is None:
                 raise ValidationFailed([("session_id", "Must be a valid UUID.")])
-            log_context.note(session_id=str(session_id))
+            log_context.bind(session_id=str(session_id))
             door, parameters = DOORS[match[2]]
             await door(session_id, Asked(scope, parameters), receive, send)
         except ApiError as error:
@@ -89,7 +89,7 @@ class Fallbacks:
         if scope["path"] != SOCKETS_AT:
             await self.inner(scope, receive, send)
             return
-        log_context.note(route=SOCKETS_AT)
+        log_context.bind(route=SOCKETS_AT)
         if scope["method"] in {"GET", "HEAD"}:
             await error_responses.refuse(send, UpgradeRequired())
         else:
@@ -106,7 +106,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     wait_ms = asked.whole("wait_ms", 0, LONGEST_WAIT_MS)
     epoch = asked.text("epoch")
     await send.consume(limits.general(principal))
-    if lifecycle.is_leaving():
+    if lifecycle.is_shutting_down():
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
     wire = PollWire()
     outlet = Outlet(wire, principal, counts_as_present=False)
@@ -158,7 +158,7 @@ async def _disconnected(receive: Any) -> None:
 
 async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     """The frames of a WebSocket as events, from `Last-Event-ID` on."""
-    if lifecycle.is_leaving():  # before a ticket is spent
+    if lifecycle.is_shutting_down():  # before a ticket is spent
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
     principal = await credentials_of(asked.scope, asked.query).principal(session_id)
     check_scope(principal, session_id)

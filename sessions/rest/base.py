@@ -29,7 +29,7 @@ class SessionEndpoint(RateLimitedView):
         super().initial(request, *args, **kwargs)
         principal = principal_of(request)
         if "session_id" in kwargs:
-            log_context.note(session_id=str(kwargs["session_id"]))
+            log_context.bind(session_id=str(kwargs["session_id"]))
         self.consume(limits.general(principal))
         self.check_query(request)
 

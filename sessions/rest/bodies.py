@@ -23,7 +23,7 @@ from sessions.rest.fields import (
 )
 from sessions.services.session_tokens import LONGEST_MS
 from synckairos.auth.grants import GRANTED, Role
-from synckairos.auth.names import RULE
+from synckairos.auth.names import NAME_RULE
 from synckairos.auth.permissions import PARTICIPANT_PERMISSIONS
 from synckairos.conf import conf
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, TimeoutAction, commands, problems
@@ -167,7 +167,7 @@ class AdjustBody(Body):
     user_id = NameField(
         required=False,
         allow_null=True,
-        help_text=f"Whose seat it is from now on; null for nobody's, whatever the participant's id. {RULE}",
+        help_text=f"Whose seat it is from now on; null for nobody's, whatever the participant's id. {NAME_RULE}",
     )
     reason = TextField(required=False, allow_null=True, max_length=500)
     expected_version = _version()

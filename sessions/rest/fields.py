@@ -13,7 +13,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
 from sessions.bounds import object_problem
-from synckairos.auth.names import LONGEST_NAME, PATTERN, RULE, is_name
+from synckairos.auth.names import MAX_NAME_LENGTH, NAME_PATTERN, NAME_RULE, is_name
 from synckairos.errors import MAX_DETAILS
 from synckairos.http.drf import COUNTED
 from synckairos.ids import parse_uuid
@@ -59,18 +59,18 @@ class TextField(serializers.CharField):
 
 
 @extend_schema_field(
-    {"type": "string", "format": "name", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": PATTERN}
+    {"type": "string", "format": "name", "minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": NAME_PATTERN}
 )
 class NameField(TextField):
     """A person's name (synckairos/auth/names.py)."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"help_text": RULE} | options)
+        super().__init__(**{"help_text": NAME_RULE} | options)
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
         if not is_name(name):
-            raise ValidationError(f"Expected a name: {RULE}")
+            raise ValidationError(f"Expected a name: {NAME_RULE}")
         return name
 
 

@@ -44,7 +44,7 @@ class OneSessionTokenView(SessionEndpoint):
     @openapi.revoke_token
     def delete(self, request: Request, session_id: str, token_id: str) -> Response:
         parsed = session_id_of(session_id)
-        if not ids.looks_like_token_id(token_id):
+        if not ids.is_token_id(token_id):
             raise ValidationFailed([("token_id", "Must be the id of a session token.")])
         values_of(request, bodies.EmptyBody)
         run_blocking(session_tokens.revoke(parsed, token_id, caller_of(request), precondition_of(request)))

@@ -21,7 +21,7 @@ class TicketsView(SessionEndpoint):
     @openapi.ticket
     def post(self, request: Request) -> Response:
         session_id = values_of(request, bodies.TicketBody)["session_id"]
-        log_context.note(session_id=str(session_id))
+        log_context.bind(session_id=str(session_id))
         ticket = run_blocking(tickets.buy(session_id, principal_of(request)))
         view = TicketView(ticket=ticket.value, session_id=session_id, expires_at=as_iso(ticket.expires_ms))
         return Response({"data": view}, status=201, headers={"Cache-Control": "no-store"})

@@ -33,7 +33,7 @@ class Credentials(KnownFieldsOnly, TokenObtainSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         super().validate(attrs)
-        return refresh_tokens.give(self.user)
+        return refresh_tokens.issue_pair(self.user)
 
 
 @extend_schema_serializer(component_name="RefreshToken")

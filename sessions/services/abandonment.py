@@ -28,7 +28,7 @@ from synckairos.redis import keys
 from synckairos.redis.scripts import Call, send, send_all
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _BEHIND_MS: Duration = 60_000
 """When to look again at a session whose deadlines are to be applied first: the timekeeper has much to do."""
@@ -45,7 +45,7 @@ async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
     together = list(due)
     rolls = await send(presence.rolls(together))
     alive = await send(
-        alive_processes.seen("", BELIEVED_MS, keys.webs())
+        alive_processes.list_alive(keys.webs(), BELIEVED_MS)
     )  # after: who has told something has come before
     loads = await send_all([store.load(session_id) for session_id in together])
     ended: dict[UUID, tuple[Decision, Instant]] = {}

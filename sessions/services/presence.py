@@ -35,7 +35,7 @@ def of(session_id: UUID, reader: Principal) -> Procedure[Present]:
     yield from sessions.get(session_id, reader)
     (roll,) = yield from perform(presence.rolls([session_id]))
     alive = yield from perform(
-        alive_processes.seen("", BELIEVED_MS, keys.webs())
+        alive_processes.list_alive(keys.webs(), BELIEVED_MS)
     )  # after: who has told something has come before
     return present(roll, alive)
 

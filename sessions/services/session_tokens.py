@@ -13,7 +13,7 @@ from sessions.store.issued_tokens import GIVEN_BYTES, Given, Place, first
 from synckairos import ids
 from synckairos.auth.grants import Role, SessionGrant
 from synckairos.auth.permissions import Action
-from synckairos.auth.principal import SESSION, mint_session_token, times_of
+from synckairos.auth.principal import SESSION, mint_session_token, validity_from_now
 from synckairos.conf import conf
 from synckairos.engine import commands
 from synckairos.engine.state import NOBODY, State
@@ -22,7 +22,7 @@ from synckairos.errors import IdempotencyKeyReused, ParticipantNotFound
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.telemetry import logs, metrics
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 LONGEST_MS: Duration = 7 * 86_400_000
 """The longest that a session token can be good."""
@@ -59,7 +59,7 @@ def give(session_id: UUID, caller: Caller, asked: Asked) -> Procedure[Handed]:
         b"" if given is None else given.fingerprint,
         ids.new_token_id(),
         state.access.generation,
-        times_of(SESSION, lifetime),
+        validity_from_now(SESSION, lifetime),
     )
     kept = None if given is None else (yield from _kept(state, caller, given, new))
     said = kept or new

@@ -43,7 +43,7 @@ def redeem(value: str, session_id: UUID) -> Procedure[Principal]:
 
     Raises Unauthenticated, without saying why.
     """
-    granted = (yield from perform(tickets.redeem(value))) if ids.looks_like_ticket(value) else None
+    granted = (yield from perform(tickets.redeem(value))) if ids.is_ticket(value) else None
     if granted is None or granted.session_id != session_id or granted.principal.has_expired:
         raise Unauthenticated
     return granted.principal

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from sessions.store.codec import Unreadable
 from sessions.store.lua import FOLDER
-from synckairos.auth.principal import Times
+from synckairos.auth.principal import ValidityPeriod
 from synckairos.engine.units import Duration
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
@@ -31,7 +31,7 @@ class Given(Struct, frozen=True, array_like=True):
     token_id: str
     generation: int
     """How often all tokens of the session had been revoked by then."""
-    good: Times
+    good: ValidityPeriod
 
 
 class Place(Struct, frozen=True):

@@ -13,7 +13,7 @@ from synckairos.redis import keys
 from synckairos.redis.scripts import send
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 EVERY_S = 5.0
 """How late the end of an idle session may be told of: nobody waits for it."""

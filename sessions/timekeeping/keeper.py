@@ -28,7 +28,7 @@ from synckairos.redis import keys
 from synckairos.redis.scripts import send
 from synckairos.telemetry import logs, metrics
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 LONGEST_SLEEP_S = 0.25
 """How late a deadline may be noticed whose wake-up was lost."""

@@ -15,7 +15,7 @@ from synckairos.redis import keys
 from synckairos.redis.scripts import send
 from synckairos.telemetry import logs, metrics
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 LEASE_S = 1.25
 """A holder that is gone for so long has lost its shards."""
@@ -38,7 +38,7 @@ class Leases:
     async def renew(self) -> None:
         """Keep what is held, give back what is above the fair share, take what is free below it."""
         began_s = time.monotonic()
-        alive = await send(alive_processes.seen(self.keeper, int(LEASE_S * 1000), keys.keepers()))
+        alive = await send(alive_processes.report_alive(keys.keepers(), self.keeper, int(LEASE_S * 1000)))
         share = -(-len(keys.all_shards()) // max(1, len(alive)))
         held = {shard for shard in self.held if await self._take(shard)}
         for shard in sorted(held)[share:]:
@@ -58,9 +58,7 @@ class Leases:
 
     async def close(self) -> None:
         """Give everything back, so that another one need not wait."""
-        await send(
-            alive_processes.seen(self.keeper, 0, keys.keepers(), leaves=True)
-        )  # first: the others' share grows by it
+        await send(alive_processes.report_stopped(keys.keepers(), self.keeper))  # first: the others' share grows by it
         for shard in self.held:
             await send(store.release(shard, self.keeper))
         self.held = set()

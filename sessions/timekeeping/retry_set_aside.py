@@ -10,7 +10,7 @@ from synckairos.ids import parse_uuid
 from synckairos.redis.scripts import send
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 EVERY_S = 30.0
 """How often each shard's are looked through."""

@@ -17,7 +17,7 @@ from synckairos.redis import keys
 from synckairos.redis.client import make_subscriber
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 RELEASED = b"released"
 """What release.lua says; every other message is a deadline."""

@@ -18,7 +18,7 @@ from synckairos.ratelimit.drf import set_rate_limit_headers
 from synckairos.telemetry import log_context
 
 
-class AsItIs(AdminAuthenticationForm):
+class UntrimmedAuthenticationForm(AdminAuthenticationForm):
     """The form, whose name is taken letter by letter as at the token doors; Django's own would trim it."""
 
     username = forms.CharField(
@@ -26,12 +26,12 @@ class AsItIs(AdminAuthenticationForm):
     )
 
 
-admin.site.login_form = AsItIs
+admin.site.login_form = UntrimmedAuthenticationForm
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:
     """The form, and what is made of it. With the store away nobody counts guesses, so nobody may guess: 503."""
-    log_context.note(route="/admin/login/")
+    log_context.bind(route="/admin/login/")
     if request.method != "POST":
         return admin.site.login(request)
     limiter = limits.RateLimiter()

@@ -39,12 +39,12 @@ class SessionGrant(Struct, frozen=True):
     participant_id: UUID | None = None
     """Whose seat a participant has."""
 
-    def is_same_seat(self, other: SessionGrant | None) -> bool:
+    def is_same_access(self, other: SessionGrant | None) -> bool:
         """Whether the other is a fresh token for the same place."""
-        return other is not None and self.place == other.place
+        return other is not None and self.access == other.access
 
     @property
-    def place(self) -> tuple[UUID, str, Role, UUID | None]:
+    def access(self) -> tuple[UUID, str, Role, UUID | None]:
         """Where, and as what."""
         return self.session_id, self.epoch, self.role, self.participant_id
 

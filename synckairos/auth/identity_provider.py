@@ -14,16 +14,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import get_default_algorithms
 
 from synckairos.auth.signing_keys import SMALLEST_RSA_BITS, VerifyingKey
-from synckairos.conf import Provider
+from synckairos.conf import IdentityProvider
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
-REFRESH_EVERY_S = 600.0
-SOONEST_S = 30.0
+REFRESH_INTERVAL_S = 600.0
+MIN_REFRESH_INTERVAL_S = 30.0
 """Between two requests to the provider, whoever asks for newer keys and whatever has failed."""
 _TIMEOUT_S = 5.0
-_LARGEST_BYTES = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
 _ALGORITHMS = {
     ("RSA", None): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     ("EC", "P-256"): ("ES256",),
@@ -34,7 +34,7 @@ _ALGORITHMS = {
 """By the kind of a key, what it may sign with; the first unless it says otherwise. No shared secrets."""
 
 
-class ForeignKeys:
+class ProviderKeys:
     """One answer of the provider. Another one is another object, so that nothing verified with the old is believed."""
 
     def __init__(self, jwks: list[dict[str, Any]]) -> None:
@@ -49,18 +49,18 @@ class ForeignKeys:
         return len(self._by_kid)
 
 
-class Fetcher:
+class KeyFetcher:
     """Keeps the provider's keys. Its thread begins with `start`, or with the first token of an unknown key."""
 
-    def __init__(self, provider: Provider) -> None:
-        self.known = ForeignKeys([])
+    def __init__(self, provider: IdentityProvider) -> None:
+        self.keys = ProviderKeys([])
         """The last keys that came; kept while the provider is away."""
         self._url = provider.jwks_url
         self._body = b""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._wanted = threading.Event()
-        self._asked = threading.Event()
+        self._refresh_requested = threading.Event()
+        self._has_fetched = threading.Event()
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -73,35 +73,35 @@ class Fetcher:
     def stop(self) -> None:
         """Fetch no more."""
         self._stopped.set()
-        self._wanted.set()
+        self._refresh_requested.set()
         if self._thread is not None:
             self._thread.join(2 * _TIMEOUT_S)
 
-    def want_newer(self) -> None:
+    def request_refresh(self) -> None:
         """Somebody came with a key we do not know: ask soon, but not now. Costs the caller nothing."""
-        self._wanted.set()
+        self._refresh_requested.set()
         self.start()
 
-    def wait_first(self, within_s: float) -> bool:
+    def wait_for_first_fetch(self, within_s: float) -> bool:
         """Wait until the provider has been asked once, well or not."""
-        return self._asked.wait(within_s)
+        return self._has_fetched.wait(within_s)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._wanted.clear()
+            self._refresh_requested.clear()
             is_fresh = self._fetch()
-            self._asked.set()
-            self._stopped.wait(SOONEST_S)
+            self._has_fetched.set()
+            self._stopped.wait(MIN_REFRESH_INTERVAL_S)
             if is_fresh:
-                self._wanted.wait(REFRESH_EVERY_S - SOONEST_S)
+                self._refresh_requested.wait(REFRESH_INTERVAL_S - MIN_REFRESH_INTERVAL_S)
 
     def _fetch(self) -> bool:
         """Ask the provider once; whether it answered with keys. Nothing it says is logged."""
         try:
             body = self._read()
             if body != self._body:
-                keys = _foreign_keys(body)
-                self.known, self._body = keys, body
+                keys = _provider_keys(body)
+                self.keys, self._body = keys, body
                 log.info("identity provider's keys changed", keys=len(keys))
         except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, OSError, ValueError, RecursionError) as error:
             log.warning("identity provider gives no keys", error=type(error).__name__)
@@ -120,7 +120,7 @@ class Fetcher:
                 raise ValueError("not an answer")
             for part in answer.iter_bytes():
                 body += part
-                if len(body) > _LARGEST_BYTES or time.monotonic() > ends:
+                if len(body) > _MAX_BYTES or time.monotonic() > ends:
                     raise ValueError("too large or too slow")
         return body
 
@@ -129,8 +129,8 @@ class _KeySet(msgspec.Struct):
     keys: list[dict[str, Any]]
 
 
-def _foreign_keys(body: bytes) -> ForeignKeys:
-    keys = ForeignKeys(msgspec.json.decode(body, type=_KeySet).keys)
+def _provider_keys(body: bytes) -> ProviderKeys:
+    keys = ProviderKeys(msgspec.json.decode(body, type=_KeySet).keys)
     if not len(keys):
         raise ValueError("no key that we trust")
     return keys
@@ -155,6 +155,6 @@ def _verifying_key(jwk: dict[str, Any]) -> VerifyingKey | None:
 
 
 @lru_cache(maxsize=4)
-def keys_of(provider: Provider) -> Fetcher:
+def key_fetcher(provider: IdentityProvider) -> KeyFetcher:
     """This process's fetcher for a provider."""
-    return Fetcher(provider)
+    return KeyFetcher(provider)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from synckairos.conf import conf
 from synckairos.http.openapi import ref
-from synckairos.ops.views import read_only
+from synckairos.http.read_only import read_only
 from synckairos.telemetry import log_context
 
 PATH = "/.well-known/jwks.json"
@@ -17,9 +17,9 @@ _MEMBERS = ("kty", "use", "alg", "kid", "crv", "x", "y", "n", "e")
 
 
 @read_only
-def served(request: HttpRequest) -> HttpResponse:
+def key_set(request: HttpRequest) -> HttpResponse:
     """Public keys only, the one that signs first."""
-    log_context.note(route=PATH)
+    log_context.bind(route=PATH)
     answer = JsonResponse(conf().signing_keys.jwks())
     answer["Cache-Control"] = f"public, max-age={_MAX_AGE_S}"
     return answer

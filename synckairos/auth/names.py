@@ -11,20 +11,20 @@ import re
 import unicodedata
 from typing import Any
 
-LONGEST_NAME = 512
+MAX_NAME_LENGTH = 512
 """Characters. A database's index holds that many of four bytes each."""
-TIMEKEEPER = "timekeeper"
+TIMEKEEPER_NAME = "timekeeper"
 """Whom the audit names for what happened because it was time."""
-SESSION_TOKEN = "session-token:"  # noqa: S105 - a prefix, no secret
+SESSION_TOKEN_PREFIX = "session-token:"  # noqa: S105 - a prefix, no secret
 """Stands before a token's id, for who comes with a session token."""
-RULE = (
-    f"1 to {LONGEST_NAME} visible characters, in Unicode's normalization form C, without a space at either end, "
-    f'and neither "{TIMEKEEPER}" nor beginning with "{SESSION_TOKEN}".'
+NAME_RULE = (
+    f"1 to {MAX_NAME_LENGTH} visible characters, in Unicode's normalization form C, without a space at either end, "
+    f'and neither "{TIMEKEEPER_NAME}" nor beginning with "{SESSION_TOKEN_PREFIX}".'
 )
-PATTERN = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
-"""What a regular expression of any language can say of it: the rest is in `RULE`."""
+NAME_PATTERN = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+"""What a regular expression of any language can say of it: the rest is in `NAME_RULE`."""
 
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 """Letters, marks and symbols that show nothing (Default_Ignorable_Code_Point, and the blank of Braille). All others
@@ -33,13 +33,13 @@ that cannot be seen are of categories that `str.isprintable` refuses."""
 
 def is_name(value: Any) -> bool:
     """Whether this is a name that a person may have."""
-    return is_text(value) and value != TIMEKEEPER and not value.startswith(SESSION_TOKEN)
+    return is_text(value) and value != TIMEKEEPER_NAME and not value.startswith(SESSION_TOKEN_PREFIX)
 
 
 def is_text(value: Any) -> bool:
     """The same, reserved names included."""
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH or not value.isprintable():
         return False
     if value[0] == " " or value[-1] == " ":
         return False
-    return value.isascii() or (_UNSEEN.search(value) is None and unicodedata.is_normalized("NFC", value))
+    return value.isascii() or (_INVISIBLE.search(value) is None and unicodedata.is_normalized("NFC", value))

@@ -12,10 +12,10 @@ import jwt
 from msgspec import Struct
 
 from synckairos.auth.grants import SessionGrant, from_claims, to_claims
-from synckairos.auth.identity_provider import ForeignKeys, keys_of
-from synckairos.auth.names import RULE, SESSION_TOKEN, TIMEKEEPER, is_name, is_text
+from synckairos.auth.identity_provider import ProviderKeys, key_fetcher
+from synckairos.auth.names import NAME_RULE, SESSION_TOKEN_PREFIX, TIMEKEEPER_NAME, is_name, is_text
 from synckairos.auth.signing_keys import KeyRing, VerifyingKey
-from synckairos.conf import Provider, conf
+from synckairos.conf import IdentityProvider, conf
 from synckairos.errors import Unauthenticated
 
 STAFF_CLAIM = "staff"
@@ -24,14 +24,14 @@ SUBJECT_CLAIM = "sub"
 KIND_CLAIM = "token_type"
 ACCESS, REFRESH, SESSION = "access", "refresh", "session"
 AUDIENCE = "synckairos"
-LONGEST_TOKEN = 8192
+MAX_TOKEN_LENGTH = 8192
 """Characters, at every door."""
 LIFETIMES = {ACCESS: timedelta(hours=12), REFRESH: timedelta(days=14), SESSION: timedelta(hours=12)}
 
 _CACHED_TOKENS = 4096
-_LATEST_S = 10**11
+_MAX_TIMESTAMP_S = 10**11
 _LEEWAY_S = 5.0
-"""By how much the clock of another host that made a token may be ahead of ours."""
+"""By how much the clock of another host that made a token may be ahead of this one."""
 
 
 class Principal(Struct, frozen=True):
@@ -60,80 +60,80 @@ class Principal(Struct, frozen=True):
         """What libraries that expect a user take as its identity."""
         return self.subject
 
-    def is_same_person(self, other: Principal) -> bool:
+    def is_same_access(self, other: Principal) -> bool:
         """Whether the other comes with fresh credentials for the same place."""
         if self.grant is not None:
-            return self.grant.is_same_seat(other.grant)
+            return self.grant.is_same_access(other.grant)
         return other.grant is None and self.subject == other.subject
 
 
-SYSTEM = Principal(TIMEKEEPER, is_staff=True, expires_s=float("inf"))
+SYSTEM = Principal(TIMEKEEPER_NAME, is_staff=True, expires_s=float("inf"))
 """Who applies deadlines, and reads for everybody."""
 
 
-class _Verified(Struct, frozen=True):
+class _VerifiedToken(Struct, frozen=True):
     principal: Principal
     starts_s: float
 
 
 def authenticate(token: str) -> Principal:
     """The principal of a bearer token. Raises Unauthenticated, without saying why."""
-    if len(token) > LONGEST_TOKEN:
+    if len(token) > MAX_TOKEN_LENGTH:
         raise Unauthenticated
     settings = conf()
-    foreign = None if settings.provider is None else keys_of(settings.provider).known
-    verified = _verified(token, settings.signing_keys, settings.issuer, settings.provider, foreign)
-    _check_times(verified.starts_s, verified.principal.expires_s)
+    provider_keys = None if settings.provider is None else key_fetcher(settings.provider).keys
+    verified = _verify(token, settings.signing_keys, settings.issuer, settings.provider, provider_keys)
+    _check_validity(verified.starts_s, verified.principal.expires_s)
     return verified.principal
 
 
 @lru_cache(maxsize=_CACHED_TOKENS)
-def _verified(
-    token: str, ours: KeyRing, issuer: str, provider: Provider | None, foreign: ForeignKeys | None
-) -> _Verified:
+def _verify(
+    token: str, own_keys: KeyRing, issuer: str, provider: IdentityProvider | None, provider_keys: ProviderKeys | None
+) -> _VerifiedToken:
     """Signature and claims, for as long as the keys stay the same; its times are looked at again on each use."""
     kid = _kid_of(token)
-    key = ours.find(kid)
+    key = own_keys.find(kid)
     if key is not None:
-        claims = _claims(token, key, issuer, AUDIENCE)
-        principal = _our_principal(claims, provider)
-    elif provider is not None and foreign is not None:
-        their_key = foreign.find(kid)
+        claims = _signed_claims(token, key, issuer, AUDIENCE)
+        principal = _own_principal(claims, provider)
+    elif provider is not None and provider_keys is not None:
+        their_key = provider_keys.find(kid)
         if their_key is None:
-            keys_of(provider).want_newer()
+            key_fetcher(provider).request_refresh()
             raise Unauthenticated
-        claims = _claims(token, their_key, provider.issuer, provider.audience)
-        principal = _foreign_principal(claims, provider)
+        claims = _signed_claims(token, their_key, provider.issuer, provider.audience)
+        principal = _provider_principal(claims, provider)
     else:
         raise Unauthenticated
-    return _Verified(principal, _start(claims))
+    return _VerifiedToken(principal, _not_before(claims))
 
 
-def _our_principal(claims: dict[str, Any], provider: Provider | None) -> Principal:
+def _own_principal(claims: dict[str, Any], provider: IdentityProvider | None) -> Principal:
     if claims.get(KIND_CLAIM) == SESSION:
-        return _granted(claims)
+        return _session_token_principal(claims)
     subject = _subject(claims)
     if claims.get(KIND_CLAIM) != ACCESS:
         raise Unauthenticated
     if provider is not None and subject.startswith(provider.subject_prefix):
         raise Unauthenticated
     is_staff, is_service = claims.get(STAFF_CLAIM) is True, claims.get(SERVICE_CLAIM) is True
-    return Principal(subject, is_staff, _instant(claims["exp"]), is_service)
+    return Principal(subject, is_staff, _timestamp(claims["exp"]), is_service)
 
 
-def _granted(claims: dict[str, Any]) -> Principal:
+def _session_token_principal(claims: dict[str, Any]) -> Principal:
     """Who comes with a session token: no person, but the token itself."""
     grant = from_claims(claims)
-    subject = f"{SESSION_TOKEN}{grant.token_id}"
+    subject = f"{SESSION_TOKEN_PREFIX}{grant.token_id}"
     if claims[SUBJECT_CLAIM] != subject or not is_text(subject):
         raise Unauthenticated
-    return Principal(subject, is_staff=False, expires_s=_instant(claims["exp"]), grant=grant)
+    return Principal(subject, is_staff=False, expires_s=_timestamp(claims["exp"]), grant=grant)
 
 
-def _foreign_principal(claims: dict[str, Any], provider: Provider) -> Principal:
-    """Somebody the integrator's identity provider knows; never mistaken for one of ours."""
+def _provider_principal(claims: dict[str, Any], provider: IdentityProvider) -> Principal:
+    """Somebody the integrator's identity provider knows; never mistaken for one of our own."""
     is_staff = provider.staff_claim is not None and claims.get(provider.staff_claim) is True
-    return Principal(_subject(claims, provider.subject_prefix), is_staff, _instant(claims["exp"]))
+    return Principal(_subject(claims, provider.subject_prefix), is_staff, _timestamp(claims["exp"]))
 
 
 def _kid_of(token: str) -> str:
@@ -147,7 +147,7 @@ def _kid_of(token: str) -> str:
     return kid
 
 
-def _claims(token: str, key: VerifyingKey, issuer: str, audience: str) -> dict[str, Any]:
+def _signed_claims(token: str, key: VerifyingKey, issuer: str, audience: str) -> dict[str, Any]:
     """The claims of a token that this key has signed, for us. Its times are not looked at yet."""
     try:
         return jwt.decode(
@@ -175,18 +175,18 @@ def _subject(claims: dict[str, Any], prefix: str = "") -> str:
     return name
 
 
-def _instant(claim: Any) -> float:
+def _timestamp(claim: Any) -> float:
     """A time in seconds since the Unix epoch. Raises Unauthenticated for what cannot be one."""
-    if not isinstance(claim, int | float) or isinstance(claim, bool) or not 0 <= claim < _LATEST_S:
+    if not isinstance(claim, int | float) or isinstance(claim, bool) or not 0 <= claim < _MAX_TIMESTAMP_S:
         raise Unauthenticated
     return float(claim)
 
 
-def _start(claims: dict[str, Any]) -> float:
-    return _instant(claims["nbf"]) if "nbf" in claims else 0.0
+def _not_before(claims: dict[str, Any]) -> float:
+    return _timestamp(claims["nbf"]) if "nbf" in claims else 0.0
 
 
-def _check_times(starts_s: float, expires_s: float) -> None:
+def _check_validity(starts_s: float, expires_s: float) -> None:
     """The leeway is for clocks that differ; nobody is let in after the end."""
     now = time.time()
     if not starts_s - _LEEWAY_S <= now < expires_s:
@@ -199,14 +199,14 @@ def refresh_claims(token: str) -> dict[str, Any]:
     Raises Unauthenticated.
     """
     settings = conf()
-    key = None if len(token) > LONGEST_TOKEN else settings.signing_keys.find(_kid_of(token))
+    key = None if len(token) > MAX_TOKEN_LENGTH else settings.signing_keys.find(_kid_of(token))
     if key is None:
         raise Unauthenticated
-    claims = _claims(token, key, settings.issuer, AUDIENCE)
+    claims = _signed_claims(token, key, settings.issuer, AUDIENCE)
     if claims.get(KIND_CLAIM) != REFRESH:
         raise Unauthenticated
     _subject(claims)
-    _check_times(_start(claims), _instant(claims["exp"]))
+    _check_validity(_not_before(claims), _timestamp(claims["exp"]))
     return claims
 
 
@@ -222,26 +222,26 @@ def new_claims(kind: str, subject: str, lifetime: timedelta | None = None) -> di
     """What a person's token of ours says. Raises ValueError for a subject that no token of ours may have."""
     provider = conf().provider
     if not is_name(subject):
-        raise ValueError(f"A subject has {RULE}")
+        raise ValueError(f"A subject has {NAME_RULE}")
     if provider is not None and subject.startswith(provider.subject_prefix):
         raise ValueError(f"Subjects that begin with {provider.subject_prefix} belong to the identity provider.")
-    return _claims_of(kind, subject, times_of(kind, lifetime)) | {"jti": uuid4().hex}
+    return _registered_claims(kind, subject, validity_from_now(kind, lifetime)) | {"jti": uuid4().hex}
 
 
-class Times(Struct, frozen=True, array_like=True):
+class ValidityPeriod(Struct, frozen=True, array_like=True):
     """From when to when a token is good, in seconds since the Unix epoch."""
 
     issued_s: int
     expires_s: int
 
 
-def times_of(kind: str, lifetime: timedelta | None = None) -> Times:
+def validity_from_now(kind: str, lifetime: timedelta | None = None) -> ValidityPeriod:
     """Of a token that is given now."""
     now = time.time()
-    return Times(int(now), int(now + (lifetime or LIFETIMES[kind]).total_seconds()))
+    return ValidityPeriod(int(now), int(now + (lifetime or LIFETIMES[kind]).total_seconds()))
 
 
-def _claims_of(kind: str, subject: str, good: Times) -> dict[str, Any]:
+def _registered_claims(kind: str, subject: str, good: ValidityPeriod) -> dict[str, Any]:
     return {
         KIND_CLAIM: kind,
         "iss": conf().issuer,
@@ -263,6 +263,8 @@ def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: ti
     return conf().signing_keys.sign(claims)
 
 
-def mint_session_token(grant: SessionGrant, good: Times) -> str:
+def mint_session_token(grant: SessionGrant, good: ValidityPeriod) -> str:
     """A session token. The same grant and times make the same token again, as far as the key signs alike."""
-    return conf().signing_keys.sign(_claims_of(SESSION, f"{SESSION_TOKEN}{grant.token_id}", good) | to_claims(grant))
+    return conf().signing_keys.sign(
+        _registered_claims(SESSION, f"{SESSION_TOKEN_PREFIX}{grant.token_id}", good) | to_claims(grant)
+    )

@@ -19,7 +19,7 @@ from django.utils.crypto import constant_time_compare
 from msgspec import Struct
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from synckairos.auth.principal import REFRESH, SUBJECT_CLAIM, Times, mint, new_claims, refresh_claims
+from synckairos.auth.principal import REFRESH, SUBJECT_CLAIM, ValidityPeriod, mint, new_claims, refresh_claims
 from synckairos.conf import conf
 from synckairos.errors import Unauthenticated
 from synckairos.telemetry import logs
@@ -28,7 +28,7 @@ FAMILY_CLAIM = "family"
 AUTH_HASH_CLAIM = "auth_hash"
 """Django's digest of the user's password, keyed with the secret key: another password has another."""
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 
 class _Rotation(Struct, frozen=True, array_like=True):
@@ -37,15 +37,15 @@ class _Rotation(Struct, frozen=True, array_like=True):
     spent: str
     """Id of the token that was given for the current one."""
     current: str
-    good: Times
+    good: ValidityPeriod
     key: str
     """Digest of the Idempotency-Key that it was asked for with; empty without one."""
 
 
-def give(user: Any) -> dict[str, str]:
+def issue_pair(user: Any) -> dict[str, str]:
     """An access and a refresh token for a user who has logged in. Whether it is staff is decided now, so that no door
     has to ask."""
-    claims = _claims(user)
+    claims = _refresh_claims(user)
     OutstandingToken.objects.create(
         user=user,
         jti=claims["jti"],
@@ -53,7 +53,7 @@ def give(user: Any) -> dict[str, str]:
         created_at=timezone.now(),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
     )
-    return _pair(user, claims, family=claims["jti"])
+    return _sign_pair(user, claims, family=claims["jti"])
 
 
 def rotate(token: str, key: str | None = None) -> dict[str, str]:
@@ -65,10 +65,10 @@ def rotate(token: str, key: str | None = None) -> dict[str, str]:
     claims = refresh_claims(token)
     digest = "" if key is None else blake2b(key.encode(), digest_size=16).hexdigest()
     with transaction.atomic():
-        family = _locked(claims)
-        pair = _exchanged(family, claims, digest)
+        family = _lock_family(claims)
+        pair = _exchange(family, claims, digest)
         if pair is None:
-            _end(family, by=claims)
+            _end_reused(family, by=claims)
     if pair is None:
         raise Unauthenticated
     return pair
@@ -79,24 +79,24 @@ def revoke(token: str) -> None:
     spent one, which ends it too."""
     claims = refresh_claims(token)
     with transaction.atomic():
-        family = _locked(claims)
-        is_current = claims["jti"] == _current(family, _last_rotation(family))
+        family = _lock_family(claims)
+        is_current = claims["jti"] == _current_token_id(family, _last_rotation(family))
         if is_current:
             BlacklistedToken.objects.create(token=family)
         else:
-            _end(family, by=claims)
+            _end_reused(family, by=claims)
     if not is_current:
         raise Unauthenticated
 
 
-def forget_expired() -> int:
+def delete_expired() -> int:
     """Delete what is known of families whose last token's time is over; gives how many."""
     expired = OutstandingToken.objects.filter(expires_at__lte=timezone.now())
     BlacklistedToken.objects.filter(token__in=expired).delete()
     return expired.delete()[0]
 
 
-def _locked(claims: dict[str, Any]) -> OutstandingToken:
+def _lock_family(claims: dict[str, Any]) -> OutstandingToken:
     """The family of a token, ours alone until the transaction ends. Raises Unauthenticated when it is over."""
     name = claims.get(FAMILY_CLAIM, claims.get("jti"))  # earlier builds named none: theirs is a family of its own
     if not isinstance(name, str) or not isinstance(claims.get("jti"), str):
@@ -107,30 +107,30 @@ def _locked(claims: dict[str, Any]) -> OutstandingToken:
     return family
 
 
-def _exchanged(family: OutstandingToken, claims: dict[str, Any], key: str) -> dict[str, str] | None:
+def _exchange(family: OutstandingToken, claims: dict[str, Any], key: str) -> dict[str, str] | None:
     """The pair for a token of the family; None for a spent one. Raises Unauthenticated for whom there is none."""
     last = _last_rotation(family)
-    if claims["jti"] == _current(family, last):
+    if claims["jti"] == _current_token_id(family, last):
         user = _user_of(family, claims)
-        return _next(family, user, spent=claims["jti"], key=key)
+        return _issue_next_pair(family, user, spent=claims["jti"], key=key)
     if last is None or not key or (last.spent, last.key) != (claims["jti"], key):
         return None
     user = _user_of(family, claims)
-    again = _claims(user) | _times(last.good) | {"jti": last.current}
-    return _pair(user, again, family=family.jti)
+    again = _refresh_claims(user) | _validity_claims(last.good) | {"jti": last.current}
+    return _sign_pair(user, again, family=family.jti)
 
 
-def _next(family: OutstandingToken, user: AbstractBaseUser, *, spent: str, key: str) -> dict[str, str]:
+def _issue_next_pair(family: OutstandingToken, user: AbstractBaseUser, *, spent: str, key: str) -> dict[str, str]:
     """The family's next pair, which is its current one from now on."""
-    claims = _claims(user)
-    rotation = _Rotation(spent, claims["jti"], Times(claims["iat"], claims["exp"]), key)
+    claims = _refresh_claims(user)
+    rotation = _Rotation(spent, claims["jti"], ValidityPeriod(claims["iat"], claims["exp"]), key)
     family.token = msgspec.json.encode(rotation).decode()
     family.expires_at = datetime.fromtimestamp(claims["exp"], UTC)
     family.save(update_fields=["token", "expires_at"])
-    return _pair(user, claims, family=family.jti)
+    return _sign_pair(user, claims, family=family.jti)
 
 
-def _end(family: OutstandingToken, *, by: dict[str, Any]) -> None:
+def _end_reused(family: OutstandingToken, *, by: dict[str, Any]) -> None:
     """Because a spent token came again."""
     BlacklistedToken.objects.create(token=family)
     log.warning("spent refresh token came again: its family ends", subject=by[SUBJECT_CLAIM], family=family.jti)
@@ -140,7 +140,7 @@ def _last_rotation(family: OutstandingToken) -> _Rotation | None:
     return msgspec.json.decode(family.token, type=_Rotation) if family.token else None
 
 
-def _current(family: OutstandingToken, last: _Rotation | None) -> str:
+def _current_token_id(family: OutstandingToken, last: _Rotation | None) -> str:
     """Id of the one token of the family that is good."""
     return family.jti if last is None else last.current
 
@@ -150,12 +150,12 @@ def _user_of(family: OutstandingToken, claims: dict[str, Any]) -> AbstractBaseUs
     user = family.user
     if user is None or not user.is_active or user.get_username() != claims[SUBJECT_CLAIM]:
         raise Unauthenticated
-    if not _is_of_password(claims.get(AUTH_HASH_CLAIM), user):
+    if not _matches_password(claims.get(AUTH_HASH_CLAIM), user):
         raise Unauthenticated
     return user
 
 
-def _is_of_password(digest: Any, user: AbstractBaseUser) -> bool:
+def _matches_password(digest: Any, user: AbstractBaseUser) -> bool:
     """Whether a token was given to who had the user's password of now."""
     if digest is None:
         return True  # of an earlier build, which did not say: it is good once
@@ -163,7 +163,7 @@ def _is_of_password(digest: Any, user: AbstractBaseUser) -> bool:
     return any(constant_time_compare(digest, one) for one in hashes)
 
 
-def _claims(user: Any) -> dict[str, Any]:
+def _refresh_claims(user: Any) -> dict[str, Any]:
     """Of a new refresh token. Raises Unauthenticated for a user whose name no token of ours may have."""
     try:
         claims = new_claims(REFRESH, user.get_username())
@@ -172,10 +172,10 @@ def _claims(user: Any) -> dict[str, Any]:
     return claims | {AUTH_HASH_CLAIM: user.get_session_auth_hash()}
 
 
-def _times(good: Times) -> dict[str, int]:
+def _validity_claims(good: ValidityPeriod) -> dict[str, int]:
     return {"iat": good.issued_s, "nbf": good.issued_s, "exp": good.expires_s}
 
 
-def _pair(user: Any, claims: dict[str, Any], *, family: str) -> dict[str, str]:
+def _sign_pair(user: Any, claims: dict[str, Any], *, family: str) -> dict[str, str]:
     access = mint(user.get_username(), is_staff=user.is_staff)
     return {"access": access, "refresh": conf().signing_keys.sign(claims | {FAMILY_CLAIM: family})}

@@ -51,7 +51,7 @@ class SocketAdmission:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        log_context.begin(request_id=ids.accepted_request_id(header(scope, REQUEST_ID_HEADER)))
+        log_context.start(request_id=ids.request_id_from(header(scope, REQUEST_ID_HEADER)))
         error = fault_of(scope, true_scheme(scope))
         if error is None:
             await self.inner(scope, receive, send)

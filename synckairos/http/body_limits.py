@@ -11,7 +11,7 @@ from synckairos.http.asgi import Application, Event, Receive, Scope, Send, excha
 from synckairos.http.parameters import check_fields
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 
 class _ClientLeft(Exception):

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from synckairos.conf import conf
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 Address: TypeAlias = IPv4Address | IPv6Address
 

@@ -36,7 +36,7 @@ from synckairos.http.duplicate_names import RepeatedName, refuse_repeated_names
 from synckairos.http.parameters import check_charset
 from synckairos.telemetry import log_context, logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 WHOLE_BODY = "body"
 """The field named when the body as a whole is wrong."""
@@ -121,7 +121,7 @@ class BearerAuthentication(BaseAuthentication):
         if token is None:
             raise Unauthenticated
         principal = authenticate(token)
-        log_context.note(principal=principal.subject)
+        log_context.bind(principal=principal.subject)
         return principal, token
 
     def authenticate_header(self, request: Request) -> str:

@@ -59,5 +59,5 @@ class Asked:
         if token is None:
             raise Unauthenticated
         principal = authenticate(token)
-        log_context.note(principal=principal.subject)
+        log_context.bind(principal=principal.subject)
         return principal

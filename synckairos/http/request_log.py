@@ -40,8 +40,8 @@ class Gate:
         exchange = exchange_of(scope)
         began_s = time.perf_counter() if exchange is None else exchange.began_s
         known, told = ({}, ()) if exchange is None else (exchange.known, exchange.told)
-        request_id = known.get("request_id") or ids.accepted_request_id(header(scope, REQUEST_ID_HEADER))
-        info = log_context.begin(**{**known, "request_id": request_id})
+        request_id = known.get("request_id") or ids.request_id_from(header(scope, REQUEST_ID_HEADER))
+        info = log_context.start(**{**known, "request_id": request_id})
         status = _CLIENT_LEFT
 
         async def answer(event: Event) -> None:
@@ -96,7 +96,7 @@ def record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> N
     took.observe(seconds)
     level = logging.DEBUG if scope["path"] in PROBED_PATHS else logging.INFO
     # The path only: a query string may hold credentials.
-    _access_log().line(level, method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+    _access_log().log_request(level, method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
 
 
 @cache

@@ -20,7 +20,7 @@ from synckairos.http import client_address
 from synckairos.http.asgi import Scope
 from synckairos.telemetry import logs, metrics
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 BURST = 20
 """Lines of one reason at once, in one process; then one for each `_EVERY_S`, which tells of those in between."""

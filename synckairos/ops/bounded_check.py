@@ -1,4 +1,4 @@
-"""A question that may hang, such as one to a server that is away: asked by one thread at a time, waited for briefly."""
+"""A check that may hang, such as one to a server that is away: asked by one thread at a time, waited for briefly."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-AFTER_FAILURE_S = 0.25
+WAIT_AFTER_FAILURE_S = 0.25
 """How long a caller waits for an answer when the last one did not come or was a failure."""
 
 
-class Bounded(Generic[T]):
-    """Asks `question` in a thread of its own. Callers that come meanwhile share its answer.
+class BoundedCheck(Generic[T]):
+    """Asks `check` in a thread of its own. Callers that come meanwhile share its answer.
 
     Once it has failed, callers wait for a moment only, until it has had an answer, however late: who asks often is not
     slow each time, and hears of the recovery.
     """
 
-    def __init__(self, name: str, question: Callable[[], T], within_s: float) -> None:
+    def __init__(self, name: str, check: Callable[[], T], within_s: float) -> None:
         self.name = name
-        self._question = question
+        self._check = check
         self._within_s = within_s
         self._lock = threading.Lock()
         self._pending: Future[T] | None = None
         self._has_failed = False
 
-    def answer(self) -> T:
-        """The answer. Raises what the question raises, and TimeoutError when it takes its time."""
-        pending = self._asked()
-        within_s = AFTER_FAILURE_S if self._has_failed else self._within_s
+    def result(self) -> T:
+        """The answer. Raises what the check raises, and TimeoutError when it takes its time."""
+        pending = self._start_or_join()
+        within_s = WAIT_AFTER_FAILURE_S if self._has_failed else self._within_s
         try:
             return pending.result(within_s)
         except Exception:
             self._has_failed = True
             raise
 
-    def _asked(self) -> Future[T]:
+    def _start_or_join(self) -> Future[T]:
         with self._lock:
             if self._pending is None or self._pending.done():
                 self._pending = Future()
                 # A daemon: a process that ends does not wait for a server that hangs.
-                threading.Thread(target=self._ask, args=(self._pending,), name=self.name, daemon=True).start()
+                threading.Thread(target=self._run, args=(self._pending,), name=self.name, daemon=True).start()
             return self._pending
 
-    def _ask(self, pending: Future[T]) -> None:
+    def _run(self, pending: Future[T]) -> None:
         try:
-            answer = self._question()
+            answer = self._check()
         except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
             pending.set_exception(error)
         else:

@@ -7,15 +7,15 @@ from typing import Any
 from django.conf import settings
 from kombu import Connection
 
-_WITHIN_S = 2
+_TIMEOUT_S = 2
 
 
-def broker_answers() -> bool:
+def is_broker_reachable() -> bool:
     """Ask once."""
     options = {
         **settings.CELERY_BROKER_TRANSPORT_OPTIONS,
-        "socket_timeout": _WITHIN_S,
-        "socket_connect_timeout": _WITHIN_S,
+        "socket_timeout": _TIMEOUT_S,
+        "socket_connect_timeout": _TIMEOUT_S,
     }
     broker: Any = Connection(settings.CELERY_BROKER_URL, transport_options=options)
     try:

@@ -11,36 +11,36 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from synckairos.ops.bounded_check import Bounded
+from synckairos.ops.bounded_check import BoundedCheck
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 AuditStore: TypeAlias = Literal["ok", "unmigrated", "unreachable"]
 
-WITHIN_S = 1.0
+TIMEOUT_S = 1.0
 """Load balancers wait for their checks hardly longer than that."""
 
 
-def audit_store() -> AuditStore:
+def audit_store_status() -> AuditStore:
     """How it stands. `unmigrated`: migrations of this release are not applied; a schema of a newer one is fine."""
-    _ours()
+    _release_migrations()
     try:
-        return "ok" if _is_migrated.answer() else "unmigrated"
+        return "ok" if _is_migrated.result() else "unmigrated"
     except (DatabaseFault, TimeoutError) as error:
         log.warning("audit store unreachable", error=type(error).__name__)
         return "unreachable"
 
 
 @cache
-def _ours() -> frozenset[tuple[str, str]]:
+def _release_migrations() -> frozenset[tuple[str, str]]:
     """The migrations of this release, as (app, name). Reads files once, and no database."""
     return frozenset(MigrationLoader(None).disk_migrations or ())
 
 
 def _has_all_migrations() -> bool:
     try:
-        if MigrationRecorder(connection).applied_migrations().keys() >= _ours():
+        if MigrationRecorder(connection).applied_migrations().keys() >= _release_migrations():
             return True
         executor = MigrationExecutor(connection)  # knows of squashed ones, which need not be on record
         return not executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -48,4 +48,4 @@ def _has_all_migrations() -> bool:
         connection.close()  # it belongs to this thread, which ends
 
 
-_is_migrated = Bounded("audit store", _has_all_migrations, WITHIN_S)
+_is_migrated = BoundedCheck("audit store", _has_all_migrations, TIMEOUT_S)

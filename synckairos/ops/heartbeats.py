@@ -19,9 +19,9 @@ from synckairos import data_directory, locks
 
 log = logging.getLogger(__name__)
 
-ROLES = {"timekeeper": 30.0, "worker": 60.0, "beat": 30.0}
+STUCK_AFTER_S = {"timekeeper": 30.0, "worker": 60.0, "beat": 30.0}
 """Who gives signs of life, and after how many seconds without one it is taken for stuck."""
-DIRECTORY = "SYNCKAIROS_RUN_DIR"
+DIRECTORY_VARIABLE = "SYNCKAIROS_RUN_DIR"
 _EVERY_S = 1.0
 _WIDTH = 20
 _ROOT = Path(__file__).resolve().parent.parent
@@ -29,11 +29,11 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 def directory() -> Path:
     """Where the files are: as the environment says, or one for each data directory among the temporary files."""
-    named = os.environ.get(DIRECTORY)
+    named = os.environ.get(DIRECTORY_VARIABLE)
     if named:
         return Path(named).expanduser().absolute()
     data_dir = Path(os.environ.get("SYNCKAIROS_DATA_DIR") or _ROOT / "var").expanduser().absolute()
-    return data_directory.stand_in(data_dir)
+    return data_directory.temporary_directory(data_dir)
 
 
 class Heartbeat:
@@ -61,21 +61,25 @@ class Heartbeat:
     def _file(self) -> int | None:
         place = directory()
         try:
-            (data_directory.directory if os.environ.get(DIRECTORY) else data_directory.own_directory)(place)
+            (
+                data_directory.make_directory
+                if os.environ.get(DIRECTORY_VARIABLE)
+                else data_directory.make_private_directory
+            )(place)
             return locks.hold(place / f"{self.role}-{os.getpid()}-{secrets.token_hex(4)}.beat")
         except OSError as error:
             log.warning("no signs of life for probes: %s cannot be written (%s)", place, type(error).__name__)
             return None
 
 
-class Sign(NamedTuple):
+class LastBeat(NamedTuple):
     """A living process, and how long ago its work went on; None when it has not begun."""
 
     pid: int
-    ago_s: float | None
+    age_s: float | None
 
 
-def signs(role: str) -> list[Sign]:
+def last_beats(role: str) -> list[LastBeat]:
     """All living processes of a role on this machine. Forgets the dead."""
     found = []
     for path in directory().glob(f"{role}-*.beat"):
@@ -84,5 +88,5 @@ def signs(role: str) -> list[Sign]:
             if match is None or locks.remove_if_dead(path):
                 continue
             written = path.read_text().strip()
-            found.append(Sign(int(match[1]), time.monotonic() - float(written) if written else None))
+            found.append(LastBeat(int(match[1]), time.monotonic() - float(written) if written else None))
     return found

@@ -10,16 +10,16 @@ import http.client
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from synckairos.ops.heartbeats import ROLES, directory, signs
+from synckairos.ops.heartbeats import STUCK_AFTER_S, directory, last_beats
 
-_WITHIN_S = 3.0
+_TIMEOUT_S = 3.0
 _OK = 200
 
 
-class Verdict(NamedTuple):
+class ProbeResult(NamedTuple):
     """What a probe has found."""
 
-    is_well: bool
+    is_healthy: bool
     text: str
     is_stuck: bool = False
     """It lives, and its work has not gone on for long: it may be waiting for a store that is away."""
@@ -27,48 +27,48 @@ class Verdict(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be asked."""
-    parser.add_argument("role", choices=["web", *ROLES], help="whom to ask about")
+    parser.add_argument("role", choices=["web", *STUCK_AFTER_S], help="whom to ask about")
     parser.add_argument("--pid", type=int, help="timekeeper, worker, beat: this process only, where several run")
     parser.add_argument("--host", default="127.0.0.1", help="web: where it listens (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="web: its port (8000)")
     parser.add_argument("--ready", action="store_true", help="web: whether it wants work, not only whether it runs")
 
 
-def probe(asked: argparse.Namespace) -> Verdict:
+def probe(asked: argparse.Namespace) -> ProbeResult:
     """Ask."""
     if asked.role == "web":
-        return _web(asked.host, asked.port, "/ready" if asked.ready else "/health")
-    return _working(asked.role, asked.pid)
+        return _probe_web(asked.host, asked.port, "/ready" if asked.ready else "/health")
+    return _probe_heartbeats(asked.role, asked.pid)
 
 
-def quickly(arguments: Sequence[str]) -> Verdict:
+def probe_from_arguments(arguments: Sequence[str]) -> ProbeResult:
     """Ask, by command-line arguments. Ends the process when they are wrong."""
     parser = argparse.ArgumentParser("manage.py probe", description="Whether the process beside it works.")
     add_arguments(parser)
     return probe(parser.parse_args(arguments))
 
 
-def _web(host: str, port: int, path: str) -> Verdict:
-    connection = http.client.HTTPConnection(host, port, timeout=_WITHIN_S)
+def _probe_web(host: str, port: int, path: str) -> ProbeResult:
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         said = f"{path} {answer.status} {answer.read().decode(errors='replace')}"
-        return Verdict(answer.status == _OK, said)
+        return ProbeResult(answer.status == _OK, said)
     except (OSError, http.client.HTTPException) as error:
-        return Verdict(False, f"no answer from {host}:{port}: {error}")
+        return ProbeResult(False, f"no answer from {host}:{port}: {error}")
     finally:
         connection.close()
 
 
-def _working(role: str, pid: int | None) -> Verdict:
-    found = [sign for sign in signs(role) if pid in {None, sign.pid}]
+def _probe_heartbeats(role: str, pid: int | None) -> ProbeResult:
+    found = [beat for beat in last_beats(role) if pid in {None, beat.pid}]
     if not found:
         whose = role if pid is None else f"{role} {pid}"
-        return Verdict(False, f"no {whose} runs here (signs of life in {directory()})")
-    stuck = [sign for sign in found if sign.ago_s is None or sign.ago_s > ROLES[role]]
-    told = ", ".join(f"{role} {sign.pid}: {_ago(sign.ago_s)}" for sign in stuck or found)
-    return Verdict(not stuck, told, is_stuck=bool(stuck))
+        return ProbeResult(False, f"no {whose} runs here (signs of life in {directory()})")
+    stuck = [beat for beat in found if beat.age_s is None or beat.age_s > STUCK_AFTER_S[role]]
+    told = ", ".join(f"{role} {beat.pid}: {_ago(beat.age_s)}" for beat in stuck or found)
+    return ProbeResult(not stuck, told, is_stuck=bool(stuck))
 
 
 def _ago(seconds: float | None) -> str:

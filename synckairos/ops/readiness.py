@@ -14,16 +14,16 @@ from msgspec import UNSET, Struct, UnsetType
 from synckairos import lifecycle
 from synckairos.errors import ServiceUnavailable
 from synckairos.http.openapi import components_of, ref
-from synckairos.ops.database import AuditStore, audit_store
-from synckairos.ops.durability import Durability, durability
+from synckairos.http.read_only import read_only
+from synckairos.ops.database import AuditStore, audit_store_status
+from synckairos.ops.durability import Durability, durability_of
 from synckairos.ops.store_facts import StoreFacts, store_facts
-from synckairos.ops.timekeepers import alive
-from synckairos.ops.views import read_only
+from synckairos.ops.timekeepers import alive_timekeepers
 from synckairos.redis import client as stores
 from synckairos.redis.procedures import run_blocking
 from synckairos.telemetry import log_context, logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 PATH = "/ready"
 
@@ -54,7 +54,7 @@ class NotReadyView(Struct, kw_only=True):
 @read_only
 def ready(request: HttpRequest) -> HttpResponse:
     """200 or 503. Names what is wrong, and nothing about it."""
-    log_context.note(route=PATH)
+    log_context.bind(route=PATH)
     view = readiness()
     status = 200 if isinstance(view, ReadyView) else 503
     return HttpResponse(msgspec.json.encode(view), status=status, content_type="application/json")
@@ -64,7 +64,7 @@ def readiness() -> ReadyView | NotReadyView:
     """How this process stands."""
     if lifecycle.is_draining():
         return _not_ready("draining")
-    audit = audit_store()
+    audit = audit_store_status()
     facts = _state_store()
     if facts is None:
         return _not_ready("state_store unreachable", state_store="unreachable", audit_store=audit)
@@ -75,7 +75,7 @@ def readiness() -> ReadyView | NotReadyView:
         state_store="full" if facts.is_full else "ok",
         audit_store=audit,
         timekeeper=_timekeeper(),
-        durability=durability(facts),
+        durability=durability_of(facts),
     )
 
 
@@ -96,7 +96,7 @@ def _state_store() -> StoreFacts | None:
 def _timekeeper() -> Literal["ok", "absent", "unknown"]:
     """Without one, pushes are late and states right all the same: worth an alarm, no reason to turn users away."""
     try:
-        return "ok" if run_blocking(alive()) else "absent"
+        return "ok" if run_blocking(alive_timekeepers()) else "absent"
     except ServiceUnavailable:
         return "unknown"
 

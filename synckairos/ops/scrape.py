@@ -16,27 +16,27 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from synckairos.errors import ServiceUnavailable
-from synckairos.ops.bounded_check import Bounded
-from synckairos.ops.database import audit_store
-from synckairos.ops.durability import durability
+from synckairos.ops.bounded_check import BoundedCheck
+from synckairos.ops.database import audit_store_status
+from synckairos.ops.durability import durability_of
 from synckairos.ops.store_facts import StoreFacts, store_facts
-from synckairos.ops.timekeepers import Status, status
+from synckairos.ops.timekeepers import TimekeepingStatus, timekeeping_status
 from synckairos.redis import client as stores
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from synckairos.telemetry import buffered_metrics, dead_processes, logs, metrics
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
-_WITHIN_S = 3.0
+_TIMEOUT_S = 3.0
 """Prometheus waits for 10 s, unless told otherwise."""
 
 
-class Measured(Struct, frozen=True):
+class StateStoreFigures(Struct, frozen=True):
     """What the state store knows."""
 
     facts: StoreFacts
-    status: Status
+    status: TimekeepingStatus
     outbox: int
     dead_letters: int
 
@@ -45,51 +45,53 @@ def exposition() -> bytes:
     """All metrics: of every process of this host that shares a directory of them, else of this one."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     registry = CollectorRegistry()
-    registry.register(FromStateStore())
-    registry.register(FromAuditStore())
+    registry.register(StateStoreCollector())
+    registry.register(AuditStoreCollector())
     if directory is None:
         registry.register(REGISTRY)
         return generate_latest(registry)
-    buffered_metrics.write()
-    dead_processes.clear(Path(directory))
+    buffered_metrics.flush()
+    dead_processes.merge(Path(directory))
     MultiProcessCollector(registry, path=directory)  # type: ignore[no-untyped-call]
-    with dead_processes.undisturbed(Path(directory)):
+    with dead_processes.reading(Path(directory)):
         return generate_latest(registry)
 
 
-def serve(port: int | None, host: str) -> None:
+def serve_metrics(port: int | None, host: str) -> None:
     """Show this process's metrics on an address of their own; nothing without a port."""
     if port is None:
         return
     registry = CollectorRegistry()
-    registry.register(FromStateStore())
+    registry.register(StateStoreCollector())
     registry.register(REGISTRY)
     start_http_server(port, host, registry=registry)
 
 
-def measure() -> Measured:
+def measure_state_store() -> StateStoreFigures:
     """Ask the state store: a few round trips, and one for each shard. Raises when it is away."""
     client = stores.client()
-    facts, found = store_facts(), run_blocking(status())
+    facts, found = store_facts(), run_blocking(timekeeping_status())
     waiting = [stream for shard in keys.all_shards() for stream in keys.outbox_waiting(shard)]
     dead = [keys.outbox_dead(shard) for shard in keys.all_shards()]
     pipe = client.pipeline(transaction=False)
     for stream in (*waiting, *dead):
         pipe.xlen(stream)
     lengths = pipe.execute()
-    return Measured(facts, found, outbox=sum(lengths[: len(waiting)]), dead_letters=sum(lengths[len(waiting) :]))
+    return StateStoreFigures(
+        facts, found, outbox=sum(lengths[: len(waiting)]), dead_letters=sum(lengths[len(waiting) :])
+    )
 
 
-_measured = Bounded("scrape", measure, _WITHIN_S)
+_measurement = BoundedCheck("scrape", measure_state_store, _TIMEOUT_S)
 
 
-class FromStateStore(Collector):
+class StateStoreCollector(Collector):
     """Asks the state store at each scrape."""
 
     def collect(self) -> Iterator[Metric]:
         """The figures; without a store only that there is none."""
         try:
-            measured = _measured.answer()
+            measured = _measurement.result()
         except (*stores.FAULTS, ServiceUnavailable, TimeoutError) as away:
             log.warning("state store not measured", error=type(away).__name__)
             yield metrics.STATE_STORE_UP.family(0)
@@ -99,15 +101,15 @@ class FromStateStore(Collector):
         yield metrics.DEADLINES_OVERDUE.family(sum(shard.overdue for shard in shards))
         longest_ms = max((shard.longest_overdue_ms for shard in shards), default=0)
         yield metrics.LONGEST_OVERDUE_SECONDS.family(longest_ms / 1000)
-        yield metrics.TIMEKEEPERS.family(len(measured.status.keepers))
+        yield metrics.TIMEKEEPERS.family(len(measured.status.timekeepers))
         yield metrics.SHARDS_UNSERVED.family(sum(shard.holder is None for shard in shards))
         yield metrics.SET_ASIDE.family(sum(shard.set_aside for shard in shards))
         yield metrics.OUTBOX_ENTRIES.family(measured.outbox)
         yield metrics.DEAD_LETTERS.family(measured.dead_letters)
-        yield from _of_the_store(measured.facts)
+        yield from _store_metrics(measured.facts)
 
 
-def _of_the_store(facts: StoreFacts) -> Iterator[Metric]:
+def _store_metrics(facts: StoreFacts) -> Iterator[Metric]:
     used, most = metrics.STORE_MEMORY_USED.family(), metrics.STORE_MEMORY_MAX.family()
     policy = metrics.STORE_POLICY.family()
     for name, node in facts.nodes.items():
@@ -120,13 +122,13 @@ def _of_the_store(facts: StoreFacts) -> Iterator[Metric]:
     yield from (used, most, policy)
     if facts.nodes:
         yield metrics.STORE_FULL.family(facts.is_full)
-    if durability(facts) != "unknown":
+    if durability_of(facts) != "unknown":
         yield metrics.STORE_LOSSY.family(bool(facts.is_lossy))
 
 
-class FromAuditStore(Collector):
+class AuditStoreCollector(Collector):
     """Asks the database at each scrape. For processes that need it."""
 
     def collect(self) -> Iterator[Metric]:
         """Whether it is there."""
-        yield metrics.AUDIT_STORE_UP.family(audit_store() != "unreachable")
+        yield metrics.AUDIT_STORE_UP.family(audit_store_status() != "unreachable")

@@ -16,7 +16,7 @@ _SECTIONS = ("memory", "persistence")
 _KEEPS_ALL = "noeviction"
 
 
-class Node(Struct, frozen=True):
+class StoreNode(Struct, frozen=True):
     """One server that takes writes. None stands for what it does not say."""
 
     used_bytes: int | None
@@ -47,7 +47,7 @@ class Node(Struct, frozen=True):
 class StoreFacts(Struct, frozen=True):
     """All masters by name; none when the store will not say (a managed one may forbid INFO)."""
 
-    nodes: dict[str, Node]
+    nodes: dict[str, StoreNode]
 
     @property
     def is_full(self) -> bool:
@@ -74,31 +74,31 @@ def store_facts() -> StoreFacts:
     try:
         if isinstance(client, RedisCluster):
             masters = client.get_primaries()
-            return StoreFacts({node.name: _node(client.info(*_SECTIONS, target_nodes=node)) for node in masters})
-        return StoreFacts({_name(): _node(client.info(*_SECTIONS))})
+            return StoreFacts({node.name: _read_node(client.info(*_SECTIONS, target_nodes=node)) for node in masters})
+        return StoreFacts({_node_name(): _read_node(client.info(*_SECTIONS))})
     except ResponseError as refusal:
         if stores.is_away(refusal):
             raise
         return StoreFacts({})  # it answers, but not to this
 
 
-def _node(info: Mapping[str, Any]) -> Node:
-    used = _whole(info.get("used_memory"))
+def _read_node(info: Mapping[str, Any]) -> StoreNode:
+    used = _to_int(info.get("used_memory"))
     aof = info.get("aof_enabled")
-    return Node(
+    return StoreNode(
         used_bytes=used,
-        counted_bytes=None if used is None else used - (_whole(info.get("mem_not_counted_for_evict")) or 0),
-        max_bytes=_whole(info.get("maxmemory")),
+        counted_bytes=None if used is None else used - (_to_int(info.get("mem_not_counted_for_evict")) or 0),
+        max_bytes=_to_int(info.get("maxmemory")),
         policy=info.get("maxmemory_policy"),
         has_append_only_file=None if aof is None else bool(aof),
     )
 
 
-def _whole(value: Any) -> int | None:
+def _to_int(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _name() -> str:
+def _node_name() -> str:
     """Of the one master: where it is, without user and password."""
     address = stores.Address(conf().redis_url)
     if address.scheme == "redis+sentinel":

@@ -8,12 +8,12 @@ from typing import Any
 from msgspec import Struct
 
 from synckairos.engine.units import Duration
-from synckairos.ops.alive_processes import seen
+from synckairos.ops.alive_processes import list_alive
 from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.redis.scripts import Call, Script
 
-BELIEVED_MS: Duration = 5_000
+ALIVE_WITHIN_MS: Duration = 5_000
 """A timekeeper that was not seen for so long is taken for dead."""
 
 
@@ -32,27 +32,27 @@ class ShardStatus(Struct, frozen=True):
     longest_overdue_ms: Duration
 
 
-class Status(Struct, frozen=True):
+class TimekeepingStatus(Struct, frozen=True):
     """All timekeepers and all shards."""
 
-    keepers: dict[str, Duration]
+    timekeepers: dict[str, Duration]
     """The living, with the time since each was seen."""
     shards: dict[int, ShardStatus]
 
 
-def alive() -> Procedure[dict[str, Duration]]:
+def alive_timekeepers() -> Procedure[dict[str, Duration]]:
     """The timekeepers that live. Raises ServiceUnavailable."""
-    keepers = yield from perform(seen("", BELIEVED_MS, keys.keepers()))
-    return keepers
+    timekeepers = yield from perform(list_alive(keys.keepers(), ALIVE_WITHIN_MS))
+    return timekeepers
 
 
-def status() -> Procedure[Status]:
+def timekeeping_status() -> Procedure[TimekeepingStatus]:
     """How everything stands. Raises ServiceUnavailable."""
-    keepers = yield from alive()
+    timekeepers = yield from alive_timekeepers()
     shards: dict[int, ShardStatus] = {}
     for shard in keys.all_shards():
         shards[shard] = yield from perform(shard_status(shard))
-    return Status(keepers, shards)
+    return TimekeepingStatus(timekeepers, shards)
 
 
 def shard_status(shard: int) -> Call[ShardStatus]:

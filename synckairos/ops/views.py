@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from hmac import compare_digest
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from synckairos.auth.principal import bearer_token
 from synckairos.conf import conf
-from synckairos.errors import ApiError, MethodNotAllowed, NotFound, Unauthenticated
+from synckairos.errors import ApiError, NotFound, Unauthenticated
 from synckairos.http.drf import plain_answer
+from synckairos.http.read_only import read_only
 from synckairos.ops import scrape
 from synckairos.telemetry import log_context
-
-View = Callable[[HttpRequest], HttpResponse]
-
-
-def read_only(view: View) -> View:
-    """GET and HEAD; another method is answered like everywhere else (Django's own decorators answer in HTML)."""
-
-    @csrf_exempt
-    @wraps(view)
-    def checked(request: HttpRequest) -> HttpResponse:
-        if request.method in {"GET", "HEAD"}:
-            return view(request)
-        refused = plain_answer(MethodNotAllowed())
-        refused["Allow"] = "GET, HEAD"
-        return refused
-
-    return checked
 
 
 @read_only
 def health(request: HttpRequest) -> HttpResponse:
     """The process runs. Touches nothing."""
-    log_context.note(route="/health")
+    log_context.bind(route="/health")
     return JsonResponse({"status": "ok"})
 
 
 @read_only
 def prometheus(request: HttpRequest) -> HttpResponse:
     """All metrics."""
-    log_context.note(route="/metrics")
+    log_context.bind(route="/metrics")
     if not _may_read_metrics(request):
         return _refused(NotFound() if conf().metrics_token is None else Unauthenticated())
     return HttpResponse(scrape.exposition(), content_type=CONTENT_TYPE_LATEST)

@@ -11,7 +11,7 @@ from synckairos.ops.heartbeats import Heartbeat
 _EVERY_S = 2.0
 
 
-class Pulse(StartStopStep):
+class HeartbeatStep(StartStopStep):
     """A step of the worker's consumer, which begins anew with each connection to the broker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

@@ -31,7 +31,7 @@ class RateLimitedView(APIView):
         """Begin with none."""
         super().setup(request, *args, **kwargs)
         match = request.resolver_match
-        log_context.note(route="other" if match is None else f"/{match.route}")
+        log_context.bind(route="other" if match is None else f"/{match.route}")
         self.limiter = limits.RateLimiter()
 
     def consume(self, bucket: limits.Bucket, cost: int = 1) -> None:

@@ -19,13 +19,13 @@ from synckairos.redis.procedures import Procedure, perform, run_async, run_block
 from synckairos.redis.scripts import Call, Script
 from synckairos.telemetry import logs, metrics
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 FOLDER = Path(__file__).parent / "lua"
 GCRA_RULE = FOLDER / "gcra_rule.lua"
 """The algorithm as a Lua library, for scripts that count a limit with what else they do."""
 _GCRA = Script(FOLDER / "gcra.lua", GCRA_RULE, allow_oom=True)  # a number that is gone when its limit is full again
-_LONGEST_LOGIN = 256
+_MAX_LOGIN_LENGTH = 256
 """Characters; Django's user names have 150 at most."""
 
 Bucket: TypeAlias = tuple[policies.Limit, str] | None
@@ -60,7 +60,7 @@ def login_by_address(address: str) -> Bucket:
 def login_by_name(name: str) -> Bucket:
     """For a login, whatever its address. A name is taken as it is, so that no other spelling logs in as the same. Of
     what is longer than any name that can log in, the beginning counts."""
-    return policies.TOKEN_NAME, name[:_LONGEST_LOGIN]
+    return policies.TOKEN_NAME, name[:_MAX_LOGIN_LENGTH]
 
 
 def refresh_by_name(name: str) -> Bucket:

@@ -27,7 +27,7 @@ from synckairos import background
 from synckairos.redis.pipelined_connection import TakenOver
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _CONNECTED_WITHIN_S = 2.0
 _CONFIRMED_WITHIN_S = 2.0

@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from synckairos import coalescing
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 Replies: TypeAlias = list[Any]
 """One for each command, in order; an error that the store says is a value."""

@@ -24,72 +24,72 @@ from prometheus_client.samples import Sample
 
 from synckairos.telemetry import dead_processes, logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
-WRITTEN_EVERY_S = 0.5
+FLUSH_INTERVAL_S = 0.5
 
-_MOST_NOTED = 10_000
+_MAX_BUFFERED = 10_000
 """Numbers that one metric notes before it works them out, wherever nobody comes for them."""
 
-_Written: Any = values.MultiProcessValue(process_identifier=lambda: dead_processes.PROCESS)  # type: ignore[no-untyped-call]
-_working = threading.RLock()
+_FileValue: Any = values.MultiProcessValue(process_identifier=lambda: dead_processes.PROCESS_NAME)  # type: ignore[no-untyped-call]
+_flush_lock = threading.RLock()
 """Held by who works numbers out."""
-_waiting: dict[Counted | Timings, None] = {}
+_unflushed: dict[BufferedValue | BufferedHistogram, None] = {}
 """Who has noted something."""
 
 
-class _Noted:
+class _Buffer:
     """What has been noted and not worked out."""
 
     def __init__(self) -> None:
         self._amounts: deque[float] = deque()
-        self._is_waiting = False
+        self._is_registered = False
 
-    def note(self, amount: float, whose: Counted | Timings) -> None:
+    def add(self, amount: float, owner: BufferedValue | BufferedHistogram) -> None:
         self._amounts.append(amount)
-        if not self._is_waiting:
-            self._is_waiting = True
-            _waiting[whose] = None
-        if len(self._amounts) >= _MOST_NOTED:
-            whose.write()
+        if not self._is_registered:
+            self._is_registered = True
+            _unflushed[owner] = None
+        if len(self._amounts) >= _MAX_BUFFERED:
+            owner.flush()
 
-    def taken(self) -> list[float]:
+    def drain(self) -> list[float]:
         """All of it."""
-        self._is_waiting = False
+        self._is_registered = False
         return [self._amounts.popleft() for _ in range(len(self._amounts))]
 
 
-class Counted(_Written):  # type: ignore[misc]  # the library has no types
+class BufferedValue(_FileValue):  # type: ignore[misc]  # the library has no types
     """One number in a file: a count, a sum, a bucket, a gauge."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._noted = _Noted()
+        self._buffer = _Buffer()
         super().__init__(*args, **kwargs)
 
     def inc(self, amount: float) -> None:
         """Count."""
-        self._noted.note(amount, self)
+        self._buffer.add(amount, self)
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         """Set, in the file too."""
-        self.write()
+        self.flush()
         super().set(value, timestamp)
 
     def get(self) -> float:
         """The number as it is."""
-        self.write()
+        self.flush()
         number: float = super().get()
         return number
 
-    def write(self) -> None:
+    def flush(self) -> None:
         """Bring the file up to date."""
-        with _working:
-            amounts = self._noted.taken()
+        with _flush_lock:
+            amounts = self._buffer.drain()
             if amounts:
                 super().inc(sum(amounts))
 
 
-class Counts(Counter):
+class BufferedCounter(Counter):
     """A counter that does not ask itself each time whether it is one: only those with all their labels have a value."""
 
     def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
@@ -98,22 +98,22 @@ class Counts(Counter):
         self._value.inc(amount)
 
 
-class Timings(Histogram):
+class BufferedHistogram(Histogram):
     """A histogram that sorts a thousand numbers in hardly more time than the library's takes to count a few."""
 
     def _metric_init(self) -> None:
         super()._metric_init()
-        self._noted = _Noted()
+        self._buffer = _Buffer()
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
         """Count one, without an exemplar."""
         del exemplar
-        self._noted.note(amount, self)
+        self._buffer.add(amount, self)
 
-    def write(self) -> None:
+    def flush(self) -> None:
         """Work out what has been noted."""
-        with _working:
-            amounts = sorted(self._noted.taken())
+        with _flush_lock:
+            amounts = sorted(self._buffer.drain())
             if not amounts:
                 return
             self._sum.inc(sum(amounts))
@@ -125,29 +125,29 @@ class Timings(Histogram):
                     below = here
 
     def _child_samples(self) -> Iterable[Sample]:
-        self.write()
+        self.flush()
         return super()._child_samples()
 
 
-def write() -> None:
+def flush() -> None:
     """Bring this process's files up to date."""
-    while _waiting:
-        waiting, _ = _waiting.popitem()
+    while _unflushed:
+        waiting, _ = _unflushed.popitem()
         try:
-            waiting.write()
+            waiting.flush()
         except Exception:  # a full disk, say: the others' counts must not wait for ever
             log.exception("a count could not be written")
 
 
-def _write_for_ever() -> None:
+def _flush_forever() -> None:
     while True:
-        time.sleep(WRITTEN_EVERY_S)
-        write()
+        time.sleep(FLUSH_INTERVAL_S)
+        flush()
 
 
-def begin(directory: Path) -> None:
+def enable(directory: Path) -> None:
     """Let the library count like this, from now on, into files of this directory."""
-    dead_processes.claim(directory)
-    values.ValueClass = Counted
-    threading.Thread(target=_write_for_ever, name="metrics", daemon=True).start()
-    atexit.register(write)
+    dead_processes.mark_alive(directory)
+    values.ValueClass = BufferedValue
+    threading.Thread(target=_flush_forever, name="metrics", daemon=True).start()
+    atexit.register(flush)

@@ -22,46 +22,50 @@ from prometheus_client.mmap_dict import MmapedDict
 from synckairos import locks
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
-PROCESS = f"{os.getpid()}-{secrets.token_hex(4)}"
+PROCESS_NAME = f"{os.getpid()}-{secrets.token_hex(4)}"
 """Stands in the names of this process's files."""
-_OURS = re.compile(r"(?P<kind>counter|histogram|summary|gauge_(?P<mode>[a-z]+))_(?P<process>\d+-[0-9a-f]{8})\.db")
-_TOGETHER = "gone"
+_FILE_NAME = re.compile(r"(?P<kind>counter|histogram|summary|gauge_(?P<mode>[a-z]+))_(?P<process>\d+-[0-9a-f]{8})\.db")
+_MERGED = "gone"
 
 
-def claim(directory: Path) -> None:
+def mark_alive(directory: Path) -> None:
     """Say that this process lives, until it ends. Before it writes its first number."""
-    locks.hold(_lock(directory, PROCESS))
+    locks.hold(_lock(directory, PROCESS_NAME))
 
 
-def undisturbed(directory: Path) -> AbstractContextManager[None]:
+def reading(directory: Path) -> AbstractContextManager[None]:
     """Within this nobody clears the directory: whoever reads it meets each count once."""
     return locks.locked(directory / "clearing.lock", shared=True)
 
 
-def clear(directory: Path) -> None:
+def merge(directory: Path) -> None:
     """Take in what dead processes have left. One that is killed in here may count what they have counted twice."""
     with locks.locked(directory / "clearing.lock"):
         left: dict[str, list[Path]] = defaultdict(list)
         for path in directory.glob("*.db"):
-            match = _OURS.fullmatch(path.name)
-            if match is not None and match["process"] != PROCESS and locks.is_free(_lock(directory, match["process"])):
+            match = _FILE_NAME.fullmatch(path.name)
+            if (
+                match is not None
+                and match["process"] != PROCESS_NAME
+                and locks.is_free(_lock(directory, match["process"]))
+            ):
                 left[match["kind"]].append(path)
         for kind, paths in left.items():
             if not kind.startswith("gauge"):
-                _add_up(directory / f"{kind}_{_TOGETHER}.db", paths)
+                _merge_into(directory / f"{kind}_{_MERGED}.db", paths)
             for path in paths:
                 path.unlink()
         for path in directory.glob("*.alive"):
             locks.remove_if_dead(path)
 
 
-def _add_up(total: Path, paths: Iterable[Path]) -> None:
+def _merge_into(total: Path, paths: Iterable[Path]) -> None:
     """Every number of these files is a sum: buckets are not cumulative there."""
     sums: dict[str, float] = defaultdict(float)
     for path in (*([total] if total.exists() else []), *paths):
-        for key, value in _numbers(path):
+        for key, value in _read_values(path):
             sums[key] += value
     draft = total.with_suffix(".draft")
     draft.unlink(missing_ok=True)
@@ -72,7 +76,7 @@ def _add_up(total: Path, paths: Iterable[Path]) -> None:
     draft.replace(total)
 
 
-def _numbers(path: Path) -> list[tuple[str, float]]:
+def _read_values(path: Path) -> list[tuple[str, float]]:
     """What a file says; nothing when it cannot be read, for no scrape would be answered ever again: a machine that has
     lost its power may leave one empty."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 _info: ContextVar[dict[str, Any] | None] = ContextVar("synckairos_request", default=None)
 
 
-def begin(**ids: Any) -> dict[str, Any]:
+def start(**ids: Any) -> dict[str, Any]:
     """Open a context for the current task; the same dict is seen by every thread that works for it."""
     info = dict(ids)
     _info.set(info)
@@ -21,6 +21,6 @@ def current() -> dict[str, Any]:
     return {} if info is None else info
 
 
-def note(**ids: Any) -> None:
+def bind(**ids: Any) -> None:
     """Add to the open context."""
     current().update(ids)

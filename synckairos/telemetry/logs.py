@@ -15,18 +15,18 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
-from synckairos.instants import to_the_second
+from synckairos.instants import as_iso_second
 from synckairos.telemetry import log_context, stderr
 
 
-def _with_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _add_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
     for name, value in log_context.current().items():
         event.setdefault(name, value)
     return event
 
 
 _SHARED: list[Processor] = [
-    _with_context,
+    _add_context,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -42,7 +42,7 @@ def logging_config(*, as_json: bool, level: str) -> dict[str, Any]:
         # Plain tracebacks: the pretty ones show local variables, and tokens among them.
         else [
             structlog.dev.ConsoleRenderer(
-                colors=stderr.is_for_colours(), exception_formatter=structlog.dev.plain_traceback
+                colors=stderr.supports_colour(), exception_formatter=structlog.dev.plain_traceback
             )
         ]
     )
@@ -79,7 +79,7 @@ def configure(config: dict[str, Any], *, as_json: bool) -> None:
     """Log as `logging_config` says from now on, what is wrong before Django is set up too; structlog hands its events
     to the standard library's handlers."""
     logging.config.dictConfig(config)
-    stderr.take_over(as_json=as_json)
+    stderr.install(as_json=as_json)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -92,7 +92,7 @@ def configure(config: dict[str, Any], *, as_json: bool) -> None:
     )
 
 
-def get(name: str) -> structlog.stdlib.BoundLogger:
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for a module."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
@@ -115,7 +115,7 @@ class AccessLog:
         """The loop that is going to write them; one that has ended before never will."""
         atexit.register(self.write)
 
-    def line(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
+    def log_request(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
         """Write one, when this level is wanted: within `WRITTEN_WITHIN_S` with those that have come by then. To write
         each by itself would be a system call for every request."""
         if level < self._level:
@@ -144,7 +144,7 @@ class AccessLog:
 
 
 def _moment(at_s: float) -> str:
-    return f"{to_the_second(int(at_s))}.{int(at_s % 1 * 1000):03d}Z"
+    return f"{as_iso_second(int(at_s))}.{int(at_s % 1 * 1000):03d}Z"
 
 
 def _json_line(at_s: float, level: int, request: dict[str, Any], context: dict[str, Any]) -> bytes:

@@ -11,70 +11,80 @@ from prometheus_client import Gauge
 from prometheus_client.core import GaugeMetricFamily
 
 from synckairos.telemetry import buffered_metrics
-from synckairos.telemetry.buffered_metrics import Counts, Timings
+from synckairos.telemetry.buffered_metrics import BufferedCounter, BufferedHistogram
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    buffered_metrics.begin(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    buffered_metrics.enable(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 
 _FAST = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-HTTP_REQUESTS = Counts("synckairos_http_requests_total", "HTTP requests answered.", ("method", "route", "status"))
-HTTP_SECONDS = Timings(
+HTTP_REQUESTS = BufferedCounter(
+    "synckairos_http_requests_total", "HTTP requests answered.", ("method", "route", "status")
+)
+HTTP_SECONDS = BufferedHistogram(
     "synckairos_http_request_seconds", "Time from request to answer.", ("method", "route"), buckets=_FAST
 )
-HTTP_WAITING_SECONDS = Timings(
+HTTP_WAITING_SECONDS = BufferedHistogram(
     "synckairos_http_waiting_seconds",
     "How long a poll or an event stream was open.",
     ("method", "route"),
     buckets=(0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 7200.0),
 )
-STORE_SECONDS = Timings(
+STORE_SECONDS = BufferedHistogram(
     "synckairos_store_seconds", "Round trip of one script to the state store.", ("script",), buckets=_FAST
 )
-TRANSITIONS = Counts("synckairos_events_total", "Events committed, by type.", ("event",))
-SWITCH_SECONDS = Timings(
+TRANSITIONS = BufferedCounter("synckairos_events_total", "Events committed, by type.", ("event",))
+SWITCH_SECONDS = BufferedHistogram(
     "synckairos_switch_seconds", "A switch from load to commit, lost races included.", buckets=_FAST
 )
-LOST_RACES = Counts("synckairos_lost_races_total", "Commits that met another one first and were decided again.")
-GUESSES_MISSED = Counts(
+LOST_RACES = BufferedCounter(
+    "synckairos_lost_races_total", "Commits that met another one first and were decided again."
+)
+GUESSES_MISSED = BufferedCounter(
     "synckairos_guesses_missed_total", "Commands decided on a remembered state that the store did not have any more."
 )
-REPLAYED = Counts("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
-RATE_LIMITED = Counts("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
-REFUSALS = Counts("synckairos_refusals_total", "Requests and sockets turned away, by reason.", ("reason",))
+REPLAYED = BufferedCounter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
+RATE_LIMITED = BufferedCounter("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
+REFUSALS = BufferedCounter("synckairos_refusals_total", "Requests and sockets turned away, by reason.", ("reason",))
 SOCKETS = Gauge("synckairos_sockets", "Open WebSockets.", multiprocess_mode="livesum")
 STREAMS = Gauge("synckairos_streams", "Open event streams.", multiprocess_mode="livesum")
-SOCKETS_OPENED = Counts("synckairos_sockets_opened_total", "WebSockets accepted.")
-SOCKETS_CLOSED = Counts("synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",))
-SOCKETS_REFUSED = Counts("synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",))
-SESSIONS_REFUSED = Counts(
+SOCKETS_OPENED = BufferedCounter("synckairos_sockets_opened_total", "WebSockets accepted.")
+SOCKETS_CLOSED = BufferedCounter(
+    "synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",)
+)
+SOCKETS_REFUSED = BufferedCounter(
+    "synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",)
+)
+SESSIONS_REFUSED = BufferedCounter(
     "synckairos_sessions_refused_total",
     "Creations beyond what an owner may have, by what there is too much of.",
     ("kind",),
 )
-SOCKET_FRAMES_IN = Counts("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
-SOCKET_FRAMES_OUT = Counts("synckairos_socket_frames_out_total", "Frames to clients.")
-SOCKET_FRAMES_CONFLATED = Counts(
+SOCKET_FRAMES_IN = BufferedCounter("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
+SOCKET_FRAMES_OUT = BufferedCounter("synckairos_socket_frames_out_total", "Frames to clients.")
+SOCKET_FRAMES_CONFLATED = BufferedCounter(
     "synckairos_socket_frames_conflated_total", "State frames that a newer one replaced before they were sent."
 )
-SOCKET_RESYNCS = Counts("synckairos_socket_resyncs_total", "Sessions brought up to date by the position check.")
-SOCKET_FAULTS = Counts("synckairos_socket_faults_total", "Handlers that failed (a fault of ours).")
-AUDIT_ROWS = Counts("synckairos_audit_events_total", "Event rows written by the drain.")
-AUDIT_DEAD = Counts("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
-AUDIT_REFUSED = Counts(
+SOCKET_RESYNCS = BufferedCounter(
+    "synckairos_socket_resyncs_total", "Sessions brought up to date by the position check."
+)
+SOCKET_FAULTS = BufferedCounter("synckairos_socket_faults_total", "Handlers that failed (a fault of ours).")
+AUDIT_ROWS = BufferedCounter("synckairos_audit_events_total", "Event rows written by the drain.")
+AUDIT_DEAD = BufferedCounter("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
+AUDIT_REFUSED = BufferedCounter(
     "synckairos_audit_refused_total", "Times that the database has refused an outbox entry while it took others."
 )
-AUDIT_SECONDS = Timings("synckairos_audit_batch_seconds", "One batch of the drain.")
-DEADLINE_LATENESS_SECONDS = Timings(
+AUDIT_SECONDS = BufferedHistogram("synckairos_audit_batch_seconds", "One batch of the drain.")
+DEADLINE_LATENESS_SECONDS = BufferedHistogram(
     "synckairos_deadline_lateness_seconds",
     "From a deadline to its commit by the timekeeper.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 LEASES_HELD = Gauge("synckairos_leases_held", "Shards that this timekeeper serves.", multiprocess_mode="livesum")
-DEADLINES_SET_ASIDE = Counts("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")
+DEADLINES_SET_ASIDE = BufferedCounter("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")
 
 
-class AtScrape(NamedTuple):
+class ScrapedGauge(NamedTuple):
     """A gauge that no process keeps: whoever is scraped asks the stores for it (synckairos/ops/scrape.py)."""
 
     name: str
@@ -86,27 +96,29 @@ class AtScrape(NamedTuple):
         return GaugeMetricFamily(self.name, self.documentation, value, None if value is not None else self.labels)
 
 
-STATE_STORE_UP = AtScrape(
+STATE_STORE_UP = ScrapedGauge(
     "synckairos_state_store_up", "Whether the state store could be asked; what it knows is else missing."
 )
-AUDIT_STORE_UP = AtScrape("synckairos_audit_store_up", "Whether the database could be asked.")
-DEADLINES_OVERDUE = AtScrape("synckairos_deadlines_overdue", "Sessions whose deadline has come and is not applied yet.")
-LONGEST_OVERDUE_SECONDS = AtScrape(
+AUDIT_STORE_UP = ScrapedGauge("synckairos_audit_store_up", "Whether the database could be asked.")
+DEADLINES_OVERDUE = ScrapedGauge(
+    "synckairos_deadlines_overdue", "Sessions whose deadline has come and is not applied yet."
+)
+LONGEST_OVERDUE_SECONDS = ScrapedGauge(
     "synckairos_deadlines_longest_overdue_seconds", "For how long the oldest of them has been due; 0 for none."
 )
-TIMEKEEPERS = AtScrape("synckairos_timekeepers", "Timekeepers seen within 5 seconds.")
-SHARDS_UNSERVED = AtScrape("synckairos_shards_unserved", "Shards that no timekeeper serves.")
-SET_ASIDE = AtScrape("synckairos_sessions_set_aside", "Sessions the timekeeper could not read, and put aside.")
-OUTBOX_ENTRIES = AtScrape("synckairos_outbox_entries", "Commits waiting for the audit.")
-DEAD_LETTERS = AtScrape("synckairos_dead_letters", "Outbox entries that the audit could not take, and put aside.")
-STORE_MEMORY_USED = AtScrape("synckairos_store_memory_used_bytes", "Memory that a state store uses.", ("node",))
-STORE_MEMORY_MAX = AtScrape(
+TIMEKEEPERS = ScrapedGauge("synckairos_timekeepers", "Timekeepers seen within 5 seconds.")
+SHARDS_UNSERVED = ScrapedGauge("synckairos_shards_unserved", "Shards that no timekeeper serves.")
+SET_ASIDE = ScrapedGauge("synckairos_sessions_set_aside", "Sessions the timekeeper could not read, and put aside.")
+OUTBOX_ENTRIES = ScrapedGauge("synckairos_outbox_entries", "Commits waiting for the audit.")
+DEAD_LETTERS = ScrapedGauge("synckairos_dead_letters", "Outbox entries that the audit could not take, and put aside.")
+STORE_MEMORY_USED = ScrapedGauge("synckairos_store_memory_used_bytes", "Memory that a state store uses.", ("node",))
+STORE_MEMORY_MAX = ScrapedGauge(
     "synckairos_store_memory_max_bytes", "The most it may use; missing without a limit.", ("node",)
 )
-STORE_POLICY = AtScrape(
+STORE_POLICY = ScrapedGauge(
     "synckairos_store_policy_info",
     "What it does when it is full, and whether it keeps an append-only file; always 1.",
     ("node", "maxmemory_policy", "appendonly"),
 )
-STORE_FULL = AtScrape("synckairos_store_full", "Whether a state store refuses writes for want of memory.")
-STORE_LOSSY = AtScrape("synckairos_store_lossy", "Whether a state store may lose what it has acknowledged.")
+STORE_FULL = ScrapedGauge("synckairos_store_full", "Whether a state store refuses writes for want of memory.")
+STORE_LOSSY = ScrapedGauge("synckairos_store_lossy", "Whether a state store may lose what it has acknowledged.")

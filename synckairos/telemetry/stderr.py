@@ -23,55 +23,55 @@ import structlog
 log = structlog.stdlib.get_logger("process")
 
 
-def take_over(*, as_json: bool) -> None:
+def install(*, as_json: bool) -> None:
     """From now on; again is harmless."""
     logging.captureWarnings(capture=True)
-    sys.excepthook = _ended
-    threading.excepthook = _thread_ended
-    sys.unraisablehook = _ignored
-    if as_json and not isinstance(sys.stderr, Lines) and not sys.stderr.isatty():
-        sys.stderr = Lines(sys.stderr)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_thread_fault
+    sys.unraisablehook = _log_unraisable
+    if as_json and not isinstance(sys.stderr, LogLineStream) and not sys.stderr.isatty():
+        sys.stderr = LogLineStream(sys.stderr)
 
 
-def is_for_colours() -> bool:
+def supports_colour() -> bool:
     """Whether standard error is a terminal whose owner likes colours (https://no-color.org)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
-def line(event: str, level: str = "error", logger: str = "stderr", **fields: Any) -> bytes:
+def format_line(event: str, level: str = "error", logger: str = "stderr", **fields: Any) -> bytes:
     """A line of the log, made without one."""
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return msgspec.json.encode({"event": event, **fields, "level": level, "logger": logger, "timestamp": now}) + b"\n"
 
 
-def say(event: str, logger: str, level: str = "info") -> None:
+def write_now(event: str, logger: str, level: str = "info") -> None:
     """Write a line at once, as a signal handler may: in the middle of anything."""
     with suppress(OSError):
-        os.write(2, line(event, level, logger))
+        os.write(2, format_line(event, level, logger))
 
 
-class Lines(io.TextIOBase):
+class LogLineStream(io.TextIOBase):
     """Standard error for those who only know how to write text: each text that ends a line is a line of the log."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
         """Where the lines go, and what is one already."""
-        self._unsaid = threading.local()
+        self._pending = threading.local()
 
     def write(self, text: str) -> int:
         """Take a text; nothing is written before its line ends."""
-        waiting = getattr(self._unsaid, "text", "") + text
-        self._unsaid.text = waiting
+        waiting = getattr(self._pending, "text", "") + text
+        self._pending.text = waiting
         if waiting.endswith("\n"):
             self.flush()
         return len(text)
 
     def flush(self) -> None:
         """Write what waits."""
-        said, self._unsaid.text = getattr(self._unsaid, "text", ""), ""
-        if said.strip():
-            self.stream.write(line(said.strip("\n")).decode())
+        text, self._pending.text = getattr(self._pending, "text", ""), ""
+        if text.strip():
+            self.stream.write(format_line(text.strip("\n")).decode())
         self.stream.flush()
 
     def writable(self) -> bool:
@@ -90,25 +90,25 @@ class Lines(io.TextIOBase):
         return self.stream.encoding
 
 
-def _ended(kind: type[BaseException], fault: BaseException, traceback: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], fault: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         log.warning("interrupted")
     else:
         log.critical("ended by a fault", exc_info=(kind, fault, traceback))
 
 
-def _thread_ended(fault: threading.ExceptHookArgs) -> None:
+def _log_thread_fault(fault: threading.ExceptHookArgs) -> None:
     if fault.exc_type is not SystemExit:
         name = None if fault.thread is None else fault.thread.name
-        log.error("thread ended by a fault", thread=name, exc_info=_info(fault))
+        log.error("thread ended by a fault", thread=name, exc_info=_exc_info(fault))
 
 
-def _ignored(fault: sys.UnraisableHookArgs) -> None:
+def _log_unraisable(fault: sys.UnraisableHookArgs) -> None:
     where = getattr(fault.object, "__qualname__", type(fault.object).__qualname__)
-    log.error("fault ignored", where=where, reason=fault.err_msg, exc_info=_info(fault))
+    log.error("fault ignored", where=where, reason=fault.err_msg, exc_info=_exc_info(fault))
 
 
-def _info(fault: Any) -> Any:
+def _exc_info(fault: Any) -> Any:
     """As loggers take it. A hook may be told of no instance."""
     instance = fault.exc_value if fault.exc_value is not None else fault.exc_type()
     return fault.exc_type, instance, fault.exc_traceback

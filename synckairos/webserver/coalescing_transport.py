@@ -8,7 +8,7 @@ from typing import Any
 from synckairos import coalescing
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 

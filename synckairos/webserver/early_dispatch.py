@@ -18,7 +18,7 @@ from synckairos.telemetry import logs
 from synckairos.webserver.exchange import Exchange, will_be_small
 from synckairos.webserver.upgrade import Upgrading
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 
 class ShownFirst(Upgrading):

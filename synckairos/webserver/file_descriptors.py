@@ -6,7 +6,7 @@ import resource
 
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 FEW = 4_096
 """Descriptors of which a process says that they are few: each client takes one."""

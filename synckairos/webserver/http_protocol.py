@@ -24,7 +24,7 @@ from synckairos.webserver.coalescing_transport import Corked
 from synckairos.webserver.early_dispatch import ShownFirst
 from synckairos.webserver.exchange import Exchange
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 UNSENT_BYTES = 16_384
 """How much may wait in the kernel, and again here. What waits there is beyond conflation: it will be shown late."""

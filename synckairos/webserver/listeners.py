@@ -17,7 +17,7 @@ from asyncio import Server
 
 from synckairos.telemetry import logs
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 HANDSHAKE_S = 0.25
 """How long a handshake that has begun may take to end, and we to accept it."""

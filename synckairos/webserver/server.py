@@ -25,7 +25,7 @@ from synckairos.webserver import file_descriptors, listeners
 from synckairos.webserver.http_protocol import HttpProtocol
 from synckairos.webserver.websocket_protocol import SocketProtocol
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _IN_FLIGHT_S = 5
 _LOOK_EVERY_S = 0.1
@@ -76,11 +76,11 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let everybody go elsewhere, then end as Uvicorn does."""
-        lifecycle.drain()
+        lifecycle.start_draining()
         ticking = background.start(self._tick(), "tick")
         await self._until_forced(background.start(self._depart(sockets or []), "depart"))
         ticking.cancel()
-        lifecycle.leave()
+        lifecycle.start_shutdown()
         for connection in list(self.server_state.connections):
             if isinstance(connection, SocketProtocol) and not connection.writable.is_set():
                 connection.transport.abort()  # it has taken nothing for a while, and would not take a farewell
@@ -102,7 +102,7 @@ class Server(uvicorn.Server):
             server.close()
         for listener in given:
             listener.close()
-        lifecycle.leave()
+        lifecycle.start_shutdown()
         clients = self._clients()
         log.info("draining", clients=len(clients))
         await clients.send_away(conf().drain_s, self._unless_hurried)

@@ -20,7 +20,7 @@ from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from synckairos.close_codes import CloseCode, Farewell
+from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.conf import conf
 from synckairos.errors import ApiError, ServiceUnavailable, ValidationFailed
 from synckairos.http import security_log
@@ -31,7 +31,7 @@ from synckairos.webserver.http_protocol import UNSENT_BYTES
 from synckairos.webserver.message_rate import Allowance
 from synckairos.webserver.transport import WIRE_EXTENSION, Direct, Frame
 
-log = logs.get(__name__)
+log = logs.get_logger(__name__)
 
 _PARTING_S = 5.0
 """How long a peer that does not listen may take to read why we part."""
@@ -232,7 +232,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn.events_received()  # and nobody looks at them
         security_log.refused_scope(Reason.RATE_LIMIT, dict(self.scope), limit="frames")
         if self.is_open:
-            self._end(Farewell.TOO_MANY_MESSAGES)
+            self._end(CloseReason.TOO_MANY_MESSAGES)
         else:  # the peer has said goodbye behind them
             self._block()
             self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.TOO_MANY_MESSAGES, "reason": ""})
@@ -257,7 +257,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         if self.curr_msg_data_type == "text" and not _is_text(self.frames):
             self.frames = []
-            self._end(Farewell.NOT_TEXT)  # Uvicorn would write a traceback for each
+            self._end(CloseReason.NOT_TEXT)  # Uvicorn would write a traceback for each
             return
         super().send_receive_event_to_app()
 
@@ -269,9 +269,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         self.pong_timer = None
-        self.expel(*Farewell.NO_PONG.value)
+        self.expel(*CloseReason.NO_PONG.value)
 
-    def _end(self, farewell: Farewell) -> None:
+    def _end(self, farewell: CloseReason) -> None:
         """Hear no more of the peer, and close, once what it had asked for before is answered."""
         if self.on_misbehaved is None:
             self.finish(*farewell.value)

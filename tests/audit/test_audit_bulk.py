@@ -12,7 +12,7 @@ from django.db import DataError, IntegrityError, connection
 
 from audit import bulk
 from audit.models import SyncEvent, SyncParticipant, SyncSession
-from synckairos.auth.names import LONGEST_NAME
+from synckairos.auth.names import MAX_NAME_LENGTH
 
 pytestmark = pytest.mark.django_db
 
@@ -92,7 +92,11 @@ def events_of(pks):
 
 
 def participants_of(pks):
-    changed = [{}, {"group_id": None, "user_id": None}, {"has_expired": False, "user_id": "\U0001f600" * LONGEST_NAME}]
+    changed = [
+        {},
+        {"group_id": None, "user_id": None},
+        {"has_expired": False, "user_id": "\U0001f600" * MAX_NAME_LENGTH},
+    ]
     return [participant(pk, **one) for pk, one in zip(pks, changed, strict=True)], ["session", "participant_id"]
 
 
@@ -172,4 +176,4 @@ def test_only_a_place_that_is_taken_is_passed_over(pks):
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no lengths")
 def test_a_text_that_is_too_long_is_refused_not_cut(pks):
     with pytest.raises(DataError):
-        upserted(SyncEvent, [event(pks[0], 1, principal="p" * (LONGEST_NAME + 1))], ["session", "sequence"])
+        upserted(SyncEvent, [event(pks[0], 1, principal="p" * (MAX_NAME_LENGTH + 1))], ["session", "sequence"])

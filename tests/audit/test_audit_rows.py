@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from audit import row_mapping
 from synckairos import outbox
-from synckairos.auth.names import LONGEST_NAME
+from synckairos.auth.names import MAX_NAME_LENGTH
 from synckairos.engine import commands as cmd
 from tests.outboxes import History, creation
 
@@ -89,7 +89,7 @@ def test_whatever_a_client_may_send_passes(metadata):
 
 
 def test_the_longest_name_is_kept_whole_and_none_is_cut():
-    longest = "\U0001f600" * LONGEST_NAME
+    longest = "\U0001f600" * MAX_NAME_LENGTH
     assert read(entry(principal=longest)).events[0]["principal"] == longest
     seat = cmd.Seat(uuid4(), 1_000, user_id=longest)
     commit = read(History(cmd.Create(sync_mode="per_participant", participants=(seat,))).entries[0])

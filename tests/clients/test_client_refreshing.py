@@ -112,7 +112,7 @@ class Doors(httpx.AsyncBaseTransport):
 @pytest.mark.django_db(transaction=True)
 def test_the_server_takes_what_is_asked_again_for_a_repeat(settings, django_user_model):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    pair = refresh_tokens.give(django_user_model.objects.create_user("carol", password="correct horse"))
+    pair = refresh_tokens.issue_pair(django_user_model.objects.create_user("carol", password="correct horse"))
 
     async def play():
         tokens = RefreshTokens("http://server", pair["refresh"], transport=Doors())

@@ -24,7 +24,7 @@ from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, type_of
 from sessions.apidocs.openapi import COMPONENTS as OPENAPI_COMPONENTS
 from sessions.presentation import present_event
 from synckairos import errors
-from synckairos.close_codes import CloseCode, Farewell
+from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.engine import commands, create_session
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
@@ -242,8 +242,8 @@ def test_the_codes_of_errors_and_of_closes_are_all_there():
         assert text
         (line,) = (line for line in DESCRIPTION.splitlines() if line.startswith(f"| {code.value} |"))
         assert line.endswith(f" | {text} |")
-    for farewell in Farewell:
-        assert f"`{farewell.told}`" in DESCRIPTION
+    for reason in CloseReason:
+        assert f"`{reason.documented}`" in DESCRIPTION
 
 
 def test_the_protocol_s_table_has_every_code_with_every_reason_and_no_other():
@@ -251,7 +251,7 @@ def test_the_protocol_s_table_has_every_code_with_every_reason_and_no_other():
     table = text.partition("### Close codes")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (\d{4}) \| ?(.*?) ?\|", table, re.MULTILINE)
     told = {(int(code), reason) for code, reasons in rows for reason in re.findall("`([^`]+)`", reasons)}
-    sent = {(int(farewell.code), farewell.told) for farewell in Farewell}
+    sent = {(int(reason.code), reason.documented) for reason in CloseReason}
     refused = {(int(error.close_code), error.code) for error in errors.REFUSES_SOCKETS}
     assert told == sent | refused
     said_by_the_library = {CloseCode.PROTOCOL_ERROR, CloseCode.TOO_LARGE}

@@ -30,10 +30,12 @@ MADE_HERE = {
     "SYNCKAIROS_SIGNING_KEYS": "made once, in the data directory",
     "WEB_WORKERS": "cores, at most 4",
     "HOST": "127.0.0.1",
-    heartbeats.DIRECTORY: "among the temporary files, one for each data directory; make up: run in the data directory",
+    heartbeats.DIRECTORY_VARIABLE: (
+        "among the temporary files, one for each data directory; make up: run in the data directory"
+    ),
 }
 """Defaults that are worked out, in words."""
-OTHERS = {"PROMETHEUS_MULTIPROC_DIR": "none", heartbeats.DIRECTORY: ""}
+OTHERS = {"PROMETHEUS_MULTIPROC_DIR": "none", heartbeats.DIRECTORY_VARIABLE: ""}
 """Read elsewhere: by a library, and by processes that Django is too slow for."""
 OF_TESTS = {"TEST_REDIS_URL", "TEST_DATABASE_URL"}
 
@@ -141,7 +143,7 @@ def our_metrics():
     """Names as `/metrics` has them, with their labels."""
     found = {}
     for metric in vars(metrics).values():
-        if isinstance(metric, metrics.AtScrape):
+        if isinstance(metric, metrics.ScrapedGauge):
             found[metric.name] = set(metric.labels)
         elif isinstance(metric, MetricWrapperBase):
             (described,) = metric.describe()

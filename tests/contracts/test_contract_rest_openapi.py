@@ -281,7 +281,7 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
 )
 def test_the_documented_answers_about_readiness_can_be_had(monkeypatch, status, store, audit):
     monkeypatch.setattr(readiness, "_state_store", lambda: store and StoreFacts({}))
-    monkeypatch.setattr(readiness, "audit_store", lambda: audit)
+    monkeypatch.setattr(readiness, "audit_store_status", lambda: audit)
     fits(InProcess().request("GET", "/ready"), "get", "/ready", status)
 
 

@@ -213,7 +213,8 @@ def test_what_a_command_is_asked_for_is_no_log():
 
 
 def test_there_are_no_colours_where_no_terminal_shows_them():
-    program = "import django; django.setup(); from synckairos.telemetry import logs; logs.get('x').warning('seen', a=1)"
+    log = "from synckairos.telemetry import logs; logs.get_logger('x').warning('seen', a=1)"
+    program = f"import django; django.setup(); {log}"
     done = run(sys.executable, "-c", program, SYNCKAIROS_ENV="test", FORCE_COLOR="1")
     assert "seen" in done.stderr
     assert "\x1b" not in done.stderr

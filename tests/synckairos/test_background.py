@@ -22,7 +22,7 @@ def deaf(times: int) -> asyncio.Task[None]:
 
 
 async def test_a_task_that_misses_a_cancellation_is_asked_again(monkeypatch):
-    monkeypatch.setattr(background, "_ASKED_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(background, "_CANCEL_INTERVAL_S", 0.01)
     tasks = [deaf(times) for times in (0, 1, 2)]
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
@@ -31,7 +31,7 @@ async def test_a_task_that_misses_a_cancellation_is_asked_again(monkeypatch):
 
 
 async def test_nobody_waits_longer_than_he_would_for_a_task_that_does_not_end(monkeypatch):
-    monkeypatch.setattr(background, "_ASKED_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(background, "_CANCEL_INTERVAL_S", 0.01)
     task = deaf(20)
     await asyncio.sleep(0)
     async with asyncio.timeout(30):

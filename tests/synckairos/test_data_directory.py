@@ -46,7 +46,7 @@ def test_a_data_directory_that_was_left_open_is_closed(tmp_path, is_ours):
     for name in NAMES:
         write(data / name)
     assert len(open_to_others(data)) > len(NAMES)
-    data_directory.tighten(data, is_ours=is_ours)
+    data_directory.restrict_modes(data, is_ours=is_ours)
     assert open_to_others(data) == []
     assert (data / "secret_key").read_text() == "secret"
 
@@ -55,7 +55,7 @@ def test_in_a_directory_that_others_use_too_only_what_is_ours_is_closed(tmp_path
     home = tmp_path / "home"
     for name in ("secret_key", "public_html/index.html", "notes.txt"):
         write(home / name)
-    data_directory.tighten(home, is_ours=False)
+    data_directory.restrict_modes(home, is_ours=False)
     assert sorted(open_to_others(home)) == ["home", "index.html", "notes.txt", "public_html"]
 
 
@@ -65,12 +65,12 @@ def test_links_are_not_followed(tmp_path):
     data.mkdir()
     (data / "run").symlink_to(tmp_path / "elsewhere")
     (data / "secret_key").symlink_to(tmp_path / "elsewhere" / "file")
-    data_directory.tighten(data, is_ours=True)
+    data_directory.restrict_modes(data, is_ours=True)
     assert open_to_others(tmp_path / "elsewhere") == ["elsewhere", "file"]
 
 
 def test_a_directory_that_is_not_there_is_not_made(tmp_path):
-    data_directory.tighten(tmp_path / "var", is_ours=True)
+    data_directory.restrict_modes(tmp_path / "var", is_ours=True)
     assert not (tmp_path / "var").exists()
 
 
@@ -92,15 +92,15 @@ USES_THE_DATABASE = "from django.db import connection; connection.cursor().execu
 
 def test_what_lies_among_the_temporary_files_is_ours_or_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    place = data_directory.stand_in(tmp_path / "var")
-    assert open_to_others(data_directory.own_directory(place)) == []
+    place = data_directory.temporary_directory(tmp_path / "var")
+    assert open_to_others(data_directory.make_private_directory(place)) == []
     monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
     with pytest.raises(PermissionError, match="belongs to somebody else"):
-        data_directory.own_directory(place)
+        data_directory.make_private_directory(place)
 
 
 def test_nor_what_somebody_has_put_in_its_place(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "place").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PermissionError):
-        data_directory.own_directory(tmp_path / "place")
+        data_directory.make_private_directory(tmp_path / "place")

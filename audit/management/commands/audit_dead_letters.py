@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from django.core.management.base import CommandParser
 
 from audit import dead_letters
-from synckairos.dead_letter_command import Aside, AsideCommand, Wanted
+from synckairos.dead_letter_command import DeadLetter, DeadLetterCommand, Selection
 
 
-class Command(AsideCommand):
+class Command(DeadLetterCommand):
     help = "List outbox entries that the audit could not take, send them again, or delete them."
     what = "letters"
 
@@ -25,13 +25,13 @@ class Command(AsideCommand):
             help="also those that are tried again by themselves: refused by the database, or of a newer release",
         )
 
-    def found(self, wanted: Wanted) -> Iterator[Aside]:
-        return filter(wanted.takes, dead_letters.found(waiting=wanted.waiting))
+    def find(self, selection: Selection) -> Iterator[DeadLetter]:
+        return filter(selection.matches, dead_letters.found(waiting=selection.waiting))
 
-    def send_again(self, some: Sequence[Aside]) -> int:
+    def send_again(self, some: Sequence[DeadLetter]) -> int:
         return dead_letters.send_again(some)
 
-    def delete(self, some: Sequence[Aside]) -> int:
+    def delete(self, some: Sequence[DeadLetter]) -> int:
         return dead_letters.delete(some)
 
     def summary(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from synckairos.ops import probes
-from synckairos.ops.broker import broker_answers
+from synckairos.ops.broker import is_broker_reachable
 from synckairos.ops.store_facts import store_facts
 from synckairos.redis import client as stores
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = probes.probe(argparse.Namespace(**options))
-        if found.is_well:
+        if found.is_healthy:
             self.stdout.write(found.text)
             return
         if not (found.is_stuck and _waits(options["role"])):
@@ -40,4 +40,4 @@ def _waits(role: str) -> bool:
         is_full = store_facts().is_full
     except stores.FAULTS:
         return True
-    return is_full or (role != "timekeeper" and not broker_answers())
+    return is_full or (role != "timekeeper" and not is_broker_reachable())

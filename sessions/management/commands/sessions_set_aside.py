@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from sessions.store import set_aside
 from sessions.store.set_aside import SetAside
-from synckairos.dead_letter_command import Aside, AsideCommand, Wanted
+from synckairos.dead_letter_command import DeadLetter, DeadLetterCommand, Selection
 from synckairos.ids import parse_uuid
 from synckairos.instants import as_datetime
 from synckairos.redis import keys
@@ -19,19 +19,19 @@ from synckairos.redis.scripts import send_blocking
 _PORTION = 500
 
 
-class Command(AsideCommand):
+class Command(DeadLetterCommand):
     help = "List sessions that the timekeeper could not handle, give them their deadline back, or forget them."
     what = "sessions"
 
-    def found(self, wanted: Wanted) -> Iterator[Aside]:
+    def find(self, selection: Selection) -> Iterator[DeadLetter]:
         # All are read before any is taken away: places are ranks.
         everything = [one for shard in keys.all_shards() for one in _all_of(shard)]
-        return filter(wanted.takes, map(_aside, everything))
+        return filter(selection.matches, map(_aside, everything))
 
-    def send_again(self, some: Sequence[Aside]) -> int:
+    def send_again(self, some: Sequence[DeadLetter]) -> int:
         return sum(_put_back(one, only_forget=False) for one in some)
 
-    def delete(self, some: Sequence[Aside]) -> int:
+    def delete(self, some: Sequence[DeadLetter]) -> int:
         return sum(_put_back(one, only_forget=True) for one in some)
 
 
@@ -42,8 +42,8 @@ def _all_of(shard: int) -> Iterator[SetAside]:
         start += len(some)
 
 
-def _aside(one: SetAside) -> Aside:
-    return Aside(
+def _aside(one: SetAside) -> DeadLetter:
+    return DeadLetter(
         name=one.member,
         state="aside",
         session_id=one.member,
@@ -53,5 +53,5 @@ def _aside(one: SetAside) -> Aside:
     )
 
 
-def _put_back(one: Aside, *, only_forget: bool) -> bool:
+def _put_back(one: DeadLetter, *, only_forget: bool) -> bool:
     return send_blocking(set_aside.put_back(one.place, one.name, parse_uuid(one.name), only_forget=only_forget))

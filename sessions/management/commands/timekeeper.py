@@ -13,7 +13,7 @@ from sessions.timekeeping.keeper import Timekeeper
 from synckairos.conf import conf
 from synckairos.errors import ServiceUnavailable
 from synckairos.ops import durability, scrape
-from synckairos.ops.timekeepers import status
+from synckairos.ops.timekeepers import timekeeping_status
 from synckairos.redis.client import close_async_client
 from synckairos.redis.procedures import run_blocking
 
@@ -28,8 +28,8 @@ class Command(BaseCommand):
         if options["status"]:
             self._show()
             return
-        durability.admit()
-        scrape.serve(conf().metrics_port, conf().metrics_host)
+        durability.require_durable_store()
+        scrape.serve_metrics(conf().metrics_port, conf().metrics_host)
         # What is loaded now lasts: a full collection, which large sessions bring about, need not look at it each time.
         gc.collect()
         gc.freeze()
@@ -37,11 +37,11 @@ class Command(BaseCommand):
 
     def _show(self) -> None:
         try:
-            found = run_blocking(status())
+            found = run_blocking(timekeeping_status())
         except ServiceUnavailable as away:
             raise CommandError(str(away)) from None
-        self.stdout.write(f"timekeepers alive: {len(found.keepers)}")
-        for keeper, ago_ms in found.keepers.items():
+        self.stdout.write(f"timekeepers alive: {len(found.timekeepers)}")
+        for keeper, ago_ms in found.timekeepers.items():
             self.stdout.write(f"  {keeper}  seen {ago_ms} ms ago")
         for number, shard in found.shards.items():
             self.stdout.write(

@@ -15,7 +15,7 @@ APPLICATION = "config.asgi:application"
 
 def serve(*, host: str = "127.0.0.1", port: int = 8000, fd: int | None = None) -> None:
     """Serve the product until a signal ends the process; `fd` is a listening socket that another process has opened."""
-    durability.admit()
+    durability.require_durable_store()
     server.serve(APPLICATION, hub, host=host, port=port, fd=fd)
 
 

@@ -8,12 +8,12 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from synckairos.auth.names import LONGEST_NAME, is_name
+from synckairos.auth.names import MAX_NAME_LENGTH, is_name
 
 CREATE = "POST /v1/sessions"
 
 # No pattern can say all of it in every language (docs/access.md#names).
-schemathesis.openapi.format("name", st.text(min_size=1, max_size=LONGEST_NAME).filter(is_name))
+schemathesis.openapi.format("name", st.text(min_size=1, max_size=MAX_NAME_LENGTH).filter(is_name))
 
 
 @schemathesis.check

@@ -14,7 +14,7 @@ from sessions.hub.subscriber import NOWHERE, Outlet
 from sessions.services import presence as service
 from sessions.store.presence import Attendance, announce
 from synckairos.auth.principal import SYSTEM, Principal
-from synckairos.ops.alive_processes import seen
+from synckairos.ops.alive_processes import list_alive, report_alive
 from synckairos.redis import client as stores
 from synckairos.redis import keys
 from synckairos.redis.scripts import send, send_blocking
@@ -164,7 +164,7 @@ async def test_all_is_read_again_when_the_layer_has_been_away(one):
     hall = one.comes()
     await one.works()
     one.presence.look_again()
-    send_blocking(seen("other", 0, keys.webs()))
+    send_blocking(report_alive(keys.webs(), "other"))
     send_blocking(announce(SESSION, "other", Attendance(0, {ADA: 1}), is_news=False))
     await one.works()
     assert shown(hall) == [[ADA]]
@@ -199,7 +199,7 @@ async def test_who_could_not_take_back_what_it_told_is_left_to_be_found_dead(one
 
     monkeypatch.setattr("sessions.hub.presence.send_all", refused)
     await one.presence.leave()
-    assert one.presence._process in send_blocking(seen("", 60_000, keys.webs()))
+    assert one.presence._process in send_blocking(list_alive(keys.webs(), 60_000))
 
 
 async def test_who_is_read_over_rest_while_others_come_was_there_alone(one, two, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from websockets.sync.client import connect
 
 from sessions.rest.bodies import ParticipantBody
-from synckairos.auth.principal import LONGEST_TOKEN, mint
+from synckairos.auth.principal import MAX_TOKEN_LENGTH, mint
 from tests.conftest import bearer
 from tests.forging import us
 from tests.sessions.fastpath.test_fast_path import SLOW
@@ -73,16 +73,16 @@ def socket_of(api, session_id, token, *, by="header"):
 
 @pytest.mark.parametrize("by", ["header", "sub-protocol", "query"])
 def test_a_socket_takes_a_token_of_eight_kib(api, by):
-    token = token_of(LONGEST_TOKEN)
+    token = token_of(MAX_TOKEN_LENGTH)
     with contextlib.closing(socket_of(api, uuid4(), token, by=by)) as socket:
         assert json.loads(socket.recv(30))["type"] == "CONNECTED"
-        socket.send(json.dumps({"type": "AUTH", "id": "a", "token": token_of(LONGEST_TOKEN)}))
+        socket.send(json.dumps({"type": "AUTH", "id": "a", "token": token_of(MAX_TOKEN_LENGTH)}))
         answer = json.loads(socket.recv(30))
     assert (answer["type"], answer["id"]) == ("ACK", "a")
 
 
 def test_requests_and_streams_take_a_token_of_eight_kib_and_sell_tickets_for_it(api):
-    token = token_of(LONGEST_TOKEN)
+    token = token_of(MAX_TOKEN_LENGTH)
     state = created(api)
     assert httpx.get(f"{api.base_url}{at(state)}", headers=bearer(token)).status_code == 200
     with api.stream("GET", f"{at(state)}/stream?token={token}", headers={"Authorization": ""}) as answer:
@@ -95,7 +95,7 @@ def test_requests_and_streams_take_a_token_of_eight_kib_and_sell_tickets_for_it(
 
 def test_a_longer_one_is_refused_by_every_door_alike(api):
     token = us().token(pad="x" * 6_200)
-    assert LONGEST_TOKEN < len(token) < LONGEST_TOKEN + 1_000
+    assert MAX_TOKEN_LENGTH < len(token) < MAX_TOKEN_LENGTH + 1_000
     assert api.get(at(created(api)), headers=bearer(token)).status_code == 401
     with contextlib.closing(socket_of(api, uuid4(), mint("alice", is_staff=False))) as socket:
         socket.recv(30)

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 
 from synckairos.auth import grants
 from synckairos.auth.grants import Role, SessionGrant
-from synckairos.auth.names import SESSION_TOKEN
-from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_token, times_of
+from synckairos.auth.names import SESSION_TOKEN_PREFIX
+from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_token, validity_from_now
 from synckairos.errors import Unauthenticated
 from tests.conftest import bearer
 from tests.forging import us
@@ -200,7 +200,7 @@ GRANT = SessionGrant(UUID(int=1), "0" * 8, Role.VIEWER, "0" * 32)
 
 def forged(**claims):
     """A token that we have signed, with these claims; None leaves one out."""
-    of_a_token = {"sub": f"{SESSION_TOKEN}{GRANT.token_id}", "token_type": SESSION}
+    of_a_token = {"sub": f"{SESSION_TOKEN_PREFIX}{GRANT.token_id}", "token_type": SESSION}
     return us().token(**of_a_token | grants.to_claims(GRANT) | claims)
 
 
@@ -218,7 +218,7 @@ def forged(**claims):
         {"jti": 7},
         {"gen": "1"},
         {"sub": "alice"},
-        {"sub": f"{SESSION_TOKEN}{'1' * 32}"},
+        {"sub": f"{SESSION_TOKEN_PREFIX}{'1' * 32}"},
     ],
 )
 def test_a_token_that_says_nothing_sensible_is_none(claims):
@@ -229,7 +229,7 @@ def test_a_token_that_says_nothing_sensible_is_none(claims):
 
 def test_a_grant_survives_the_token():
     for grant in (GRANT, SessionGrant(UUID(int=1), "e", Role.PARTICIPANT, "t", 3, UUID(int=2))):
-        good = times_of(SESSION, timedelta(seconds=60))
+        good = validity_from_now(SESSION, timedelta(seconds=60))
         token = mint_session_token(grant, good)
         assert authenticate(token).grant == grant
         assert authenticate(token).expires_s == good.expires_s
@@ -237,7 +237,7 @@ def test_a_grant_survives_the_token():
 
 def test_an_expired_one_is_over(api, stage):
     grant = authenticate(stage.given(role="viewer")["token"]).grant
-    late = mint_session_token(grant, times_of(SESSION, timedelta(seconds=-1)))
+    late = mint_session_token(grant, validity_from_now(SESSION, timedelta(seconds=-1)))
     refused(api.get(stage.at(), headers=bearer(late)), 401, "UNAUTHENTICATED")
 
 

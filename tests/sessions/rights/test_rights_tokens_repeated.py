@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from synckairos.auth.grants import Role, SessionGrant
-from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_token, times_of
+from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_token, validity_from_now
 from synckairos.auth.signing_keys import key_ring, new_pem
 from synckairos.redis import client as stores
 from tests.conftest import bearer
@@ -104,7 +104,7 @@ def test_the_store_holds_no_token(api):
 
 def test_after_a_change_of_keys_it_is_the_same_token_signed_with_the_new_one(configure):
     grant = SessionGrant(uuid4(), "0" * 8, Role.VIEWER, "0" * 32)
-    good = times_of(SESSION)
+    good = validity_from_now(SESSION)
     before = mint_session_token(grant, good)
     assert mint_session_token(grant, good) == before
     configure(signing_keys=key_ring(new_pem()))

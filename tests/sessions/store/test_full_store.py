@@ -140,7 +140,7 @@ def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_r
                     await keeper.leases.renew()
                     assert keeper.leases.held == {0}
                 assert send_blocking(timekeepers.shard_status(0)).holder == keeper.leases.keeper
-                assert send_blocking(alive_processes.seen("", 5_000, keys.keepers())).keys() == {keeper.leases.keeper}
+                assert send_blocking(alive_processes.list_alive(keys.keepers(), 5_000)).keys() == {keeper.leases.keeper}
             await keeper._round()
         finally:
             await keeper.leases.close()

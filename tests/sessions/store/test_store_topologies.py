@@ -18,7 +18,7 @@ from sessions.store import store
 from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.engine.commands import Start, Switch
 from synckairos.errors import Unauthenticated
-from synckairos.ops.scrape import measure
+from synckairos.ops.scrape import measure_state_store
 from synckairos.ops.store_facts import store_facts
 from synckairos.redis import client as stores
 from synckairos.redis import keys
@@ -87,7 +87,7 @@ def test_every_master_says_how_it_keeps_its_data(topology):
     assert (node.policy, node.has_append_only_file, node.max_bytes) == ("noeviction", True, 0)
     assert node.used_bytes > 0
     assert facts.is_lossy is False
-    measured = measure()
+    measured = measure_state_store()
     assert len(measured.status.shards) == 8
     assert (measured.outbox, measured.dead_letters) == (0, 0)
 
@@ -102,7 +102,7 @@ def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
     assert SyncEvent.objects.count() == 2 * len(ids)
     assert dead_letters.waiting_now() == {"dead": 8, "refused": 0, "newer": 0}
     assert dead_letters.send_again(list(dead_letters.found(waiting=True))) == 8
-    assert measure().outbox == 8
+    assert measure_state_store().outbox == 8
 
 
 def test_tickets_are_redeemed_once(topology):

@@ -89,7 +89,7 @@ def watched_by(session_id, process, *, lives=True):
     """Some web process tells that it has one viewer of a session."""
     asked(perform(presence.announce(session_id, process, Attendance(viewers=1), is_news=False)))
     if lives:
-        asked(perform(alive_processes.seen(process, 0, keys.webs())))
+        asked(perform(alive_processes.report_alive(keys.webs(), process)))
 
 
 @pytest.mark.parametrize("kind", ["pending", "counting", "overdrawn"])

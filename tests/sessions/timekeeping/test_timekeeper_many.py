@@ -79,9 +79,9 @@ def test_a_suspended_holder_must_renew_before_it_goes_on(monkeypatch):
 def two_keepers():
     keepers = {}
     for _ in range(2):
-        known = set(send_blocking(alive_processes.seen("", 5_000, keys.keepers())))
+        known = set(send_blocking(alive_processes.list_alive(keys.keepers(), 5_000)))
         child = servers.managed("timekeeper")
-        call = alive_processes.seen("", 5_000, keys.keepers())
+        call = alive_processes.list_alive(keys.keepers(), 5_000)
         new = servers.wait_until(lambda known=known, call=call: set(send_blocking(call)) - known, 30, "it lives")
         keepers[new.pop()] = child
     yield keepers

@@ -125,7 +125,7 @@ def test_whoever_watches_keeps_it_and_for_12_hours_after_leaving():
     session_id = ago(13).start(**CYCLING)
     catch_up(session_id)
     asked(perform(presence.announce(session_id, "web", Attendance(viewers=1), is_news=False)))
-    asked(perform(alive_processes.seen("web", 0, keys.webs())))
+    asked(perform(alive_processes.report_alive(keys.webs(), "web")))
     review()
     assert stored(session_id).status == "running"
     stores.client().zadd(keys.idle(0), {str(session_id): time.time() * 1000 + 60_000})

@@ -97,7 +97,7 @@ def test_the_collector_does_not_look_at_all_that_is_loaded_whenever_large_sessio
 
     frozen: list[int] = []
     monkeypatch.setattr(timekeeper.asyncio, "run", run)
-    monkeypatch.setattr(timekeeper.durability, "admit", lambda: None)
+    monkeypatch.setattr(timekeeper.durability, "require_durable_store", lambda: None)
     try:
         call_command("timekeeper")
     finally:

@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from synckairos.auth import identity_provider as module
-from synckairos.auth.identity_provider import ForeignKeys, keys_of
+from synckairos.auth.identity_provider import ProviderKeys, key_fetcher
 from synckairos.auth.principal import authenticate
 from synckairos.auth.signing_keys import key_ring
-from synckairos.conf import Provider
+from synckairos.conf import IdentityProvider
 from synckairos.errors import Unauthenticated
-from tests.forging import IdentityProvider, Maker, new_key, serving
+from tests.forging import FakeIdentityProvider, Maker, new_key, serving
 from tests.servers import wait_until
 
 THEM = Maker(new_key(), "https://login.example.com", "clocks")
@@ -22,18 +22,18 @@ THEM = Maker(new_key(), "https://login.example.com", "clocks")
 
 @pytest.fixture
 def idp():
-    with serving(IdentityProvider([THEM.key.jwk])) as provider:
+    with serving(FakeIdentityProvider([THEM.key.jwk])) as provider:
         yield provider
 
 
 @pytest.fixture
 def fetcher(idp, configure, monkeypatch):
-    monkeypatch.setattr(module, "SOONEST_S", 0.3)
-    provider = Provider(THEM.issuer, THEM.audience, idp.url, "idp:", None)
+    monkeypatch.setattr(module, "MIN_REFRESH_INTERVAL_S", 0.3)
+    provider = IdentityProvider(THEM.issuer, THEM.audience, idp.url, "idp:", None)
     configure(provider=provider)
-    yield keys_of(provider)
-    keys_of(provider).stop()
-    keys_of.cache_clear()
+    yield key_fetcher(provider)
+    key_fetcher(provider).stop()
+    key_fetcher.cache_clear()
 
 
 def is_good(token):
@@ -61,7 +61,7 @@ def test_the_first_token_is_refused_at_once_and_makes_the_keys_come(idp, fetcher
 
 def test_who_starts_in_time_has_the_keys_before_the_first_token(fetcher):
     fetcher.start()
-    assert fetcher.wait_first(30)
+    assert fetcher.wait_for_first_fetch(30)
     assert is_good(THEM.token())
 
 
@@ -89,13 +89,13 @@ def test_unknown_keys_by_the_thousand_do_not_flood_the_provider(idp, fetcher, mo
             return super().wait(timeout)
 
     fetcher._stopped = Noting()
-    monkeypatch.setattr(module, "SOONEST_S", 3_600)
+    monkeypatch.setattr(module, "MIN_REFRESH_INTERVAL_S", 3_600)
     fetcher.start()
     wait_until(lambda: waits_s, 30, "the provider was asked once")
     for number in range(1000):
         assert not is_good(THEM.token({"kid": f"unknown {number}"}))
     assert (idp.asked, waits_s) == (1, [3_600])
-    monkeypatch.setattr(module, "SOONEST_S", 0.3)
+    monkeypatch.setattr(module, "MIN_REFRESH_INTERVAL_S", 0.3)
     fetcher._stopped.set()  # it would wait for the rest of the hour
 
 
@@ -148,5 +148,5 @@ def test_keys_that_are_for_something_else_or_not_to_be_trusted_are_left_out():
         {name: value for name, value in good.items() if name != "kid"},
         {},
     ]
-    assert len(ForeignKeys(bad)) == 0
-    assert len(ForeignKeys([*bad, good])) == 1
+    assert len(ProviderKeys(bad)) == 0
+    assert len(ProviderKeys([*bad, good])) == 1

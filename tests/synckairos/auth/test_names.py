@@ -8,9 +8,9 @@ from django.core.management import CommandError, call_command
 
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from synckairos.auth import principal
-from synckairos.auth.names import LONGEST_NAME, PATTERN, is_name
-from synckairos.auth.principal import LONGEST_TOKEN, authenticate, mint, refresh_claims
-from synckairos.conf import Provider
+from synckairos.auth.names import MAX_NAME_LENGTH, NAME_PATTERN, is_name
+from synckairos.auth.principal import MAX_TOKEN_LENGTH, authenticate, mint, refresh_claims
+from synckairos.conf import IdentityProvider
 from synckairos.errors import Unauthenticated
 from tests.forging import us
 
@@ -22,12 +22,12 @@ NAMES = {
     "a picture": "\U0001f600",
     "another case": "ADA",
     "a provider's": "auth0|5f7c8ec7c33c6c004bbafe82",
-    "the longest": "\U0001f600" * LONGEST_NAME,
+    "the longest": "\U0001f600" * MAX_NAME_LENGTH,
     "of a keeper's kind": "timekeepers",
 }
 NO_NAMES = {
     "nothing": "",
-    "too long": "x" * (LONGEST_NAME + 1),
+    "too long": "x" * (MAX_NAME_LENGTH + 1),
     "a space before": " u1",
     "a space after": "u1 ",
     "a space that is none": "u1\u00a0",
@@ -77,18 +77,20 @@ def test_what_is_no_text_is_no_name(other):
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_the_documented_pattern_refuses_no_name(name):
-    assert re.search(PATTERN, name)
+    assert re.search(NAME_PATTERN, name)
 
 
 def test_the_documented_pattern_refuses_white_space_at_the_ends_and_control_characters():
-    assert not any(re.search(PATTERN, NO_NAMES[kind]) for kind in ("nothing", "a space after", "NUL", "a space before"))
+    assert not any(
+        re.search(NAME_PATTERN, NO_NAMES[kind]) for kind in ("nothing", "a space after", "NUL", "a space before")
+    )
 
 
 @pytest.mark.parametrize(
     ("model", "column"), [(SyncSession, "created_by"), (SyncEvent, "principal"), (SyncParticipant, "user_id")]
 )
 def test_every_column_of_names_holds_the_longest(model, column):
-    assert model._meta.get_field(column).max_length == LONGEST_NAME
+    assert model._meta.get_field(column).max_length == MAX_NAME_LENGTH
 
 
 @pytest.mark.django_db
@@ -119,8 +121,8 @@ def token_of(length):
 
 
 def test_a_token_may_have_eight_kib():
-    longest = token_of(LONGEST_TOKEN)
-    assert LONGEST_TOKEN - 1 <= len(longest) <= LONGEST_TOKEN
+    longest = token_of(MAX_TOKEN_LENGTH)
+    assert MAX_TOKEN_LENGTH - 1 <= len(longest) <= MAX_TOKEN_LENGTH
     assert authenticate(longest).subject == "alice"
     with pytest.raises(Unauthenticated):
         authenticate(us().token(pad="x" * 6_100))
@@ -136,8 +138,8 @@ def test_a_user_who_has_a_reserved_name_all_the_same_gets_no_token(client, djang
 
 @pytest.mark.parametrize(("prefix", "subject"), [("", "timekeeper"), ("session-", "token:0"), ("time", "keeper")])
 def test_no_prefix_of_an_identity_provider_makes_a_reserved_name(prefix, subject):
-    provider = Provider("https://login.example.com", "clocks", "https://login.example.com/jwks", prefix, None)
+    provider = IdentityProvider("https://login.example.com", "clocks", "https://login.example.com/jwks", prefix, None)
     claims = {"sub": subject, "exp": 2**33}
     with pytest.raises(Unauthenticated):
-        principal._foreign_principal(claims, provider)
-    assert principal._foreign_principal(claims | {"sub": "ada"}, provider).subject == f"{prefix}ada"
+        principal._provider_principal(claims, provider)
+    assert principal._provider_principal(claims | {"sub": "ada"}, provider).subject == f"{prefix}ada"

@@ -15,7 +15,7 @@ from synckairos.auth.principal import mint
 from synckairos.errors import Unauthenticated
 from tests import servers
 from tests.conftest import bearer
-from tests.forging import ATTACKS, IdentityProvider, Maker, new_key, serving, us
+from tests.forging import ATTACKS, FakeIdentityProvider, Maker, new_key, serving, us
 from tests.talk import refused
 
 THEM = Maker(new_key(), "https://login.example.com", "clocks")
@@ -25,7 +25,7 @@ MAKERS = {"ours": us, "theirs": lambda: THEM}
 @pytest.fixture(scope="module")
 def web() -> Iterator[servers.Web]:
     """A web process that believes two makers of tokens."""
-    with serving(IdentityProvider([THEM.key.jwk])) as provider:
+    with serving(FakeIdentityProvider([THEM.key.jwk])) as provider:
         server = servers.web(
             SYNCKAIROS_IDP_ISSUER=THEM.issuer,
             SYNCKAIROS_IDP_AUDIENCE=THEM.audience,

@@ -15,7 +15,7 @@ from synckairos.redis import keys
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
-    ids._well_formed.cache_clear()
+    ids._cached_uuid.cache_clear()
     keys._rate.cache_clear()
 
 
@@ -27,13 +27,13 @@ A_UUID = "8a361df9-71af-4c29-af03-390b39cf8785"
 )
 def test_what_is_no_uuid_is_refused_and_not_remembered(text):
     assert ids.parse_uuid(text) is None
-    assert ids._well_formed.cache_info().currsize == 0
+    assert ids._cached_uuid.cache_info().currsize == 0
 
 
 def test_a_uuid_is_remembered():
     wanted = uuid4()
     assert ids.parse_uuid(str(wanted)) == ids.parse_uuid(str(wanted)) == wanted
-    assert ids._well_formed.cache_info().hits == 1
+    assert ids._cached_uuid.cache_info().hits == 1
 
 
 def test_a_limit_s_key_is_remembered_for_short_names_only_and_is_the_same_either_way():

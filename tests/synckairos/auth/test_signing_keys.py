@@ -187,4 +187,4 @@ def test_a_wrong_setting_stops_the_start_by_name(env, named):
 
 
 def test_all_three_settings_make_a_provider():
-    assert "Provider(issuer='https://login.example.com', audience='clocks'" in start(**IDP).stdout
+    assert "IdentityProvider(issuer='https://login.example.com', audience='clocks'" in start(**IDP).stdout

@@ -16,7 +16,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from sessions.tasks import forget_expired_tokens
 from synckairos.auth.principal import authenticate
-from synckairos.conf import Provider
+from synckairos.conf import IdentityProvider
 from tests.forging import ATTACKS, us
 from tests.talk import created, game, refused
 
@@ -141,7 +141,9 @@ def test_a_user_cannot_have_a_name_that_only_the_identity_provider_gives(carol, 
     get_user_model().objects.filter(username="carol").update(username="idp:carol")
     who = WHO | {"username": "idp:carol"}
     assert post("token", who).status_code == 200
-    configure(provider=Provider("https://login.example.com", "clocks", "https://login.example.com/jwks", "idp:", None))
+    configure(
+        provider=IdentityProvider("https://login.example.com", "clocks", "https://login.example.com/jwks", "idp:", None)
+    )
     refused(post("token", who), 401, "UNAUTHENTICATED")
 
 

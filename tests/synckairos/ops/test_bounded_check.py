@@ -1,4 +1,4 @@
-"""A question that hangs keeps nobody waiting, and is asked once at a time."""
+"""A check that hangs keeps nobody waiting, and is asked once at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from synckairos.ops import bounded_check
-from synckairos.ops.bounded_check import Bounded
+from synckairos.ops.bounded_check import BoundedCheck
 from tests.servers import wait_until
 
 
@@ -27,28 +27,28 @@ class Server:
 
 def test_who_waits_for_a_server_that_hangs_is_told_so_and_asks_it_no_second_time():
     server = Server()
-    question = Bounded("test", server.ask, within_s=0.01)
+    check = BoundedCheck("test", server.ask, within_s=0.01)
     for _ in range(3):
         with pytest.raises(TimeoutError):
-            question.answer()
+            check.result()
     assert server.asked == 1
     server.is_up.set()
-    wait_until(lambda: answered(question), 30, "it hears of the recovery")
+    wait_until(lambda: answered(check), 30, "it hears of the recovery")
 
 
-def answered(question):
+def answered(check):
     with suppress(TimeoutError):
-        return question.answer() > 1
+        return check.result() > 1
 
 
 def test_what_the_question_raises_its_caller_hears():
-    question = Bounded("test", lambda: 1 / 0, within_s=30)
+    check = BoundedCheck("test", lambda: 1 / 0, within_s=30)
     with pytest.raises(ZeroDivisionError):
-        question.answer()
+        check.result()
 
 
 def test_a_server_whose_answers_take_longer_than_that_moment_is_heard_again_after_a_failure(monkeypatch):
-    """A question of many round trips, say: asked and waited for briefly each time, it would have failed for good."""
+    """A check of many round trips, say: asked and waited for briefly each time, it would have failed for good."""
     waited_s = []
 
     class Noted(bounded_check.Future):
@@ -65,13 +65,13 @@ def test_a_server_whose_answers_take_longer_than_that_moment_is_heard_again_afte
             raise faults.pop()
         return server.ask()
 
-    question = Bounded("test", ask, within_s=30)
+    check = BoundedCheck("test", ask, within_s=30)
     with pytest.raises(OSError, match="away"):
-        question.answer()
+        check.result()
     with pytest.raises(TimeoutError):
-        question.answer()
-    late = question._pending
+        check.result()
+    late = check._pending
     server.is_up.set()
     assert late.exception(30) is None
-    assert question.answer() == 2
-    assert waited_s == [30, bounded_check.AFTER_FAILURE_S, 30]
+    assert check.result() == 2
+    assert waited_s == [30, bounded_check.WAIT_AFTER_FAILURE_S, 30]

@@ -12,7 +12,7 @@ from django.test import Client
 
 from synckairos.auth.signing_keys import new_pem
 from synckairos.ops import durability
-from synckairos.ops.store_facts import Node, StoreFacts, store_facts
+from synckairos.ops.store_facts import StoreFacts, StoreNode, store_facts
 from tests import servers
 
 EVICTING = {"maxmemory-policy": "allkeys-lru"}
@@ -44,7 +44,7 @@ def server():
 @pytest.fixture
 def store(server, configure, monkeypatch):
     """Configures the store, which this process uses too: `store({"appendonly": "no"})`."""
-    monkeypatch.setattr(durability._said, "is_set", lambda: False)
+    monkeypatch.setattr(durability._has_warned, "is_set", lambda: False)
     with servers.redis.Redis.from_url(server.url) as admin:
         configure(redis_url=server.url, lossy_store_allowed=False)
 
@@ -59,7 +59,7 @@ def store(server, configure, monkeypatch):
 
 def test_a_store_that_keeps_what_it_has_is_taken_without_a_word(store, caplog):
     store({})
-    durability.admit()
+    durability.require_durable_store()
     assert store_facts().is_lossy is False
     assert caplog.text == ""
 
@@ -72,12 +72,12 @@ def test_one_that_may_lose_data_is_refused_with_the_reason_unless_it_is_allowed(
 ):
     store(config)
     with pytest.raises(SystemExit):
-        durability.admit()
+        durability.require_durable_store()
     assert reason in caplog.text
     assert durability.SETTING in caplog.text
     caplog.clear()
     configure(lossy_store_allowed=True)
-    durability.admit()
+    durability.require_durable_store()
     assert reason in caplog.text
 
 
@@ -112,14 +112,14 @@ def test_one_that_will_not_say_is_taken_and_that_is_said(store, server, configur
     admin = store({})
     admin.acl_setuser("managed", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-info"])
     configure(redis_url=server.url.replace("//", "//managed:secret@"), lossy_store_allowed=False)
-    durability.admit()
+    durability.require_durable_store()
     assert store_facts().is_lossy is None
     assert "does not say whether it keeps its data" in caplog.text
 
 
 def test_one_that_is_away_at_the_start_is_nothing_to_end_for(configure):
     configure(redis_url=f"redis://127.0.0.1:{servers.free_port()}/0", lossy_store_allowed=False)
-    durability.admit()
+    durability.require_durable_store()
 
 
 @pytest.mark.django_db
@@ -143,7 +143,7 @@ def test_a_store_that_tells_of_itself_and_serves_nothing_is_away(store):
 
 
 def test_one_node_of_many_that_may_lose_data_is_enough():
-    good, bad = Node(1, 1, 0, "noeviction", True), Node(1, 1, 0, "volatile-ttl", True)
+    good, bad = StoreNode(1, 1, 0, "noeviction", True), StoreNode(1, 1, 0, "volatile-ttl", True)
     assert StoreFacts({"a": good, "b": bad}).is_lossy is True
     assert StoreFacts({"a": good, "b": good}).is_lossy is False
     assert len(StoreFacts({"a": bad, "b": bad}).faults) == 1

@@ -13,9 +13,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from synckairos.ops import heartbeats
-from synckairos.ops.heartbeats import Heartbeat, signs
+from synckairos.ops.heartbeats import Heartbeat, last_beats
 from synckairos.ops.probes import probe
-from synckairos.ops.store_facts import Node, StoreFacts
+from synckairos.ops.store_facts import StoreFacts, StoreNode
 from tests import servers
 from tests.servers import ROOT, wait_until
 
@@ -30,7 +30,7 @@ COMMANDS = {
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):
     """Where the signs of life of this test are."""
-    monkeypatch.setenv(heartbeats.DIRECTORY, str(tmp_path / "run"))
+    monkeypatch.setenv(heartbeats.DIRECTORY_VARIABLE, str(tmp_path / "run"))
     return tmp_path / "run"
 
 
@@ -51,14 +51,14 @@ def asked(role, pid=None):
 
 @pytest.mark.timeout(240)
 def test_each_process_gives_signs_of_life_until_it_is_killed(place, tmp_path, schema_url):
-    env = {heartbeats.DIRECTORY: str(place), "DATABASE_URL": schema_url}
+    env = {heartbeats.DIRECTORY_VARIABLE: str(place), "DATABASE_URL": schema_url}
     commands = {**COMMANDS, "beat": [*COMMANDS["beat"], str(tmp_path / "schedule")]}
     children = {role: servers.Child(command, env=env).start() for role, command in commands.items()}
     try:
         for role, child in children.items():
-            wait_until(lambda role=role: asked(role).is_well, 60, f"{role} is at work\n{child.output()}")
-            assert asked(role, child.process.pid).is_well
-            assert not asked(role, child.process.pid + 1).is_well
+            wait_until(lambda role=role: asked(role).is_healthy, 60, f"{role} is at work\n{child.output()}")
+            assert asked(role, child.process.pid).is_healthy
+            assert not asked(role, child.process.pid + 1).is_healthy
             (file,) = place.glob(f"{role}-*")
             first = file.read_text()
             wait_until(lambda file=file, first=first: file.read_text() != first, 60, f"{role} goes on")
@@ -72,12 +72,12 @@ def test_each_process_gives_signs_of_life_until_it_is_killed(place, tmp_path, sc
 def test_a_process_that_lives_and_does_nothing_is_stuck(later):
     heartbeat = Heartbeat("worker")
     heartbeat.beat()
-    assert asked("worker").is_well
-    later(heartbeats.ROLES["worker"] + 1)
+    assert asked("worker").is_healthy
+    later(heartbeats.STUCK_AFTER_S["worker"] + 1)
     verdict = asked("worker")
-    assert (verdict.is_well, verdict.is_stuck) == (False, True)
+    assert (verdict.is_healthy, verdict.is_stuck) == (False, True)
     heartbeat.beat()
-    assert asked("worker").is_well
+    assert asked("worker").is_healthy
 
 
 def test_one_that_is_stuck_while_the_store_is_away_waits_for_it(later, configure, capsys):
@@ -97,7 +97,7 @@ def test_a_worker_that_is_stuck_while_the_store_is_full_waits_for_room(later, mo
     later(100)
     with pytest.raises(CommandError):
         call_command("probe", "worker")
-    full = StoreFacts({"one": Node(2, 2, 1, "noeviction", True)})
+    full = StoreFacts({"one": StoreNode(2, 2, 1, "noeviction", True)})
     monkeypatch.setattr("sessions.management.commands.probe.store_facts", lambda: full)
     call_command("probe", "worker")
     assert "waits for the store" in capsys.readouterr().out
@@ -106,17 +106,17 @@ def test_a_worker_that_is_stuck_while_the_store_is_full_waits_for_room(later, mo
 def test_the_dead_leave_nothing_behind(place):
     place.mkdir()
     (place / "beat-1-0a0b0c0d.beat").write_text("1.0")  # a process of that id there is, and its lock is free
-    assert signs("beat") == []
+    assert last_beats("beat") == []
     assert list(place.iterdir()) == []
 
 
 def test_a_directory_that_cannot_be_written_stops_no_work(monkeypatch, caplog):
-    monkeypatch.setenv(heartbeats.DIRECTORY, "/dev/null/run")
+    monkeypatch.setenv(heartbeats.DIRECTORY_VARIABLE, "/dev/null/run")
     heartbeat = Heartbeat("worker")
     heartbeat.beat()
     heartbeat.beat()
     assert caplog.text.count("cannot be written") == 1
-    assert not asked("worker").is_well
+    assert not asked("worker").is_healthy
 
 
 def test_the_command_says_it_by_its_exit_status(webs):

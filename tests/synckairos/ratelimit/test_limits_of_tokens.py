@@ -31,7 +31,7 @@ def login(body, address="1.1.1.1"):
 
 
 def fresh(user):
-    return {"refresh": refresh_tokens.give(user)["refresh"]}
+    return {"refresh": refresh_tokens.issue_pair(user)["refresh"]}
 
 
 def slowed(answer, limit):

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from synckairos.telemetry import buffered_metrics
-from synckairos.telemetry.buffered_metrics import Counted, Timings
+from synckairos.telemetry.buffered_metrics import BufferedHistogram, BufferedValue
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def directory(tmp_path_factory):
 
 
 def number(kind, name, mode=""):
-    return Counted(kind, name, name, (), (), "help", mode)
+    return BufferedValue(kind, name, name, (), (), "help", mode)
 
 
 def shown(directory, name):
@@ -36,9 +36,9 @@ def test_a_count_is_in_the_file_once_it_is_written(directory):
     one.inc(2)
     one.inc(1)
     assert shown(directory, "a_total") == 0
-    buffered_metrics.write()
+    buffered_metrics.flush()
     assert shown(directory, "a_total") == 3
-    buffered_metrics.write()
+    buffered_metrics.flush()
     assert (shown(directory, "a_total"), one.get()) == (3, 3)
 
 
@@ -49,7 +49,7 @@ def test_a_gauge_that_is_set_forgets_what_was_counted_before(directory):
     assert shown(directory, "b") == 2
     one.inc(-1)
     assert one.get() == 1
-    buffered_metrics.write()
+    buffered_metrics.flush()
     assert shown(directory, "b") == 1
 
 
@@ -59,7 +59,7 @@ def test_threads_lose_no_count(directory):
 
     def write():
         while not stop.is_set():
-            buffered_metrics.write()
+            buffered_metrics.flush()
 
     def count():
         for _ in range(20_000):
@@ -72,14 +72,14 @@ def test_threads_lose_no_count(directory):
         thread.join()
     stop.set()
     writer.join()
-    buffered_metrics.write()
+    buffered_metrics.flush()
     assert shown(directory, "c_total") == 80_000
 
 
 TIMES_S = [0.0004, 0.001, 0.0011, 0.5, 99.0]
 
 
-@pytest.mark.parametrize("kind", [Histogram, Timings])
+@pytest.mark.parametrize("kind", [Histogram, BufferedHistogram])
 def test_timings_are_counted_as_the_library_counts_them(kind):
     registry = CollectorRegistry()
     timings = kind("f_seconds", "help", ("script",), buckets=(0.0005, 0.001, 1.0), registry=registry)
@@ -94,18 +94,18 @@ def test_timings_are_counted_as_the_library_counts_them(kind):
 
 
 def test_nobody_has_to_come_for_timings(monkeypatch):
-    monkeypatch.setattr(buffered_metrics, "_MOST_NOTED", 10)
-    timings = Timings("g_seconds", "help", registry=CollectorRegistry())
+    monkeypatch.setattr(buffered_metrics, "_MAX_BUFFERED", 10)
+    timings = BufferedHistogram("g_seconds", "help", registry=CollectorRegistry())
     for _ in range(25):
         timings.observe(1.0)
-    assert len(timings._noted._amounts) == 5
+    assert len(timings._buffer._amounts) == 5
 
 
 def test_a_count_that_cannot_be_written_holds_up_no_other(directory, monkeypatch, caplog):
     broken, other = number("counter", "d_total"), number("counter", "e_total")
-    monkeypatch.setattr(broken, "write", lambda: 1 / 0)
+    monkeypatch.setattr(broken, "flush", lambda: 1 / 0)
     broken.inc(1)
     other.inc(1)
-    buffered_metrics.write()
+    buffered_metrics.flush()
     assert shown(directory, "e_total") == 1
     assert "could not be written" in caplog.text

@@ -15,11 +15,11 @@ from tests.servers import ROOT
 
 COUNTS = """
 import sys
-from synckairos.telemetry import buffered_metrics as counting, metrics
+from synckairos.telemetry import buffered_metrics, metrics
 metrics.SOCKETS.inc(5)
 metrics.SOCKETS_OPENED.inc(5)
 metrics.STORE_SECONDS.labels("x").observe(0.0015)
-counting.write()
+buffered_metrics.flush()
 print("counted", flush=True)
 sys.stdin.read()
 """
@@ -56,10 +56,10 @@ def shown(directory, name, **labels):
 
 def test_sockets_of_a_killed_process_are_not_open_and_what_it_counted_counts(tmp_path, process):
     victim, survivor = process(), process()
-    dead_processes.clear(tmp_path)
+    dead_processes.merge(tmp_path)
     assert shown(tmp_path, "sockets") == 10
     kill(victim)
-    dead_processes.clear(tmp_path)
+    dead_processes.merge(tmp_path)
     assert shown(tmp_path, "sockets") == 5
     assert shown(tmp_path, "sockets_opened_total") == 10
     assert shown(tmp_path, "store_seconds_count", script="x") == 2
@@ -70,7 +70,7 @@ def test_sockets_of_a_killed_process_are_not_open_and_what_it_counted_counts(tmp
 def test_the_directory_does_not_grow_with_processes_that_end(tmp_path, process):
     for _ in range(3):
         kill(process())
-        dead_processes.clear(tmp_path)
+        dead_processes.merge(tmp_path)
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["clearing.lock", "counter_gone.db", "histogram_gone.db"]
     assert shown(tmp_path, "sockets_opened_total") == 15
@@ -79,7 +79,7 @@ def test_the_directory_does_not_grow_with_processes_that_end(tmp_path, process):
 def test_files_of_others_are_left_alone(tmp_path):
     (tmp_path / "gauge_livesum_17.db").touch()
     (tmp_path / "notes.txt").touch()
-    dead_processes.clear(tmp_path)
+    dead_processes.merge(tmp_path)
     assert {"gauge_livesum_17.db", "notes.txt"} <= {path.name for path in tmp_path.iterdir()}
 
 
@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_read_is_taken_away_and_hides_no_other_count(tmp_p
     """A machine that has lost its power leaves such files."""
     (tmp_path / f"counter_{whose}.db").write_bytes(content)
     kill(process())
-    dead_processes.clear(tmp_path)
+    dead_processes.merge(tmp_path)
     assert shown(tmp_path, "sockets_opened_total") == 5
-    dead_processes.clear(tmp_path)
+    dead_processes.merge(tmp_path)
     assert shown(tmp_path, "sockets_opened_total") == 5
