@@ -21,7 +21,7 @@ from marshmallow.validate import Range
 
 from config import checks, safety
 from synckairos import data_directory
-from synckairos.auth.signing_keys import BadKey, KeyRing, key_ring, new_pem
+from synckairos.auth.signing_keys import InvalidKey, KeyRing, generate_pem, key_ring
 from synckairos.conf import HEARTBEAT_MAX_S, IdentityProvider, Rate
 from synckairos.engine.units import Visibility
 from synckairos.ratelimit.policies import SETTINGS
@@ -122,7 +122,7 @@ def _database_url(text: str) -> str:
 def _key_ring(text: str) -> KeyRing:
     try:
         return key_ring(text, check_file=safety.key_file if IN_PRODUCTION else None)
-    except BadKey as error:
+    except InvalidKey as error:
         raise Unacceptable(str(error)) from None
 
 
@@ -191,7 +191,7 @@ def _signing_keys() -> KeyRing:
     if IN_PRODUCTION or name in os.environ:
         given: KeyRing = _env.key_ring(name)
         return given
-    kept: KeyRing = _env.key_ring(name, kept_secret(DATA_DIR / "signing_key", new_pem))
+    kept: KeyRing = _env.key_ring(name, kept_secret(DATA_DIR / "signing_key", generate_pem))
     return kept
 
 

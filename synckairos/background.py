@@ -54,7 +54,7 @@ async def _restart_forever(work: Callable[[], Awaitable[None]], name: str) -> No
         try:
             await work()
         except Exception:
-            # Screens depend on it: it begins again, and the fault is counted and logged.
+            # Screens depend on it, so it is started again.
             metrics.SOCKET_FAULTS.inc()
             log.exception("task failed", task=name)
         await asyncio.sleep(_RESTART_DELAY_S)
@@ -66,7 +66,9 @@ def _log_failure(task: asyncio.Task[None]) -> None:
         return
     error = task.exception()
     if isinstance(error, OSError | RuntimeError) and task.get_name() in {"send", "close"}:
-        log.debug("client gone", task=task.get_name(), error=type(error).__name__)  # the server's way to say so
+        log.debug(
+            "client gone", task=task.get_name(), error=type(error).__name__
+        )  # the server raises these for a closed connection
     elif error is not None:
         metrics.SOCKET_FAULTS.inc()
         log.error("task failed", task=task.get_name(), exc_info=error)

@@ -67,7 +67,7 @@ class Conf(Struct, frozen=True, kw_only=True):
     """The same of a service account."""
     recent_transitions: int
     """How many commits are kept beside a session, for recovery and for proof of a lost reply."""
-    # Of every rate limit, None switches it off; synckairos/ratelimit/policies.py says whose each is.
+    # Rate limits; None switches a limit off. Their table is synckairos/ratelimit/policies.py.
     rate_general: Rate | None
     """Requests of each person, or of each address without good credentials."""
     rate_service: Rate | None
@@ -169,7 +169,7 @@ def conf() -> Conf:
 
 
 def _read() -> Conf:
-    global _cached  # noqa: PLW0603 - Django's lazy settings cost more than what asks for them
+    global _cached  # noqa: PLW0603 - Django's lazy settings cost more than the code that reads them
     _cached = settings.SYNCKAIROS
     return _cached
 
@@ -177,6 +177,6 @@ def _read() -> Conf:
 @receiver(setting_changed)
 def _clear_cache(*, setting: str, **_kwargs: Any) -> None:
     """A test has other settings."""
-    global _cached  # noqa: PLW0603 - likewise
+    global _cached  # noqa: PLW0603 - as above
     if setting == "SYNCKAIROS":
         _cached = None

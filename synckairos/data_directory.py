@@ -61,7 +61,7 @@ def restrict_modes(data_dir: Path, *, is_ours: bool) -> None:
     try:
         entries = list(data_dir.iterdir())
     except OSError:
-        return  # there is none, or it is not for us
+        return  # the directory is missing or unreadable
     ours = [entry for entry in entries if any(fnmatch(entry.name, pattern) for pattern in _OWN_NAMES)]
     for path in _walk(ours):
         _restrict_mode(path)
@@ -77,7 +77,7 @@ def _walk(entries: list[Path]) -> Iterator[Path]:
 
 
 def _restrict_mode(path: Path) -> None:
-    with suppress(OSError):  # gone meanwhile, or a file system without modes
+    with suppress(OSError):  # deleted meanwhile, or a file system without modes
         found = path.lstat()
         if found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode) and found.st_mode & UMASK:
             path.chmod(stat.S_IMODE(found.st_mode) & ~UMASK)

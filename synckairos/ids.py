@@ -57,7 +57,7 @@ def derived_session_id(secret: bytes, principal: str, idempotency_key: str) -> U
     return UUID(bytes=digest, version=4)
 
 
-_random = random.Random(secrets.token_bytes(32))  # noqa: S311 - makes ids that nobody need be unable to guess
+_random = random.Random(secrets.token_bytes(32))  # noqa: S311 - for ids that need not be secret
 os.register_at_fork(after_in_child=lambda: _random.seed(secrets.token_bytes(32)))
 
 

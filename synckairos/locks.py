@@ -20,7 +20,7 @@ def hold(path: Path) -> int:
         with suppress(FileNotFoundError):
             if path.stat().st_ino == os.fstat(descriptor).st_ino:
                 return descriptor
-        os.close(descriptor)  # somebody took it for that of a dead process, before it was locked
+        os.close(descriptor)  # removed as a dead process's file, before it was locked
 
 
 def is_free(path: Path) -> bool:

@@ -18,7 +18,7 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from synckairos.auth.principal import AUDIENCE
-from synckairos.auth.signing_keys import SigningKey, key_ring, new_pem
+from synckairos.auth.signing_keys import SigningKey, generate_pem, key_ring
 from synckairos.conf import conf
 
 
@@ -66,7 +66,7 @@ def us() -> Maker:
 
 def new_key() -> SigningKey:
     """A key pair that nobody has seen."""
-    return key_ring(new_pem()).keys[0]
+    return key_ring(generate_pem()).keys[0]
 
 
 def encoded(part: Any) -> str:

@@ -53,10 +53,10 @@ class State(Struct, frozen=True):
         """Read it."""
         general = limits.general(self.asker.principal)
         outcome = yield from in_parallel(
-            limiter.consume_steps(general), service.get(self.session_id, self.asker.principal)
+            limiter.consume_procedure(general), service.get(self.session_id, self.asker.principal)
         )
         if weight := weights.of_state(outcome.state):
-            yield from limiter.charge_steps(general, weight)
+            yield from limiter.charge_procedure(general, weight)
         return outcome
 
     def drive(self, steps: Procedure[Outcome], waiter: Completion[Outcome], context: Context) -> None:
@@ -110,8 +110,8 @@ class Creation(Struct, frozen=True):
     def steps(self, request_id: str, limiter: limits.RateLimiter) -> Procedure[Outcome]:
         """Make it, if neither limit says no."""
         weight = 1 + weights.of_creation(self.command.participants, self.command.groups)
-        yield from limiter.consume_steps(limits.general(self.asker.principal), weight)
-        counted = limiter.consume_steps(limits.create(self.asker.principal))
+        yield from limiter.consume_procedure(limits.general(self.asker.principal), weight)
+        counted = limiter.consume_procedure(limits.create(self.asker.principal))
         creation = service.create(self.command, self.session_id, self.asker.caller(request_id))
         return (yield from in_parallel(counted, creation))
 

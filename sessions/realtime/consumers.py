@@ -217,7 +217,7 @@ class SessionConsumer(FramesConsumer):
             metrics.RATE_LIMITED.labels(general[0].scope).inc()
             raise RateLimitExceeded(math.ceil(wait_s))
         try:
-            await run_async(limiter.consume_steps(general))
+            await run_async(limiter.consume_procedure(general))
         except RateLimitExceeded as exceeded:
             self._barred_until_s = time.monotonic() + (exceeded.retry_after_seconds or 0)
             raise

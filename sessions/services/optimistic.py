@@ -49,7 +49,7 @@ def _execute(
     known = None if memory is None else memory.get(session_id)
     guess = None if known is None or known.is_shared else _guess(known, command, caller)
     if guess is None:
-        counted = limiter.consume_steps(limits.general(caller.principal))
+        counted = limiter.consume_procedure(limits.general(caller.principal))
         outcome = yield from in_parallel(counted, sessions.execute(session_id, command, caller, limiter=limiter))
     else:
         outcome = yield from _proved(guess, session_id, command, caller, limiter)
@@ -57,7 +57,7 @@ def _execute(
         is_shared = known is not None and not _is_next(outcome.state, known.state)
         memory.keep(outcome.state, outcome.command_id, is_shared=is_shared)
     if weight := weights.of_state(outcome.state):
-        yield from limiter.charge_steps(limits.general(caller.principal), weight)
+        yield from limiter.charge_procedure(limits.general(caller.principal), weight)
     return outcome
 
 

@@ -66,7 +66,7 @@ def give(session_id: UUID, caller: Caller, asked: Asked) -> Procedure[Handed]:
     grant = SessionGrant(session_id, state.epoch, asked.role, said.token_id, said.generation, seat)
     if kept is None:
         log.info("session token given", token_id=grant.token_id, role=asked.role.value, to_participant=str(seat))
-    return Handed(mint_session_token(grant, said.good), grant, said.good.expires_s * 1000, kept is not None)
+    return Handed(mint_session_token(grant, said.validity), grant, said.validity.expires_s * 1000, kept is not None)
 
 
 def _kept(state: State, giver: Caller, asked: Idempotency, new: Given) -> Procedure[Given | None]:

@@ -31,7 +31,7 @@ class Given(Struct, frozen=True, array_like=True):
     token_id: str
     generation: int
     """How often all tokens of the session had been revoked by then."""
-    good: ValidityPeriod
+    validity: ValidityPeriod
 
 
 class Place(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The admin's login, with the limits of the token doors."""
+"""Login view of the Django admin, with the rate limits of `/v1/token`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from synckairos.telemetry import log_context
 
 
 class UntrimmedAuthenticationForm(AdminAuthenticationForm):
-    """The form, whose name is taken letter by letter as at the token doors; Django's own would trim it."""
+    """The login form with the name as typed, as `/v1/token` takes it. Django's own form trims spaces."""
 
     username = forms.CharField(
         strip=False, widget=forms.TextInput({"autofocus": True, "autocapitalize": "none", "autocomplete": "username"})
@@ -30,7 +30,7 @@ admin.site.login_form = UntrimmedAuthenticationForm
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:
-    """The form, and what is made of it. With the store away nobody counts guesses, so nobody may guess: 503."""
+    """Answer the login form. With the state store away logins are not counted, so none is accepted (503)."""
     log_context.bind(route="/admin/login/")
     if request.method != "POST":
         return admin.site.login(request)
@@ -39,7 +39,7 @@ def admin_login(request: HttpRequest) -> HttpResponse:
         limiter.consume(limits.login_by_address(client_address.of_request(request)))
         limiter.consume(limits.login_by_name(request.POST.get("username", "")))
         answer: HttpResponse = admin.site.login(request)
-        if answer.status_code == HTTPStatus.OK:  # the form again; who has logged in is sent on
+        if answer.status_code == HTTPStatus.OK:  # the form again; a successful login redirects
             security_log.refused_request(Reason.FAILED_ADMIN_LOGIN, request)
     except ApiError as error:
         answer = plain_answer(error)

@@ -1,4 +1,4 @@
-"""What a session token says: for one life of one session, its bearer has this role."""
+"""Grants of session tokens: a role in one life of one session, and the claims that carry it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from synckairos.errors import Unauthenticated
 
 
 class Role(StrEnum):
-    """Who somebody is to a session. Who has several is the first of them."""
+    """Roles of a principal in a session. A principal with several roles has the first of them."""
 
     STAFF = "staff"
     OWNER = "owner"
@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 
 GRANTED = (Role.CONTROLLER, Role.PARTICIPANT, Role.VIEWER)
-"""The roles that a session token can give."""
+"""Roles that a session token can give."""
 
 
 class SessionGrant(Struct, frozen=True):
@@ -31,26 +31,25 @@ class SessionGrant(Struct, frozen=True):
 
     session_id: UUID
     epoch: str
-    """Of the session's life: one made anew under the same id is another session."""
+    """Epoch of the session. A session that is created again under the same id has another one."""
     role: Role
     token_id: str
     generation: int = 0
-    """How often all tokens of the session had been revoked when this one was given out."""
+    """Number of times that all tokens of the session had been revoked when this one was issued."""
     participant_id: UUID | None = None
-    """Whose seat a participant has."""
+    """The participant of a token with the role `participant`; None for other roles."""
 
     def is_same_access(self, other: SessionGrant | None) -> bool:
-        """Whether the other is a fresh token for the same place."""
+        """Return true when the other grant gives the same role, so that its token can replace this one."""
         return other is not None and self.access == other.access
 
     @property
     def access(self) -> tuple[UUID, str, Role, UUID | None]:
-        """Where, and as what."""
         return self.session_id, self.epoch, self.role, self.participant_id
 
 
 class _Claims(Struct, frozen=True, omit_defaults=True):
-    """How a token writes it."""
+    """Claims of a session token that hold its grant."""
 
     sid: UUID
     epoch: str
@@ -61,14 +60,14 @@ class _Claims(Struct, frozen=True, omit_defaults=True):
 
 
 def to_claims(grant: SessionGrant) -> dict[str, Any]:
-    """The claims that carry a grant."""
+    """Return the claims of a session token with this grant."""
     claims = _Claims(grant.session_id, grant.epoch, grant.role, grant.token_id, grant.generation, grant.participant_id)
     written: dict[str, Any] = msgspec.to_builtins(claims)
     return written
 
 
 def from_claims(claims: dict[str, Any]) -> SessionGrant:
-    """The grant of a token that we have signed. Raises Unauthenticated for one that says nothing sensible."""
+    """Return the grant in the claims of a token of ours. Raises Unauthenticated when they hold no valid grant."""
     try:
         read = msgspec.convert(claims, _Claims)
     except msgspec.ValidationError:

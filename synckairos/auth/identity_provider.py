@@ -1,4 +1,4 @@
-"""The public keys of the integrator's own identity provider: fetched by a thread of their own, never by a request."""
+"""Public keys of the integrator's identity provider, fetched by a background thread and never by a request."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from synckairos.telemetry import logs
 log = logs.get_logger(__name__)
 
 REFRESH_INTERVAL_S = 600.0
+"""Seconds between two fetches of the keys."""
 MIN_REFRESH_INTERVAL_S = 30.0
-"""Between two requests to the provider, whoever asks for newer keys and whatever has failed."""
+"""Least number of seconds between two fetches, after failures and refresh requests too."""
 _TIMEOUT_S = 5.0
 _MAX_BYTES = 1024 * 1024
 _ALGORITHMS = {
@@ -31,18 +32,20 @@ _ALGORITHMS = {
     ("EC", "P-521"): ("ES512",),
     ("OKP", "Ed25519"): ("EdDSA",),
 }
-"""By the kind of a key, what it may sign with; the first unless it says otherwise. No shared secrets."""
+"""Signature algorithms of each kind of key. The first is the default of a key without `alg`. Shared secrets are not
+supported."""
 
 
 class ProviderKeys:
-    """One answer of the provider. Another one is another object, so that nothing verified with the old is believed."""
+    """The keys of one response of the provider. Other keys are another object, so that results cached for the old keys
+    are not used for the new ones."""
 
     def __init__(self, jwks: list[dict[str, Any]]) -> None:
         found = [_verifying_key(jwk) for jwk in jwks]
         self._by_kid = {key.kid: key for key in found if key is not None}
 
     def find(self, kid: str) -> VerifyingKey | None:
-        """The key of that name."""
+        """Return the key with this id, or None."""
         return self._by_kid.get(kid)
 
     def __len__(self) -> int:
@@ -50,11 +53,11 @@ class ProviderKeys:
 
 
 class KeyFetcher:
-    """Keeps the provider's keys. Its thread begins with `start`, or with the first token of an unknown key."""
+    """Fetches the provider's keys in a thread, which starts with `start` or with the first token of an unknown key."""
 
     def __init__(self, provider: IdentityProvider) -> None:
         self.keys = ProviderKeys([])
-        """The last keys that came; kept while the provider is away."""
+        """The last keys that were fetched. They stay in use while the provider is away."""
         self._url = provider.jwks_url
         self._body = b""
         self._lock = threading.Lock()
@@ -64,26 +67,26 @@ class KeyFetcher:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Begin to fetch, now and from time to time."""
+        """Start the thread. It fetches the keys at once and then regularly."""
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
                 self._thread = threading.Thread(target=self._run, name="identity provider", daemon=True)
                 self._thread.start()
 
     def stop(self) -> None:
-        """Fetch no more."""
+        """Stop the thread, and wait until it has ended."""
         self._stopped.set()
         self._refresh_requested.set()
         if self._thread is not None:
             self._thread.join(2 * _TIMEOUT_S)
 
     def request_refresh(self) -> None:
-        """Somebody came with a key we do not know: ask soon, but not now. Costs the caller nothing."""
+        """Request new keys after a token with an unknown key. The call returns at once."""
         self._refresh_requested.set()
         self.start()
 
     def wait_for_first_fetch(self, within_s: float) -> bool:
-        """Wait until the provider has been asked once, well or not."""
+        """Wait until the first fetch has succeeded or failed. Returns false after the timeout."""
         return self._has_fetched.wait(within_s)
 
     def _run(self) -> None:
@@ -96,7 +99,7 @@ class KeyFetcher:
                 self._refresh_requested.wait(REFRESH_INTERVAL_S - MIN_REFRESH_INTERVAL_S)
 
     def _fetch(self) -> bool:
-        """Ask the provider once; whether it answered with keys. Nothing it says is logged."""
+        """Fetch the keys once, and return whether that succeeded. The log never repeats what the provider sent."""
         try:
             body = self._read()
             if body != self._body:
@@ -106,13 +109,13 @@ class KeyFetcher:
         except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, OSError, ValueError, RecursionError) as error:
             log.warning("identity provider gives no keys", error=type(error).__name__)
         except Exception:
-            log.exception("identity provider's keys cannot be fetched")  # the thread lives, and asks again
+            log.exception("identity provider's keys cannot be fetched")  # the thread goes on, and tries again
         else:
             return True
         return False
 
     def _read(self) -> bytes:
-        """Its answer, if that is an answer and small."""
+        """Return the body of the response. Raises ValueError for another status than 200, or a large or slow body."""
         ends = time.monotonic() + 2 * _TIMEOUT_S
         body = b""
         with httpx.stream("GET", self._url, timeout=_TIMEOUT_S, headers={"Accept": "application/json"}) as answer:
@@ -137,7 +140,7 @@ def _provider_keys(body: bytes) -> ProviderKeys:
 
 
 def _verifying_key(jwk: dict[str, Any]) -> VerifyingKey | None:
-    """A key that signatures can be checked with; None for one that is for something else or that we do not trust."""
+    """Return the key of a JSON Web Key, or None when it is not for signatures or is not trusted."""
     kid = jwk.get("kid")
     allowed = _ALGORITHMS.get((str(jwk.get("kty")), jwk.get("crv") if isinstance(jwk.get("crv"), str) else None))
     if not isinstance(kid, str) or allowed is None or jwk.get("use", "sig") != "sig" or "d" in jwk:
@@ -156,5 +159,5 @@ def _verifying_key(jwk: dict[str, Any]) -> VerifyingKey | None:
 
 @lru_cache(maxsize=4)
 def key_fetcher(provider: IdentityProvider) -> KeyFetcher:
-    """This process's fetcher for a provider."""
+    """Return this process's fetcher for a provider."""
     return KeyFetcher(provider)

@@ -1,4 +1,4 @@
-"""`/.well-known/jwks.json`: our public keys, for whoever wants to verify our tokens."""
+"""View of `/.well-known/jwks.json`: the public keys that verify tokens of this service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEMBERS = ("kty", "use", "alg", "kid", "crv", "x", "y", "n", "e")
 
 @read_only
 def key_set(request: HttpRequest) -> HttpResponse:
-    """Public keys only, the one that signs first."""
+    """Return the public keys as a JSON Web Key Set, with the key that signs first."""
     log_context.bind(route=PATH)
     answer = JsonResponse(conf().signing_keys.jwks())
     answer["Cache-Control"] = f"public, max-age={_MAX_AGE_S}"
@@ -47,4 +47,4 @@ OPERATIONS: dict[str, Any] = {
         }
     }
 }
-"""For the OpenAPI document."""
+"""Paths for the OpenAPI document."""

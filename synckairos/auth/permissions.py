@@ -1,7 +1,8 @@
-"""Who may do what with a session: one table, which the service asks for every door (docs/access.md).
+"""Permissions: one table of the roles that may take each action, used by the services for every request
+(docs/access.md).
 
-A role is worked out from the session's own state, which every command reads anyway: no right costs a round trip, and a
-revoked token and a command cannot pass each other.
+The role follows from the state of the session, which every command loads anyway. So a permission costs no round trip,
+and a command cannot overtake the revocation of its token.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from synckairos.ids import parse_uuid
 
 
 class Action(StrEnum):
-    """What can be done with a session that exists."""
+    """Actions on a session that exists."""
 
     READ = "read"
-    """The state, its summary, who is there; sockets, streams and polls."""
+    """Read the state, the summary and the presence list; open sockets, streams and polls."""
     START = "start"
     PAUSE = "pause"
     RESUME = "resume"
@@ -36,13 +37,13 @@ class Action(StrEnum):
     COMPLETE = "complete"
     CANCEL = "cancel"
     ADD_PARTICIPANT = "add_participant"
-    """Without naming a person for the seat: that is `ASSIGN_SEAT`."""
+    """Add a participant without a person. With a person it is `ASSIGN_SEAT`."""
     ADJUST_TIME = "adjust_time"
     ASSIGN_SEAT = "assign_seat"
-    """Say which person a participant is, or that it is none: what a session token cannot give, nor take back."""
+    """Name the person of a participant, or remove it. A session token can neither give nor remove this."""
     DELETE = "delete"
     SHARE = "share"
-    """Give out session tokens, and revoke them."""
+    """Issue session tokens, and revoke them."""
 
 
 _OWNERS = frozenset({Role.STAFF, Role.OWNER})
@@ -55,7 +56,7 @@ ALLOWED_ROLES: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.START: _COMMANDERS,
         Action.PAUSE: _COMMANDERS,
         Action.RESUME: _COMMANDERS,
-        Action.SWITCH: _PLAYERS,  # a participant its own turn only: `restrict`
+        Action.SWITCH: _PLAYERS,  # participants end their own turns only: `restrict`
         Action.COMPLETE: _COMMANDERS,
         Action.CANCEL: _COMMANDERS,
         Action.ADD_PARTICIPANT: _COMMANDERS,
@@ -65,10 +66,11 @@ ALLOWED_ROLES: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.SHARE: _OWNERS,
     }
 )
-"""Which roles may do what. Everybody else may not, and who has no role at all does not even learn that it exists."""
+"""Roles that may take each action. Other roles are refused; a principal without a role does not even learn that the
+session exists."""
 
 PARTICIPANT_PERMISSIONS = (Action.PAUSE, Action.RESUME)
-"""What a session's own `permissions` may allow its participants besides."""
+"""Actions that the `permissions` of a session may add for its participants."""
 
 ACTION_BY_COMMAND: Mapping[type[cmd.Command], Action] = MappingProxyType(
     {
@@ -88,7 +90,7 @@ ACTION_BY_COMMAND: Mapping[type[cmd.Command], Action] = MappingProxyType(
 
 
 class ParticipantLike(Protocol):
-    """A participant, as far as rights go."""
+    """The fields of a participant that permissions depend on."""
 
     @property
     def participant_id(self) -> UUID: ...
@@ -97,7 +99,7 @@ class ParticipantLike(Protocol):
 
 
 class SessionAccess(Protocol):
-    """A session, as far as rights go: a whole state, or `AccessSnapshot`."""
+    """The fields of a session that permissions depend on, of a whole state or of an `AccessSnapshot`."""
 
     @property
     def session_id(self) -> UUID: ...
@@ -110,14 +112,14 @@ class SessionAccess(Protocol):
 
 
 class ParticipantIdentity(Struct, frozen=True, array_like=True):
-    """A participant on the guest list."""
+    """A participant of an `AccessSnapshot`."""
 
     participant_id: UUID
     user_id: str | None
 
 
 class AccessSnapshot(Struct, frozen=True, array_like=True):
-    """What a process that only shows a session has to know to tell who may look on."""
+    """The part of a state that decides who may read the session, for processes that only deliver its frames."""
 
     session_id: UUID
     epoch: str
@@ -126,26 +128,27 @@ class AccessSnapshot(Struct, frozen=True, array_like=True):
 
 
 def access_snapshot(state: State) -> AccessSnapshot:
-    """The guest list of a state."""
+    """Return the access snapshot of a state."""
     guests = tuple(ParticipantIdentity(p.participant_id, p.user_id) for p in state.participants)
     return AccessSnapshot(state.session_id, state.epoch, state.access, guests)
 
 
 class SessionRole(Struct, frozen=True):
-    """Somebody's role in a session, and the participants that they are."""
+    """The role of a principal in a session, and the participants that the principal is."""
 
     role: Role
     seats: tuple[UUID, ...] = ()
 
 
 SeatsBySubject: TypeAlias = Mapping[str, tuple[UUID, ...]]
-"""The participants that each person is, by subject."""
+"""Participant ids of each person, by subject."""
 
 
 def role_of(principal: Principal, session: SessionAccess, seats: SeatsBySubject | None = None) -> SessionRole | None:
-    """Who somebody is to a session; None for a stranger. For many at once, `seats` of the session save work.
+    """Return the role of a principal in a session, or None without any. `seats` of the session save work for many
+    principals.
 
-    Raises Unauthenticated for a session token that is not (or no longer) good for this life of this session.
+    Raises Unauthenticated for a session token that is not, or no longer, valid for this life of this session.
     """
     if principal.grant is not None:
         return _role_of_grant(principal.grant, session)
@@ -159,7 +162,8 @@ def role_of(principal: Principal, session: SessionAccess, seats: SeatsBySubject 
 
 
 def seats_by_subject(session: SessionAccess) -> SeatsBySubject:
-    """Everybody's seats: a person is the participants with its name as `user_id`, or else those whose id it is."""
+    """Return the seats of each person: the participants with its name as `user_id`, or without a `user_id` and with its
+    name as id."""
     found: dict[str, tuple[UUID, ...]] = {}
     for p in session.participants:
         subject = str(p.participant_id) if p.user_id is None else p.user_id
@@ -168,10 +172,10 @@ def seats_by_subject(session: SessionAccess) -> SeatsBySubject:
 
 
 def _seats_of(subject: str, session: SessionAccess) -> tuple[UUID, ...]:
-    """One person's seats, without making text of a thousand ids."""
+    """Return one person's seats, without a text for each of a thousand ids."""
     own_id = parse_uuid(subject)
     if own_id is not None and str(own_id) != subject:
-        own_id = None  # another spelling is another name
+        own_id = None  # another spelling of the id is another name
     return tuple(
         p.participant_id
         for p in session.participants
@@ -180,18 +184,18 @@ def _seats_of(subject: str, session: SessionAccess) -> tuple[UUID, ...]:
 
 
 def check_scope(principal: Principal, session_id: UUID) -> None:
-    """Before a session is looked for: a session token is no credential at any other. Raises Unauthenticated."""
+    """Raise Unauthenticated for a session token of another session, before this session is loaded."""
     if principal.grant is not None and principal.grant.session_id != session_id:
         raise Unauthenticated
 
 
 def authorize(principal: Principal, action: Action, session: SessionAccess) -> SessionRole:
-    """Somebody's standing, when it lets them do this.
+    """Return the role of a principal that may take this action.
 
-    Raises SessionNotFound for a stranger, who must not learn that the session exists; Forbidden for whom it is no
-    secret; Unauthenticated for a session token that is no good.
+    Raises SessionNotFound for a principal without a role, which must not learn that the session exists; Forbidden for a
+    role that may not take the action; Unauthenticated for a session token that is not valid.
     """
-    role = _commanding_role(principal, session)  # who needs no seat: most commands, and of any number of participants
+    role = _commanding_role(principal, session)  # needs no search for seats, in most commands
     found = role_of(principal, session) if role is None else SessionRole(role)
     if found is None:
         raise SessionNotFound(session.session_id)
@@ -201,8 +205,11 @@ def authorize(principal: Principal, action: Action, session: SessionAccess) -> S
 
 
 def restrict(command: cmd.Command, by: SessionRole) -> cmd.Command:
-    """The command as somebody may give it: a participant's switch ends a turn of its own, and passes it on; and who may
-    assign no seat adds one that is nobody's, for an id names a person too. Raises Forbidden."""
+    """Return the command within the limits of a role.
+
+    A participant's switch ends one of its own turns and passes the turn to another. A role that may not assign seats
+    adds participants without a person, since an id can be a person's name too. Raises Forbidden.
+    """
     if isinstance(command, cmd.Switch) and by.role is Role.PARTICIPANT:
         return cmd.Switch(
             command.next_participant_id, command.current_participant_id, command.expected_version, frozenset(by.seats)

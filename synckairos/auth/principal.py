@@ -1,4 +1,4 @@
-"""Who makes a request: one bearer token, checked without a database."""
+"""Principals and their tokens: bearer tokens are verified without a database, and issued here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from synckairos.auth.grants import SessionGrant, from_claims, to_claims
 from synckairos.auth.identity_provider import ProviderKeys, key_fetcher
-from synckairos.auth.names import NAME_RULE, SESSION_TOKEN_PREFIX, TIMEKEEPER_NAME, is_name, is_text
+from synckairos.auth.names import NAME_RULE, SESSION_TOKEN_PREFIX, TIMEKEEPER_NAME, is_name, is_well_formed
 from synckairos.auth.signing_keys import KeyRing, VerifyingKey
 from synckairos.conf import IdentityProvider, conf
 from synckairos.errors import Unauthenticated
@@ -25,26 +25,26 @@ KIND_CLAIM = "token_type"
 ACCESS, REFRESH, SESSION = "access", "refresh", "session"
 AUDIENCE = "synckairos"
 MAX_TOKEN_LENGTH = 8192
-"""Characters, at every door."""
+"""Characters of the longest token, at every entry point."""
 LIFETIMES = {ACCESS: timedelta(hours=12), REFRESH: timedelta(days=14), SESSION: timedelta(hours=12)}
 
 _CACHED_TOKENS = 4096
 _MAX_TIMESTAMP_S = 10**11
 _LEEWAY_S = 5.0
-"""By how much the clock of another host that made a token may be ahead of this one."""
+"""Seconds by which the clock of another host that issued a token may be ahead."""
 
 
 class Principal(Struct, frozen=True):
-    """Somebody with a valid token. Looks authenticated to DRF."""
+    """The bearer of a valid token. DRF treats it as an authenticated user."""
 
     subject: str
     is_staff: bool
     expires_s: float
-    """End of the token's validity, seconds since the Unix epoch."""
+    """End of the token's validity, in seconds since the Unix epoch."""
     is_service: bool = False
-    """A program through which many people play: it has rate limits of its own."""
+    """True for a program that acts for many people. It has rate limits of its own."""
     grant: SessionGrant | None = None
-    """Of a session token, which is good for that session and for nothing else."""
+    """The grant of a session token, which is valid for that session only; None for other tokens."""
 
     is_authenticated = True
     is_active = True
@@ -52,23 +52,23 @@ class Principal(Struct, frozen=True):
 
     @property
     def has_expired(self) -> bool:
-        """Whether the token's time is over."""
+        """True when the token has expired."""
         return self.expires_s <= time.time()
 
     @property
     def pk(self) -> str:
-        """What libraries that expect a user take as its identity."""
+        """The subject, for libraries that expect the primary key of a user."""
         return self.subject
 
     def is_same_access(self, other: Principal) -> bool:
-        """Whether the other comes with fresh credentials for the same place."""
+        """Return true when the other principal has fresh credentials for the same person or grant."""
         if self.grant is not None:
             return self.grant.is_same_access(other.grant)
         return other.grant is None and self.subject == other.subject
 
 
 SYSTEM = Principal(TIMEKEEPER_NAME, is_staff=True, expires_s=float("inf"))
-"""Who applies deadlines, and reads for everybody."""
+"""The principal that applies deadlines and reads all sessions."""
 
 
 class _VerifiedToken(Struct, frozen=True):
@@ -77,7 +77,7 @@ class _VerifiedToken(Struct, frozen=True):
 
 
 def authenticate(token: str) -> Principal:
-    """The principal of a bearer token. Raises Unauthenticated, without saying why."""
+    """Return the principal of a bearer token. Raises Unauthenticated, without a reason."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise Unauthenticated
     settings = conf()
@@ -91,7 +91,7 @@ def authenticate(token: str) -> Principal:
 def _verify(
     token: str, own_keys: KeyRing, issuer: str, provider: IdentityProvider | None, provider_keys: ProviderKeys | None
 ) -> _VerifiedToken:
-    """Signature and claims, for as long as the keys stay the same; its times are looked at again on each use."""
+    """Verify signature and claims. The result is cached for the same keys; the times are checked again on each use."""
     kid = _kid_of(token)
     key = own_keys.find(kid)
     if key is not None:
@@ -122,22 +122,22 @@ def _own_principal(claims: dict[str, Any], provider: IdentityProvider | None) ->
 
 
 def _session_token_principal(claims: dict[str, Any]) -> Principal:
-    """Who comes with a session token: no person, but the token itself."""
+    """Return the principal of a session token, which is the token itself and no person."""
     grant = from_claims(claims)
     subject = f"{SESSION_TOKEN_PREFIX}{grant.token_id}"
-    if claims[SUBJECT_CLAIM] != subject or not is_text(subject):
+    if claims[SUBJECT_CLAIM] != subject or not is_well_formed(subject):
         raise Unauthenticated
     return Principal(subject, is_staff=False, expires_s=_timestamp(claims["exp"]), grant=grant)
 
 
 def _provider_principal(claims: dict[str, Any], provider: IdentityProvider) -> Principal:
-    """Somebody the integrator's identity provider knows; never mistaken for one of our own."""
+    """Return a person of the identity provider. The prefix keeps its name different from every other one."""
     is_staff = provider.staff_claim is not None and claims.get(provider.staff_claim) is True
     return Principal(_subject(claims, provider.subject_prefix), is_staff, _timestamp(claims["exp"]))
 
 
 def _kid_of(token: str) -> str:
-    """The name of the key that a token says it is signed with."""
+    """Return the id of the key that a token claims to be signed with."""
     try:
         kid = jwt.get_unverified_header(token).get("kid")
     except (jwt.PyJWTError, ValueError, RecursionError):
@@ -148,7 +148,7 @@ def _kid_of(token: str) -> str:
 
 
 def _signed_claims(token: str, key: VerifyingKey, issuer: str, audience: str) -> dict[str, Any]:
-    """The claims of a token that this key has signed, for us. Its times are not looked at yet."""
+    """Return the claims of a token that this key has signed for this service. Their times are not checked here."""
     try:
         return jwt.decode(
             token,
@@ -168,15 +168,15 @@ def _signed_claims(token: str, key: VerifyingKey, issuer: str, audience: str) ->
 
 
 def _subject(claims: dict[str, Any], prefix: str = "") -> str:
-    """The name of who comes with these claims. Raises Unauthenticated for what is no name."""
+    """Return the name in these claims. Raises Unauthenticated when it is not a name."""
     subject = claims[SUBJECT_CLAIM]
-    if not is_text(subject) or not is_name(name := f"{prefix}{subject}"):
+    if not is_well_formed(subject) or not is_name(name := f"{prefix}{subject}"):
         raise Unauthenticated
     return name
 
 
 def _timestamp(claim: Any) -> float:
-    """A time in seconds since the Unix epoch. Raises Unauthenticated for what cannot be one."""
+    """Return a time in seconds since the Unix epoch. Raises Unauthenticated for a claim that is no such time."""
     if not isinstance(claim, int | float) or isinstance(claim, bool) or not 0 <= claim < _MAX_TIMESTAMP_S:
         raise Unauthenticated
     return float(claim)
@@ -187,14 +187,14 @@ def _not_before(claims: dict[str, Any]) -> float:
 
 
 def _check_validity(starts_s: float, expires_s: float) -> None:
-    """The leeway is for clocks that differ; nobody is let in after the end."""
+    """Raise Unauthenticated outside of the validity. The leeway is for clocks that differ, at the start only."""
     now = time.time()
     if not starts_s - _LEEWAY_S <= now < expires_s:
         raise Unauthenticated
 
 
 def refresh_claims(token: str) -> dict[str, Any]:
-    """The claims of a refresh token of ours that is in time; whether it has been used is the database's to say.
+    """Return the claims of a valid refresh token of this service; only the database knows whether it was used before.
 
     Raises Unauthenticated.
     """
@@ -211,7 +211,7 @@ def refresh_claims(token: str) -> dict[str, Any]:
 
 
 def bearer_token(header: str | None) -> str | None:
-    """The token of an `Authorization` header; None when there is none of the Bearer kind."""
+    """Return the token of an `Authorization` header, or None for another scheme or no header."""
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
@@ -219,7 +219,7 @@ def bearer_token(header: str | None) -> str | None:
 
 
 def new_claims(kind: str, subject: str, lifetime: timedelta | None = None) -> dict[str, Any]:
-    """What a person's token of ours says. Raises ValueError for a subject that no token of ours may have."""
+    """Return the claims of a new token of a person. Raises ValueError for a subject that tokens may not have."""
     provider = conf().provider
     if not is_name(subject):
         raise ValueError(f"A subject has {NAME_RULE}")
@@ -229,32 +229,32 @@ def new_claims(kind: str, subject: str, lifetime: timedelta | None = None) -> di
 
 
 class ValidityPeriod(Struct, frozen=True, array_like=True):
-    """From when to when a token is good, in seconds since the Unix epoch."""
+    """The validity of a token, in seconds since the Unix epoch."""
 
     issued_s: int
     expires_s: int
 
 
 def validity_from_now(kind: str, lifetime: timedelta | None = None) -> ValidityPeriod:
-    """Of a token that is given now."""
+    """Return the validity of a token that is issued now."""
     now = time.time()
     return ValidityPeriod(int(now), int(now + (lifetime or LIFETIMES[kind]).total_seconds()))
 
 
-def _registered_claims(kind: str, subject: str, good: ValidityPeriod) -> dict[str, Any]:
+def _registered_claims(kind: str, subject: str, validity: ValidityPeriod) -> dict[str, Any]:
     return {
         KIND_CLAIM: kind,
         "iss": conf().issuer,
         "aud": AUDIENCE,
         SUBJECT_CLAIM: subject,
-        "iat": good.issued_s,
-        "nbf": good.issued_s,
-        "exp": good.expires_s,
+        "iat": validity.issued_s,
+        "nbf": validity.issued_s,
+        "exp": validity.expires_s,
     }
 
 
 def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: timedelta | None = None) -> str:
-    """A new access token."""
+    """Return a new access token."""
     claims = new_claims(ACCESS, subject, lifetime)
     if is_staff:
         claims[STAFF_CLAIM] = True
@@ -263,8 +263,8 @@ def mint(subject: str, *, is_staff: bool, is_service: bool = False, lifetime: ti
     return conf().signing_keys.sign(claims)
 
 
-def mint_session_token(grant: SessionGrant, good: ValidityPeriod) -> str:
-    """A session token. The same grant and times make the same token again, as far as the key signs alike."""
+def mint_session_token(grant: SessionGrant, validity: ValidityPeriod) -> str:
+    """Return a session token. Equal arguments give an equal token, if the algorithm signs deterministically."""
     return conf().signing_keys.sign(
-        _registered_claims(SESSION, f"{SESSION_TOKEN_PREFIX}{grant.token_id}", good) | to_claims(grant)
+        _registered_claims(SESSION, f"{SESSION_TOKEN_PREFIX}{grant.token_id}", validity) | to_claims(grant)
     )

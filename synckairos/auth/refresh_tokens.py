@@ -1,8 +1,8 @@
-"""Refresh tokens: each is good once, and all that come of one login are a family, which ends as a whole.
+"""Refresh tokens: each is valid once, and all that descend from one login are a family, which is revoked as a whole.
 
-The database has one row for each family, under the id of its first token, and never a token. It knows which token is
-the family's current one. Any other that comes has been spent before, by its owner or by a thief, and nobody can tell
-which of the two this is: the family ends (RFC 9700, 4.14.2). A change of the user's password ends all families.
+The database has one row for each family, under the id of its first token, and no token. The row names the current token
+of the family. Any other token was used before, by its owner or by a thief; the two cannot be told apart, so the family
+is revoked (RFC 9700, 4.14.2). A change of the user's password revokes all families.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ from synckairos.telemetry import logs
 
 FAMILY_CLAIM = "family"
 AUTH_HASH_CLAIM = "auth_hash"
-"""Django's digest of the user's password, keyed with the secret key: another password has another."""
+"""Claim with Django's digest of the user's password, keyed with the secret key. It changes with the password."""
 
 log = logs.get_logger(__name__)
 
 
 class _Rotation(Struct, frozen=True, array_like=True):
-    """The last exchange of a family, as its row keeps it."""
+    """The last rotation of a family, as its row stores it."""
 
     spent: str
-    """Id of the token that was given for the current one."""
+    """Id of the token that was exchanged for the current one."""
     current: str
-    good: ValidityPeriod
+    validity: ValidityPeriod
     key: str
-    """Digest of the Idempotency-Key that it was asked for with; empty without one."""
+    """Digest of the Idempotency-Key of the request; empty without one."""
 
 
 def issue_pair(user: Any) -> dict[str, str]:
-    """An access and a refresh token for a user who has logged in. Whether it is staff is decided now, so that no door
-    has to ask."""
+    """Return an access and a refresh token for a user who has logged in. The access token says whether the user is
+    staff, so that no request has to look it up."""
     claims = _refresh_claims(user)
     OutstandingToken.objects.create(
         user=user,
         jti=claims["jti"],
-        token="",  # who reads the database shall not be able to use it
+        token="",  # readers of the database must not be able to use it
         created_at=timezone.now(),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
     )
@@ -57,10 +57,11 @@ def issue_pair(user: Any) -> dict[str, str]:
 
 
 def rotate(token: str, key: str | None = None) -> dict[str, str]:
-    """A new pair for a refresh token, which is spent with that. Raises Unauthenticated when it is no good.
+    """Return a new pair for a refresh token, which is valid no more. Raises Unauthenticated for a token that is not
+    valid.
 
-    Who has lost the answer and asks again with the same Idempotency-Key gets the same refresh token again, for as long
-    as that is the family's current one.
+    A repetition with the same Idempotency-Key gets the same refresh token again, as long as that is the current one of
+    the family. So a client may repeat a request whose answer was lost.
     """
     claims = refresh_claims(token)
     digest = "" if key is None else blake2b(key.encode(), digest_size=16).hexdigest()
@@ -75,8 +76,8 @@ def rotate(token: str, key: str | None = None) -> dict[str, str]:
 
 
 def revoke(token: str) -> None:
-    """End the family of a refresh token before its time. Raises Unauthenticated when there is nothing to end, or for a
-    spent one, which ends it too."""
+    """Revoke the family of a refresh token. Raises Unauthenticated for a token that is not valid, and for a used one,
+    which revokes its family too."""
     claims = refresh_claims(token)
     with transaction.atomic():
         family = _lock_family(claims)
@@ -90,15 +91,15 @@ def revoke(token: str) -> None:
 
 
 def delete_expired() -> int:
-    """Delete what is known of families whose last token's time is over; gives how many."""
+    """Delete the rows of families whose last token has expired, and return how many."""
     expired = OutstandingToken.objects.filter(expires_at__lte=timezone.now())
     BlacklistedToken.objects.filter(token__in=expired).delete()
     return expired.delete()[0]
 
 
 def _lock_family(claims: dict[str, Any]) -> OutstandingToken:
-    """The family of a token, ours alone until the transaction ends. Raises Unauthenticated when it is over."""
-    name = claims.get(FAMILY_CLAIM, claims.get("jti"))  # earlier builds named none: theirs is a family of its own
+    """Return the family of a token, locked until the transaction ends. Raises Unauthenticated for a revoked one."""
+    name = claims.get(FAMILY_CLAIM, claims.get("jti"))  # tokens of earlier builds have no family but their own
     if not isinstance(name, str) or not isinstance(claims.get("jti"), str):
         raise Unauthenticated
     family = OutstandingToken.objects.select_for_update().filter(jti=name).first()
@@ -108,7 +109,8 @@ def _lock_family(claims: dict[str, Any]) -> OutstandingToken:
 
 
 def _exchange(family: OutstandingToken, claims: dict[str, Any], key: str) -> dict[str, str] | None:
-    """The pair for a token of the family; None for a spent one. Raises Unauthenticated for whom there is none."""
+    """Return the next pair for a token of the family, or None for a used token. Raises Unauthenticated when the user
+    may have no token."""
     last = _last_rotation(family)
     if claims["jti"] == _current_token_id(family, last):
         user = _user_of(family, claims)
@@ -116,12 +118,12 @@ def _exchange(family: OutstandingToken, claims: dict[str, Any], key: str) -> dic
     if last is None or not key or (last.spent, last.key) != (claims["jti"], key):
         return None
     user = _user_of(family, claims)
-    again = _refresh_claims(user) | _validity_claims(last.good) | {"jti": last.current}
+    again = _refresh_claims(user) | _validity_claims(last.validity) | {"jti": last.current}
     return _sign_pair(user, again, family=family.jti)
 
 
 def _issue_next_pair(family: OutstandingToken, user: AbstractBaseUser, *, spent: str, key: str) -> dict[str, str]:
-    """The family's next pair, which is its current one from now on."""
+    """Return a new pair of the family, and make it the current one."""
     claims = _refresh_claims(user)
     rotation = _Rotation(spent, claims["jti"], ValidityPeriod(claims["iat"], claims["exp"]), key)
     family.token = msgspec.json.encode(rotation).decode()
@@ -131,7 +133,7 @@ def _issue_next_pair(family: OutstandingToken, user: AbstractBaseUser, *, spent:
 
 
 def _end_reused(family: OutstandingToken, *, by: dict[str, Any]) -> None:
-    """Because a spent token came again."""
+    """Revoke a family because a used token came again."""
     BlacklistedToken.objects.create(token=family)
     log.warning("spent refresh token came again: its family ends", subject=by[SUBJECT_CLAIM], family=family.jti)
 
@@ -141,12 +143,12 @@ def _last_rotation(family: OutstandingToken) -> _Rotation | None:
 
 
 def _current_token_id(family: OutstandingToken, last: _Rotation | None) -> str:
-    """Id of the one token of the family that is good."""
+    """Return the id of the one token of the family that is valid."""
     return family.jti if last is None else last.current
 
 
 def _user_of(family: OutstandingToken, claims: dict[str, Any]) -> AbstractBaseUser:
-    """Looks the user up again: who has left, or has another name or password, gets no token."""
+    """Return the user as stored now. Raises Unauthenticated for one who is inactive or has another name or password."""
     user = family.user
     if user is None or not user.is_active or user.get_username() != claims[SUBJECT_CLAIM]:
         raise Unauthenticated
@@ -156,15 +158,15 @@ def _user_of(family: OutstandingToken, claims: dict[str, Any]) -> AbstractBaseUs
 
 
 def _matches_password(digest: Any, user: AbstractBaseUser) -> bool:
-    """Whether a token was given to who had the user's password of now."""
+    """Return true when the token was issued under the user's present password."""
     if digest is None:
-        return True  # of an earlier build, which did not say: it is good once
+        return True  # tokens of earlier builds have no digest, and are accepted once
     hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
     return any(constant_time_compare(digest, one) for one in hashes)
 
 
 def _refresh_claims(user: Any) -> dict[str, Any]:
-    """Of a new refresh token. Raises Unauthenticated for a user whose name no token of ours may have."""
+    """Return the claims of a new refresh token. Raises Unauthenticated for a user whose name no token may have."""
     try:
         claims = new_claims(REFRESH, user.get_username())
     except ValueError:
@@ -172,8 +174,8 @@ def _refresh_claims(user: Any) -> dict[str, Any]:
     return claims | {AUTH_HASH_CLAIM: user.get_session_auth_hash()}
 
 
-def _validity_claims(good: ValidityPeriod) -> dict[str, int]:
-    return {"iat": good.issued_s, "nbf": good.issued_s, "exp": good.expires_s}
+def _validity_claims(validity: ValidityPeriod) -> dict[str, int]:
+    return {"iat": validity.issued_s, "nbf": validity.issued_s, "exp": validity.expires_s}
 
 
 def _sign_pair(user: Any, claims: dict[str, Any], *, family: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The keys that sign our tokens: read from PEM, named by their thumbprint, shown to others as public keys only."""
+"""Keys that sign the tokens of this service: read from PEM, identified by thumbprint, published as public keys only."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _PUBLIC_MEMBERS = {"OKP": ("crv", "x"), "EC": ("crv", "x", "y"), "RSA": ("e", "n
 _ENTRY = re.compile(r"-----BEGIN [^-]+-----.*?-----END [^-]+-----|[^,\n]+", re.DOTALL)
 
 
-class BadKey(ValueError):
-    """Not a key that we sign with. Says what is wrong, and nothing of the key."""
+class InvalidKey(ValueError):
+    """A key that cannot sign tokens. The message says what is wrong and repeats nothing of the key."""
 
 
 @dataclass(frozen=True, eq=False)
 class VerifyingKey:
-    """A public key, bound to its one algorithm: what a token's own header claims is never believed."""
+    """A public key with its one algorithm. The algorithm in a token's header is never used."""
 
     kid: str
     algorithm: str
@@ -46,7 +46,7 @@ class VerifyingKey:
 
 @dataclass(frozen=True, eq=False)
 class SigningKey(VerifyingKey):
-    """A key pair of ours."""
+    """A key pair of this service."""
 
     private: PrivateKey = field(repr=False)
     jwk: dict[str, str] = field(repr=False)
@@ -55,53 +55,53 @@ class SigningKey(VerifyingKey):
 
 @dataclass(frozen=True, eq=False)
 class KeyRing:
-    """The first key signs; tokens of all of them are good, so that keys can change without anybody noticing."""
+    """Signs with the first key and verifies with all, so that keys can be replaced while tokens stay valid."""
 
     keys: tuple[SigningKey, ...]
 
     def find(self, kid: str) -> SigningKey | None:
-        """The key of that name."""
+        """Return the key with this id, or None."""
         return next((key for key in self.keys if key.kid == kid), None)
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """A token of these claims."""
+        """Return a signed token with these claims."""
         key = self.keys[0]
         return jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid}, json_encoder=_AsUtf8)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JSON Web Key Set."""
+        """Return the public keys as a JSON Web Key Set."""
         return {"keys": [key.jwk for key in self.keys]}
 
 
 class _AsUtf8(json.JSONEncoder):
-    """Claims without escapes, which would make a long name of another script longer than a token may be."""
+    """Encodes claims without escapes, with which a long name of another script would exceed the length of a token."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "ensure_ascii": False})
 
 
 def key_ring(text: str, *, check_file: Callable[[int], str | None] | None = None) -> KeyRing:
-    """The keys of a setting: PEM private keys, or paths of files that hold them. Raises BadKey.
+    r"""Return the keys of a setting: PEM private keys, or paths of files with such keys. Raises InvalidKey.
 
-    Paths are separated by commas or lines. A literal `\\n` counts as a line's end, for environments without real ones.
-    `check_file` says what is wrong with the mode of such a file, if anything is.
+    Commas or line ends separate paths. A literal `\n` counts as a line end, for environments that cannot hold line
+    ends. `check_file` returns what is wrong with the mode of a file, or None.
     """
     entries = [entry.strip() for entry in _ENTRY.findall(text.replace("\\n", "\n")) if entry.strip()]
     pems = [pem for position, entry in enumerate(entries, 1) for pem in _pems(entry, position, check_file)]
     if not pems:
-        raise BadKey("Expected at least one PEM private key, or the path of a file that holds one.")
+        raise InvalidKey("Expected at least one PEM private key, or the path of a file that holds one.")
     by_kid = {key.kid: key for key in (_signing_key(pem, position) for position, pem in enumerate(pems, 1))}
     return KeyRing(tuple(by_kid.values()))
 
 
-def new_pem() -> str:
-    """A new Ed25519 private key as PEM."""
+def generate_pem() -> str:
+    """Return a new Ed25519 private key as PEM."""
     made = Ed25519PrivateKey.generate()
     return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _pems(entry: str, position: int, check_file: Callable[[int], str | None] | None) -> list[str]:
-    """The PEM blocks of one entry. What it says is never repeated: it may be a key with a slip in it."""
+    """Return the PEM blocks of one entry. Errors never repeat the entry, since it may be a key with a typing error."""
     if entry.startswith("-----BEGIN"):
         return [entry]
     path = Path(entry).expanduser()
@@ -109,9 +109,9 @@ def _pems(entry: str, position: int, check_file: Callable[[int], str | None] | N
         problem = None if check_file is None else check_file(path.stat().st_mode)
         read = _ENTRY.findall(path.read_text())
     except (OSError, ValueError, RuntimeError):
-        raise BadKey(f"Entry {position} is neither a PEM private key nor a file that can be read.") from None
+        raise InvalidKey(f"Entry {position} is neither a PEM private key nor a file that can be read.") from None
     if problem is not None:
-        raise BadKey(f"Entry {position} is a file that {problem}.")
+        raise InvalidKey(f"Entry {position} is a file that {problem}.")
     return [found for found in read if found.startswith("-----BEGIN")]
 
 
@@ -119,7 +119,7 @@ def _signing_key(pem: str, position: int) -> SigningKey:
     try:
         private = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise BadKey(f"Key {position} cannot be read as a PEM private key without a password.") from None
+        raise InvalidKey(f"Key {position} cannot be read as a PEM private key without a password.") from None
     match private:
         case Ed25519PrivateKey():
             algorithm = "EdDSA"
@@ -128,7 +128,7 @@ def _signing_key(pem: str, position: int) -> SigningKey:
         case RSAPrivateKey() if private.key_size >= SMALLEST_RSA_BITS:
             algorithm = "RS256"
         case _:
-            raise BadKey(
+            raise InvalidKey(
                 f"Key {position} must be Ed25519, ECDSA on P-256, or RSA of at least {SMALLEST_RSA_BITS} bits."
             )
     public = private.public_key()
@@ -138,11 +138,11 @@ def _signing_key(pem: str, position: int) -> SigningKey:
 
 
 def _members(jwk: dict[str, Any]) -> dict[str, str]:
-    """What makes the public key, and nothing else."""
+    """Return the members of a JSON Web Key that define the public key, and no others."""
     return {name: jwk[name] for name in ("kty", *_PUBLIC_MEMBERS[jwk["kty"]])}
 
 
 def _thumbprint(members: dict[str, str]) -> str:
-    """RFC 7638."""
+    """Return the thumbprint of a key (RFC 7638)."""
     digest = sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

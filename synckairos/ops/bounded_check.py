@@ -1,4 +1,4 @@
-"""A check that may hang, such as one to a server that is away: asked by one thread at a time, waited for briefly."""
+"""A check with a timeout, such as one of a server that may be away: one thread at a time runs it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 WAIT_AFTER_FAILURE_S = 0.25
-"""How long a caller waits for an answer when the last one did not come or was a failure."""
+"""Seconds that a caller waits after a check that failed or timed out."""
 
 
 class BoundedCheck(Generic[T]):
-    """Asks `check` in a thread of its own. Callers that come meanwhile share its answer.
+    """Runs `check` in a thread of its own. Callers during that time share its result.
 
-    Once it has failed, callers wait for a moment only, until it has had an answer, however late: who asks often is not
-    slow each time, and hears of the recovery.
+    After a failure callers wait for a moment only, until a check has succeeded, however late. So frequent callers are
+    not slow each time, and notice the recovery.
     """
 
     def __init__(self, name: str, check: Callable[[], T], within_s: float) -> None:
@@ -29,7 +29,7 @@ class BoundedCheck(Generic[T]):
         self._has_failed = False
 
     def result(self) -> T:
-        """The answer. Raises what the check raises, and TimeoutError when it takes its time."""
+        """Return the result. Raises the error of the check, and TimeoutError after the timeout."""
         pending = self._start_or_join()
         within_s = WAIT_AFTER_FAILURE_S if self._has_failed else self._within_s
         try:
@@ -42,15 +42,15 @@ class BoundedCheck(Generic[T]):
         with self._lock:
             if self._pending is None or self._pending.done():
                 self._pending = Future()
-                # A daemon: a process that ends does not wait for a server that hangs.
+                # A daemon thread, so that the end of the process does not wait for a server that hangs.
                 threading.Thread(target=self._run, args=(self._pending,), name=self.name, daemon=True).start()
             return self._pending
 
     def _run(self, pending: Future[T]) -> None:
         try:
             answer = self._check()
-        except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+        except BaseException as error:  # noqa: BLE001 - callers get every error
             pending.set_exception(error)
         else:
-            self._has_failed = False  # here, where an answer that nobody has waited for counts too
+            self._has_failed = False  # set here, so that a late result counts too
             pending.set_result(answer)

@@ -1,4 +1,4 @@
-"""Whether Celery's broker can be reached."""
+"""Check of the connection to Celery's broker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TIMEOUT_S = 2
 
 
 def is_broker_reachable() -> bool:
-    """Ask once."""
+    """Return true when the broker accepts a connection."""
     options = {
         **settings.CELERY_BROKER_TRANSPORT_OPTIONS,
         "socket_timeout": _TIMEOUT_S,
@@ -19,7 +19,7 @@ def is_broker_reachable() -> bool:
     }
     broker: Any = Connection(settings.CELERY_BROKER_URL, transport_options=options)
     try:
-        # A channel of Redis's transport pings when it is made. The default channel would be tried for again and again.
+        # A new channel of the Redis transport sends a PING. `default_channel` would retry for long.
         broker.channel().close()
     except broker.connection_errors + broker.channel_errors:
         return False

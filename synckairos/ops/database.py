@@ -1,4 +1,4 @@
-"""Whether the audit store can be reached, and has the schema that this release needs."""
+"""Check of the audit store: its connection, and whether it has the schema of this release."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ log = logs.get_logger(__name__)
 AuditStore: TypeAlias = Literal["ok", "unmigrated", "unreachable"]
 
 TIMEOUT_S = 1.0
-"""Load balancers wait for their checks hardly longer than that."""
+"""Seconds; load balancers hardly wait longer for a health check."""
 
 
 def audit_store_status() -> AuditStore:
-    """How it stands. `unmigrated`: migrations of this release are not applied; a schema of a newer one is fine."""
+    """Return the status of the audit store. `unmigrated`: it lacks migrations of this release; the schema of a newer
+    release is accepted."""
     _release_migrations()
     try:
         return "ok" if _is_migrated.result() else "unmigrated"
@@ -34,7 +35,7 @@ def audit_store_status() -> AuditStore:
 
 @cache
 def _release_migrations() -> frozenset[tuple[str, str]]:
-    """The migrations of this release, as (app, name). Reads files once, and no database."""
+    """Return the migrations of this release as (app, name). Reads files once, and no database."""
     return frozenset(MigrationLoader(None).disk_migrations or ())
 
 
@@ -42,10 +43,10 @@ def _has_all_migrations() -> bool:
     try:
         if MigrationRecorder(connection).applied_migrations().keys() >= _release_migrations():
             return True
-        executor = MigrationExecutor(connection)  # knows of squashed ones, which need not be on record
+        executor = MigrationExecutor(connection)  # knows squashed migrations, which need no record
         return not executor.migration_plan(executor.loader.graph.leaf_nodes())
     finally:
-        connection.close()  # it belongs to this thread, which ends
+        connection.close()  # connections belong to a thread, and this one ends
 
 
 _is_migrated = BoundedCheck("audit store", _has_all_migrations, TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""A store that may lose what it has acknowledged: said at the start, and in production refused unless it is allowed."""
+"""Durability of the state store: one that may lose acknowledged data is refused in production, unless allowed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SETTING = "SYNCKAIROS_ALLOW_LOSSY_STORE"
 _AT_START_S = 2.0
 _at_start = BoundedCheck("state store", store_facts, _AT_START_S)
 _has_warned = threading.Event()
-"""Each process says it once."""
+"""Set after the first warning of this process."""
 
 
 def require_durable_store() -> None:
-    """At the start of a process: end it when the store may lose data and that is not allowed.
+    """Exit when the store may lose data and that is not allowed. Called at the start of a process.
 
-    A store that is away is nothing to end for; what is wrong with it is said when it is back.
+    A store that cannot be reached is not refused; its faults are logged when it is back.
     """
     try:
         facts = _at_start.result()
@@ -40,7 +40,7 @@ def require_durable_store() -> None:
 
 
 def durability_of(facts: StoreFacts) -> Durability:
-    """In a word, and with its reasons once in the log."""
+    """Return the durability in one word, and log its faults once."""
     if facts.is_lossy is None:
         _warn_once("the state store does not say whether it keeps its data", facts)
         return "unknown"

@@ -1,7 +1,7 @@
-"""Signs of life of processes that serve nobody: a file for each, which the probe on the same machine reads.
+"""Heartbeats of processes without a port: a file for each, which the probe on the same machine reads.
 
-A file and not the store: a probe is about the process beside it, and a store that is away is no reason to restart it.
-Only the standard library, and no settings: a probe that is asked every few seconds must cost next to nothing.
+Files and not the store: a probe is about the process beside it, and a store that is away is no reason to restart that.
+The module uses only the standard library and no settings, so that frequent probes cost little.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from synckairos import data_directory, locks
 log = logging.getLogger(__name__)
 
 STUCK_AFTER_S = {"timekeeper": 30.0, "worker": 60.0, "beat": 30.0}
-"""Who gives signs of life, and after how many seconds without one it is taken for stuck."""
+"""Seconds without a heartbeat after which a process of a role is considered stuck."""
 DIRECTORY_VARIABLE = "SYNCKAIROS_RUN_DIR"
 _EVERY_S = 1.0
 _WIDTH = 20
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 
 
-def directory() -> Path:
-    """Where the files are: as the environment says, or one for each data directory among the temporary files."""
+def run_directory() -> Path:
+    """Return the directory of the files: from the environment, or a temporary one for each data directory."""
     named = os.environ.get(DIRECTORY_VARIABLE)
     if named:
         return Path(named).expanduser().absolute()
@@ -37,7 +37,7 @@ def directory() -> Path:
 
 
 class Heartbeat:
-    """What a process writes."""
+    """Writes the heartbeats of one process."""
 
     def __init__(self, role: str) -> None:
         self.role = role
@@ -46,45 +46,41 @@ class Heartbeat:
         self._has_begun = False
 
     def beat(self) -> None:
-        """The work goes on. Costs nothing more than once a second."""
+        """Record that the work goes on. More than one call a second costs almost nothing."""
         now_s = time.monotonic()
         if now_s - self._last_s < _EVERY_S:
             return
         self._last_s = now_s
         if not self._has_begun:
             self._has_begun = True
-            self._descriptor = self._file()
+            self._descriptor = self._open()
         if self._descriptor is not None:
-            with suppress(OSError):  # a full disk is no reason to stop working
+            with suppress(OSError):  # a full disk must not stop the work
                 os.pwrite(self._descriptor, f"{now_s:<{_WIDTH}.3f}".encode(), 0)
 
-    def _file(self) -> int | None:
-        place = directory()
+    def _open(self) -> int | None:
+        directory, is_named = run_directory(), bool(os.environ.get(DIRECTORY_VARIABLE))
         try:
-            (
-                data_directory.make_directory
-                if os.environ.get(DIRECTORY_VARIABLE)
-                else data_directory.make_private_directory
-            )(place)
-            return locks.hold(place / f"{self.role}-{os.getpid()}-{secrets.token_hex(4)}.beat")
+            (data_directory.make_directory if is_named else data_directory.make_private_directory)(directory)
+            return locks.hold(directory / f"{self.role}-{os.getpid()}-{secrets.token_hex(4)}.beat")
         except OSError as error:
-            log.warning("no signs of life for probes: %s cannot be written (%s)", place, type(error).__name__)
+            log.warning("no signs of life for probes: %s cannot be written (%s)", directory, type(error).__name__)
             return None
 
 
 class LastBeat(NamedTuple):
-    """A living process, and how long ago its work went on; None when it has not begun."""
+    """A living process, and the seconds since its last heartbeat; None before the first."""
 
     pid: int
     age_s: float | None
 
 
 def last_beats(role: str) -> list[LastBeat]:
-    """All living processes of a role on this machine. Forgets the dead."""
+    """Return the last heartbeats of all living processes of a role on this machine, and remove files of ended ones."""
     found = []
-    for path in directory().glob(f"{role}-*.beat"):
+    for path in run_directory().glob(f"{role}-*.beat"):
         match = re.fullmatch(rf"{role}-(\d+)-[0-9a-f]+", path.stem)
-        with suppress(OSError):  # somebody else's
+        with suppress(OSError):  # a file of another user
             if match is None or locks.remove_if_dead(path):
                 continue
             written = path.read_text().strip()

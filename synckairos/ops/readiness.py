@@ -1,6 +1,6 @@
-"""`/ready`: whether this process should be given work. For that it needs the state store, and a schema that fits.
+"""`/ready`: readiness of this process, which needs the state store and a database schema that fits.
 
-What else is wrong is told beside: taking every process out of the balancer would help nobody.
+Other faults are reported and leave it ready: without any process in the load balancer nobody would be served.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ PATH = "/ready"
 
 
 class ReadyView(Struct, kw_only=True):
-    """Give it work."""
+    """This process should get requests."""
 
     status: Literal["ready"]
     state_store: Literal["ok", "full"]
-    """`full`: it refuses commands, on every process alike; reads go on."""
+    """`full`: every process refuses commands; reads go on."""
     audit_store: Literal["ok", "unreachable"]
-    """`unreachable`: commands wait in the outbox, and nobody can log in."""
+    """`unreachable`: commands wait in the outbox, and logins fail."""
     timekeeper: Literal["ok", "absent", "unknown"]
-    """`absent`: pushes of expiries are late, states are right."""
+    """`absent`: frames about expiries are late, states are right."""
     durability: Durability
-    """`lossy`: the state store may lose what it has acknowledged."""
+    """`lossy`: the state store may lose acknowledged data."""
 
 
 class NotReadyView(Struct, kw_only=True):
-    """Give it none; `error` says why."""
+    """This process should get no requests; `error` says why."""
 
     status: Literal["not_ready"]
     error: str
@@ -53,7 +53,7 @@ class NotReadyView(Struct, kw_only=True):
 
 @read_only
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 or 503. Names what is wrong, and nothing about it."""
+    """Answer 200 or 503 with the faults, and no details about them."""
     log_context.bind(route=PATH)
     view = readiness()
     status = 200 if isinstance(view, ReadyView) else 503
@@ -61,7 +61,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 def readiness() -> ReadyView | NotReadyView:
-    """How this process stands."""
+    """Return the readiness of this process."""
     if lifecycle.is_draining():
         return _not_ready("draining")
     audit = audit_store_status()
@@ -84,9 +84,9 @@ def _not_ready(error: str, **stores: Any) -> NotReadyView:
 
 
 def _state_store() -> StoreFacts | None:
-    """What it says of itself; None when it is away."""
+    """Return the facts of the state store; None when it is away."""
     try:
-        stores.client().ping()  # one that is loading, or has lost its master, tells of itself and serves nothing
+        stores.client().ping()  # INFO succeeds while a store loads or has no master, and serves nothing
         return store_facts()
     except stores.FAULTS as error:
         log.warning("state store unreachable", error=type(error).__name__)
@@ -94,7 +94,8 @@ def _state_store() -> StoreFacts | None:
 
 
 def _timekeeper() -> Literal["ok", "absent", "unknown"]:
-    """Without one, pushes are late and states right all the same: worth an alarm, no reason to turn users away."""
+    """Return the status of timekeeping. Without a timekeeper frames are late and states right: an alarm, no
+    unreadiness."""
     try:
         return "ok" if run_blocking(alive_timekeepers()) else "absent"
     except ServiceUnavailable:
@@ -121,4 +122,4 @@ OPERATIONS: dict[str, Any] = {
         }
     }
 }
-"""For the OpenAPI document."""
+"""Paths for the OpenAPI document."""

@@ -1,7 +1,7 @@
-"""What Prometheus is shown. What the stores know is asked at each scrape, so that no process has to live for a figure
-to be right: with no timekeeper, say, nobody would tell how many deadlines are overdue.
+"""Metrics for Prometheus. Figures of the stores are read at each scrape, so that they do not depend on one process:
+without a timekeeper, for example, no process would count overdue deadlines.
 
-A figure that cannot be had is left out, never 0; `synckairos_state_store_up` then says why.
+A figure that cannot be read is missing, never 0; `synckairos_state_store_up` shows the reason.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from synckairos.telemetry import buffered_metrics, dead_processes, logs, metrics
 log = logs.get_logger(__name__)
 
 _TIMEOUT_S = 3.0
-"""Prometheus waits for 10 s, unless told otherwise."""
+"""Seconds. Prometheus waits for 10 s by default."""
 
 
 class StateStoreFigures(Struct, frozen=True):
-    """What the state store knows."""
+    """Figures of the state store."""
 
     facts: StoreFacts
     status: TimekeepingStatus
@@ -42,7 +42,7 @@ class StateStoreFigures(Struct, frozen=True):
 
 
 def exposition() -> bytes:
-    """All metrics: of every process of this host that shares a directory of them, else of this one."""
+    """Return all metrics: of every process that shares a directory on this host, or of this process."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     registry = CollectorRegistry()
     registry.register(StateStoreCollector())
@@ -58,7 +58,7 @@ def exposition() -> bytes:
 
 
 def serve_metrics(port: int | None, host: str) -> None:
-    """Show this process's metrics on an address of their own; nothing without a port."""
+    """Serve this process's metrics on a port of their own; without a port nothing."""
     if port is None:
         return
     registry = CollectorRegistry()
@@ -68,7 +68,7 @@ def serve_metrics(port: int | None, host: str) -> None:
 
 
 def measure_state_store() -> StateStoreFigures:
-    """Ask the state store: a few round trips, and one for each shard. Raises when it is away."""
+    """Read the figures of the state store: a few round trips, and one for each shard. Raises when it is away."""
     client = stores.client()
     facts, found = store_facts(), run_blocking(timekeeping_status())
     waiting = [stream for shard in keys.all_shards() for stream in keys.outbox_waiting(shard)]
@@ -86,10 +86,10 @@ _measurement = BoundedCheck("scrape", measure_state_store, _TIMEOUT_S)
 
 
 class StateStoreCollector(Collector):
-    """Asks the state store at each scrape."""
+    """Reads the state store at each scrape."""
 
     def collect(self) -> Iterator[Metric]:
-        """The figures; without a store only that there is none."""
+        """Yield the figures, or only that the store is down."""
         try:
             measured = _measurement.result()
         except (*stores.FAULTS, ServiceUnavailable, TimeoutError) as away:
@@ -127,8 +127,8 @@ def _store_metrics(facts: StoreFacts) -> Iterator[Metric]:
 
 
 class AuditStoreCollector(Collector):
-    """Asks the database at each scrape. For processes that need it."""
+    """Checks the database at each scrape, in processes that use it."""
 
     def collect(self) -> Iterator[Metric]:
-        """Whether it is there."""
+        """Yield whether the database is up."""
         yield metrics.AUDIT_STORE_UP.family(audit_store_status() != "unreachable")

@@ -1,4 +1,4 @@
-"""What the state store says of itself: its memory, and whether what it has taken is there after a restart."""
+"""Facts about the state store: its memory, and whether acknowledged data survive a restart."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _KEEPS_ALL = "noeviction"
 
 
 class StoreNode(Struct, frozen=True):
-    """One server that takes writes. None stands for what it does not say."""
+    """One server that takes writes. None stands for a fact that it does not report."""
 
     used_bytes: int | None
     counted_bytes: int | None
-    """What of it counts against the limit."""
+    """Bytes that count against the limit."""
     max_bytes: int | None
-    """0 for no limit."""
+    """The limit in bytes; 0 for none."""
     policy: str | None
-    """`maxmemory-policy`: what it does when it is full."""
+    """`maxmemory-policy`, its behaviour at the limit."""
     has_append_only_file: bool | None
 
     @property
     def is_full(self) -> bool:
-        """Whether it refuses writes for want of memory."""
+        """True when it refuses writes because of its memory limit."""
         return bool(self.max_bytes) and self.policy == _KEEPS_ALL and (self.counted_bytes or 0) > (self.max_bytes or 0)
 
     @property
     def faults(self) -> list[str]:
-        """How it may lose what it has acknowledged, in words."""
+        """Reasons, in words, for which it may lose acknowledged data."""
         faults = []
         if self.policy not in {_KEEPS_ALL, None}:
             faults.append(f"maxmemory-policy is {self.policy}: sessions are evicted when memory is short")
@@ -45,23 +45,23 @@ class StoreNode(Struct, frozen=True):
 
 
 class StoreFacts(Struct, frozen=True):
-    """All masters by name; none when the store will not say (a managed one may forbid INFO)."""
+    """Facts of all masters by name; none when the store forbids INFO, as a managed one may."""
 
     nodes: dict[str, StoreNode]
 
     @property
     def is_full(self) -> bool:
-        """Whether any of them is: sessions that live there take no commands."""
+        """True when any master is full. Its sessions take no commands."""
         return any(node.is_full for node in self.nodes.values())
 
     @property
     def faults(self) -> list[str]:
-        """How it may lose data; each once, however many nodes have it."""
+        """Reasons for which the store may lose data, each once."""
         return list(dict.fromkeys(fault for node in self.nodes.values() for fault in node.faults))
 
     @property
     def is_lossy(self) -> bool | None:
-        """Whether it may lose what it has acknowledged; None when it does not say."""
+        """True when the store may lose acknowledged data; None when that is unknown."""
         if self.faults:
             return True
         said = [value for node in self.nodes.values() for value in (node.policy, node.has_append_only_file)]
@@ -69,7 +69,8 @@ class StoreFacts(Struct, frozen=True):
 
 
 def store_facts() -> StoreFacts:
-    """Ask each master, one round trip each. Raises one of `synckairos.redis.client.FAULTS` when the store is away."""
+    """Read the facts of each master, one round trip each. Raises one of `synckairos.redis.client.FAULTS` when the store
+    is away."""
     client = stores.client()
     try:
         if isinstance(client, RedisCluster):
@@ -79,7 +80,7 @@ def store_facts() -> StoreFacts:
     except ResponseError as refusal:
         if stores.is_away(refusal):
             raise
-        return StoreFacts({})  # it answers, but not to this
+        return StoreFacts({})  # the store serves, and INFO is forbidden
 
 
 def _read_node(info: Mapping[str, Any]) -> StoreNode:
@@ -99,7 +100,7 @@ def _to_int(value: Any) -> int | None:
 
 
 def _node_name() -> str:
-    """Of the one master: where it is, without user and password."""
+    """Return the address of the one master, without user and password."""
     address = stores.Address(conf().redis_url)
     if address.scheme == "redis+sentinel":
         return address.service

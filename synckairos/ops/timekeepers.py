@@ -1,4 +1,4 @@
-"""How the timekeepers stand: who lives, who serves which shard, what is overdue."""
+"""Status of timekeeping: living timekeepers, the shards they serve, and overdue deadlines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synckairos.redis.procedures import Procedure, perform
 from synckairos.redis.scripts import Call, Script
 
 ALIVE_WITHIN_MS: Duration = 5_000
-"""A timekeeper that was not seen for so long is taken for dead."""
+"""Milliseconds without a report after which a timekeeper counts as dead."""
 
 
 _FOLDER = Path(__file__).parent / "lua"
@@ -22,10 +22,10 @@ _STATUS = Script(_FOLDER / "status.lua")
 
 
 class ShardStatus(Struct, frozen=True):
-    """How one shard's deadlines stand."""
+    """Status of one shard's deadlines."""
 
     holder: str | None
-    """The timekeeper that serves it."""
+    """The timekeeper that serves the shard."""
     deadlines: int
     overdue: int
     set_aside: int
@@ -33,21 +33,21 @@ class ShardStatus(Struct, frozen=True):
 
 
 class TimekeepingStatus(Struct, frozen=True):
-    """All timekeepers and all shards."""
+    """Status of all timekeepers and shards."""
 
     timekeepers: dict[str, Duration]
-    """The living, with the time since each was seen."""
+    """Living timekeepers, with the time since the last report of each."""
     shards: dict[int, ShardStatus]
 
 
 def alive_timekeepers() -> Procedure[dict[str, Duration]]:
-    """The timekeepers that live. Raises ServiceUnavailable."""
+    """Return the living timekeepers. Raises ServiceUnavailable."""
     timekeepers = yield from perform(list_alive(keys.keepers(), ALIVE_WITHIN_MS))
     return timekeepers
 
 
 def timekeeping_status() -> Procedure[TimekeepingStatus]:
-    """How everything stands. Raises ServiceUnavailable."""
+    """Return the status of timekeeping. Raises ServiceUnavailable."""
     timekeepers = yield from alive_timekeepers()
     shards: dict[int, ShardStatus] = {}
     for shard in keys.all_shards():
@@ -56,7 +56,7 @@ def timekeeping_status() -> Procedure[TimekeepingStatus]:
 
 
 def shard_status(shard: int) -> Call[ShardStatus]:
-    """How a shard's deadlines stand."""
+    """Return the call for the status of a shard."""
     names = [keys.lease(shard), keys.deadlines(shard), keys.set_aside(shard)]
     return Call(_STATUS, names, [], _parse_status)
 

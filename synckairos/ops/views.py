@@ -1,4 +1,4 @@
-"""What supervisors and Prometheus ask: `/health`, `/metrics`. `/ready` is in readiness.py."""
+"""Views for supervisors and Prometheus: `/health` and `/metrics`. `/ready` is in readiness.py."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from synckairos.telemetry import log_context
 
 @read_only
 def health(request: HttpRequest) -> HttpResponse:
-    """The process runs. Touches nothing."""
+    """Answer that the process runs, without any other check."""
     log_context.bind(route="/health")
     return JsonResponse({"status": "ok"})
 
 
 @read_only
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """All metrics."""
+    """Answer with all metrics."""
     log_context.bind(route="/metrics")
     if not _may_read_metrics(request):
         return _refused(NotFound() if conf().metrics_token is None else Unauthenticated())
@@ -33,7 +33,7 @@ def prometheus(request: HttpRequest) -> HttpResponse:
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:
-    """By the token of the metrics, which is no token of a person; on a laptop without one, anybody."""
+    """Return true for the metrics token, which is no token of a person, or in development without a token."""
     expected = conf().metrics_token
     if expected is None:
         return conf().metrics_open

@@ -1,4 +1,4 @@
-"""A worker's signs of life: given by its own loop, between tasks, so that a loop which is stuck gives none."""
+"""Heartbeat of a Celery worker, from its own event loop between tasks. A loop that is stuck sends none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EVERY_S = 2.0
 
 
 class HeartbeatStep(StartStopStep):
-    """A step of the worker's consumer, which begins anew with each connection to the broker."""
+    """A step of the worker's consumer, which starts again with each connection to the broker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -22,12 +22,12 @@ class HeartbeatStep(StartStopStep):
         self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        """Give the first, and one every other second."""
+        """Send the first heartbeat, and one every two seconds."""
         self._heartbeat.beat()
         self._timer = parent.timer.call_repeatedly(_EVERY_S, self._heartbeat.beat)
 
     def stop(self, parent: Any) -> None:
-        """Give no more."""
+        """Stop the heartbeats of this connection."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""The limits at the doors in front of Django: an answer that counts, and says how the limits stand."""
+"""Rate limits for ASGI applications in front of Django: counting, and header fields of the response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from synckairos.ratelimit import limits
 
 
 async def limit_unauthenticated(error: ApiError, scope: dict[str, Any], limiter: limits.RateLimiter) -> ApiError:
-    """The error to answer with: a stranger who comes too often hears of that instead."""
+    """Return the error to answer with, after counting a request without valid credentials: RateLimitExceeded or
+    `error`."""
     if isinstance(error, Unauthenticated):
         try:
             await limiter.aconsume(limits.unauthenticated(client_address.of_scope(scope)))
@@ -20,12 +21,12 @@ async def limit_unauthenticated(error: ApiError, scope: dict[str, Any], limiter:
 
 
 def header_fields(limiter: limits.RateLimiter) -> list[tuple[bytes, bytes]]:
-    """The standing of every limit that a request has met, as an answer tells it."""
+    """Return the rate limit fields of a response, as ASGI headers."""
     return [(name.lower().encode(), value.encode()) for name, value in limiter.header_fields().items()]
 
 
 class RateLimitedSend:
-    """An ASGI `send` whose answer begins with the standing of every limit that the request has met."""
+    """An ASGI `send` that counts the request and adds the rate limit fields to its response."""
 
     def __init__(self, scope: dict[str, Any], send: Any) -> None:
         self._scope = scope
@@ -33,15 +34,15 @@ class RateLimitedSend:
         self.limiter = limits.RateLimiter()
 
     async def consume(self, bucket: limits.Bucket) -> None:
-        """Count one. Raises RateLimitExceeded."""
+        """Count the request against a limit. Raises RateLimitExceeded."""
         await self.limiter.aconsume(bucket)
 
     async def charge(self, bucket: limits.Bucket, cost: int) -> None:
-        """Count what the request has turned out to cost."""
+        """Count what the request has cost in the end."""
         await self.limiter.acharge(bucket, cost)
 
     async def limit_unauthenticated(self, error: ApiError) -> ApiError:
-        """The error to answer with: a stranger who comes too often hears of that instead."""
+        """Return the error to answer with, after counting a request without valid credentials."""
         return await limit_unauthenticated(error, self._scope, self.limiter)
 
     async def __call__(self, event: dict[str, Any]) -> None:

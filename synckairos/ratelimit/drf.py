@@ -1,4 +1,4 @@
-"""The limits at the REST doors: views that count their requests and say in each answer how the limits stand."""
+"""Rate limits for REST views: counting, and header fields of the response."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from synckairos.telemetry import log_context
 
 
 class RateLimitedView(APIView):
-    """A view with limits: `self.consume(limits.general(principal))`."""
+    """A view with rate limits: `self.consume(limits.general(principal))`."""
 
-    metadata_class = None  # OPTIONS is no method of ours; DRF's answer would show the code's own words
-    http_method_names = tuple(name for name in APIView.http_method_names if name != "options")  # nor does Allow name it
+    metadata_class = None  # DRF's answer to OPTIONS would show docstrings
+    http_method_names = tuple(name for name in APIView.http_method_names if name != "options")  # nor in Allow
     parameters: ClassVar[tuple[str, ...]] = ()
-    """Those that its addresses may have."""
+    """Query parameters that the view accepts."""
 
     limiter: limits.RateLimiter
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Begin with none."""
+        """Start with a limiter that has counted nothing."""
         super().setup(request, *args, **kwargs)
         match = request.resolver_match
         log_context.bind(route="other" if match is None else f"/{match.route}")
         self.limiter = limits.RateLimiter()
 
     def consume(self, bucket: limits.Bucket, cost: int = 1) -> None:
-        """Count one, or as many as it costs. Raises RateLimitExceeded."""
+        """Count the request, or its cost, against a limit. Raises RateLimitExceeded."""
         self.limiter.consume(bucket, cost)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Who has no good credentials is limited by address."""
+        """Count a request without valid credentials against its address."""
         try:
             super().initial(request, *args, **kwargs)
         except (Unauthenticated, NotAuthenticated):
@@ -47,11 +47,11 @@ class RateLimitedView(APIView):
             raise
 
     def check_query(self, request: Request) -> None:
-        """Raises ValidationFailed for parameters that are unknown here, or given twice."""
+        """Raise ValidationFailed for query parameters that are unknown or repeated."""
         said.parameters(request.META["QUERY_STRING"], self.parameters)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        """Every answer says how the limits stand that the request has met."""
+        """Add the rate limit fields to every response."""
         response = super().finalize_response(request, response, *args, **kwargs)
         set_rate_limit_headers(response, self.limiter)
         _release_body(request)
@@ -59,20 +59,20 @@ class RateLimitedView(APIView):
 
 
 def _release_body(request: Request) -> None:
-    """Let go of the decoded body, which nobody reads once there is an answer.
+    """Release the decoded body, which is not used after the response.
 
-    Request, view and response refer to each other in circles, and wait for the collector. It comes after so many
+    Request, view and response refer to each other and wait for the garbage collector. It runs after a number of
     objects, however large they are: hundreds of large bodies would wait with them.
     """
     known = vars(request)
     data = known.get("_data")
     if type(data) is dict or type(data) is list:
-        data.clear()  # whoever else has it, a serializer say
+        data.clear()  # also for a serializer that refers to it
     known.update(_data={}, _full_data={})
 
 
 def set_rate_limit_headers(response: HttpResponse, limiter: limits.RateLimiter) -> None:
-    """Put into an answer how the limits stand that its request has met."""
+    """Add the state of all limits that the request met to its response."""
     for name, value in limiter.header_fields().items():
         response[name] = value
 
@@ -85,7 +85,7 @@ _RETRY = {"429", "503"}
 
 
 def document_rate_limit_headers(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-    """A drf-spectacular postprocessing hook: the fields of a door with limits join each of its answers."""
+    """Add the rate limit fields to the responses of limited operations (a drf-spectacular hook)."""
     for operation in (operation for path in result["paths"].values() for operation in path.values()):
         if "429" not in operation["responses"]:
             continue

@@ -1,4 +1,4 @@
-"""Rate limits: a GCRA in the store, exact over all processes (the kinds are in synckairos/ratelimit/policies.py)."""
+"""Rate limits: GCRA in the state store, exact over all processes. Their table is in `policies.py`."""
 
 from __future__ import annotations
 
@@ -23,73 +23,75 @@ log = logs.get_logger(__name__)
 
 FOLDER = Path(__file__).parent / "lua"
 GCRA_RULE = FOLDER / "gcra_rule.lua"
-"""The algorithm as a Lua library, for scripts that count a limit with what else they do."""
-_GCRA = Script(FOLDER / "gcra.lua", GCRA_RULE, allow_oom=True)  # a number that is gone when its limit is full again
+"""The algorithm as a Lua library, for scripts that count a limit together with other work."""
+_GCRA = Script(FOLDER / "gcra.lua", GCRA_RULE, allow_oom=True)  # one key, which expires when the limit is full again
 _MAX_LOGIN_LENGTH = 256
-"""Characters; Django's user names have 150 at most."""
+"""Characters. Names of Django's users have at most 150."""
 
 Bucket: TypeAlias = tuple[policies.Limit, str] | None
-"""A limit, and whose; None where nobody is limited."""
+"""A limit, and the person, address or name that it counts for. None for callers without this limit."""
 
 
 def general(principal: Principal) -> Bucket:
-    """For a request or a command."""
+    """Return the bucket of a request or command."""
     return policies.SERVICE if principal.is_service else policies.GENERAL, principal.subject
 
 
 def unauthenticated(address: str) -> Bucket:
-    """For a request whose credentials are no good, or missing."""
+    """Return the bucket of a request without valid credentials."""
     return policies.ANONYMOUS, address
 
 
 def create(principal: Principal) -> Bucket:
-    """For the creation of a session. Service accounts have their own general limit instead."""
+    """Return the bucket of session creations. Service accounts have only their general limit."""
     return None if principal.is_service else (policies.CREATE, principal.subject)
 
 
 def connect(principal: Principal) -> Bucket:
-    """For a socket or a stream; likewise."""
+    """Return the bucket of new sockets and streams. Service accounts have only their general limit."""
     return None if principal.is_service else (policies.CONNECT, principal.subject)
 
 
 def login_by_address(address: str) -> Bucket:
-    """For a login or a refresh, wherever it is for."""
+    """Return the bucket of logins and refreshes from one address."""
     return policies.TOKEN_ADDRESS, address
 
 
 def login_by_name(name: str) -> Bucket:
-    """For a login, whatever its address. A name is taken as it is, so that no other spelling logs in as the same. Of
-    what is longer than any name that can log in, the beginning counts."""
+    """Return the bucket of logins under one name, from any address. Names are not normalized, as at the login itself.
+    Of a name that is too long to log in, only the beginning counts."""
     return policies.TOKEN_NAME, name[:_MAX_LOGIN_LENGTH]
 
 
 def refresh_by_name(name: str) -> Bucket:
-    """For a refresh. Apart from logins, so that nobody who guesses a password keeps its owner from refreshing."""
+    """Return the bucket of refreshes under one name. It is not that of logins, so that guessed passwords do not stop
+    the owner's refreshes."""
     return policies.REFRESH_NAME, name
 
 
 def bucket_key(bucket: tuple[policies.Limit, str]) -> str:
-    """Where the store has its count."""
+    """Return the key of a bucket in the state store."""
     return keys.rate(bucket[0].scope, bucket[1])
 
 
 class LimitStatus(Struct, frozen=True):
-    """How a limit stood when a request met it."""
+    """The state of a limit when a request was counted."""
 
     scope: str
     rate: Rate
     remaining: int
     reset_s: int
-    """Until it is full again; when nothing remains, until one more may pass; of a refusal, until it may pass."""
+    """Seconds until the limit is full again; when nothing remains, until one more request may pass; of a refused
+    request, until it may pass."""
 
     @property
     def policy(self) -> str:
-        """An item of `RateLimit-Policy`."""
+        """The item of `RateLimit-Policy`."""
         return _policy(self.scope, self.rate)
 
     @property
     def service_limit(self) -> str:
-        """An item of `RateLimit`."""
+        """The item of `RateLimit`."""
         return f'"{self.scope}";r={self.remaining};t={self.reset_s}'
 
 
@@ -99,21 +101,23 @@ def _policy(scope: str, rate: Rate) -> str:
 
 
 class RateLimiter:
-    """The limits that one request meets, in order. With the store away, those that fail open let it pass."""
+    """Counts one request against its limits, and keeps their status for the response.
+
+    While the state store is away, limits that fail open let the request pass.
+    """
 
     __slots__ = ("_is_store_away", "statuses")
 
     def __init__(self) -> None:
         self.statuses: list[LimitStatus] = []
         self._is_store_away = False
-        """The store is away: asking again would only take time."""
+        """True after a failure: another attempt would only take time."""
 
-    def consume_steps(self, bucket: Bucket, cost: int = 1) -> Procedure[None]:
-        """Count one, or as many as it costs, as a procedure: beside another one, it costs no round trip. Raises
-        RateLimitExceeded.
+    def consume_procedure(self, bucket: Bucket, cost: int = 1) -> Procedure[None]:
+        """Count the request, or its cost, as a procedure that can share a round trip. Raises RateLimitExceeded.
 
-        A cost beyond the whole limit is the whole limit, with what this request has taken of it before: it passes when
-        nothing else has.
+        A cost above the whole limit counts as the whole limit, including what this request consumed before. So it
+        passes when the limit is full.
         """
         if bucket is None or (rate := bucket[0].rate) is None:
             return
@@ -122,41 +126,41 @@ class RateLimiter:
         if cost > 0:
             self.record(bucket[0], rate, (yield from _count(bucket, rate, cost)))
 
-    def charge_steps(self, bucket: Bucket, cost: int) -> Procedure[None]:
-        """Count what a request has turned out to cost, at most the whole limit, as a procedure: the next ones wait."""
+    def charge_procedure(self, bucket: Bucket, cost: int) -> Procedure[None]:
+        """Count what a request has cost in the end, as a procedure. It never refuses; later requests wait for it."""
         if bucket is not None and cost and (rate := bucket[0].rate) is not None:
             self.record(bucket[0], rate, (yield from _count(bucket, rate, min(cost, rate.limit), is_owed=True)))
 
     def consume(self, bucket: Bucket, cost: int = 1) -> None:
-        """Count one, or as many as it costs. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails
+        """Count the request, or its cost. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails
         closed."""
         if bucket is not None and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                run_blocking(self.consume_steps(bucket, cost))
+                run_blocking(self.consume_procedure(bucket, cost))
 
     async def aconsume(self, bucket: Bucket, cost: int = 1) -> None:
-        """The same on the running loop."""
+        """Count like `consume`, on the running loop."""
         if bucket is not None and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                await run_async(self.consume_steps(bucket, cost))
+                await run_async(self.consume_procedure(bucket, cost))
 
     def charge(self, bucket: Bucket, cost: int) -> None:
-        """Count what a request has turned out to cost: the next ones wait for it."""
+        """Count what a request has cost in the end, up to the whole limit. Later requests wait for it."""
         if bucket is not None and cost and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                run_blocking(self.charge_steps(bucket, cost))
+                run_blocking(self.charge_procedure(bucket, cost))
 
     async def acharge(self, bucket: Bucket, cost: int) -> None:
-        """The same on the running loop."""
+        """Count like `charge`, on the running loop."""
         if bucket is not None and cost and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                await run_async(self.charge_steps(bucket, cost))
+                await run_async(self.charge_procedure(bucket, cost))
 
     def _is_enforced(self, bucket: tuple[policies.Limit, str]) -> bool:
         return not self._is_store_away and bucket[0].rate is not None
 
     def header_fields(self) -> dict[str, str]:
-        """The fields of draft-ietf-httpapi-ratelimit-headers-11; none when no limit has been met."""
+        """Return the fields of draft-ietf-httpapi-ratelimit-headers-11, or none when no limit was met."""
         if not self.statuses:
             return {}
         return {
@@ -165,7 +169,7 @@ class RateLimiter:
         }
 
     def header_lines(self) -> bytes:
-        """The same as header lines over the wire."""
+        """Return the fields as header lines of HTTP/1.1."""
         if not self.statuses:
             return b""
         policies = limits = ""
@@ -186,7 +190,7 @@ class RateLimiter:
             log.warning("limit not checked", scope=limit.scope)
 
     def record(self, limit: policies.Limit, rate: Rate, reply: Sequence[int]) -> None:
-        """What the rule (`store/lua/gcra_rule.lua`) has said. Raises RateLimitExceeded."""
+        """Record the reply of the GCRA rule (`gcra_rule.lua`). Raises RateLimitExceeded."""
         wait_us, remaining, reset_us = reply
         status = LimitStatus(limit.scope, rate, remaining, -(-reset_us // 1_000_000))
         if self.statuses:
@@ -195,13 +199,13 @@ class RateLimiter:
             self.statuses.append(status)
         if wait_us:
             metrics.RATE_LIMITED.labels(limit.scope).inc()
-            # By then another one may pass all of them.
+            # After this time a request can pass all limits.
             raise RateLimitExceeded(
                 max(other.reset_s for other in self.statuses if other is status or not other.remaining)
             )
 
     def _replace_status(self, status: LimitStatus) -> None:
-        """Each limit once, as it stood last."""
+        """Keep one status of each limit, the newest."""
         for place, other in enumerate(self.statuses):
             if other.scope == status.scope:
                 self.statuses[place] = status

@@ -1,4 +1,4 @@
-"""All rate limits: name, what each counts per, the variable that sets it, and its default."""
+"""Table of all rate limits: their names, what they count per, their environment variables and defaults."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from synckairos.conf import Rate, conf
 
 
 class Limit(Struct, frozen=True):
-    """One kind of limit."""
+    """One rate limit of the table."""
 
     scope: str
-    """Its name in keys, metrics and header fields."""
+    """Name in keys, metrics and header fields."""
     counted_per: str
-    """Who has one each."""
+    """Description of the person, address or session that one count is for."""
     setting: str
-    """The variable that sets it: `<number>/s`, `/m`, `/h`, or `off`. Limits may share one."""
+    """Environment variable that sets it: `<number>/s`, `/m`, `/h`, or `off`. Limits may share one."""
     default: str
     fails_open: bool = True
-    """Whether requests pass while the store, and with it the count, is away."""
+    """True when requests pass while the state store, and so the count, is away."""
 
     @property
     def rate(self) -> Rate | None:
-        """The rate in force; None when it is off."""
+        """The rate in force; None when the limit is off."""
         rate: Rate | None = getattr(conf(), conf_field(self.setting))
         return rate
 
 
 @cache
 def conf_field(setting: str) -> str:
-    """The field of `Conf` that has the value of a variable."""
+    """Return the field of `Conf` with the value of an environment variable."""
     return setting.lower().replace("rate_limit_", "rate_")
 
 
@@ -60,4 +60,4 @@ CATALOGUE: Final = (
     FRAMES,
 )
 SETTINGS: Final = {limit.setting: limit.default for limit in CATALOGUE}
-"""Defaults by variable."""
+"""Default values by environment variable."""

@@ -1,11 +1,11 @@
-"""How numbers are counted: noted at once, worked out soon after, all that has come meanwhile together.
+"""Buffered metrics: counts are collected in memory, and added up and written to the shared files twice a second.
 
-The library works each number out when it is counted and, where several processes share a directory of them, writes it
-into its file at once and asks the system each time which process this is: a tenth of what a switch costs. None of our
-processes forks; one that is killed loses the counts of its last half second.
+The library adds up each count at once. Where processes share a directory, it also writes each count into a file and
+asks the system for the process id each time, which is a tenth of the cost of a switch. None of our processes forks. A
+process that is killed loses the counts of its last half second.
 
-Nothing here is locked against those who count: each notes first and looks then whether somebody is to come for it, and
-who comes says first that it has been here.
+Counting takes no lock: it appends first and checks then whether the owner is registered for the next flush; the flush
+unregisters the owner first and reads then.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from synckairos.telemetry import dead_processes, logs
 log = logs.get_logger(__name__)
 
 FLUSH_INTERVAL_S = 0.5
+"""Seconds between two flushes of the buffers."""
 
 _MAX_BUFFERED = 10_000
-"""Numbers that one metric notes before it works them out, wherever nobody comes for them."""
+"""Number of amounts at which a metric flushes itself, in processes without a flushing thread."""
 
 _FileValue: Any = values.MultiProcessValue(process_identifier=lambda: dead_processes.PROCESS_NAME)  # type: ignore[no-untyped-call]
 _flush_lock = threading.RLock()
-"""Held by who works numbers out."""
+"""Held while buffers are added up."""
 _unflushed: dict[BufferedValue | BufferedHistogram, None] = {}
-"""Who has noted something."""
+"""Metrics with amounts in their buffers."""
 
 
 class _Buffer:
-    """What has been noted and not worked out."""
+    """Amounts that are counted and not added up yet."""
 
     def __init__(self) -> None:
         self._amounts: deque[float] = deque()
@@ -54,35 +55,35 @@ class _Buffer:
             owner.flush()
 
     def drain(self) -> list[float]:
-        """All of it."""
+        """Return all amounts, and remove them."""
         self._is_registered = False
         return [self._amounts.popleft() for _ in range(len(self._amounts))]
 
 
 class BufferedValue(_FileValue):  # type: ignore[misc]  # the library has no types
-    """One number in a file: a count, a sum, a bucket, a gauge."""
+    """One number in a file: a count, a sum, a bucket or a gauge."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._buffer = _Buffer()
         super().__init__(*args, **kwargs)
 
     def inc(self, amount: float) -> None:
-        """Count."""
+        """Add an amount to the buffer."""
         self._buffer.add(amount, self)
 
     def set(self, value: float, timestamp: float | None = None) -> None:
-        """Set, in the file too."""
+        """Set the number, in the file too."""
         self.flush()
         super().set(value, timestamp)
 
     def get(self) -> float:
-        """The number as it is."""
+        """Return the number, with what is in the buffer."""
         self.flush()
         number: float = super().get()
         return number
 
     def flush(self) -> None:
-        """Bring the file up to date."""
+        """Write the buffered amounts to the file."""
         with _flush_lock:
             amounts = self._buffer.drain()
             if amounts:
@@ -90,28 +91,28 @@ class BufferedValue(_FileValue):  # type: ignore[misc]  # the library has no typ
 
 
 class BufferedCounter(Counter):
-    """A counter that does not ask itself each time whether it is one: only those with all their labels have a value."""
+    """A counter without the library's check of its labels on each count: one without a label value has no `_value`."""
 
     def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
-        """Count, without an exemplar."""
+        """Add an amount. Exemplars are not kept."""
         del exemplar
         self._value.inc(amount)
 
 
 class BufferedHistogram(Histogram):
-    """A histogram that sorts a thousand numbers in hardly more time than the library's takes to count a few."""
+    """A histogram that sorts a thousand amounts in little more time than the library takes for a few."""
 
     def _metric_init(self) -> None:
         super()._metric_init()
         self._buffer = _Buffer()
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
-        """Count one, without an exemplar."""
+        """Add one amount. Exemplars are not kept."""
         del exemplar
         self._buffer.add(amount, self)
 
     def flush(self) -> None:
-        """Work out what has been noted."""
+        """Add the buffered amounts to the buckets."""
         with _flush_lock:
             amounts = sorted(self._buffer.drain())
             if not amounts:
@@ -130,12 +131,12 @@ class BufferedHistogram(Histogram):
 
 
 def flush() -> None:
-    """Bring this process's files up to date."""
+    """Write all buffered amounts of this process to its files."""
     while _unflushed:
         waiting, _ = _unflushed.popitem()
         try:
             waiting.flush()
-        except Exception:  # a full disk, say: the others' counts must not wait for ever
+        except Exception:  # such as a full disk: other counts must not be lost with it
             log.exception("a count could not be written")
 
 
@@ -146,7 +147,7 @@ def _flush_forever() -> None:
 
 
 def enable(directory: Path) -> None:
-    """Let the library count like this, from now on, into files of this directory."""
+    """Make the library use buffered values in files of this directory, from now on."""
     dead_processes.mark_alive(directory)
     values.ValueClass = BufferedValue
     threading.Thread(target=_flush_forever, name="metrics", daemon=True).start()

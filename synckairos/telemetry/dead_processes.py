@@ -1,8 +1,7 @@
-"""Numbers of processes that are no more, in the directory that processes share (`PROMETHEUS_MULTIPROC_DIR`).
+"""Metrics of ended processes, in the directory that processes share (`PROMETHEUS_MULTIPROC_DIR`).
 
-What they had open is over: their gauges go. What they have counted goes on to count, in one file for all of them, so
-that no total ever falls, and the directory does not grow with each process that ends. A process is dead when its lock
-is free: process ids come again, and are the same in several containers.
+Their gauges are removed. Their counts are merged into one file, so that no total falls and the directory does not grow.
+A process has ended when its lock is free: process ids are reused, and are equal in several containers.
 """
 
 from __future__ import annotations
@@ -25,34 +24,31 @@ from synckairos.telemetry import logs
 log = logs.get_logger(__name__)
 
 PROCESS_NAME = f"{os.getpid()}-{secrets.token_hex(4)}"
-"""Stands in the names of this process's files."""
+"""Part of the names of this process's files."""
 _FILE_NAME = re.compile(r"(?P<kind>counter|histogram|summary|gauge_(?P<mode>[a-z]+))_(?P<process>\d+-[0-9a-f]{8})\.db")
 _MERGED = "gone"
 
 
 def mark_alive(directory: Path) -> None:
-    """Say that this process lives, until it ends. Before it writes its first number."""
-    locks.hold(_lock(directory, PROCESS_NAME))
+    """Hold the lock of this process until it ends. Must be called before its first count."""
+    locks.hold(_lock_file(directory, PROCESS_NAME))
 
 
 def reading(directory: Path) -> AbstractContextManager[None]:
-    """Within this nobody clears the directory: whoever reads it meets each count once."""
+    """Return a context in which no other process merges files, so that a reader meets each count once."""
     return locks.locked(directory / "clearing.lock", shared=True)
 
 
 def merge(directory: Path) -> None:
-    """Take in what dead processes have left. One that is killed in here may count what they have counted twice."""
+    """Merge the files of ended processes. A process that is killed meanwhile may leave some of their counts twice."""
     with locks.locked(directory / "clearing.lock"):
-        left: dict[str, list[Path]] = defaultdict(list)
+        ended: dict[str, list[Path]] = defaultdict(list)
         for path in directory.glob("*.db"):
             match = _FILE_NAME.fullmatch(path.name)
-            if (
-                match is not None
-                and match["process"] != PROCESS_NAME
-                and locks.is_free(_lock(directory, match["process"]))
-            ):
-                left[match["kind"]].append(path)
-        for kind, paths in left.items():
+            process = match["process"] if match else PROCESS_NAME
+            if match and process != PROCESS_NAME and locks.is_free(_lock_file(directory, process)):
+                ended[match["kind"]].append(path)
+        for kind, paths in ended.items():
             if not kind.startswith("gauge"):
                 _merge_into(directory / f"{kind}_{_MERGED}.db", paths)
             for path in paths:
@@ -62,7 +58,7 @@ def merge(directory: Path) -> None:
 
 
 def _merge_into(total: Path, paths: Iterable[Path]) -> None:
-    """Every number of these files is a sum: buckets are not cumulative there."""
+    """Add up the numbers of these files. All of them are sums, since buckets in files are not cumulative."""
     sums: dict[str, float] = defaultdict(float)
     for path in (*([total] if total.exists() else []), *paths):
         for key, value in _read_values(path):
@@ -77,8 +73,8 @@ def _merge_into(total: Path, paths: Iterable[Path]) -> None:
 
 
 def _read_values(path: Path) -> list[tuple[str, float]]:
-    """What a file says; nothing when it cannot be read, for no scrape would be answered ever again: a machine that has
-    lost its power may leave one empty."""
+    """Return the numbers of a file, or none when it is unreadable, as a power failure may leave it. An error would fail
+    all scrapes."""
     try:
         return [(key, value) for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path))]  # type: ignore[no-untyped-call]
     except (struct.error, ValueError, RuntimeError) as error:
@@ -86,5 +82,5 @@ def _read_values(path: Path) -> list[tuple[str, float]]:
         return []
 
 
-def _lock(directory: Path, process: str) -> Path:
+def _lock_file(directory: Path, process: str) -> Path:
     return directory / f"{process}.alive"

@@ -1,4 +1,4 @@
-"""What is known about the request or socket at hand: its ids for the logs, filled in as it passes the doors."""
+"""Log context: fields of the current request or socket that every log line of it contains."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ _info: ContextVar[dict[str, Any] | None] = ContextVar("synckairos_request", defa
 
 
 def start(**ids: Any) -> dict[str, Any]:
-    """Open a context for the current task; the same dict is seen by every thread that works for it."""
+    """Start an empty context with these fields for the current task. Threads that work for it share the returned
+    dict."""
     info = dict(ids)
     _info.set(info)
     return info
 
 
 def current() -> dict[str, Any]:
-    """The open context; an empty one of its own outside of any."""
+    """Return the fields of the current context, or an empty dict without a context."""
     info = _info.get()
     return {} if info is None else info
 
 
 def bind(**ids: Any) -> None:
-    """Add to the open context."""
+    """Add fields to the current context."""
     current().update(ids)

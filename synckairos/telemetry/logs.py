@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line in production, readable in development, the request's ids in every line."""
+"""Structured logs: one JSON object a line in production, readable in development, with the log context in each."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _SHARED: list[Processor] = [
 
 
 def logging_config(*, as_json: bool, level: str) -> dict[str, Any]:
-    """A `LOGGING` value: the standard library's records and structlog's go the same way."""
+    """Return a `LOGGING` value that formats records of the standard library and of structlog in the same way."""
     last: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        # Plain tracebacks: the pretty ones show local variables, and tokens among them.
+        # Plain tracebacks, since pretty ones show local variables, and so tokens.
         else [
             structlog.dev.ConsoleRenderer(
                 colors=stderr.supports_colour(), exception_formatter=structlog.dev.plain_traceback
@@ -57,27 +57,26 @@ def logging_config(*, as_json: bool, level: str) -> dict[str, Any]:
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
             }
         },
-        # Beside what becomes a line of the log, and the log itself needs not (synckairos/telemetry/stderr.py).
+        # The original stream: stderr.py makes log lines of texts on the other one, which log lines need not pass.
         "handlers": {"stderr": handler | ({"stream": "ext://sys.__stderr__"} if as_json else {})},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # These say what our own access log says, or quote addresses with tokens in them.
+            # These repeat the access log, or quote addresses with tokens in them.
             "uvicorn": {"propagate": True, "handlers": []},
             "uvicorn.access": {"level": "WARNING", "propagate": True, "handlers": []},
             "uvicorn.error": {"level": "WARNING", "propagate": True, "handlers": []},
             "django.request": {"level": "CRITICAL", "propagate": True, "handlers": []},
-            # Names that are none of ours are one line already (synckairos/http/security_log.py), without a traceback.
+            # The security log has one line for each unknown host name, without a traceback.
             "django.security.DisallowedHost": {"level": "CRITICAL", "propagate": True, "handlers": []},
             "httpx": {"level": "WARNING"},
-            # A line or two for each task, of which there is one a second.
+            # Celery writes two lines for each task, and one task runs every second.
             "celery": {"level": "WARNING" if level == "INFO" else level},
         },
     }
 
 
 def configure(config: dict[str, Any], *, as_json: bool) -> None:
-    """Log as `logging_config` says from now on, what is wrong before Django is set up too; structlog hands its events
-    to the standard library's handlers."""
+    """Apply `logging_config` at once, before Django is set up too. Events of structlog go to the standard handlers."""
     logging.config.dictConfig(config)
     stderr.install(as_json=as_json)
     structlog.configure(
@@ -93,52 +92,52 @@ def configure(config: dict[str, Any], *, as_json: bool) -> None:
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger for a module."""
+    """Return a logger for a module."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
 
 
-WRITTEN_WITHIN_S = 0.05
-"""How long a line of the access log may wait for others."""
+MAX_DELAY_S = 0.05
+"""Seconds that a line of the access log may wait for others."""
 
 
 class AccessLog:
-    """The log of requests. Its line is the hottest of all, and takes a shorter way than structlog: the same fields, in
-    the same forms."""
+    """The log of requests. It writes the fields and forms of structlog in less time, since every request has a line."""
 
     def __init__(self, *, as_json: bool, level: str) -> None:
         self._as_json = as_json
         self._level: int = getattr(logging, level)
         self._requests: list[tuple[float, int, dict[str, Any], dict[str, Any]]] = []
-        """The requests whose lines wait to be written: instant, level, fields, context."""
+        """Requests that are not written yet: instant, level, fields, context."""
         self._writer: asyncio.AbstractEventLoop | None = None
-        """The loop that is going to write them; one that has ended before never will."""
+        """The event loop that is going to write them. A loop that is closed first never does."""
         atexit.register(self.write)
 
     def log_request(self, level: int, *, method: str, path: str, status: int, ms: float) -> None:
-        """Write one, when this level is wanted: within `WRITTEN_WITHIN_S` with those that have come by then. To write
-        each by itself would be a system call for every request."""
+        """Log a request, when the level is enabled.
+
+        Its line is written within `MAX_DELAY_S`, together with others: one write for each would cost a system call.
+        """
         if level < self._level:
             return
         request = {"event": "request", "method": method, "path": path, "status": status, "ms": ms}
         self._requests.append((time.time(), level, request, log_context.current()))
         if self._writer is not None and not self._writer.is_closed():
-            return  # it will write this one too
+            return  # that loop writes this request too
         try:
             self._writer = asyncio.get_running_loop()
         except RuntimeError:
             self.write()
         else:
-            self._writer.call_later(WRITTEN_WITHIN_S, self.write)
+            self._writer.call_later(MAX_DELAY_S, self.write)
 
     def write(self) -> None:
-        """Write what waits. Lines are formatted here, many in a row, which costs the processor half of what one line
-        among other work costs."""
+        """Write the waiting lines. Formatting many in a row halves the processor time of each."""
         requests, self._requests, self._writer = self._requests, [], None
         form = _json_line if self._as_json else _text_line
         lines = [form(*request) for request in requests]
-        with suppress(OSError, ValueError):  # with nowhere to write to, requests are answered all the same
-            # Looked up each time, since tests exchange it.
+        with suppress(OSError, ValueError):  # a closed stream must not fail requests
+            # Looked up each time, since tests replace it.
             sys.stderr.buffer.write(b"\n".join([*lines, b""]))
             sys.stderr.buffer.flush()
 
@@ -157,13 +156,13 @@ def _text_line(at_s: float, level: int, request: dict[str, Any], context: dict[s
     name = "info" if level == logging.INFO else "debug"
     path, others = _quoted(request["path"]), ""
     for field, value in context.items():
-        others += f" {field}={_quoted(str(value)) if field in _CHOSEN else value}"
+        others += f" {field}={_quoted(str(value)) if field in _CLIENT_CHOSEN else value}"
     line = f"request method={request['method']} path={path} status={request['status']} ms={request['ms']}{others}"
     return f"{_moment(at_s)} [{name}] {line} logger=synckairos.http.request_log".encode()
 
 
-_CHOSEN = frozenset({"principal", "session_id", "route"})
-"""What a client chose is quoted unless it is harmless, so that it cannot look like another field."""
+_CLIENT_CHOSEN = frozenset({"principal", "session_id", "route"})
+"""Fields with values that clients choose. They are quoted unless harmless, so that they cannot imitate other fields."""
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Every metric we export, with its unit in its name. django-prometheus adds those of the database and the cache."""
+"""All metrics of the product, with units in their names. django-prometheus adds those of database and cache."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ DEADLINES_SET_ASIDE = BufferedCounter("synckairos_deadlines_set_aside_total", "S
 
 
 class ScrapedGauge(NamedTuple):
-    """A gauge that no process keeps: whoever is scraped asks the stores for it (synckairos/ops/scrape.py)."""
+    """A gauge that is read from the stores at each scrape, by any process (synckairos/ops/scrape.py)."""
 
     name: str
     documentation: str
     labels: Sequence[str] = ()
 
     def family(self, value: float | None = None) -> GaugeMetricFamily:
-        """With its one value; without one, for values by labels to be added."""
+        """Return a metric with this value, or without a value one for values by labels."""
         return GaugeMetricFamily(self.name, self.documentation, value, None if value is not None else self.labels)
 
 

@@ -1,8 +1,7 @@
-"""Standard error of a process: whatever gets there without a logger becomes a line of the log all the same.
+"""Standard error of a process: texts that reach it without a logger become log lines too.
 
-That is faults that nobody has caught (of the process, of a thread, of what is being thrown away), warnings, and in
-production the text that libraries and commands write, such as the usage of a command. A human at a terminal is spared
-the latter.
+These are uncaught faults (of the process, of a thread, of an object that is deleted) and warnings; in production also
+texts of libraries and commands, such as the usage of a command. A terminal gets such texts unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ log = structlog.stdlib.get_logger("process")
 
 
 def install(*, as_json: bool) -> None:
-    """From now on; again is harmless."""
+    """Install the hooks, and in production the stream. A second call changes nothing."""
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_thread_fault
@@ -34,33 +33,33 @@ def install(*, as_json: bool) -> None:
 
 
 def supports_colour() -> bool:
-    """Whether standard error is a terminal whose owner likes colours (https://no-color.org)."""
+    """Return true for a terminal whose user has not disabled colours (https://no-color.org)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def format_line(event: str, level: str = "error", logger: str = "stderr", **fields: Any) -> bytes:
-    """A line of the log, made without one."""
+    """Return a log line without the use of a logger."""
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return msgspec.json.encode({"event": event, **fields, "level": level, "logger": logger, "timestamp": now}) + b"\n"
 
 
 def write_now(event: str, logger: str, level: str = "info") -> None:
-    """Write a line at once, as a signal handler may: in the middle of anything."""
+    """Write a log line at once. Signal handlers may call this at any moment."""
     with suppress(OSError):
         os.write(2, format_line(event, level, logger))
 
 
 class LogLineStream(io.TextIOBase):
-    """Standard error for those who only know how to write text: each text that ends a line is a line of the log."""
+    """Standard error for writers of text: a text that ends a line becomes a log line."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
-        """Where the lines go, and what is one already."""
+        """The original stream, for log lines."""
         self._pending = threading.local()
 
     def write(self, text: str) -> int:
-        """Take a text; nothing is written before its line ends."""
+        """Buffer a text; a line end writes the buffer."""
         waiting = getattr(self._pending, "text", "") + text
         self._pending.text = waiting
         if waiting.endswith("\n"):
@@ -68,7 +67,7 @@ class LogLineStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the buffered text as a log line."""
         text, self._pending.text = getattr(self._pending, "text", ""), ""
         if text.strip():
             self.stream.write(format_line(text.strip("\n")).decode())
@@ -82,7 +81,7 @@ class LogLineStream(io.TextIOBase):
 
     @property
     def buffer(self) -> Any:
-        """The bytes below, for who makes whole lines."""
+        """The binary stream below, for writers of whole lines."""
         return self.stream.buffer
 
     @property
@@ -109,6 +108,6 @@ def _log_unraisable(fault: sys.UnraisableHookArgs) -> None:
 
 
 def _exc_info(fault: Any) -> Any:
-    """As loggers take it. A hook may be told of no instance."""
+    """Return the exception in the form of loggers. Hooks may get a class without an instance."""
     instance = fault.exc_value if fault.exc_value is not None else fault.exc_type()
     return fault.exc_type, instance, fault.exc_traceback

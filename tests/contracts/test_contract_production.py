@@ -21,7 +21,7 @@ from pathspec import GitIgnoreSpec
 
 from config import environment, safety
 from deploy import check
-from synckairos.auth.signing_keys import BadKey, key_ring, new_pem
+from synckairos.auth.signing_keys import InvalidKey, generate_pem, key_ring
 from synckairos.redis.client import Address
 from tests import servers
 from tests.servers import ROOT
@@ -74,7 +74,7 @@ def started(**changes):
 
 def key_file(tmp_path, mode):
     path = tmp_path / f"key-{mode:o}"
-    path.write_text(new_pem())
+    path.write_text(generate_pem())
     path.chmod(mode)
     return str(path)
 
@@ -142,7 +142,7 @@ def test_a_store_that_others_can_reach_has_a_password_or_tls(url, is_safe):
     ("mode", "is_safe"), [(0o600, True), (0o400, True), (0o440, True), (0o644, False), (0o602, False)]
 )
 def test_a_key_file_is_for_its_owner_and_group(tmp_path, mode, is_safe):
-    with nullcontext() if is_safe else pytest.raises(BadKey, match="every user"):
+    with nullcontext() if is_safe else pytest.raises(InvalidKey, match="every user"):
         key_ring(key_file(tmp_path, mode), check_file=safety.key_file)
 
 

@@ -12,13 +12,13 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from synckairos.auth.signing_keys import new_pem
+from synckairos.auth.signing_keys import generate_pem
 from tests import servers
 from tests.conftest import bearer
 from tests.sockets import Screen
 
 SECRET = secrets.token_urlsafe(48)
-SIGNING_KEY = new_pem()
+SIGNING_KEY = generate_pem()
 HTTPS = {"X-Forwarded-Proto": "https"}
 
 

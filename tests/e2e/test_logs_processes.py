@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from config.celery import app
-from synckairos.auth.signing_keys import new_pem
+from synckairos.auth.signing_keys import generate_pem
 from synckairos.telemetry.logs import logging_config
 from tests.conftest import bearer
 from tests.servers import DATA_DIR, ROOT, Child, wait_until
@@ -22,7 +22,7 @@ from tests.servers import DATA_DIR, ROOT, Child, wait_until
 PRODUCTION = {
     "SYNCKAIROS_ENV": "production",
     "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
-    "SYNCKAIROS_SIGNING_KEYS": new_pem(),
+    "SYNCKAIROS_SIGNING_KEYS": generate_pem(),
     "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1",
     "SYNCKAIROS_TRUSTED_PROXIES": "127.0.0.1",
     "SYNCKAIROS_LOG_LEVEL": "INFO",

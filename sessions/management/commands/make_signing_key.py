@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from synckairos.auth.signing_keys import new_pem
+from synckairos.auth.signing_keys import generate_pem
 
 
 class Command(BaseCommand):
@@ -14,4 +14,4 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(new_pem(), ending="")
+        self.stdout.write(generate_pem(), ending="")

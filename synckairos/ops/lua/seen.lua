@@ -1,7 +1,7 @@
--- Seen: tell that a process (a timekeeper, a web process) is alive or leaves, and name those of its kind.
--- KEYS: 1 processes by when they were last seen (sorted set)
--- ARGV: 1 this process ('' to ask only), 2 how long ago one may have been seen to be named, ms (60 s at most), 3 '1' to leave
--- Result: {process, ms since it was seen, …}
+-- Seen: reports that a process (timekeeper, web process) is alive or stops, and lists the living ones of its kind.
+-- KEYS: 1 processes by the time of their last report (sorted set)
+-- ARGV: 1 this process ('' to list only), 2 age of the oldest reports to list, ms (60 s at most), 3 '1' when it stops
+-- Result: {process, ms since its last report, …}
 local now = redis.call('TIME')
 local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
 if ARGV[3] == '1' then
@@ -9,7 +9,7 @@ if ARGV[3] == '1' then
 elseif ARGV[1] ~= '' then
   redis.call('ZADD', KEYS[1], now_ms, ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms - 60000)
-  -- Whoever was seen in the future was seen before the clock was set back.
+  -- Reports from the future were made before the clock was set back.
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. now_ms, '+inf')
 end
 local alive = redis.call('ZRANGEBYSCORE', KEYS[1], now_ms - ARGV[2], now_ms, 'WITHSCORES')

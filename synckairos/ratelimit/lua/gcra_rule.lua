@@ -1,8 +1,8 @@
--- The rule of GCRA, exact under any concurrency: one request at an instant against a limit. Stands before scripts.
+-- GCRA, exact under any concurrency: counts one request at an instant against a limit. A library for other scripts.
 -- key: theoretical arrival time, microseconds (string); interval: between requests at the steady rate, microseconds;
--- burst: requests; cost: for how many it counts, at most the burst, 1 when left out; is_owed: it has been done, and passes
--- Gives microseconds until the request may pass, 0 when it may; how many more may now; microseconds until the limit is
--- full again, or, when no more may now, until one may, or, when the request may not, until it may
+-- burst: requests; cost: number of requests it counts as, at most the burst, 1 by default; is_owed: count, never refuse
+-- Returns microseconds until the request may pass, 0 when it may; how many more may pass now; microseconds until the
+-- limit is full again or, when no more may pass, until one may or, of a refused request, until it may
 local function gcra(key, now_us, interval, burst, cost, is_owed)
   local arrival = math.max(tonumber(redis.call('GET', key) or now_us), now_us)
   local following = arrival + interval * (cost or 1)

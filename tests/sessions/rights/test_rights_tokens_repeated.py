@@ -9,7 +9,7 @@ import pytest
 
 from synckairos.auth.grants import Role, SessionGrant
 from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_token, validity_from_now
-from synckairos.auth.signing_keys import key_ring, new_pem
+from synckairos.auth.signing_keys import generate_pem, key_ring
 from synckairos.redis import client as stores
 from tests.conftest import bearer
 from tests.talk import at, created, refused, wrong_fields
@@ -107,7 +107,7 @@ def test_after_a_change_of_keys_it_is_the_same_token_signed_with_the_new_one(con
     good = validity_from_now(SESSION)
     before = mint_session_token(grant, good)
     assert mint_session_token(grant, good) == before
-    configure(signing_keys=key_ring(new_pem()))
+    configure(signing_keys=key_ring(generate_pem()))
     after = mint_session_token(grant, good)
     assert after != before
     assert authenticate(after).grant == grant

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from synckairos.auth.principal import authenticate, mint, refresh_claims
-from synckairos.auth.signing_keys import BadKey, key_ring, new_pem
+from synckairos.auth.signing_keys import InvalidKey, generate_pem, key_ring
 from synckairos.errors import Unauthenticated
 from tests import servers
 from tests.forging import us
@@ -38,7 +38,7 @@ def pem(key, password=None):
 
 @pytest.mark.parametrize("algorithm", KINDS)
 def test_whoever_has_the_published_keys_can_verify_a_token(configure, algorithm):
-    configure(signing_keys=key_ring(pem(KINDS[algorithm]()) + new_pem()))
+    configure(signing_keys=key_ring(pem(KINDS[algorithm]()) + generate_pem()))
     token = mint("alice", is_staff=True)
     assert authenticate(token).is_staff
     assert jwt.get_unverified_header(token)["alg"] == algorithm
@@ -58,7 +58,7 @@ def test_only_public_parts_are_published_under_the_thumbprint_of_rfc_7638(algori
 
 
 def test_keys_change_without_anybody_noticing(configure):
-    old, new = new_pem(), new_pem()
+    old, new = generate_pem(), generate_pem()
     configure(signing_keys=key_ring(old))
     before = mint("alice", is_staff=False)
     assert authenticate(before).subject == "alice"
@@ -108,7 +108,7 @@ def test_a_token_of_the_wrong_kind_is_refused():
 
 
 def test_keys_are_given_as_text_or_as_files(tmp_path):
-    one, two, three = new_pem(), new_pem(), new_pem()
+    one, two, three = generate_pem(), generate_pem(), generate_pem()
     (tmp_path / "a key.pem").write_text(one + two)
     named = [key.kid for pem in (one, two, three) for key in key_ring(pem).keys]
     path = tmp_path / "a key.pem"
@@ -120,8 +120,8 @@ def test_keys_are_given_as_text_or_as_files(tmp_path):
 NO_KEYS = {
     "nothing": "",
     "no file": "/nowhere/key.pem",
-    "a slip": new_pem().replace("BEGIN", "BEGUN"),
-    "half a key": new_pem()[:40] + new_pem()[-30:],
+    "a slip": generate_pem().replace("BEGIN", "BEGUN"),
+    "half a key": generate_pem()[:40] + generate_pem()[-30:],
     "a weak key": pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505
     "another curve": pem(ec.generate_private_key(ec.SECP384R1())),
     "a password": pem(ed25519.Ed25519PrivateKey.generate(), b"secret"),
@@ -131,14 +131,14 @@ NO_KEYS = {
 
 @pytest.mark.parametrize("text", NO_KEYS.values(), ids=NO_KEYS.keys())
 def test_what_is_no_key_is_refused_without_repeating_it(text):
-    with pytest.raises(BadKey) as refused:
+    with pytest.raises(InvalidKey) as refused:
         key_ring(text)
     assert refused.value.__cause__ is None
     assert not any(line and line in str(refused.value) for line in text.splitlines())
 
 
 def test_a_key_shows_nothing_of_itself():
-    shown = new_pem()
+    shown = generate_pem()
     ring = key_ring(shown)
     assert shown.splitlines()[1] not in repr(ring) + repr(ring.keys[0].__dict__)
     assert "private" not in repr(ring)
@@ -172,7 +172,7 @@ IDP = {
 @pytest.mark.parametrize(
     ("env", "named"),
     [
-        ({"SYNCKAIROS_SIGNING_KEYS": new_pem().replace("BEGIN", "BEGUN")}, "SYNCKAIROS_SIGNING_KEYS"),
+        ({"SYNCKAIROS_SIGNING_KEYS": generate_pem().replace("BEGIN", "BEGUN")}, "SYNCKAIROS_SIGNING_KEYS"),
         *((dict(IDP, **{left: ""}), left) for left in IDP),
         ({**IDP, "SYNCKAIROS_IDP_JWKS_URL": "file:///etc/passwd"}, "SYNCKAIROS_IDP_JWKS_URL"),
         ({**IDP, "SYNCKAIROS_IDP_SUBJECT_PREFIX": " "}, "SYNCKAIROS_IDP_SUBJECT_PREFIX"),

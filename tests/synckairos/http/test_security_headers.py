@@ -8,7 +8,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from synckairos.auth.signing_keys import new_pem
+from synckairos.auth.signing_keys import generate_pem
 from tests import servers
 from tests.raw import Raw
 
@@ -37,7 +37,7 @@ def production():
     web = servers.web(
         SYNCKAIROS_ENV="production",
         SYNCKAIROS_SECRET_KEY=secrets.token_urlsafe(48),
-        SYNCKAIROS_SIGNING_KEYS=new_pem(),
+        SYNCKAIROS_SIGNING_KEYS=generate_pem(),
         SYNCKAIROS_ALLOWED_HOSTS="127.0.0.1",
         SYNCKAIROS_TRUSTED_PROXIES="127.0.0.1",
     )

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from django.test import Client
 
-from synckairos.auth.signing_keys import new_pem
+from synckairos.auth.signing_keys import generate_pem
 from synckairos.ops import durability
 from synckairos.ops.store_facts import StoreFacts, StoreNode, store_facts
 from tests import servers
@@ -20,7 +20,7 @@ FORGETFUL = {"appendonly": "no"}
 PRODUCTION = {
     "SYNCKAIROS_ENV": "production",
     "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
-    "SYNCKAIROS_SIGNING_KEYS": new_pem(),
+    "SYNCKAIROS_SIGNING_KEYS": generate_pem(),
     "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1",
     "SYNCKAIROS_TRUSTED_PROXIES": "127.0.0.1",
     "SYNCKAIROS_ALLOW_LOSSY_STORE": "0",

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import CommandError, call_command
 
+from synckairos import data_directory
 from synckairos.ops import heartbeats
 from synckairos.ops.heartbeats import Heartbeat, last_beats
 from synckairos.ops.probes import probe
@@ -28,15 +29,15 @@ COMMANDS = {
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
-    """Where the signs of life of this test are."""
+def run_directory(tmp_path, monkeypatch):
+    """The directory of this test's heartbeats."""
     monkeypatch.setenv(heartbeats.DIRECTORY_VARIABLE, str(tmp_path / "run"))
     return tmp_path / "run"
 
 
 @pytest.fixture
 def later(monkeypatch):
-    """Moves the clock that signs of life are read by."""
+    """Moves the clock by which heartbeats are read."""
 
     def move(seconds):
         clock = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
@@ -45,39 +46,39 @@ def later(monkeypatch):
     return move
 
 
-def asked(role, pid=None):
+def probed(role, pid=None):
     return probe(argparse.Namespace(role=role, pid=pid))
 
 
 @pytest.mark.timeout(240)
-def test_each_process_gives_signs_of_life_until_it_is_killed(place, tmp_path, schema_url):
-    env = {heartbeats.DIRECTORY_VARIABLE: str(place), "DATABASE_URL": schema_url}
+def test_each_process_sends_heartbeats_until_it_is_killed(run_directory, tmp_path, schema_url):
+    env = {heartbeats.DIRECTORY_VARIABLE: str(run_directory), "DATABASE_URL": schema_url}
     commands = {**COMMANDS, "beat": [*COMMANDS["beat"], str(tmp_path / "schedule")]}
     children = {role: servers.Child(command, env=env).start() for role, command in commands.items()}
     try:
         for role, child in children.items():
-            wait_until(lambda role=role: asked(role).is_healthy, 60, f"{role} is at work\n{child.output()}")
-            assert asked(role, child.process.pid).is_healthy
-            assert not asked(role, child.process.pid + 1).is_healthy
-            (file,) = place.glob(f"{role}-*")
+            wait_until(lambda role=role: probed(role).is_healthy, 60, f"{role} is at work\n{child.output()}")
+            assert probed(role, child.process.pid).is_healthy
+            assert not probed(role, child.process.pid + 1).is_healthy
+            (file,) = run_directory.glob(f"{role}-*")
             first = file.read_text()
             wait_until(lambda file=file, first=first: file.read_text() != first, 60, f"{role} goes on")
     finally:
         for child in children.values():
             child.stop(signal.SIGKILL)
     for role in children:
-        assert f"no {role} runs here" in asked(role).text
+        assert f"no {role} runs here" in probed(role).text
 
 
 def test_a_process_that_lives_and_does_nothing_is_stuck(later):
     heartbeat = Heartbeat("worker")
     heartbeat.beat()
-    assert asked("worker").is_healthy
+    assert probed("worker").is_healthy
     later(heartbeats.STUCK_AFTER_S["worker"] + 1)
-    verdict = asked("worker")
+    verdict = probed("worker")
     assert (verdict.is_healthy, verdict.is_stuck) == (False, True)
     heartbeat.beat()
-    assert asked("worker").is_healthy
+    assert probed("worker").is_healthy
 
 
 def test_one_that_is_stuck_while_the_store_is_away_waits_for_it(later, configure, capsys):
@@ -103,11 +104,11 @@ def test_a_worker_that_is_stuck_while_the_store_is_full_waits_for_room(later, mo
     assert "waits for the store" in capsys.readouterr().out
 
 
-def test_the_dead_leave_nothing_behind(place):
-    place.mkdir()
-    (place / "beat-1-0a0b0c0d.beat").write_text("1.0")  # a process of that id there is, and its lock is free
+def test_ended_processes_leave_no_files(run_directory):
+    run_directory.mkdir()
+    (run_directory / "beat-1-0a0b0c0d.beat").write_text("1.0")  # a process of that id there is, and its lock is free
     assert last_beats("beat") == []
-    assert list(place.iterdir()) == []
+    assert list(run_directory.iterdir()) == []
 
 
 def test_a_directory_that_cannot_be_written_stops_no_work(monkeypatch, caplog):
@@ -116,7 +117,13 @@ def test_a_directory_that_cannot_be_written_stops_no_work(monkeypatch, caplog):
     heartbeat.beat()
     heartbeat.beat()
     assert caplog.text.count("cannot be written") == 1
-    assert not asked("worker").is_healthy
+    assert not probed("worker").is_healthy
+
+
+def test_without_a_setting_the_directory_follows_from_the_data_directory_of_the_checkout(monkeypatch):
+    monkeypatch.delenv(heartbeats.DIRECTORY_VARIABLE)
+    monkeypatch.delenv("SYNCKAIROS_DATA_DIR", raising=False)
+    assert heartbeats.run_directory() == data_directory.temporary_directory(ROOT / "var")
 
 
 def test_the_command_says_it_by_its_exit_status(webs):
