@@ -103,7 +103,7 @@ class Participants(Some):
         *("total_time_ms", "time_used_ms", "cycle_count", "has_expired", "version"),
     )
     ordering = ("participant_index",)
-    bad = ("has_expired",)
+    bad_flags = ("has_expired",)
     what, which = "participants", "the first"
 
     def count(self, session: SyncSession) -> int:
@@ -195,7 +195,7 @@ class SyncParticipantAdmin(History):
         *("total_time_ms", "time_used_ms", "cycle_count", "has_expired"),
     )
     list_select_related = ("session",)
-    bad = ("has_expired",)
+    bad_flags = ("has_expired",)
     search_help_text = "Session id, or the exact id of a user"
     by_session_id = "session__session_id"
     by_principal = "user_id"

@@ -50,7 +50,7 @@ def _aside(shard: int, key: str, state: str, entry: Received) -> DeadLetter:
         since=as_datetime(entry.at_ms),
         reason=entry.text("reason") or entry.text("error") or ("of a newer release" if state == "newer" else "unknown"),
         tries=int(tries) if tries.isdigit() else 0,
-        place=(shard, key, entry),
+        location=(shard, key, entry),
     )
 
 
@@ -72,8 +72,8 @@ def delete(some: Sequence[DeadLetter]) -> int:
 
 
 def _together(some: Sequence[DeadLetter]) -> Iterator[tuple[tuple[int, str], list[Received]]]:
-    for place, together in groupby(some, key=lambda aside: aside.place[:2]):
-        yield place, [aside.place[2] for aside in together]
+    for place, together in groupby(some, key=lambda aside: aside.location[:2]):
+        yield place, [aside.location[2] for aside in together]
 
 
 def waiting_now() -> dict[str, int]:

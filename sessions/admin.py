@@ -48,7 +48,7 @@ class ChangedUser(UserChangeForm):  # type: ignore[type-arg]
 class Users(FormattedAdmin, UserAdmin):  # type: ignore[type-arg]
     form, add_form = ChangedUser, NewUser
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
-    good = ("is_active",)
+    good_flags = ("is_active",)
 
 
 @admin.register(OutstandingToken)

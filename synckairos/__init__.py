@@ -1,1 +1,2 @@
-"""The kernel: the pure clock, the catalogues, ids, keys and clients that every other room uses."""
+"""The kernel: the engine, and what the rooms share (tables of names and errors, ids, clients, authentication,
+telemetry)."""

@@ -1,5 +1,4 @@
-"""Tasks that nobody awaits: kept alive until they end, heard of when they fail, the lasting ones begun again, and ended
-when their time has come."""
+"""Background tasks: referenced until they end, logged when they fail, restarted if they are permanent."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ _running: set[asyncio.Task[None]] = set()
 
 
 def start(work: Awaitable[None], name: str, context: Context | None = None) -> asyncio.Task[None]:
-    """Run this beside everything else."""
+    """Start a task, and keep a reference to it until it ends."""
     task = asyncio.create_task(cast("Coroutine[Any, Any, None]", work), name=name, context=context)
     _running.add(task)
     task.add_done_callback(_log_failure, context=context)
@@ -28,25 +27,25 @@ def start(work: Awaitable[None], name: str, context: Context | None = None) -> a
 
 
 def run_forever(work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
-    """Run this for as long as the process serves, whatever befalls it; in a context of its own, so that its log lines
-    are not those of the client that came first."""
+    """Start a task that is restarted whenever it ends. Its own context keeps ids of the first client out of its log
+    lines."""
     return start(_restart_forever(work, name), name, Context())
 
 
 async def stop(*tasks: asyncio.Task[Any], within_s: float = math.inf) -> None:
-    """Cancel these, and wait until they have ended, or for so long.
+    """Cancel tasks, and wait until they have ended, or for `within_s` seconds.
 
-    They are asked more than once: redis-py writes with `asyncio.wait_for`, which before Python 3.12 swallows a
-    cancellation that comes in the moment the writing is done, and a task that goes round for ever would go on.
+    Cancellation is repeated: redis-py writes with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation
+    at the moment when the write ends, and a task in a loop would go on.
     """
     loop = asyncio.get_running_loop()
-    until, left = loop.time() + within_s, {task for task in tasks if not task.done()}
-    while left:
-        for task in left:
+    deadline_s, pending = loop.time() + within_s, {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
             task.cancel()
-        if (left_s := until - loop.time()) <= 0:
+        if (remaining_s := deadline_s - loop.time()) <= 0:
             break
-        _, left = await asyncio.wait(left, timeout=min(left_s, _CANCEL_INTERVAL_S))
+        _, pending = await asyncio.wait(pending, timeout=min(remaining_s, _CANCEL_INTERVAL_S))
 
 
 async def _restart_forever(work: Callable[[], Awaitable[None]], name: str) -> None:

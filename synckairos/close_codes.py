@@ -1,5 +1,5 @@
-"""WebSocket close codes, and with which reason each is sent: 4400-4499 may come back, 4500-4599 must not. See
-docs/protocol.md."""
+"""Close codes of WebSockets, and the reasons sent with them. After 4400 to 4499 clients may reconnect, after 4500 to
+4599 they must not (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from enum import Enum, IntEnum
 
 
 class CloseCode(IntEnum):
-    """Why we closed a socket."""
+    """Codes with which this server closes WebSockets."""
 
     NORMAL = 1000
     """The session was deleted."""
     PROTOCOL_ERROR = 1002
-    """What is no WebSocket frame; the library closes with this."""
+    """Bytes that are no WebSocket frame."""
     NOT_TEXT = 1007
     """A text frame that is not UTF-8."""
     BAD_REQUEST = 1008
-    """The address of the socket is not one of a session."""
+    """The address of the socket is not that of a session."""
     TOO_LARGE = 1009
-    """A frame that is too large; the library closes with this."""
+    """A frame above the size limit."""
     SERVICE_RESTART = 1012
-    """The server goes away; come back."""
+    """The server process ends. Reconnect after the time in the reason."""
     CREDENTIALS_EXPIRED = 4401
-    """Come back with a fresh token."""
+    """The credentials have expired. Reconnect with a fresh token."""
     NO_PONG = 4408
-    """No answer to a ping; come back."""
+    """The client has not answered a ping. Reconnect."""
     TOO_SLOW = 4410
-    """Took nothing of what waited for too long; come back."""
+    """The client has read nothing for too long. Reconnect."""
     TOO_MANY_MESSAGES = 4429
-    """Too many frames, or too many sockets open; slow down and come back."""
+    """Too many frames, or too many open sockets. Reconnect later, and send less."""
     STORE_AWAY = 4430
-    """The state store cannot be reached; come back."""
+    """The state store cannot be reached. Reconnect later."""
     INTERNAL = 4431
-    """Our fault; come back."""
+    """A fault of the server. Reconnect later."""
     NOT_AUTHENTICATED = 4501
-    """No valid credentials, or they have been revoked."""
+    """The credentials are missing, invalid or revoked."""
     FORBIDDEN = 4503
-    """Valid credentials without the right."""
+    """The credentials are valid, and do not permit this."""
     NO_SUCH_SESSION = 4504
     """The session does not exist."""
 
 
 class CloseReason(Enum):
-    """What an open socket is closed with: code and reason. Values in a reason are filled in by `format`.
+    """Codes and reasons with which open sockets are closed. `format` fills in the values of a reason.
 
-    One that is refused while it connects is told the code of an error as its reason: `errors.REFUSES_SOCKETS`.
+    A socket that is refused during the handshake gets the code of an error as its reason: `errors.REFUSES_SOCKETS`.
     """
 
     SESSION_DELETED = CloseCode.NORMAL, "Session deleted"
@@ -66,19 +66,19 @@ class CloseReason(Enum):
 
     @property
     def code(self) -> CloseCode:
-        """The number."""
+        """The close code, without the reason."""
         return self.value[0]
 
     @property
     def reason(self) -> str:
-        """The words, with names in braces where values belong."""
+        """The reason, with placeholders in braces."""
         return self.value[1]
 
     @property
     def documented(self) -> str:
-        """The reason as documents have it."""
+        """The reason in the form of the documents."""
         return self.reason.replace("{", "<").replace("}", ">")
 
     def format(self, **values: object) -> tuple[CloseCode, str]:
-        """Code and reason, with these values."""
+        """Return code and reason with these values."""
         return self.code, self.reason.format(**values)

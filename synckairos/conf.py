@@ -1,4 +1,4 @@
-"""What the rooms may know of the settings: one typed object, built in config/ and read through `conf()`."""
+"""Settings of the product: one typed object, built in config/ and read with `conf()`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from synckairos.engine.units import Visibility
 
 
 class Rate(Struct, frozen=True):
-    """`limit` requests in each `period_ms`, as a burst or spread out."""
+    """A rate of `limit` requests in each `period_ms`, spread out or as a burst."""
 
     limit: int
     period_ms: int
@@ -28,143 +28,143 @@ class Rate(Struct, frozen=True):
 
 
 class IdentityProvider(Struct, frozen=True):
-    """The integrator's own identity provider, whose tokens are good here too."""
+    """The integrator's identity provider, whose tokens are accepted."""
 
     issuer: str
     audience: str
     jwks_url: str
     subject_prefix: str
-    """Stands before its subjects, so that none can be one of ours."""
+    """Prefix of its subjects, which keeps them different from subjects of this service."""
     staff_claim: str | None
-    """The claim that makes staff of who has it as `true`; None when the provider makes no staff."""
+    """The claim that is `true` for staff; None when the provider names no staff."""
 
 
 class Conf(Struct, frozen=True, kw_only=True):
-    """Settings of the product. Each default works on a laptop; docs/operations.md lists the variables."""
+    """Settings of the product. All defaults work on one machine; docs/operations.md lists the environment variables."""
 
     redis_url: str
     lossy_store_allowed: bool
-    """Whether to start on a store that may lose what it has acknowledged."""
+    """True to start on a store that may lose acknowledged data."""
     shards: int
-    """Number of hash tags that the keys are spread over; fixed for the life of a store."""
+    """Number of hash tags that spread the keys. Fixed for the life of a store."""
     metrics_host: str
-    """The address on which the timekeeper and the worker, which serve nothing else, show their metrics."""
+    """The address of the metrics of timekeeper and worker, which serve no other requests."""
     metrics_port: int | None
-    """And the port; None for nowhere."""
+    """The port of these metrics; None to serve none."""
     idle_ttl_ms: int
-    """How long after the last sign of life a session is let go, when it has no deadline."""
+    """Time after the last activity at which a session without a deadline is abandoned."""
     unattended_ttl_ms: int
-    """How long after it one is that goes on by itself, while nobody watches, reads or commands it."""
+    """Time after the last view, read or command at which a session that runs by itself is abandoned."""
     paused_ttl_ms: int
-    """How long after its last transition one is that is paused."""
+    """Time after its last transition at which a paused session is abandoned."""
     finished_ttl_ms: int
-    """How long a finished session can still be read."""
+    """Time for which a finished session can be read."""
     idempotency_ttl_ms: int
-    """How long a command with an Idempotency-Key is answered with its first answer."""
+    """Time for which a repeated Idempotency-Key gets the first answer."""
     record_bytes_per_person: int | None
-    """Bytes of such answers that are kept for one person in a day; None for no limit."""
+    """Bytes of stored answers of one person in a day; None for no limit."""
     record_bytes_per_service: int | None
-    """The same of a service account."""
+    """Bytes of stored answers of one service account in a day; None for no limit."""
     recent_transitions: int
-    """How many commits are kept beside a session, for recovery and for proof of a lost reply."""
+    """Number of commits kept with a session, for recovery and for proof after a lost reply."""
     # Rate limits; None switches a limit off. Their table is synckairos/ratelimit/policies.py.
     rate_general: Rate | None
-    """Requests of each person, or of each address without good credentials."""
+    """Requests of one person, or of one address without valid credentials."""
     rate_service: Rate | None
-    """Requests of each service account."""
+    """Requests of one service account."""
     rate_switch: Rate | None
-    """Switches of each session."""
+    """Switches of one session."""
     rate_create: Rate | None
-    """Sessions that each person creates."""
+    """Creations of one person."""
     rate_connect: Rate | None
-    """Sockets and streams that each person opens."""
+    """Sockets and streams opened by one person."""
     rate_token: Rate | None
-    """Logins and refreshes of each address, and of each name."""
+    """Logins and refreshes of one address, and of one name."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
-    """Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    """Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are used."""
     trusts_unix_sockets: bool
-    """Whether that of a peer on a Unix socket is."""
+    """True to use these fields of peers on Unix sockets."""
     cors_origins: tuple[str, ...]
-    """Origins whose pages may read our answers and open sockets; `*` for all."""
+    """Origins whose pages may read responses and open sockets; `*` for all."""
     cors_local: bool
-    """Whether pages of this machine, on whatever port, count as listed: in development."""
+    """True to accept pages of this machine on any port, for development."""
     admin: bool
-    """Whether the admin is served."""
+    """True to serve the admin."""
     api_docs: bool
-    """Whether the documents of the API are."""
+    """True to serve the documents of the API."""
     log_addresses_whole: bool
-    """Whether the log tells the addresses of those who are turned away, or keyed hashes of them."""
+    """True to log addresses of refused clients unchanged, false to log keyed hashes."""
     address_key: bytes
-    """The key of these."""
+    """Key of the hashed addresses."""
     metrics_token: str | None
-    """The bearer token that `/metrics` asks for; None for none."""
+    """The bearer token of `/metrics`; None without one."""
     metrics_open: bool
-    """Whether `/metrics` answers anybody; without a token and closed, it answers nobody."""
+    """True to serve `/metrics` to everybody when there is no token. Otherwise nobody gets it."""
     max_body_bytes: int
-    """Largest request body."""
+    """Size limit of a request body."""
     max_address_bytes: int
-    """Longest path and query string together."""
+    """Size limit of path and query string together."""
     max_headers: int
-    """Most header lines of a request."""
+    """Largest number of header lines of a request."""
     max_head_bytes: int
-    """Largest head of a request: address and headers."""
+    """Size limit of the head of a request: address and headers."""
     head_timeout_s: float
-    """How long the head of a request may take to arrive."""
+    """Time in which the head of a request must arrive."""
     body_timeout_s: float
-    """How long its body may take."""
+    """Time in which the body of a request must arrive."""
     keep_alive_s: int
-    """How long a connection may be idle between two requests."""
+    """Idle time of a connection between two requests."""
     recovery_events: int
-    """Most events that a client which comes back is sent; one that has missed more gets the state alone."""
+    """Largest number of missed events sent to a returning client. One that missed more gets only the state."""
     recovery_age_ms: int
-    """Events older than this are not sent to a client which comes back."""
+    """Age limit of events sent to a returning client."""
     max_frame_bytes: int
-    """Largest WebSocket message of a client."""
+    """Size limit of a client's WebSocket message."""
     rate_frames: Rate | None
-    """WebSocket frames of each socket, protocol pings and fragments included."""
+    """WebSocket frames of one socket, with pings and fragments."""
     sockets_per_principal: int | None
     """Open sockets, streams and polls of one person in one process; None for no limit."""
     sockets_per_session: int | None
-    """The same of one session."""
+    """Open sockets, streams and polls of one session in one process; None for no limit."""
     sessions_per_owner: int | None
-    """Sessions of one person that have not ended; None for no limit."""
+    """Unfinished sessions of one person; None for no limit."""
     sessions_per_service: int | None
-    """The same of a service account."""
+    """Unfinished sessions of one service account; None for no limit."""
     self_running_per_owner: int | None
-    """Of those, the ones that switch by themselves when a clock runs out."""
+    """Unfinished sessions of one person that switch by themselves when a clock runs out; None for no limit."""
     self_running_per_service: int | None
-    """The same of a service account."""
+    """Such sessions of one service account; None for no limit."""
     heartbeat_s: float
-    """Between two pings to a socket; a client may ask for more, up to HEARTBEAT_MAX_S."""
+    """Time between two pings of a socket. Clients may ask for more, up to HEARTBEAT_MAX_S."""
     send_timeout_s: float
-    """How long a socket may take nothing of what waits for it."""
+    """Time after which a socket that reads nothing is closed."""
     auth_grace_s: float
-    """How long a socket whose credentials have expired may still send fresh ones."""
+    """Time in which a socket with expired credentials may send fresh ones."""
     ticket_ttl_ms: int
-    """How long a one-time ticket for a socket is good."""
+    """Validity of a one-time ticket."""
     lame_duck_s: float
-    """How long a web process that ends goes on serving, unready, before it stops to accept."""
+    """Time for which an ending web process serves on, unready, before it stops accepting."""
     drain_s: float
-    """Over how long it sends its sockets away then."""
+    """Time over which it then closes its sockets."""
     default_visibility: Visibility
-    """Who may read a session whose creator does not say."""
+    """Visibility of a session whose creation does not set it."""
     signing_keys: KeyRing
-    """Sign our tokens; the first signs, all verify."""
+    """Keys of the tokens of this service. The first signs, all verify."""
     issuer: str
-    """Who our tokens say has made them."""
+    """Issuer of the tokens of this service."""
     provider: IdentityProvider | None
-    """Who else's tokens are good."""
+    """The identity provider whose tokens are accepted; None without one."""
 
 
 HEARTBEAT_MAX_S = 300.0
-"""The longest interval between pings that a client may ask for."""
+"""The longest interval between pings that a client may request, in seconds."""
 
 
 _cached: Conf | None = None
 
 
 def conf() -> Conf:
-    """The settings in force."""
+    """Return the current settings."""
     return _cached or _read()
 
 
@@ -176,7 +176,7 @@ def _read() -> Conf:
 
 @receiver(setting_changed)
 def _clear_cache(*, setting: str, **_kwargs: Any) -> None:
-    """A test has other settings."""
+    """Clear the cache when a test changes the settings."""
     global _cached  # noqa: PLW0603 - as above
     if setting == "SYNCKAIROS":
         _cached = None

@@ -1,7 +1,7 @@
-"""What a machine's data directory holds is for the user who runs SyncKairos, and for nobody else on that machine: live
-state, password hashes, sessions of the admin, keys.
+"""The data directory of a machine: state, password hashes, admin sessions and keys, for the user who runs SyncKairos
+and for no other user.
 
-Only the standard library, and no settings: they are made of what is kept there.
+This module uses only the standard library and no settings, since settings are read from the directory.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from hashlib import sha256
 from pathlib import Path
 
 UMASK = 0o077
-"""Of all processes of a stack: what they make is for nobody else."""
+"""Umask of all processes of a stack."""
 _OWN_NAMES = (
     *("secret_key*", "signing_key*", "admin_password", "stack.lock", "*.sqlite3*", "beat-schedule*", "valkey.sock"),
     *("appendonlydir", "*.aof", "*.rdb", "metrics", "run"),
 )
-"""Names of all that a stack keeps in its data directory, secrets in the making included."""
+"""Names of all files that a stack keeps in its data directory, unfinished secrets included."""
 
 
 def make_directory(path: Path) -> Path:
-    """The directory, made if there was none. Raises OSError."""
+    """Create the directory unless it exists. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
 def make_private_directory(path: Path) -> Path:
-    """The same of one that has to be ours: among the temporary files somebody else may have made it, to be believed or
-    to read along. Raises OSError."""
+    """Create the directory unless it exists, and check that it belongs to this user. Raises OSError.
+
+    Among the temporary files another user may have created it, to forge or to read its content.
+    """
     make_directory(path)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
@@ -41,22 +43,23 @@ def make_private_directory(path: Path) -> Path:
 
 
 def temporary_directory(data_dir: Path) -> Path:
-    """A directory among the temporary files for what cannot be, or need not be, in the data directory."""
+    """Return a directory among the temporary files that belongs to a data directory."""
     digest = sha256(str(data_dir).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"synckairos-{os.getuid()}-{digest}"
 
 
 def make_file(path: Path) -> None:
-    """Make an empty file unless there is one. SQLite gives what it keeps beside a database that one's mode."""
+    """Create an empty file unless it exists. SQLite gives its mode to the files beside a database."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def restrict_modes(data_dir: Path, *, is_ours: bool) -> None:
-    """Take what a data directory holds of ours from all others, as an earlier build or another umask has left it.
+    """Remove the access of other users to our files in a data directory, which an earlier build or another umask has
+    left.
 
-    The directory itself too, when `is_ours` says that it is for nothing else, or nothing else is in it: in somebody's
-    home or among the temporary files it stays as it is. Links, and what belongs to others, are not touched.
+    The directory itself too, when `is_ours` says that it has no other use, or it holds nothing else. A home directory
+    or the directory of temporary files stays unchanged, as do links and files of other users.
     """
     try:
         entries = list(data_dir.iterdir())

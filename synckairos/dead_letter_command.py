@@ -1,7 +1,7 @@
-"""A management command for what was set aside because it could not be handled: list it, send it again, delete it.
+"""Base of management commands that list, send again and delete dead letters: work set aside because it failed.
 
-What it is, the rooms say: `audit_dead_letters`, `sessions_set_aside`. Exit status 1 with a message when a store cannot
-serve or something named is not there.
+The commands are `audit_dead_letters` and `sessions_set_aside`. Exit status 1 with a message when a store cannot serve,
+or a named letter does not exist.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from synckairos.ids import parse_uuid
 from synckairos.redis import client as stores
 
 DEFAULT_LIMIT = 50
-"""How many are listed unless told otherwise."""
+"""Number of letters that are listed by default."""
 BATCH_SIZE = 500
-"""How many are sent again or deleted in one step."""
+"""Number of letters that are sent again or deleted in one step."""
 
 
 class DeadLetter(Struct, frozen=True):
-    """One thing that was set aside."""
+    """One piece of work that was set aside."""
 
     name: str
-    """As staff name it."""
+    """The id that staff use for it."""
     state: str
     session_id: str
-    """Empty when nobody can tell."""
+    """The session; empty when it is unknown."""
     since: datetime | None
     reason: str
     tries: int = 0
-    place: Any = None
-    """Where the command finds it again."""
+    location: Any = None
+    """Location of the letter, for the command that lists it."""
 
     def as_json(self) -> str:
-        """One line."""
+        """Return the letter as one line of JSON."""
         since = None if self.since is None else self.since.isoformat(timespec="milliseconds")
         return json.dumps(
             {
@@ -55,48 +55,48 @@ class DeadLetter(Struct, frozen=True):
         )
 
     def as_text(self) -> str:
-        """One line."""
+        """Return the letter as one line of text."""
         since = "-" if self.since is None else f"{self.since:%Y-%m-%d %H:%M:%S} UTC"
         return f"{self.name}  {self.state}  session {self.session_id or '-'}  since {since}  {self.reason}"
 
 
 class Selection(Struct, frozen=True):
-    """Which ones the command is about; all without a name and a session."""
+    """The letters that a command is about; all of them without names and session."""
 
     names: frozenset[str]
     session_id: UUID | None
     waiting: bool
 
     def matches(self, letter: DeadLetter) -> bool:
-        """Whether this is one of them."""
+        """Return true for a letter of the selection."""
         if self.session_id is not None and letter.session_id != str(self.session_id):
             return False
         return not self.names or letter.name in self.names
 
 
 class DeadLetterCommand(BaseCommand):
-    """A command says where to look (`found`, the oldest first) and what sending again and deleting come to."""
+    """A command over the letters that `find` yields, with `send_again` and `delete`."""
 
-    what = "things"
+    noun = "things"
 
     def find(self, selection: Selection) -> Iterator[DeadLetter]:
-        """All there are that are selected; those that come meanwhile may be left out."""
+        """Yield the selected letters, the oldest first. Letters that arrive meanwhile may be left out."""
         raise NotImplementedError
 
     def send_again(self, letters: Sequence[DeadLetter]) -> int:
-        """Gives how many were."""
+        """Send the letters again, and return how many still existed."""
         raise NotImplementedError
 
     def delete(self, letters: Sequence[DeadLetter]) -> int:
-        """Gives how many were."""
+        """Delete the letters, and return how many still existed."""
         raise NotImplementedError
 
     def summary(self) -> str:
-        """What there is besides."""
+        """Return a text that follows the list."""
         return ""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("ids", nargs="*", metavar="ID", help=f"only these {self.what}")
+        parser.add_argument("ids", nargs="*", metavar="ID", help=f"only these {self.noun}")
         parser.add_argument("--session", metavar="ID", help="only those of this session")
         parser.add_argument("--all", action="store_true", help="all of them, for --send-again and --delete")
         action = parser.add_mutually_exclusive_group()

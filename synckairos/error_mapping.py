@@ -1,4 +1,4 @@
-"""The answer to what the engine refused: an error of the catalogue (errors.py) for each refusal."""
+"""Mapping of the engine's refusals to errors of the API (errors.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from synckairos.errors import (
 
 
 def from_refusal(refusal: Refusal) -> ApiError:  # noqa: PLR0911 - one arm for each kind
-    """The answer to what the engine refused."""
+    """Return the error of the API for a refusal of the engine."""
     match refusal:
         case refusals.WrongStatus(verb=verb, status=status, allowed=allowed):
             wanted = " or ".join(sorted(allowed))

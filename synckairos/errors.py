@@ -1,4 +1,4 @@
-"""Every error a client can get: one small class each. One handler for each kind of door turns them into answers."""
+"""Table of all errors that clients can get, one class each. Error handlers turn them into answers and close codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from synckairos.close_codes import CloseCode
 
 
 class ApiError(Exception):
-    """An error with a documented answer. `temporary` means the same request may succeed later."""
+    """An error with a documented answer. When `temporary`, a repetition of the request may succeed."""
 
     code: ClassVar[str] = "INTERNAL_ERROR"
     http_status: ClassVar[int] = 500
@@ -22,11 +22,11 @@ class ApiError(Exception):
         self.text = message or self.message
         self.details = details
         self.fields: dict[str, str] = {}
-        """Header fields of the answer, by their lower-case names."""
+        """Header fields of the answer, by lower-case name."""
         self.retry_after_seconds: int | None = None
 
     def body(self) -> dict[str, Any]:
-        """The `error` object of the answer."""
+        """Return the `error` object of the answer."""
         error: dict[str, Any] = {"code": self.code, "message": self.text}
         if self.details is not None:
             error["details"] = self.details
@@ -36,19 +36,21 @@ class ApiError(Exception):
 
 
 class InternalError(ApiError):
-    """A fault of ours; what it was is in the log only."""
+    """A fault of the server. Its cause is in the log only."""
 
 
 MAX_DETAILS = 100
-"""Most problems that one answer names; a body of 256 KiB has room for a hundred thousand."""
+"""Largest number of problems in one answer. A body of 256 KiB has room for a hundred thousand."""
 
 MAX_DETAIL_LENGTH = 500
-"""Characters of a field's name, or of what is wrong with it: both may repeat what has been sent."""
+"""Characters of a field name or of a problem. Both may repeat values of the request."""
 
 
 class ValidationFailed(ApiError):
-    """Values that break rules: all of them named, or of more than `MAX_DETAILS` the first, and how many more, with
-    those that were counted only. What is longer than `MAX_DETAIL_LENGTH` is cut."""
+    """Values that violate rules, with all problems or the first `MAX_DETAILS` of them.
+
+    `counted` is the number of problems beyond those in the list. Texts above `MAX_DETAIL_LENGTH` are truncated.
+    """
 
     code = "VALIDATION_ERROR"
     http_status = 400
@@ -57,12 +59,12 @@ class ValidationFailed(ApiError):
 
     def __init__(self, problems: list[tuple[str, str]], counted: int = 0) -> None:
         if counted or len(problems) > MAX_DETAILS:
-            told = problems[: MAX_DETAILS - 1]
-            problems = [*told, ("body", f"{len(problems) - len(told) + counted} more problems are not listed.")]
-        super().__init__(details=[{"field": _cut(field), "message": _cut(text)} for field, text in problems])
+            listed = problems[: MAX_DETAILS - 1]
+            problems = [*listed, ("body", f"{len(problems) - len(listed) + counted} more problems are not listed.")]
+        super().__init__(details=[{"field": _truncate(field), "message": _truncate(text)} for field, text in problems])
 
 
-def _cut(text: str) -> str:
+def _truncate(text: str) -> str:
     return text if len(text) <= MAX_DETAIL_LENGTH else f"{text[: MAX_DETAIL_LENGTH - 1]}…"
 
 
@@ -80,7 +82,7 @@ class Unauthenticated(ApiError):
 
 
 class CredentialsExpired(ApiError):
-    """On an open socket only: it goes on showing for a grace, in which `AUTH` may bring fresh credentials."""
+    """The credentials of an open socket expired. It gets frames for a grace period, for `AUTH` to renew them."""
 
     code = "CREDENTIALS_EXPIRED"
     http_status = 401
@@ -99,7 +101,7 @@ class Forbidden(ApiError):
 
 
 class HttpsRequired(ApiError):
-    """In production: what came by plain HTTP, so that it may have been read or changed on its way."""
+    """A request over plain HTTP in production. It may have been read or changed on its way."""
 
     code = "HTTPS_REQUIRED"
     http_status = 403
@@ -108,7 +110,7 @@ class HttpsRequired(ApiError):
 
     @classmethod
     def by_unnamed_proxy(cls) -> HttpsRequired:
-        """For a proxy that the operator has not named."""
+        """Return the error for a proxy that is not configured as trusted."""
         return cls(
             "Only https:// and wss:// are served here, and the proxy in front is not believed about it: "
             "the operator names it in SYNCKAIROS_TRUSTED_PROXIES"
@@ -116,7 +118,7 @@ class HttpsRequired(ApiError):
 
     @classmethod
     def by_silent_proxy(cls) -> HttpsRequired:
-        """For a proxy that is named, and does not say how the client has come."""
+        """Return the error for a trusted proxy that does not name the client's protocol."""
         return cls(
             "Only https:// and wss:// are served here, and the proxy in front does not say that this was one: "
             "it has to set X-Forwarded-Proto to the single word https"
@@ -124,7 +126,7 @@ class HttpsRequired(ApiError):
 
 
 class NotFound(ApiError):
-    """No such address (a session that does not exist has an error of its own)."""
+    """No resource has this address. A session that does not exist has its own error."""
 
     code = "NOT_FOUND"
     http_status = 404
@@ -155,7 +157,7 @@ class MethodNotAllowed(ApiError):
 
 
 class Conflict(ApiError):
-    """Somebody else changed the session first, or it is not as the caller believed."""
+    """The session was changed meanwhile, or differs from what the caller expected."""
 
     code = "CONFLICT"
     http_status = 409
@@ -182,7 +184,7 @@ class SessionLimitExceeded(ApiError):
 
 
 class PreconditionFailed(ApiError):
-    """The session is not as `If-Match` asks for: not at one of these versions (None: any), or it does not exist."""
+    """The session does not match `If-Match`: it has none of these versions (None: any), or does not exist."""
 
     code = "PRECONDITION_FAILED"
     http_status = 412
@@ -220,7 +222,7 @@ class HeadersTooLarge(ApiError):
 
 
 class RequestTimeout(ApiError):
-    """The request came too slowly, or not to its end."""
+    """The request arrived too slowly, or not completely."""
 
     code = "REQUEST_TIMEOUT"
     http_status = 408
@@ -235,7 +237,7 @@ class UnsupportedMediaType(ApiError):
 
     @classmethod
     def by_coding(cls) -> UnsupportedMediaType:
-        """For a body that is compressed, say; the answer names the codings that are taken (RFC 9110, 15.5.16)."""
+        """Return the error for a compressed body, with the accepted codings (RFC 9110, 15.5.16)."""
         error = cls("The request body is in a coding that is not spoken here: send it without Content-Encoding")
         error.fields = {"accept-encoding": "identity"}
         return error
@@ -248,7 +250,7 @@ class IdempotencyKeyReused(ApiError):
 
 
 class UpgradeRequired(ApiError):
-    """What is here is a WebSocket, and was asked for otherwise."""
+    """The address is for WebSockets, and the request is no handshake."""
 
     code = "UPGRADE_REQUIRED"
     http_status = 426
@@ -269,7 +271,7 @@ class RateLimitExceeded(ApiError):
 
 
 class ServiceUnavailable(ApiError):
-    """The state store cannot be reached. A command may or may not have been applied: retry with its Idempotency-Key."""
+    """The state store cannot be reached. A command may have been applied: repeat it with its key."""
 
     code = "SERVICE_UNAVAILABLE"
     http_status = 503
@@ -283,8 +285,7 @@ class ServiceUnavailable(ApiError):
 
 
 class StoreFull(ServiceUnavailable):
-    """The state store has no memory left and takes no writes. The command has not been applied; reads go on. It has the
-    code of its parent, since a client does the same about both: it tries again later."""
+    """The state store has no memory left. The command was not applied; reads go on. It keeps the code of its parent."""
 
     message = "The state store is full: nothing was changed, and sessions can still be read. Send it again later"
 
@@ -294,5 +295,4 @@ class StoreFull(ServiceUnavailable):
 
 
 REFUSES_SOCKETS: tuple[type[ApiError], ...] = (Unauthenticated, RateLimitExceeded, ServiceUnavailable, InternalError)
-"""What a socket may be refused with while it connects: it is closed with the error's close code, and its code as the
-reason."""
+"""Errors that can refuse a handshake: the socket closes with the error's close code, and its code as reason."""

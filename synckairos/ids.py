@@ -1,4 +1,4 @@
-"""Identifiers: where each kind comes from and what it looks like."""
+"""Identifiers: how each kind is made, and its form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKEN_ID_CHARS = 32
 
 
 def parse_uuid(text: str) -> UUID | None:
-    """A UUID in its canonical form with hyphens, either case; None for anything else."""
+    """Return the UUID in the canonical form with hyphens, in either case; None for any other text."""
     if len(text) != _UUID_CHARS:
         return None
     try:
@@ -35,23 +35,20 @@ def parse_uuid(text: str) -> UUID | None:
 
 @lru_cache(maxsize=8192)
 def _cached_uuid(text: str) -> UUID:
-    """The same ones come again. Nothing else is remembered: whoever sends other texts fills no memory with them.
-
-    Raises ValueError.
-    """
+    """Return the UUID of a text. Raises ValueError for other texts, which therefore fill no memory."""
     if _UUID.fullmatch(text) is None:
         raise ValueError(text)
     return UUID(text)
 
 
 def new_session_id() -> UUID:
-    """A session's id, when nobody says which it shall have."""
+    """Return a random id for a session whose creation names none."""
     return uuid4()
 
 
 def derived_session_id(secret: bytes, principal: str, idempotency_key: str) -> UUID:
-    """A session's id by the caller's key, so that a repeated creation finds the first one: nobody's to work out without
-    the secret."""
+    """Return the session id of an Idempotency-Key, so that a repeated creation finds the first session. Without the
+    secret it cannot be computed."""
     named = f"{principal}\0{idempotency_key}".encode()
     digest = blake2b(named, digest_size=16, key=secret[: blake2b.MAX_KEY_SIZE]).digest()
     return UUID(bytes=digest, version=4)
@@ -62,40 +59,40 @@ os.register_at_fork(after_in_child=lambda: _random.seed(secrets.token_bytes(32))
 
 
 def new_epoch() -> str:
-    """Tells this session from any other that has or had the same id."""
+    """Return an epoch, which distinguishes a session from others under the same id."""
     return secrets.token_hex(EPOCH_CHARS // 2)
 
 
 def new_command_id() -> bytes:
-    """Marks one attempt to commit, so that its repetition is recognised."""
+    """Return an id of one commit attempt, by which its repetition is recognized."""
     return _random.randbytes(COMMAND_ID_BYTES)
 
 
 def new_request_id() -> str:
-    """Follows one request through the logs and the audit."""
+    """Return an id that marks one request in logs and audit."""
     return _random.randbytes(8).hex()
 
 
 def new_ticket() -> str:
-    """Lets its bearer connect once: 256 random bits, made for addresses."""
+    """Return a one-time ticket: 256 random bits in characters of URLs."""
     return secrets.token_urlsafe(TICKET_BYTES)
 
 
 def new_token_id() -> str:
-    """Names one session token, so that it can be revoked."""
+    """Return an id of a session token, by which it can be revoked."""
     return secrets.token_hex(TOKEN_ID_CHARS // 2)
 
 
 def is_token_id(text: str) -> bool:
-    """Whether it can be one of ours."""
+    """Return true for a text in the form of a token id."""
     return _TOKEN_ID.fullmatch(text) is not None
 
 
 def is_ticket(text: str) -> bool:
-    """Whether it can be one of ours, so that the store need not be asked about anything else."""
+    """Return true for a text in the form of a ticket. Other texts need no request to the store."""
     return _TICKET.fullmatch(text) is not None
 
 
 def request_id_from(given: str | None) -> str:
-    """The caller's own request id when it is harmless, else a new one."""
+    """Return the caller's request id if it is harmless, else a new one."""
     return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()

@@ -1,4 +1,4 @@
-"""Instants as clients see them: ISO 8601, UTC, milliseconds."""
+"""Instants in the form of the API: ISO 8601, UTC, milliseconds."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_datetime(at_ms: Instant) -> datetime:
-    """The instant as an aware datetime, exact to the millisecond."""
+    """Return the instant as an aware datetime, exact to the millisecond."""
     return EPOCH + timedelta(milliseconds=at_ms)
 
 
 @lru_cache(maxsize=16_384)
 def as_iso(at_ms: Instant) -> str:
-    """`2026-01-01T00:00:00.000Z`; kept for a while, since a state is full of instants that were in the last one too."""
+    """Return the instant as `2026-01-01T00:00:00.000Z`. Cached, since a state repeats most instants of the one
+    before."""
     second, ms = divmod(at_ms, 1000)
     return f"{as_iso_second(second)}.{ms:03d}Z"
 
 
 @lru_cache(maxsize=4096)
 def as_iso_second(second: int) -> str:
-    """`2026-01-01T00:00:00`, of seconds since the epoch."""
+    """Return seconds since the epoch as `2026-01-01T00:00:00`."""
     return as_datetime(second * 1000).replace(tzinfo=None).isoformat()
 
 
 def from_datetime(moment: datetime) -> Instant:
-    """The inverse of `as_datetime`; sub-millisecond parts are cut off."""
+    """Return the instant of a datetime, rounded down to milliseconds."""
     return (moment - EPOCH) // timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""Where this process stands between its start and its end."""
+"""Stages of this process: serving, draining, shutting down."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ class _Stage:
 
 
 def start_draining() -> None:
-    """The process will end soon: balancers should send nobody more. Whoever comes is served all the same."""
+    """Announce the end of the process to load balancers. Requests are still served."""
     _Stage.is_draining = True
 
 
 def is_draining() -> bool:
-    """Whether balancers should send clients elsewhere."""
+    """Return true when load balancers should send requests elsewhere."""
     return _Stage.is_draining
 
 
 def start_shutdown() -> None:
-    """The process ends now: clients that would stay (sockets, streams, polls) are sent elsewhere."""
+    """Refuse clients that would stay: sockets, streams and polls."""
     _Stage.is_draining = _Stage.is_shutting_down = True
 
 
 def is_shutting_down() -> bool:
-    """Whether clients that would stay are refused."""
+    """Return true when clients that would stay are refused."""
     return _Stage.is_shutting_down

@@ -1,6 +1,7 @@
-"""Files that belong to a process for as long as it lives: the kernel lets go of its lock when it dies, however it dies.
+"""File locks that processes hold for life: the operating system releases them at the end of the process, however it
+ends.
 
-So nobody needs to ask whether a process id is still that of the same process, or of which container it is.
+So process ids are not compared, which are reused and repeat in several containers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 
 def hold(path: Path) -> int:
-    """Make a file and hold its lock until the process ends; gives its descriptor. Raises OSError."""
+    """Create a file and hold its lock until the process ends. Returns its descriptor. Raises OSError."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -24,18 +25,18 @@ def hold(path: Path) -> int:
 
 
 def is_free(path: Path) -> bool:
-    """Whether the process whose file this is lives no more, or there is no file."""
-    return _if_free(path, remove=False)
+    """Return true when the process that held the lock has ended, or the file does not exist."""
+    return _try_lock(path, remove=False)
 
 
 def remove_if_dead(path: Path) -> bool:
-    """The same, and then the file is gone."""
-    return _if_free(path, remove=True)
+    """Return what `is_free` returns, and remove the file in that case."""
+    return _try_lock(path, remove=True)
 
 
-def _if_free(path: Path, *, remove: bool) -> bool:
+def _try_lock(path: Path, *, remove: bool) -> bool:
     try:
-        with _opened(path) as descriptor:
+        with _open_file(path) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if remove:
                 path.unlink(missing_ok=True)
@@ -48,14 +49,14 @@ def _if_free(path: Path, *, remove: bool) -> bool:
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Within this, nobody else is who wants the lock of this file, unless both share it."""
-    with _opened(path, create=True) as descriptor:
+    """Hold the lock of a file in this context. With `shared`, other shared holders may hold it too."""
+    with _open_file(path, create=True) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
-def _opened(path: Path, *, create: bool = False) -> Iterator[int]:
+def _open_file(path: Path, *, create: bool = False) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
     try:
         yield descriptor

@@ -1,6 +1,6 @@
-"""What the commit script leaves for the audit: one entry for each commit, complete in itself.
+"""The outbox: one entry that the commit script leaves for the audit with each commit.
 
-The writer is sessions/store, the reader is audit/. Entries are self-contained, so they may be read late, twice, or by
+sessions/store writes, and audit/ reads. Entries are complete in themselves, so that they can be read late, twice, or by
 two readers.
 """
 
@@ -17,11 +17,11 @@ from synckairos.engine.state import Participant, State
 from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
 FIELD = b"e"
-"""The one field of a stream entry."""
+"""The only field of a stream entry."""
 
 
 class Summary(Struct, frozen=True, array_like=True):
-    """The session as a whole after the commit."""
+    """The whole session after the commit."""
 
     sync_mode: SyncMode
     status: Status
@@ -36,7 +36,7 @@ class Summary(Struct, frozen=True, array_like=True):
 
 
 class Entry(Struct, frozen=True, array_like=True):
-    """One commit: who asked, what happened, and what it changed."""
+    """One commit: its caller, its events, and the changed participants."""
 
     session_id: UUID
     epoch: str
@@ -49,18 +49,18 @@ class Entry(Struct, frozen=True, array_like=True):
     events: tuple[Event, ...]
     summary: Summary
     participants: tuple[Participant, ...]
-    """Those that the commit changed."""
+    """Participants that the commit changed."""
     due: int = 0
-    """How many of the events, the first ones, are the timekeeper's, whoever has committed them: their deadlines had
-    come before the command."""
+    """Number of events at the beginning that the timekeeper would have committed: their deadlines came before the
+    command."""
     late: int = 0
-    """How many of the last ones are, for the same reason: the command has made them due."""
+    """Number of such events at the end: the command made their deadlines due."""
     format: int = 0
-    """FORMAT of the release that wrote it; 0 of one that did not say so."""
+    """FORMAT of the release that wrote the entry; 0 of releases before there was one."""
 
 
 def summarise(state: State) -> Summary:
-    """The summary of a state."""
+    """Return the summary of a state."""
     active = state.active_participant
     return Summary(
         sync_mode=state.config.sync_mode,
@@ -81,17 +81,19 @@ _decoder = msgspec.msgpack.Decoder(Entry)
 
 
 def encode(entry: Entry) -> bytes:
-    """The stored form."""
+    """Return the stored form of an entry."""
     return _encoder.encode(entry)
 
 
 class Newer(Exception):
-    """An entry of a newer release, which may say what this one cannot read or would leave out."""
+    """An entry of a newer release, which this release might misread."""
 
 
 def decode(data: bytes) -> Entry:
-    """An entry from its stored form. Raises Newer for one of a newer release, msgspec.DecodeError (ValidationError
-    included) for anything else."""
+    """Return the entry of a stored form.
+
+    Raises Newer for an entry of a newer release, and msgspec.DecodeError (ValidationError included) for anything else.
+    """
     try:
         entry = _decoder.decode(data)
     except msgspec.ValidationError as cause:
@@ -104,7 +106,7 @@ def decode(data: bytes) -> Entry:
 
 
 def _format_of(data: bytes) -> int:
-    """What an entry that cannot be read says of its format; 0 when it says nothing."""
+    """Return the format of an unreadable entry; 0 when it has none."""
     parts = msgspec.msgpack.decode(data)
     place = Entry.__struct_fields__.index("format")
     said = parts[place] if isinstance(parts, list) and len(parts) > place else 0
@@ -112,14 +114,14 @@ def _format_of(data: bytes) -> int:
 
 
 def session_of(data: bytes) -> UUID | None:
-    """Whose entry it is, as far as it can be read."""
+    """Return the session of an entry, or None when it cannot be read."""
     with suppress(msgspec.DecodeError, ValueError, TypeError, RecursionError):
         return UUID(bytes=bytes(msgspec.msgpack.decode(data)[0]))
     return None
 
 
 def _vocabulary(kind: inspect.Type, seen: set[type]) -> int:
-    """How many fields, kinds of event and values of an enumeration a stored form may have."""
+    """Return the number of fields, event types and enumeration values of a stored form."""
     match kind:
         case inspect.StructType(cls=cls) | inspect.EnumType(cls=cls) if cls in seen:
             return 0
@@ -138,5 +140,5 @@ def _vocabulary(kind: inspect.Type, seen: set[type]) -> int:
 
 
 FORMAT = _vocabulary(inspect.type_info(Entry), set())
-"""Grows by itself with whatever an entry may hold: stored forms only grow (docs/contributing.md), so an entry that says
-a larger number is of a newer release."""
+"""Number that grows with the fields and values of an entry. Stored forms only grow (docs/contributing.md), so a larger
+number belongs to a newer release."""

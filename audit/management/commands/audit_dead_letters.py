@@ -15,7 +15,7 @@ from synckairos.dead_letter_command import DeadLetter, DeadLetterCommand, Select
 
 class Command(DeadLetterCommand):
     help = "List outbox entries that the audit could not take, send them again, or delete them."
-    what = "letters"
+    noun = "letters"
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)

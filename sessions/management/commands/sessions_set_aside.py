@@ -21,7 +21,7 @@ _PORTION = 500
 
 class Command(DeadLetterCommand):
     help = "List sessions that the timekeeper could not handle, give them their deadline back, or forget them."
-    what = "sessions"
+    noun = "sessions"
 
     def find(self, selection: Selection) -> Iterator[DeadLetter]:
         # All are read before any is taken away: places are ranks.
@@ -49,9 +49,9 @@ def _aside(one: SetAside) -> DeadLetter:
         session_id=one.member,
         since=as_datetime(one.deadline_ms) if one.deadline_ms else None,
         reason=one.reason or "unknown",
-        place=one.shard,
+        location=one.shard,
     )
 
 
 def _put_back(one: DeadLetter, *, only_forget: bool) -> bool:
-    return send_blocking(set_aside.put_back(one.place, one.name, parse_uuid(one.name), only_forget=only_forget))
+    return send_blocking(set_aside.put_back(one.location, one.name, parse_uuid(one.name), only_forget=only_forget))
