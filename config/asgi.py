@@ -12,7 +12,7 @@ django_application = get_asgi_application()  # before anything that needs the ap
 from config.lifespan import lifespan  # noqa: E402
 from config.routing import websocket_urlpatterns  # noqa: E402
 from sessions.apidocs import asyncapi, views  # noqa: E402
-from sessions.fastpath.fast_path import HotDoor  # noqa: E402
+from sessions.fastpath.fast_path import FastPath  # noqa: E402
 from sessions.realtime.long_poll_and_sse import Fallbacks  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
@@ -35,7 +35,7 @@ _cors = Cors(Bodies(_doors), conf().cors_origins, lets_local_in=conf().cors_loca
 class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no types
     """All that is served."""
 
-    first: Door = HotDoor(_cors)
+    first: Door = FastPath(_cors)
     """Which our own server shows whole requests before all others."""
 
 

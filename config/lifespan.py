@@ -10,6 +10,7 @@ from sessions.hub.hub import stop_hub
 from synckairos.auth.identity_provider import key_fetcher
 from synckairos.conf import conf
 from synckairos.redis.client import close_async_client
+from synckairos.redis.procedures import set_server_loop
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import logs
 
@@ -26,10 +27,12 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
         event = await receive()
         if event["type"] == "lifespan.startup":
             probe = asyncio.create_task(store_clock.aprobe())  # a store that hangs must not hold up the start
+            set_server_loop(asyncio.get_running_loop())
             await _know_the_provider()
             _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif event["type"] == "lifespan.shutdown":
+            set_server_loop(None)
             if probe is not None:
                 probe.cancel()
             try:

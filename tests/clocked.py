@@ -48,8 +48,8 @@ class Clock:
         match reply:
             case Snapshot() | LoadedMany():
                 return replace(reply, now=self.now_ms)
-            case LostRace(loaded=loaded):
-                return LostRace(replace(loaded, now=self.now_ms))
+            case LostRace(snapshot=snapshot):
+                return LostRace(replace(snapshot, now=self.now_ms))
             case _:
                 return replace(reply, now=self.now_ms) if hasattr(reply, "now") else reply
 

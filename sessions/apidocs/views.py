@@ -21,7 +21,7 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 from msgspec import Struct
 
 from sessions.apidocs.openapi import DocumentRenderer
-from sessions.rest.preconditions import matches
+from sessions.preconditions import matches
 from synckairos.http import error_responses
 from synckairos.http.asgi import Application, Receive, Scope, Send, header
 from synckairos.http.read_only import read_only

@@ -1,13 +1,12 @@
-"""The hot door: sessions made, commanded and read without a thread, without a task and without a framework.
+"""The fast path: sessions are created, commanded and read without a thread, without a task and without a framework.
 
-Of all requests these are the most frequent, and Django's handler, DRF and their threads cost several times what they do
-(docs/performance.md). So the plain case is served here, in front of Django: good credentials, a well-formed body, no
-precondition. It asks the same service, in one round trip to the store (two for a command, when others command the
-session too), and gives the same answer. Whatever is not plain goes on to the DRF views (sessions/rest/views.py), whose
-words about what is wrong are the documented ones; this door has none of its own, so that the two cannot differ.
+These are the most frequent requests, and Django's handler, DRF and their threads cost several times what the requests
+themselves do (docs/performance.md). So well-formed requests are served here, in front of Django, by the same services,
+with the same answers and the same refusals. A request that is malformed, or uses what is rare, is passed on to the DRF
+views (sessions/rest/views.py), which find the words for what is wrong.
 
-It is no ASGI application: our server shows it whole requests (`Door` in synckairos/http/asgi.py), it writes its answer
-in one piece, with the header lines that the others would add, and what it does not answer it passes on to them.
+The fast path is no ASGI application: the server shows it whole requests (`Door` in synckairos/http/asgi.py), and it
+writes its answer in one piece, with the header lines that the other applications would add.
 """
 
 from __future__ import annotations
@@ -19,126 +18,144 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
+from msgspec import Struct
 
 from sessions.entity_tags import entity_tag
 from sessions.fastpath import schemas
-from sessions.fastpath.operations import ROUTE, Asked, Asker, Command, Creation, State
+from sessions.fastpath.operations import Command, Creation, Operation, Read
+from sessions.preconditions import precondition_in
 from sessions.presentation import to_json
-from sessions.services.outcome import Idempotency, Outcome
+from sessions.services.outcome import Caller, Idempotency, Outcome
 from synckairos import background, ids
 from synckairos.auth.principal import authenticate, bearer_token
-from synckairos.errors import ApiError, InternalError, Unauthenticated
-from synckairos.http import json_bounds
+from synckairos.errors import ApiError, InternalError, Unauthenticated, ValidationFailed
+from synckairos.http import error_responses, json_bounds, security_log
 from synckairos.http.allowed_hosts import hosts
 from synckairos.http.asgi import Exchange, Scope
 from synckairos.http.cors import Cors
 from synckairos.http.duplicate_names import refuse_repeated_names
 from synckairos.http.request_log import REQUEST_ID_HEADER, TOLD_SCHEME, record, true_scheme
-from synckairos.http.security_headers import head_of_state
+from synckairos.http.security_headers import json_head
 from synckairos.ratelimit import limits
-from synckairos.ratelimit.asgi import header_fields, limit_unauthenticated
+from synckairos.ratelimit.asgi import limit_unauthenticated
 from synckairos.redis import keys
 from synckairos.telemetry import log_context, logs
 
 log = logs.get_logger(__name__)
 
-_ADDRESS = re.compile(r"/v1/sessions(?:/([^/]+)(?:/(switch|start|pause|resume|complete|cancel))?)?")
+_ROOT = "/v1/sessions"
+_PATH = re.compile(r"/v1/sessions(?:/([^/]+)(?:/(switch|start|pause|resume|complete|cancel))?)?")
 _NUL = b"\\u0000"
-"""As JSON has it; the view says no to it, and to nothing that only looks like it."""
-_LONGEST_ORIGIN = 300
-"""Bytes: a scheme, the longest name of a host and a port."""
+"""A NUL character in JSON, which the view refuses; it accepts what only looks like one."""
+_MAX_ORIGIN_BYTES = 300
+"""A scheme, the longest host name and a port."""
 _METHODS = frozenset({"GET", "POST"})
 _JSON = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
-"""As nearly everybody writes it; other ways to do so are the view's to read."""
-_NOT_PLAIN = frozenset({b"if-match", b"if-none-match", b"content-encoding"})
+"""The usual spellings; other ones are passed on."""
+_RARE_HEADERS = frozenset({b"if-none-match", b"content-encoding"})
 
 
-class HotDoor:
-    """The door, in front of all others."""
+class FastPath:
+    """The fast path of the server, in front of the ASGI application."""
 
     def __init__(self, cors: Cors) -> None:
         self._cors = cors
-        self._is_for_https = settings.SECURE_SSL_REDIRECT
+        self._requires_https = settings.SECURE_SSL_REDIRECT
         self._hsts_seconds = settings.SECURE_HSTS_SECONDS
 
     def knows(self, scope: Scope) -> bool:
-        """Whether its address may be one of ours."""
-        return scope["method"] in _METHODS and scope["path"].startswith(ROUTE)
+        """Return whether a request may be one of the fast path, by its method and path."""
+        return scope["method"] in _METHODS and scope["path"].startswith(_ROOT)
 
     def serves(self, scope: Scope, body: bytes, exchange: Exchange) -> bool:
-        """Whether a request is plain: then it is carried out."""
+        """Serve a request and return True; return False to pass it on."""
         headers = dict(scope["headers"])
         if TOLD_SCHEME in headers:
             scope = true_scheme(scope)
-            headers = dict(scope["headers"])  # without that field: the two are compared
-        if self._is_for_https and scope["scheme"] != "https":
+            headers = dict(scope["headers"])  # without that field: their numbers are compared
+        if self._requires_https and scope["scheme"] != "https":
             return False
         if not hosts().admits(headers.get(b"host")):
-            return False  # both are for the admission to say (synckairos/http/admission.py)
-        asked = read(scope, headers, body)
-        if asked is None:
+            return False  # the refusals of both are the admission's (synckairos/http/admission.py)
+        request = parse(scope, headers, body)
+        if request is None:
             return False
-        _Request(asked, scope, exchange, self).begin()
+        _Serving(request, scope, exchange, self).start()
         return True
 
-    def head_of(self, outcome: Outcome, scope: Scope, origin: str | None, request_id: str) -> bytes:
-        """The header lines that the application would give the answer."""
-        tag = entity_tag(outcome.state.epoch, outcome.state.version)
-        known = f"etag: {tag}\r\nx-request-id: {request_id}\r\n".encode()
-        if outcome.replayed:
-            known += b"idempotency-replayed: true\r\n"
-        return head_of_state(scope["scheme"], self._hsts_seconds) + self._cors.head_for(origin) + known
+    def head(self, scope: Scope, origin: str | None, *, is_state: bool) -> bytes:
+        """Return the header lines that do not depend on the outcome."""
+        return json_head(scope["scheme"], self._hsts_seconds, is_state) + self._cors.head_for(origin)
 
 
-class _Request:
-    """One that was taken, until it is answered."""
+class Request(Struct, frozen=True):
+    """A well-formed request."""
 
-    __slots__ = ("_asked", "_door", "_exchange", "_info", "_limiter", "_scope")
+    route: str
+    """Its path pattern, for metrics and logs."""
+    request_id: str
+    origin: str | None
+    """The origin of the page that has sent it."""
+    caller: Caller | None = None
+    """None when the credentials are missing or bad."""
+    operation: Operation | None = None
 
-    def __init__(self, asked: Asked, scope: Scope, exchange: Exchange, door: HotDoor) -> None:
-        self._asked = asked
+
+class _Serving:
+    """One request that the fast path serves, until it is answered; the completion of its operation."""
+
+    __slots__ = ("_exchange", "_info", "_limiter", "_path", "_request", "_scope")
+
+    def __init__(self, request: Request, scope: Scope, exchange: Exchange, path: FastPath) -> None:
+        self._request = request
         self._scope = scope
         self._exchange = exchange
-        self._door = door
+        self._path = path
         self._limiter = limits.RateLimiter()
         self._info: dict[str, Any] = {}
 
-    def begin(self) -> None:
-        """Carry it out."""
-        asked = self._asked
-        request_id = ids.request_id_from(asked.asker.request_id)
-        surroundings = copy_context()
-        info = {"request_id": request_id, "principal": asked.asker.principal.subject, "route": asked.route}
-        if asked.session_id is not None:
-            info["session_id"] = keys.text_of(asked.session_id)
-        self._info = surroundings.run(log_context.start, **info)
-        asked.drive(asked.steps(request_id, self._limiter), self, surroundings)
+    def start(self) -> None:
+        """Start the operation, or refuse bad credentials."""
+        request = self._request
+        caller, operation, context = request.caller, request.operation, copy_context()
+        info = {"request_id": request.request_id, "route": request.route}
+        if caller is None or operation is None:
+            self._info = context.run(log_context.start, **info)
+            background.start(self._refuse_credentials(Unauthenticated()), "refusal", context)
+            return
+        info["principal"] = caller.principal.subject
+        if operation.session_id is not None:
+            info["session_id"] = keys.text_of(operation.session_id)
+        self._info = context.run(log_context.start, **info)
+        operation.start(caller, self._limiter, self, context)
 
     def done(self, outcome: Outcome) -> None:
-        """Answer, with what the application would say."""
-        asked, info = self._asked, self._info
+        """Answer with the outcome."""
         try:
-            head = (
-                self._door.head_of(outcome, self._scope, asked.asker.origin, info["request_id"])
-                + self._limiter.header_lines()
-            )
-            self._exchange.answer(asked.status, head, to_json({"data": asked.view(outcome)}))
-            record(self._scope, info, asked.status, time.perf_counter() - self._exchange.began_s)
+            request = self._request
+            operation: Operation = request.operation  # type: ignore[assignment]  # it has been started
+            tag = entity_tag(outcome.state.epoch, outcome.state.version)
+            fields = f"etag: {tag}\r\nx-request-id: {request.request_id}\r\n"
+            if outcome.replayed:
+                fields += "idempotency-replayed: true\r\n"
+            body = to_json({"data": operation.view(outcome)})
+            self._answer(operation.status, fields.encode(), body, is_state=True)
         except Exception:
             log.exception("answer failed")
             self._exchange.abort()
 
     def failed(self, error: Exception) -> None:
-        """Let the application find the words."""
+        """Answer with the documented error."""
         if not isinstance(error, ApiError):
             log.error("request failed", exc_info=error)
             error = InternalError()
         if isinstance(error, Unauthenticated):
-            background.start(self._judge(error), "judge")
+            background.start(self._refuse_credentials(error), "refusal")
         else:
             self._refuse(error)
 
-    async def _judge(self, error: ApiError) -> None:
+    async def _refuse_credentials(self, error: ApiError) -> None:
+        """Refuse a request without good credentials, which counts for the limit of its address."""
         try:
             error = await limit_unauthenticated(error, self._scope, self._limiter)
         except ApiError as other:
@@ -149,61 +166,91 @@ class _Request:
         self._refuse(error)
 
     def _refuse(self, error: ApiError) -> None:
-        self._exchange.known = self._info
-        self._exchange.refusal = error
-        self._exchange.told = header_fields(self._limiter)
-        self._exchange.pass_on()
+        try:
+            (_, *fields), body = error_responses.refusal(error)  # the first is the content type
+            lines = [b"%s: %s\r\n" % field for field in fields]
+            lines.append(f"x-request-id: {self._request.request_id}\r\n".encode())
+            self._answer(error.http_status, b"".join(lines), body, is_state=False)
+        except Exception:
+            log.exception("answer failed")
+            self._exchange.abort()
+
+    def _answer(self, status: int, fields: bytes, body: bytes, *, is_state: bool) -> None:
+        head = self._path.head(self._scope, self._request.origin, is_state=is_state)
+        self._exchange.answer(status, head + fields + self._limiter.header_lines(), body)
+        if not is_state:
+            security_log.of_answer(self._scope, status, self._request.route)
+        record(self._scope, self._info, status, time.perf_counter() - self._exchange.began_s)
 
 
-def read(scope: Scope, headers: dict[bytes, bytes], raw: bytes) -> Asked | None:
-    """What is asked for; None for what is not plain, or not right. `raw` is the body."""
-    address = _ADDRESS.fullmatch(scope["path"])
-    if address is None or not _NOT_PLAIN.isdisjoint(headers) or len(headers) < len(scope["headers"]):
-        return None  # a field that is given twice has no one meaning here
-    if scope["query_string"]:
+_ROUTES: dict[tuple[str, bool, str | None], str] = {
+    ("POST", False, None): _ROOT,
+    ("GET", True, None): f"{_ROOT}/<str:session_id>",
+    **{
+        ("POST", True, verb): f"{_ROOT}/<str:session_id>/{verb}"
+        for verb in ("switch", "start", "pause", "resume", "complete", "cancel")
+    },
+}
+"""The path patterns, by method, whether there is a session id, and verb."""
+
+
+def parse(scope: Scope, headers: dict[bytes, bytes], raw: bytes) -> Request | None:
+    """Parse a request with a raw body; None for one that is malformed, or uses what is rare."""
+    match = _PATH.fullmatch(scope["path"])
+    if match is None or not _RARE_HEADERS.isdisjoint(headers) or len(headers) < len(scope["headers"]):
+        return None  # a field that is given twice is ambiguous
+    route = _ROUTES.get((scope["method"], match[1] is not None, match[2]))
+    if route is None or scope["query_string"]:
         return None
     try:
-        principal = authenticate(bearer_token(headers.get(b"authorization", b"").decode("latin-1")) or "")
-        origin = _origin(headers[b"origin"]) if b"origin" in headers else None
-        request_id = headers[REQUEST_ID_HEADER].decode("latin-1") if REQUEST_ID_HEADER in headers else None
-        return _read(scope, headers, raw, Asker(principal, origin, request_id), address)
-    except (Unauthenticated, msgspec.DecodeError, RecursionError, OverflowError, ValueError):
+        return _parse(scope, headers, raw, route, match)
+    except (ValidationFailed, msgspec.DecodeError, RecursionError, OverflowError, ValueError):
         return None
+
+
+def _parse(scope: Scope, headers: dict[bytes, bytes], raw: bytes, route: str, match: re.Match[str]) -> Request:
+    origin = _origin(headers[b"origin"]) if b"origin" in headers else None
+    given_id = headers[REQUEST_ID_HEADER].decode("latin-1") if REQUEST_ID_HEADER in headers else None
+    request_id = ids.request_id_from(given_id)
+    try:
+        principal = authenticate(bearer_token(headers.get(b"authorization", b"").decode("latin-1")) or "")
+    except Unauthenticated:
+        return Request(route, request_id, origin)
+    session, verb = match.groups()
+    session_id = None if session is None else ids.parse_uuid(session)
+    if session is not None and session_id is None:
+        raise ValueError
+    if scope["method"] == "GET" and session_id is not None:
+        return Request(route, request_id, origin, Caller(principal, request_id), Read(session_id))
+    decoded = _json(headers, raw)
+    caller = Caller(principal, request_id, _idempotency(scope, headers, decoded))
+    if session_id is None or verb is None:
+        creation = Creation(*schemas.creation(decoded, principal.subject))
+        return Request(route, request_id, origin, caller, creation)
+    only_if = precondition_in(headers[b"if-match"].decode("latin-1")) if b"if-match" in headers else None
+    command = Command(session_id, schemas.command(verb, decoded), only_if)
+    return Request(route, request_id, origin, caller, command)
 
 
 def _origin(field: bytes) -> str:
-    """Of a page. Raises ValueError for what is longer than any: the answer's head is remembered by it."""
-    if len(field) > _LONGEST_ORIGIN:
+    """Return the origin of a page. Raises ValueError for one that is too long: heads of answers are cached by it."""
+    if len(field) > _MAX_ORIGIN_BYTES:
         raise ValueError
     return field.decode("latin-1")
 
 
-def _read(scope: Scope, headers: dict[bytes, bytes], raw: bytes, asker: Asker, address: re.Match[str]) -> Asked | None:
-    """Raises what a body can be wrong by."""
-    session, verb = address.groups()
-    session_id = None if session is None else ids.parse_uuid(session)
-    if session is not None and session_id is None:
-        return None
-    if scope["method"] == "GET" and session_id is not None and verb is None:
-        return State(asker, session_id)
-    if scope["method"] != "POST" or (session_id is not None and verb is None):
-        return None
-    decoded, key = _json(headers, raw), headers.get(b"idempotency-key")
-    if key is not None:
-        given = Idempotency.of_request(key.decode("latin-1"), "POST", scope["path"], decoded)
-        asker = Asker(asker.principal, asker.origin, asker.request_id, given)
-    if session_id is None or verb is None:
-        return Creation(asker, *schemas.creation(decoded, asker.principal.subject))
-    return Command(asker, session_id, verb, schemas.command(verb, decoded))
+def _idempotency(scope: Scope, headers: dict[bytes, bytes], decoded: Any) -> Idempotency | None:
+    key = headers.get(b"idempotency-key")
+    return None if key is None else Idempotency.of_request(key.decode("latin-1"), "POST", scope["path"], decoded)
 
 
 def _json(headers: dict[bytes, bytes], raw: bytes) -> Any:
-    """The decoded body; nothing is an empty object. Raises ValueError (msgspec's too) for what is none."""
-    kind = headers.get(b"content-type", b"").lower()
-    if kind not in _JSON and (raw or kind):
+    """Return the decoded body; an empty one is an empty object. Raises ValueError for what is malformed."""
+    media_type = headers.get(b"content-type", b"").lower()
+    if media_type not in _JSON and (raw or media_type):
         raise ValueError
     if _NUL in raw:
-        raise ValueError  # it could be stored, and not audited
+        raise ValueError  # the audit database could not store it
     if not raw:
         return {}
     if json_bounds.may_have_too_many_values(raw):

@@ -18,9 +18,10 @@ from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
 from sessions.realtime.initial_state import current
 from sessions.services import sessions as service
-from sessions.services.command_queue import carry_out
+from sessions.services.command_queue import run_in_order
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.recovery import recover
+from sessions.services.state_cache import state_cache
 from synckairos import lifecycle
 from synckairos.auth.permissions import check_scope
 from synckairos.auth.principal import Principal, authenticate
@@ -243,7 +244,9 @@ class SessionConsumer(FramesConsumer):
             )
         else:
             command = _COMMANDS[type(message)](message.expected_version)
-        return await carry_out(session_id, command, self._caller(message), limits.RateLimiter())
+        limiter = limits.RateLimiter()
+        procedure = service.execute(session_id, command, self._caller(message), limiter=limiter, cache=state_cache())
+        return await run_in_order(session_id, procedure)
 
     def _caller(self, message: messages.ClientCommand) -> Caller:
         request_id = log_context.current().get("request_id", "")

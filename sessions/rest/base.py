@@ -1,8 +1,10 @@
-"""What every session endpoint does before and after its one verb: authenticate, limit, parse, say who asks."""
+"""The base of the session endpoints: they authenticate, count, parse, run a procedure, and answer."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -10,28 +12,60 @@ from rest_framework.response import Response
 
 from sessions import weights
 from sessions.entity_tags import entity_tag
+from sessions.preconditions import precondition_in
 from sessions.rest.fields import Body
+from sessions.services.command_queue import run_in_order_from_thread
 from sessions.services.outcome import MAX_KEY_LENGTH, Caller, Idempotency, Outcome
 from synckairos import ids
 from synckairos.auth.principal import Principal
 from synckairos.engine.state import State
-from synckairos.errors import ValidationFailed
+from synckairos.errors import ApiError, ValidationFailed
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.drf import RateLimitedView
+from synckairos.redis.procedures import Procedure, in_parallel, run_from_thread
 from synckairos.telemetry import log_context
+
+T = TypeVar("T")
 
 
 class SessionEndpoint(RateLimitedView):
-    """Base of the session endpoints. Who may do what is the service's to say (synckairos/auth/permissions.py)."""
+    """Base of the session endpoints. The services check permissions (synckairos/auth/permissions.py)."""
+
+    _general: limits.Bucket = None
+    """The caller's general limit, until the request has been counted."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After authentication: limits, and what the logs should know."""
         super().initial(request, *args, **kwargs)
-        principal = principal_of(request)
         if "session_id" in kwargs:
             log_context.bind(session_id=str(kwargs["session_id"]))
-        self.consume(limits.general(principal))
+        self._general = limits.general(principal_of(request))
         self.check_query(request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer an error; a request that has not been counted yet is counted first, and may be over the limit."""
+        try:
+            self.count()
+        except ApiError as error:
+            exc = error
+        return super().handle_exception(exc)
+
+    def count(self, cost: int = 1) -> None:
+        """Count the request for the caller's general limit, once. Raises RateLimitExceeded."""
+        bucket, self._general = self._general, None
+        self.consume(bucket, cost)
+
+    def read(self, procedure: Procedure[T]) -> T:
+        """Run a procedure that begins with reading, and count the request in the same round trip."""
+        bucket, self._general = self._general, None
+        return run_from_thread(in_parallel(self.limiter.consume_procedure(bucket), procedure))
+
+    def execute(self, request: Request, session_id: UUID, command: Callable[..., Procedure[T]]) -> T:
+        """Run a command of a session in its queue. `command` takes the caller, the precondition, and then what
+        `run_in_order_from_thread` adds; it counts the request."""
+        caller, only_if = caller_of(request), precondition_in(request.headers.get("If-Match"))
+        self._general = None
+        return run_in_order_from_thread(session_id, partial(command, caller, only_if), self.limiter)
 
     def weigh(self, request: Request, *states: State) -> None:
         """Count large sessions that have been read for what they cost beyond the request itself."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -9,13 +11,11 @@ from sessions.apidocs import openapi
 from sessions.presentation import SessionTokenView
 from sessions.rest import bodies
 from sessions.rest.base import SessionEndpoint, caller_of, session_id_of, values_of
-from sessions.rest.preconditions import precondition_of
 from sessions.services import session_tokens
 from synckairos import ids
 from synckairos.auth.grants import Role
 from synckairos.errors import ValidationFailed
 from synckairos.instants import as_iso
-from synckairos.redis.procedures import run_blocking
 
 
 class SessionTokensView(SessionEndpoint):
@@ -25,7 +25,7 @@ class SessionTokensView(SessionEndpoint):
     def post(self, request: Request, session_id: str) -> Response:
         values = values_of(request, bodies.SessionTokenBody)
         asked = session_tokens.Asked(Role(values["role"]), values.get("participant_id"), values.get("lifetime_ms"))
-        given = run_blocking(session_tokens.give(session_id_of(session_id), caller_of(request), asked))
+        given = self.read(session_tokens.give(session_id_of(session_id), caller_of(request), asked))
         view = SessionTokenView.of(given.token, given.grant, as_iso(given.expires_ms))
         headers = {"Cache-Control": "no-store"} | ({"Idempotency-Replayed": "true"} if given.replayed else {})
         return Response({"data": view}, status=201, headers=headers)
@@ -34,7 +34,7 @@ class SessionTokensView(SessionEndpoint):
     def delete(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         values_of(request, bodies.EmptyBody)
-        run_blocking(session_tokens.revoke(parsed, None, caller_of(request), precondition_of(request)))
+        self.execute(request, parsed, partial(session_tokens.revoke, parsed, None))
         return Response(status=204)
 
 
@@ -47,5 +47,5 @@ class OneSessionTokenView(SessionEndpoint):
         if not ids.is_token_id(token_id):
             raise ValidationFailed([("token_id", "Must be the id of a session token.")])
         values_of(request, bodies.EmptyBody)
-        run_blocking(session_tokens.revoke(parsed, token_id, caller_of(request), precondition_of(request)))
+        self.execute(request, parsed, partial(session_tokens.revoke, parsed, token_id))
         return Response(status=204)

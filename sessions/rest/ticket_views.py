@@ -11,7 +11,7 @@ from sessions.rest import bodies
 from sessions.rest.base import SessionEndpoint, principal_of, values_of
 from sessions.services import tickets
 from synckairos.instants import as_iso
-from synckairos.redis.procedures import run_blocking
+from synckairos.redis.procedures import run_from_thread
 from synckairos.telemetry import log_context
 
 
@@ -22,6 +22,7 @@ class TicketsView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         session_id = values_of(request, bodies.TicketBody)["session_id"]
         log_context.bind(session_id=str(session_id))
-        ticket = run_blocking(tickets.buy(session_id, principal_of(request)))
+        self.count()  # before a ticket is written
+        ticket = run_from_thread(tickets.buy(session_id, principal_of(request)))
         view = TicketView(ticket=ticket.value, session_id=session_id, expires_at=as_iso(ticket.expires_ms))
         return Response({"data": view}, status=201, headers={"Cache-Control": "no-store"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from rest_framework.response import Response
 
 from sessions import presentation, weights
 from sessions.apidocs import openapi
+from sessions.preconditions import matches
 from sessions.presentation import StateView, present_summary
 from sessions.rest import bodies
 from sessions.rest.base import (
@@ -23,13 +25,12 @@ from sessions.rest.base import (
     session_id_of,
     values_of,
 )
-from sessions.rest.preconditions import matches, precondition_of
 from sessions.services import presence
 from sessions.services import sessions as service
 from synckairos.engine import commands
 from synckairos.errors import ValidationFailed
 from synckairos.ratelimit import limits
-from synckairos.redis.procedures import run_blocking
+from synckairos.redis.procedures import in_parallel, run_from_thread
 
 
 class SessionsView(SessionEndpoint):
@@ -39,11 +40,12 @@ class SessionsView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         given = request.data if isinstance(request.data, dict) else {}
         weight = weights.of_creation(given.get("participants"), given.get("groups"))
-        self.consume(limits.general(principal_of(request)), weight)
+        self.count(1 + weight)
         values = values_of(request, bodies.CreateBody)
         command = bodies.create_command(values, principal_of(request).subject)
-        self.consume(limits.create(principal_of(request)))
-        outcome = run_blocking(service.create(command, values.get("session_id"), caller_of(request)))
+        counting = self.limiter.consume_procedure(limits.create(principal_of(request)))
+        creation = service.create(command, values.get("session_id"), caller_of(request))
+        outcome = run_from_thread(in_parallel(counting, creation))
         return answer(outcome, status=201)
 
 
@@ -55,7 +57,7 @@ class SessionView(SessionEndpoint):
     @openapi.get
     def get(self, request: Request, session_id: str) -> Response:
         fields = _selected(request.query_params.get("fields"))
-        outcome = run_blocking(service.get(session_id_of(session_id), principal_of(request)))
+        outcome = self.read(service.get(session_id_of(session_id), principal_of(request)))
         self.weigh(request, outcome.state)
         tag = etag(outcome)
         if matches(request.headers.get("If-None-Match"), tag):
@@ -69,7 +71,7 @@ class SessionView(SessionEndpoint):
     def delete(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         values_of(request, bodies.EmptyBody)
-        run_blocking(service.delete(parsed, caller_of(request), precondition_of(request)))
+        self.execute(request, parsed, partial(service.delete, parsed))
         return Response(status=204)
 
 
@@ -116,9 +118,7 @@ class SwitchView(SessionEndpoint):
     def post(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
         command = bodies.switch_command(values_of(request, bodies.SwitchBody))
-        only_if = precondition_of(request)
-        outcome = run_blocking(service.switch(parsed, command, caller_of(request), only_if, self.limiter))
-        self.weigh(request, outcome.state)
+        outcome = self.execute(request, parsed, partial(service.execute, parsed, command))
         return answer(outcome, outcome.switched)
 
 
@@ -146,7 +146,7 @@ class SummaryView(SessionEndpoint):
 
     @openapi.summary
     def get(self, request: Request, session_id: str) -> Response:
-        outcome = run_blocking(service.get(session_id_of(session_id), principal_of(request)))
+        outcome = self.read(service.get(session_id_of(session_id), principal_of(request)))
         self.weigh(request, outcome.state)
         return answer(outcome, present_summary(outcome.state, outcome.at_ms))
 
@@ -157,7 +157,7 @@ class PresenceView(SessionEndpoint):
     @openapi.presence
     def get(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
-        present = run_blocking(presence.of(parsed, principal_of(request)))
+        present = self.read(presence.of(parsed, principal_of(request)))
         clients = present.attendance.participants
         view = presentation.PresenceView(
             session_id=parsed,
@@ -175,8 +175,9 @@ class BatchView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         values = values_of(request, bodies.BatchBody)
         wanted = values["session_ids"]
+        self.count()
         self.consume(limits.general(principal_of(request)), weights.of_batch(len(wanted)))
-        outcomes, missing = run_blocking(service.get_many(wanted, principal_of(request)))
+        outcomes, missing = self.read(service.get_many(wanted, principal_of(request)))
         self.weigh(request, *[outcome.state for outcome in outcomes])
         view = presentation.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])
         return Response({"data": view})
@@ -185,9 +186,7 @@ class BatchView(SessionEndpoint):
 def _applied(view: SessionEndpoint, request: Request, session_id: str, command: commands.Command) -> Response:
     """The answer to a command whose answer is the state."""
     parsed = session_id_of(session_id)
-    outcome = run_blocking(service.execute(parsed, command, caller_of(request), precondition_of(request)))
-    view.weigh(request, outcome.state)
-    return answer(outcome)
+    return answer(view.execute(request, parsed, partial(service.execute, parsed, command)))
 
 
 def _selected(fields: str | None) -> list[str] | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
-from sessions.services.catch_up import TIMEKEEPER, count
+from sessions.services.catch_up import TIMEKEEPER, count_events
 from sessions.services.commits import write_of
 from sessions.services.presence import BELIEVED_MS, present
 from sessions.services.quotas import give_back
@@ -117,7 +117,7 @@ async def _committed(ended: Mapping[UUID, tuple[Decision, Instant]]) -> list[UUI
     gone, failed = [], []
     for (session_id, (decision, now)), reply in zip(ended.items(), replies, strict=True):
         if isinstance(reply, Done):
-            count(decision)
+            count_events(decision)
             gone.append(session_id)
         elif isinstance(reply, Exception):
             failed.append((session_id, now, reply))

@@ -26,7 +26,7 @@ TIMEKEEPER = Caller(SYSTEM, request_id="")
 """Who applies deadlines, from whatever door."""
 
 
-def caught_up(session_id: UUID, loaded: Snapshot, *, if_full: NoRoom | None = None) -> Procedure[Snapshot]:
+def catch_up(session_id: UUID, snapshot: Snapshot, *, if_full: NoRoom | None = None) -> Procedure[Snapshot]:
     """The session with every due deadline applied *and committed*: a version once shown stays true.
 
     Each turn commits a portion or meets somebody else's commit. Raises ServiceUnavailable when a session owes so much
@@ -35,27 +35,27 @@ def caught_up(session_id: UUID, loaded: Snapshot, *, if_full: NoRoom | None = No
     On a full store nothing can be committed: StoreFull, or with `if_full` the session as it was committed last.
     """
     for _ in range(MAX_PORTIONS):
-        if loaded.state is None or not is_due(loaded.state, loaded.now):
-            return loaded
-        decision = observe(loaded.state, loaded.now)
-        reply = yield from committed(write_of(decision, loaded.now, TIMEKEEPER), if_full=if_full)
+        if snapshot.state is None or not is_due(snapshot.state, snapshot.now):
+            return snapshot
+        decision = observe(snapshot.state, snapshot.now)
+        reply = yield from committed(write_of(decision, snapshot.now, TIMEKEEPER), if_full=if_full)
         match reply:
             case NoRoom():
-                return loaded
-            case LostRace(loaded=again):
+                return snapshot
+            case LostRace():
                 metrics.LOST_RACES.inc()
-                loaded = again
+                snapshot = reply.snapshot
             case Gone():
-                loaded = Snapshot(loaded.now, None)
+                snapshot = Snapshot(snapshot.now, None)
             case _:
-                count(decision)
-                loaded = Snapshot(loaded.now, decision.state)
-    if loaded.state is None or not is_due(loaded.state, loaded.now):
-        return loaded
+                count_events(decision)
+                snapshot = Snapshot(snapshot.now, decision.state)
+    if snapshot.state is None or not is_due(snapshot.state, snapshot.now):
+        return snapshot
     raise ServiceUnavailable("The session has many deadlines to catch up with, and goes on doing so: ask again")
 
 
-def count(decision: Decision) -> None:
+def count_events(decision: Decision) -> None:
     """Add the events of a decision that was committed to the metrics."""
     for event in decision.events:
         _counter_of(event.name).inc()

@@ -1,111 +1,140 @@
-"""Commands for one session that come to one process at once, one after the other.
+"""The command queue: the commands of one session that come to one process run one after the other.
 
-The commit script lets one of them win and sends the others back, so a hundred at once would be decided five thousand
-times. In turn each is decided once. Only work is saved here, nothing depends on it: other processes and doors race with
-us all the same, and who has waited too long goes ahead.
+The commit script accepts one of several concurrent commands and sends the others back, so a hundred at once would be
+decided five thousand times. In a queue each is decided once. The queue only saves work: commands of other processes are
+concurrent all the same, and a command that has waited too long runs early.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextvars import Context
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sessions.services import optimistic
-from sessions.services.outcome import Caller, Outcome
-from sessions.services.state_cache import memory
-from synckairos import background
-from synckairos.engine.commands import Command
+from sessions.services.state_cache import state_cache
 from synckairos.ratelimit.limits import RateLimiter
-from synckairos.redis.procedures import Completion, Procedure, complete, run_async, run_on_loop
+from synckairos.redis.procedures import (
+    Completion,
+    FutureCompletion,
+    Procedure,
+    run_blocking,
+    run_from_thread,
+    run_on_loop,
+    server_loop,
+)
 from synckairos.redis.store_clock import store_clock
 
 T = TypeVar("T")
 
-LONGEST_WAIT_S = 1.0
+MAX_WAIT_S = 1.0
+"""How long a command waits at most for those before it."""
+
+_queues: dict[int, deque[_Waiting[Any]]] = {}
+"""The waiting commands of each session that has a running one, by the integer of its id, which hashes fast."""
 
 
-_turns: dict[int, deque[asyncio.Future[None]]] = {}
-"""Sessions that somebody is at, each with those who wait for it; by the number of its id, which hashes fast."""
+def submit(
+    session_id: UUID, procedure: Procedure[T], completion: Completion[T], context: Context
+) -> _Waiting[T] | None:
+    """Run a procedure that commands a session on the running loop, in a context, after those that came before.
 
-
-async def carry_out(session_id: UUID, command: Command, caller: Caller, limiter: RateLimiter) -> Outcome:
-    """Apply a command in its turn, each on what the last one has left. Raises what `at_once.execute` does."""
-    return await in_turn(session_id, steps_of(session_id, command, caller, limiter))
-
-
-def steps_of(session_id: UUID, command: Command, caller: Caller, limiter: RateLimiter) -> Procedure[Outcome]:
-    """The procedure of a command, whose turn it is when it is driven."""
+    Return its place in the queue; None when it runs at once.
+    """
     store_clock.freshen()
-    return optimistic.execute(session_id, command, caller, limiter, memory())
-
-
-def drive_in_turn(session_id: UUID, steps: Procedure[T], waiter: Completion[T], context: Context) -> None:
-    """The same as `in_turn`, without a task where nobody is before us; `waiter` is told how it has ended."""
     number = session_id.int
-    if number in _turns:
-        background.start(complete(in_turn(session_id, steps), waiter), "in turn", context)
-        return
-    waiting = _turns[number] = deque()
-    run_on_loop(steps, _InTurn(number, waiting, waiter), context)
+    waiting = _queues.get(number)
+    if waiting is None:
+        _queues[number] = deque()
+        run_on_loop(procedure, _Running(number, completion), context)
+        return None
+    place = _Waiting(number, waiting, procedure, completion, context)
+    waiting.append(place)
+    return place
 
 
-class _InTurn(Generic[T]):
-    """Who has the turn, and passes it on."""
+async def run_in_order(session_id: UUID, procedure: Procedure[T]) -> T:
+    """Submit a procedure that commands a session, and return its result. Raises what the procedure raises."""
+    result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    place = submit(session_id, procedure, FutureCompletion(result), copy_context())
+    try:
+        return await result
+    except asyncio.CancelledError:
+        if place is not None:
+            place.is_abandoned = True
+        raise
 
-    __slots__ = ("_number", "_waiter", "_waiting")
 
-    def __init__(self, number: int, waiting: deque[asyncio.Future[None]], waiter: Completion[T]) -> None:
+def run_in_order_from_thread(session_id: UUID, command: Callable[..., Procedure[T]], limiter: RateLimiter) -> T:
+    """Submit a command to the server's loop from another thread, and return its result. Without a server, run it with
+    the blocking client, without queue and cache. `command` takes a `limiter` and a `cache`."""
+    if server_loop() is None:
+        return run_blocking(command(limiter=limiter))
+    return run_from_thread(command(limiter=limiter, cache=state_cache()), partial(submit, session_id))
+
+
+class _Running(Generic[T]):
+    """The completion of the running command of a session: it starts the next one."""
+
+    __slots__ = ("_completion", "_number")
+
+    def __init__(self, number: int, completion: Completion[T]) -> None:
         self._number = number
-        self._waiting = waiting
-        self._waiter = waiter
+        self._completion = completion
 
     def done(self, result: T) -> None:
-        _pass_on(self._number, self._waiting)
-        self._waiter.done(result)
+        _start_next(self._number)
+        self._completion.done(result)
 
     def failed(self, error: Exception) -> None:
-        _pass_on(self._number, self._waiting)
-        self._waiter.failed(error)
+        _start_next(self._number)
+        self._completion.failed(error)
 
 
-async def in_turn(session_id: UUID, steps: Procedure[T]) -> T:
-    """Drive a procedure that commands this session, after those that came before. Raises what `run_async` raises."""
-    number = session_id.int
-    waiting = _turns.get(number)
-    if waiting is None:
-        waiting, has_it = _turns.setdefault(number, deque()), True
+class _Waiting(Generic[T]):
+    """A command that waits for its turn."""
+
+    __slots__ = ("_completion", "_context", "_number", "_procedure", "_queue", "is_abandoned", "timer")
+
+    def __init__(
+        self,
+        number: int,
+        queue: deque[_Waiting[Any]],
+        procedure: Procedure[T],
+        completion: Completion[T],
+        context: Context,
+    ) -> None:
+        self._number = number
+        self._queue = queue
+        self._procedure = procedure
+        self._completion = completion
+        self._context = context
+        self.timer = asyncio.get_running_loop().call_later(MAX_WAIT_S, self._start_early)
+        self.is_abandoned = False
+        """Its caller has given up: it does not run any more."""
+
+    def start(self) -> None:
+        """Run it as the running command of the session."""
+        if self.is_abandoned:
+            _start_next(self._number)
+        else:
+            run_on_loop(self._procedure, _Running(self._number, self._completion), self._context)
+
+    def _start_early(self) -> None:
+        self._queue.remove(self)
+        if not self.is_abandoned:
+            run_on_loop(self._procedure, self._completion, self._context)
+
+
+def _start_next(number: int) -> None:
+    queue = _queues[number]
+    if queue:
+        place = queue.popleft()
+        place.timer.cancel()
+        # In a turn of the loop of its own: commands that fail at once would nest by the hundred.
+        asyncio.get_running_loop().call_soon(place.start)
     else:
-        has_it = await _turn(number, waiting)
-    try:
-        return await run_async(steps)
-    finally:
-        if has_it:
-            _pass_on(number, waiting)
-
-
-async def _turn(number: int, waiting: deque[asyncio.Future[None]]) -> bool:
-    """Wait for it; False when that takes too long."""
-    mine = asyncio.get_running_loop().create_future()
-    waiting.append(mine)
-    try:
-        async with asyncio.timeout(LONGEST_WAIT_S):
-            await mine
-    except TimeoutError:
-        return not mine.cancelled()  # it may have come at the last moment
-    except asyncio.CancelledError:
-        if not mine.cancelled():
-            _pass_on(number, waiting)
-        raise
-    return True
-
-
-def _pass_on(number: int, waiting: deque[asyncio.Future[None]]) -> None:
-    while waiting:
-        next_one = waiting.popleft()
-        if not next_one.done():  # who has given up is done
-            next_one.set_result(None)
-            return
-    del _turns[number]
+        del _queues[number]

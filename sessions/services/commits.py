@@ -11,7 +11,8 @@ from sessions.services.outcome import Caller
 from sessions.services.quotas import given_back, taken
 from sessions.services.retention import kept_until
 from sessions.store.codec import Answer, StoredCommit
-from sessions.store.writes import Guess, Record, Write
+from sessions.store.store import SnapshotCheck
+from sessions.store.writes import Record, Write
 from synckairos import outbox
 from synckairos.auth.permissions import access_snapshot
 from synckairos.conf import Rate, conf
@@ -43,7 +44,7 @@ def write_of(
     key: str | None = None,
     rate: Rate | None = None,
     caller_rate: tuple[str, Rate] | None = None,
-    guess: Guess | None = None,
+    check: SnapshotCheck | None = None,
     view: StateView | None = None,
     unheard: bool = False,
 ) -> Write:
@@ -99,7 +100,7 @@ def write_of(
         record=_record(decision, now, caller, key),
         rate=rate,
         caller_rate=caller_rate,
-        guess=guess,
+        check=check,
         places=places,
     )
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions.services.catch_up import TIMEKEEPER, count
+from sessions.services.catch_up import TIMEKEEPER, count_events
 from sessions.services.commits import write_of
 from sessions.services.quotas import give_back
 from sessions.store import store, writes
@@ -120,7 +120,7 @@ def _fate(item: _Due, reply: CommitReply | Exception) -> Applied:
         case Exception():
             return Applied(item.session_id, Fate.LATER, reply, state=state)
         case Done():
-            count(item.decision)
+            count_events(item.decision)
             return Applied(item.session_id, Fate.APPLIED, at_ms=item.at_ms, state=state)
         case Gone():
             return Applied(item.session_id, Fate.GONE)

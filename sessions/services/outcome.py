@@ -9,7 +9,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from sessions.entity_tags import Tagged
 from sessions.presentation import StateView, SwitchView, present, present_switch
 from synckairos.auth.principal import Principal
 from synckairos.engine.events import Event
@@ -45,23 +44,6 @@ def _digest(body: Any) -> bytes:
 
 _OF_NOTHING = _digest({})
 """Of the body that most commands have."""
-
-
-class Precondition(Struct, frozen=True):
-    """How a session must be for a command to be applied: it exists, at one of these versions (None for any)."""
-
-    tagged: frozenset[Tagged] | None
-
-    @property
-    def versions(self) -> frozenset[int] | None:
-        """Those, of whatever epoch."""
-        return None if self.tagged is None else frozenset(version for version, _ in self.tagged)
-
-    def accepts(self, epoch: str) -> frozenset[int] | None:
-        """Those, for a session of this epoch."""
-        if self.tagged is None:
-            return None
-        return frozenset(version for version, wanted in self.tagged if wanted in {"", epoch})
 
 
 class Caller(Struct, frozen=True):

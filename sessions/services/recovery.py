@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sessions.services import sessions
-from sessions.services.catch_up import caught_up
+from sessions.services.catch_up import catch_up
 from sessions.services.outcome import Recovery
+from sessions.services.pipeline import require_state
 from sessions.store import store
 from sessions.store.store import Snapshot
 from sessions.store.writes import NoRoom
@@ -26,12 +26,12 @@ def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch
     check_scope(reader, session_id)
     while True:
         history = yield from perform(store.history(session_id))
-        loaded = Snapshot(history.now, history.state)
-        state = sessions.existing(session_id, loaded)
+        snapshot = Snapshot(history.now, history.state)
+        state = require_state(session_id, snapshot)
         authorize(reader, Action.READ, state)
         if not is_due(state, history.now):
             break
-        now = yield from caught_up(session_id, loaded, if_full=NoRoom())
+        now = yield from catch_up(session_id, snapshot, if_full=NoRoom())
         if now.state is state:
             break  # the store is full, so this is what there is to show
     missed = _missed(history, state, last_version, epoch)

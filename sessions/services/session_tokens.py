@@ -7,8 +7,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from sessions.preconditions import Precondition
 from sessions.services import idempotency_records, sessions
-from sessions.services.outcome import Caller, Idempotency, Outcome, Precondition
+from sessions.services.outcome import Caller, Idempotency, Outcome
+from sessions.services.state_cache import StateCache
 from sessions.store.issued_tokens import GIVEN_BYTES, Given, Place, first
 from synckairos import ids
 from synckairos.auth.grants import Role, SessionGrant
@@ -19,6 +21,7 @@ from synckairos.engine import commands
 from synckairos.engine.state import NOBODY, State
 from synckairos.engine.units import Duration, Instant
 from synckairos.errors import IdempotencyKeyReused, ParticipantNotFound
+from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.telemetry import logs, metrics
 
@@ -85,11 +88,17 @@ def _kept(state: State, giver: Caller, asked: Idempotency, new: Given) -> Proced
 
 
 def revoke(
-    session_id: UUID, token_id: str | None, caller: Caller, only_if: Precondition | None = None
+    session_id: UUID,
+    token_id: str | None,
+    caller: Caller,
+    only_if: Precondition | None = None,
+    *,
+    limiter: RateLimiter | None = None,
+    cache: StateCache | None = None,
 ) -> Procedure[Outcome]:
-    """End one token, or with None all that were given out so far; twice is once.
+    """Revoke one token, or with None all that were issued so far. Revoking one twice changes nothing.
 
     Raises SessionNotFound, Forbidden, and ValidationFailed when too many were revoked one by one.
     """
     command = commands.RevokeAccess(LONGEST_MS, token_id)
-    return (yield from sessions.execute(session_id, command, caller, only_if))
+    return sessions.execute(session_id, command, caller, only_if, limiter=limiter, cache=cache)

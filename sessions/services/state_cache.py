@@ -1,7 +1,7 @@
-"""What a process remembers of sessions: the state that its own last commit has led to, and that commit's id.
+"""The state cache of a process: of each session the state that its own last commit has led to, and that commit's id.
 
-Whether it still holds only the store can say, and the next commit asks it (`Guess` in sessions/store/writes.py).
-Nothing depends on it: it saves a round trip where it holds, and is thrown away at will.
+Only the store knows whether a cached state is still the session's, and the next commit checks it (`SnapshotCheck` in
+sessions/store/store.py). A cached state saves a round trip, and nothing else depends on it.
 """
 
 from __future__ import annotations
@@ -13,65 +13,81 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from sessions.store.store import Snapshot, SnapshotCheck
 from synckairos.engine.state import Config, State
 from synckairos.redis import client as stores
+from synckairos.redis.store_clock import store_clock
 
-LARGEST_BYTES = 32_000_000
-"""All that is remembered, as far as it can be told without weighing each object: some 17 000 sessions of two."""
+MAX_BYTES = 32_000_000
+"""The size of the whole cache, estimated without measuring each object: some 17 000 sessions of two participants."""
 _SESSION, _PARTICIPANT, _GROUP, _REVOCATION = 1_000, 400, 250, 200
-"""Bytes of each (measured with tracemalloc, Python 3.11), without what clients have them carry."""
+"""Bytes of each (measured with tracemalloc, Python 3.11), without metadata and action on timeout."""
 
 
-class Remembered(Struct, frozen=True):
-    """One session."""
+class CachedState(Struct, frozen=True):
+    """The cached state of one session."""
 
     state: State
     command_id: bytes
     is_shared: bool
-    """Other processes command it too: what is remembered will hardly hold."""
-    carried_bytes: int
-    """Of its metadata and its action on timeout, decoded."""
+    """Other processes command the session too, so the cached state is probably stale: loading costs less."""
+    payload_bytes: int
+    """The decoded size of its metadata and its action on timeout."""
     size: int
-    """Bytes, more or less."""
+    """The estimated size of all of it, in bytes."""
 
 
-class Memory:
-    """The sessions that were commanded latest."""
+class StateCache:
+    """The sessions that were commanded most recently."""
 
-    def __init__(self, largest_bytes: int = LARGEST_BYTES) -> None:
-        self._largest_bytes = largest_bytes
-        self._sessions: OrderedDict[int, Remembered] = OrderedDict()
-        """By the number of their ids, which hashes without Python."""
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._sessions: OrderedDict[int, CachedState] = OrderedDict()
+        """By the integer of the session id, whose hash costs less than the hash of a UUID."""
         self._bytes = 0
 
-    def get(self, session_id: UUID) -> Remembered | None:
-        """What is remembered of it."""
+    def get(self, session_id: UUID) -> CachedState | None:
+        """Return the cached state of a session."""
         return self._sessions.get(session_id.int)
 
-    def keep(self, state: State, command_id: bytes, *, is_shared: bool = False) -> None:
-        """Remember this of its session, and forget those that were not commanded for longest; and one that is over."""
-        before = self._forget(state.session_id)
+    def snapshot(self, session_id: UUID) -> Snapshot | None:
+        """Return an unproved snapshot of a session; None when it should be loaded: its state is not cached, or is
+        probably stale, or the store's clock is not known well enough."""
+        cached = self._sessions.get(session_id.int)
+        if cached is None or cached.is_shared or (now := store_clock.surely_past_ms()) is None:
+            return None
+        state = cached.state
+        return Snapshot(max(now, state.updated_ms), state, None, SnapshotCheck(now, cached.command_id))
+
+    def keep(self, state: State, command_id: bytes) -> None:
+        """Cache a state with the id of the commit that has led to it; drop the least recently commanded sessions, and
+        the state of a session that has ended."""
+        before = self._drop(state.session_id)
         if state.status.is_final:
             return
-        is_known = before is not None and before.state.config is state.config
-        carried = before.carried_bytes if is_known and before is not None else _carried_bytes(state.config)
+        is_shared, payload = False, -1
+        if before is not None:
+            known = before.state
+            is_shared = state.epoch != known.epoch or state.version != known.version + 1
+            payload = before.payload_bytes if known.config is state.config else -1
+        if payload < 0:
+            payload = _payload_bytes(state.config)
         listed = len(state.participants) * _PARTICIPANT + len(state.groups) * _GROUP
-        size = _SESSION + listed + len(state.access.revoked) * _REVOCATION + carried
-        remembered = Remembered(state, command_id, is_shared, carried, size)
-        self._sessions[state.session_id.int] = remembered  # the last in order
-        self._bytes += remembered.size
-        while self._bytes > self._largest_bytes:
+        size = _SESSION + listed + len(state.access.revoked) * _REVOCATION + payload
+        self._sessions[state.session_id.int] = CachedState(state, command_id, is_shared, payload, size)  # the last one
+        self._bytes += size
+        while self._bytes > self._max_bytes:
             _, oldest = self._sessions.popitem(last=False)
             self._bytes -= oldest.size
 
-    def _forget(self, session_id: UUID) -> Remembered | None:
-        known = self._sessions.pop(session_id.int, None)
-        if known is not None:
-            self._bytes -= known.size
-        return known
+    def _drop(self, session_id: UUID) -> CachedState | None:
+        cached = self._sessions.pop(session_id.int, None)
+        if cached is not None:
+            self._bytes -= cached.size
+        return cached
 
 
-def _carried_bytes(config: Config) -> int:
+def _payload_bytes(config: Config) -> int:
     """Of all objects within what a client has the session carry: thousands may be in its 4 KiB of JSON."""
     total, rest = 0, [one for one in (config.metadata, config.action_on_timeout) if one is not None]
     while rest:
@@ -84,9 +100,10 @@ def _carried_bytes(config: Config) -> int:
     return total
 
 
-_memory = Memory()
+_cache = StateCache()
 
 
-def memory() -> Memory | None:
-    """This process's; None on a Cluster, where one script cannot prove a guess and count the caller's limit."""
-    return _memory if stores.is_in_one_place() else None
+def state_cache() -> StateCache | None:
+    """Return the cache of this process; None on a Cluster, where one script cannot check a snapshot and count the
+    caller's limit."""
+    return _cache if stores.is_in_one_place() else None

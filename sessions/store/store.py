@@ -28,8 +28,17 @@ _LEASE = Script(FOLDER / "lease.lua", allow_oom=True)
 _RELEASE = Script(FOLDER / "release.lua")
 
 
+class SnapshotCheck(Struct, frozen=True):
+    """What the commit script checks about a snapshot that was not loaded; where it does not hold, the race is lost."""
+
+    at_ms: Instant
+    """The instant that was decided on: the store's clock has reached it, and not long ago."""
+    last_command_id: bytes
+    """The id of the commit that has led to the state."""
+
+
 class Snapshot(Struct, frozen=True):
-    """A session as read, with the store's clock at that moment.
+    """A session at an instant of the store's clock.
 
     `answer` is the one that the Idempotency-Key was given for this session, or, when there is none, for the last one.
     """
@@ -37,6 +46,8 @@ class Snapshot(Struct, frozen=True):
     now: Instant
     state: State | None
     answer: Answer | None = None
+    check: SnapshotCheck | None = None
+    """Of a snapshot that is not proved yet; None for one that was loaded."""
 
 
 class LoadedMany(Struct, frozen=True):

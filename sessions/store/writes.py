@@ -14,6 +14,7 @@ from sessions.store import codec, store
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.lua import FOLDER
 from sessions.store.owner_quotas import Places
+from sessions.store.store import SnapshotCheck
 from synckairos.conf import Rate, conf
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
@@ -26,7 +27,7 @@ from synckairos.redis.scripts import Call, Script
 _SCRIPT = Script(FOLDER / "commit.lua", GCRA_RULE, FOLDER / "claim_rule.lua", clock_index=2)
 
 FURTHEST_BACK_MS = 100
-"""How old the instant of a guess may be when the script sees it."""
+"""How old the instant of an unproved snapshot may be when the script checks it."""
 
 
 class Record(Struct):
@@ -37,15 +38,6 @@ class Record(Struct):
     kept_ms: Duration
     size: int = 0
     """Bytes, known once the commit is made up."""
-
-
-class Guess(Struct, frozen=True):
-    """What a write was decided on when nothing was loaded for it: the script proves it, or the race is lost."""
-
-    at_ms: Instant
-    """The instant; the store's clock has reached it, and not long ago."""
-    last_command_id: bytes
-    """Of the commit that has led to the state before."""
 
 
 class Write(Struct, frozen=True):
@@ -78,7 +70,7 @@ class Write(Struct, frozen=True):
     """How often such a commit may happen to this session; None for as often as anybody likes."""
     caller_rate: tuple[str, Rate] | None = None
     """The caller's limit, by its key, when it is to be counted here: not on a Cluster, where it lives elsewhere."""
-    guess: Guess | None = None
+    check: SnapshotCheck | None = None
     places: Places | None = None
     """What changes in what the owner has."""
 
@@ -107,7 +99,7 @@ class Answered(CommitReply, frozen=True):
 class LostRace(CommitReply, frozen=True):
     """The session has moved on: nothing was written, and this is how it stands."""
 
-    loaded: store.Snapshot
+    snapshot: store.Snapshot
 
 
 class Heard(CommitReply, frozen=True):
@@ -141,7 +133,7 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
         names.append(keys.switch_rate(write.session_id))
     if write.caller_rate is not None:
         names.append(write.caller_rate[0])
-    guess = write.guess
+    check = write.check
     stored = b"" if write.after is None else codec.encode_state(write.after)
     args: list[Any] = [
         b"" if write.before is None else codec.header(write.before.epoch, write.before.version),
@@ -160,7 +152,7 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
         places.wake_channel,
         *_interval_and_burst(write.rate),
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
-        *(("", "", "") if guess is None else (guess.at_ms, FURTHEST_BACK_MS, guess.last_command_id)),
+        *(("", "", "") if check is None else (check.at_ms, FURTHEST_BACK_MS, check.last_command_id)),
         _idle_check(write),
         *(("",) if owned is None else (owned.member, *owned.mosts)),
     ]

@@ -33,7 +33,7 @@ class Exchange(Protocol):
         """Whether the whole request is there: then nobody need look at the clock."""
 
     def answer(self, status: int, head: bytes, body: bytes) -> None:
-        """Answer with 200 or 201, by header lines as they go over the wire, without a Content-Length, and a body."""
+        """Answer with a status, by header lines as they go over the wire, without a Content-Length, and a body."""
 
     def pass_on(self) -> None:
         """Let the application answer."""

@@ -91,10 +91,10 @@ def _lasting() -> str:
 
 
 @lru_cache(maxsize=8)
-def head_of_state(scheme: str, hsts_seconds: int) -> bytes:
-    """The header lines of a state as JSON, with the same protection, as they go over the wire."""
-    del hsts_seconds  # read where it always is; named so that what is kept holds for it only
-    fields = _protected({"scheme": scheme}, [error_responses.JSON, (b"etag", b"")])
+def json_head(scheme: str, hsts_seconds: int, is_state: bool) -> bytes:
+    """Return the header lines of a JSON answer, a state or an error, with the same protection, as they are sent."""
+    del hsts_seconds  # a part of the cache key only: it is read from the settings
+    fields = _protected({"scheme": scheme}, [error_responses.JSON, *([(b"etag", b"")] if is_state else [])])
     return b"".join(b"%s: %s\r\n" % field for field in fields if field[0] != b"etag")
 
 

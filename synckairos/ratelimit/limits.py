@@ -15,7 +15,7 @@ from synckairos.conf import Rate
 from synckairos.errors import RateLimitExceeded, ServiceUnavailable
 from synckairos.ratelimit import policies
 from synckairos.redis import keys
-from synckairos.redis.procedures import Procedure, perform, run_async, run_blocking
+from synckairos.redis.procedures import Procedure, perform, run_async, run_from_thread
 from synckairos.redis.scripts import Call, Script
 from synckairos.telemetry import logs, metrics
 
@@ -136,7 +136,7 @@ class RateLimiter:
         closed."""
         if bucket is not None and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                run_blocking(self.consume_procedure(bucket, cost))
+                run_from_thread(self.consume_procedure(bucket, cost))
 
     async def aconsume(self, bucket: Bucket, cost: int = 1) -> None:
         """Count like `consume`, on the running loop."""
@@ -148,7 +148,7 @@ class RateLimiter:
         """Count what a request has cost in the end, up to the whole limit. Later requests wait for it."""
         if bucket is not None and cost and self._is_enforced(bucket):
             with self._failing_open(bucket[0]):
-                run_blocking(self.charge_procedure(bucket, cost))
+                run_from_thread(self.charge_procedure(bucket, cost))
 
     async def acharge(self, bucket: Bucket, cost: int) -> None:
         """Count like `charge`, on the running loop."""

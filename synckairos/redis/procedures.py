@@ -1,22 +1,26 @@
 """Procedures: generators that yield requests to the store and return a result, and the drivers that run them.
 
 The store and the services are written once, without I/O. A driver sends what a procedure yields, and sends the result
-back into it: `run_blocking` in a thread, `run_async` in a coroutine, and `run_on_loop` without a task, by callbacks. A
-task, its futures and their turns of the event loop cost more than the decision of a switch (docs/performance.md).
+back into it: `run_async` in a coroutine, `run_on_loop` by callbacks (a task, its futures and their turns of the event
+loop cost more than the decision of a switch: docs/performance.md), `run_from_thread` on the server's loop for a thread,
+and `run_blocking` where there is no loop.
 """
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import time
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 from synckairos import background
+from synckairos.errors import ServiceUnavailable
 from synckairos.redis import client as stores
 from synckairos.redis.pipelined_connection import Line, Replies
 from synckairos.redis.scripts import (
@@ -46,6 +50,15 @@ class Completion(Protocol[T_contra]):
 
     def failed(self, error: Exception) -> None:
         """Take the error that `run_async` would raise."""
+
+
+Start: TypeAlias = Callable[[Procedure[T], Completion[T], Context], Any]
+"""A function such as `run_on_loop`."""
+
+THREAD_TIMEOUT_S = 30.0
+"""How long a thread waits at most for a procedure on the server's loop."""
+
+_server_loop: asyncio.AbstractEventLoop | None = None
 
 
 def perform(call: Call[T]) -> Procedure[T]:
@@ -122,6 +135,53 @@ def run_on_loop(procedure: Procedure[T], completion: Completion[T], context: Con
     task, by `run_async`.
     """
     context.run(_Run(procedure, completion, context).resume, None)
+
+
+class FutureCompletion(Generic[T]):
+    """A completion that sets the result of a future, of an event loop or of a thread."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[T] | concurrent.futures.Future[T]) -> None:
+        self._future = future
+
+    def done(self, result: T) -> None:
+        """Set the result, unless the caller has given up."""
+        if not self._future.done():
+            self._future.set_result(result)
+
+    def failed(self, error: Exception) -> None:
+        """Set the error, unless the caller has given up."""
+        if not self._future.done():
+            self._future.set_exception(error)
+
+
+def set_server_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Let threads run their procedures on this loop, which serves requests; None before it stops."""
+    global _server_loop  # noqa: PLW0603 - a process has one
+    _server_loop = loop
+
+
+def server_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that serves requests in this process; None in a process without a server."""
+    return _server_loop
+
+
+def run_from_thread(procedure: Procedure[T], start: Start[T] = run_on_loop) -> T:
+    """Run a procedure on the server's loop from another thread, and return its result; without a server, run it with
+    the blocking client. Raises ServiceUnavailable when the store cannot serve, or the loop does not in time."""
+    loop = _server_loop
+    if loop is None:
+        return run_blocking(procedure)
+    result: concurrent.futures.Future[T] = concurrent.futures.Future()
+    try:
+        loop.call_soon_threadsafe(start, procedure, FutureCompletion(result), copy_context())
+    except RuntimeError:  # the loop is closed
+        raise ServiceUnavailable from None
+    try:
+        return result.result(THREAD_TIMEOUT_S)
+    except concurrent.futures.TimeoutError:
+        raise ServiceUnavailable from None
 
 
 async def complete(result: Awaitable[T], completion: Completion[T]) -> None:

@@ -40,7 +40,7 @@ SWITCH_SECONDS = BufferedHistogram(
 LOST_RACES = BufferedCounter(
     "synckairos_lost_races_total", "Commits that met another one first and were decided again."
 )
-GUESSES_MISSED = BufferedCounter(
+STALE_SNAPSHOTS = BufferedCounter(
     "synckairos_guesses_missed_total", "Commands decided on a remembered state that the store did not have any more."
 )
 REPLAYED = BufferedCounter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")

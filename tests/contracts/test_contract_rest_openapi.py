@@ -22,7 +22,6 @@ from synckairos.auth.principal import mint
 from synckairos.conf import Rate
 from synckairos.ops import readiness
 from synckairos.ops.store_facts import StoreFacts
-from synckairos.ratelimit import limits
 from synckairos.redis import scripts
 from tests.conftest import client_of
 
@@ -267,7 +266,7 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
         configure(rate_general=Rate(1, 3_600_000))
         scene.send()
     else:
-        monkeypatch.setattr(*((scripts, "_eval_blocking") if status == 503 else (limits, "run_blocking")), fail)
+        monkeypatch.setattr(scripts, "_eval_blocking", fail)
         configure(rate_general=Rate(100, 60_000))
     answer = scene.send()
     fits(answer, method, path, status)

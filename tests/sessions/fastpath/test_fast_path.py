@@ -1,4 +1,4 @@
-"""The hot door against the DRF view behind it: the same answers to everything, and who is served where."""
+"""The fast path against the DRF view behind it: the same answers to everything, and which request is served where."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from sessions.fastpath import fast_path
-from sessions.fastpath.operations import State
+from sessions.fastpath.operations import Read
 from synckairos.auth.principal import mint
 from tests import servers
 from tests.conftest import bearer, client_of
 from tests.talk import at, created, done, game, refused
 
-SLOW = {"If-Match": "*"}
-"""Any precondition sends a request to the view."""
+SLOW = {"Content-Encoding": "identity"}
+"""A request with a content coding is passed on to the view, which accepts this one."""
 CHANGING = {"session_id", "epoch", "server_time_ms", "time_remaining_ms", "total_time_ms", "time_used_ms", "elapsed_ms"}
 
 
@@ -31,7 +31,7 @@ def scope(**changes):
 def read(asked, verb, body, session_id=None):
     """How the door takes a request for a verb, or for the state."""
     path = f"/v1/sessions/{session_id or uuid4()}" + (f"/{verb}" if verb else "")
-    return fast_path.read(asked | {"path": path, "method": "POST" if verb else "GET"}, dict(asked["headers"]), body)
+    return fast_path.parse(asked | {"path": path, "method": "POST" if verb else "GET"}, dict(asked["headers"]), body)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,14 @@ def read(asked, verb, body, session_id=None):
         (b"{}", {"content_type": "Application/JSON; charset=utf-8"}),
         (b'{"expected_version": 3, "next_participant_id": null}', {}),
         (b'{"next_participant_id": "%s"}' % b"AAAAAAAA-0000-4000-8000-000000000001", {"idempotency_key": "k"}),
+        (b"", {"if_match": '"v2"'}),
     ],
 )
 def test_a_plain_switch_is_served_here(body, changes):
     asked = read(scope(**changes), "switch", body)
-    assert asked.asker.principal.subject == "alice"
-    assert (asked.asker.idempotency is None) == ("idempotency_key" not in changes)
+    assert asked.caller.principal.subject == "alice"
+    assert (asked.caller.idempotency is None) == ("idempotency_key" not in changes)
+    assert (asked.operation.only_if is None) == ("if_match" not in changes)
 
 
 @pytest.mark.parametrize(
@@ -69,17 +71,21 @@ def test_a_plain_switch_is_served_here(body, changes):
         (b'{"next_participant_id": "%s"}' % (b"a" * 32), {}),
         (b"{}", {"content_type": "text/plain"}),
         (b"{}", {"content_type": None}),
-        (b"{}", {"authorization": None}),
-        (b"{}", {"authorization": "Bearer garbage"}),
-        (b"{}", {"authorization": "Basic x"}),
-        (b"{}", {"if_match": '"v2"'}),
+        (b"{}", {"if_match": "v2"}),
+        (b"{}", {"content_encoding": "identity"}),
         (b"{}", {"idempotency_key": ""}),
         (b"{}", {"idempotency_key": "k" * 256}),
         (b"{}", {"idempotency_key": "ü"}),
     ],
 )
-def test_what_is_not_plain_or_not_right_is_the_views_to_answer(body, changes):
+def test_a_malformed_or_rare_request_is_passed_on_to_the_view(body, changes):
     assert read(scope(**changes), "switch", body) is None
+
+
+@pytest.mark.parametrize("credentials", [None, "Bearer garbage", "Basic x"])
+def test_bad_credentials_are_refused_here(credentials):
+    asked = read(scope(authorization=credentials), "switch", b"{")
+    assert (asked.caller, asked.operation, asked.route) == (None, None, "/v1/sessions/<str:session_id>/switch")
 
 
 VERBS = ("start", "pause", "resume", "complete", "cancel")
@@ -88,12 +94,13 @@ VERBS = ("start", "pause", "resume", "complete", "cancel")
 @pytest.mark.parametrize("verb", VERBS)
 def test_other_commands_take_a_version_and_nothing_else(verb):
     asked = read(scope(), verb, b'{"expected_version": 3}')
-    assert (type(asked.command).__name__.lower(), asked.command.expected_version) == (verb, 3)
+    command = asked.operation.command
+    assert (type(command).__name__.lower(), command.expected_version) == (verb, 3)
     assert read(scope(), verb, b'{"next_participant_id": null}') is None
 
 
 def test_a_plain_read_is_served_here_and_one_with_a_query_or_condition_is_not():
-    assert isinstance(read(scope(), None, b""), State)
+    assert isinstance(read(scope(), None, b"").operation, Read)
     assert read(scope(if_none_match='"v1"'), None, b"") is None
     assert read(scope() | {"query_string": b"fields=status"}, None, b"") is None
 
@@ -110,9 +117,9 @@ def test_it_takes_no_request_with_a_field_that_is_given_twice(proxy):
     for again in ([], [(b"authorization", b"Bearer other")]):
         headers = [*scope()["headers"], *again, *proxy]
         asked = scope() | {"path": "/v1/sessions", "method": "POST", "headers": headers, "client": ("127.0.0.1", 1)}
-        door = fast_path.HotDoor(None)
+        door = fast_path.FastPath(None)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fast_path._Request, "begin", lambda request: taken.append(request._asked))
+            patch.setattr(fast_path._Serving, "start", lambda serving: taken.append(serving._request))
             assert door.serves(asked, b'{"sync_mode": "count_up"}', None) == (not again)
     assert len(taken) == 1
 
@@ -164,6 +171,13 @@ ASKED = {
     "garbage": {"content": b"{", "headers": {"Content-Type": "application/json"}},
     "text": {"content": b"x", "headers": {"Content-Type": "text/plain"}},
     "a stranger": {"headers": bearer("garbage")},
+    "no credentials": {"headers": {"Authorization": ""}},
+    "any version": {"headers": {"If-Match": "*"}},
+    "a version that it has": {"headers": {"If-Match": '"v1", "v2"'}},
+    "a version that it has not": {"headers": {"If-Match": '"v77"'}},
+    "a version of another epoch": {"headers": {"If-Match": '"v2-00000000"'}},
+    "a weak tag": {"headers": {"If-Match": 'W/"v2"'}},
+    "no tag": {"headers": {"If-Match": "v2"}},
 }
 
 
@@ -200,6 +214,41 @@ def test_both_doors_show_the_same_state_to_whom_it_is_for(api, owner):
     fast, slow = api.get(at(state)), api.get(at(state), headers={"If-None-Match": '"v99"'})
     assert shape(fast) == shape(slow)
     assert fast.status_code == (200 if owner == "alice" else 404)
+
+
+REFUSED = {
+    "status": ("pause", {}, 400),
+    "version": ("start", {"json": {"expected_version": 7}}, 409),
+    "precondition": ("start", {"headers": {"If-Match": '"v7"'}}, 412),
+    "credentials": ("start", {"headers": bearer("garbage")}, 401),
+    "permission": ("start", {"headers": bearer(mint("bob", is_staff=False))}, 404),
+}
+
+
+@pytest.mark.parametrize(("verb", "asked", "status"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_is_the_same_bytes_from_the_fast_path_and_from_the_view(api, verb, asked, status):
+    state = created(api, game(participants=SEATS))
+    ask = {"headers": {}} | asked
+    fast, slow = (api.post(at(state, verb), **ask | {"headers": ask["headers"] | door}) for door in ({}, SLOW))
+    assert ("allow" in fast.headers, "allow" in slow.headers) == (False, True)  # as DRF says
+    assert (fast.status_code, fast.content) == (status, slow.content)
+    assert shape(fast) == shape(slow)
+
+
+def test_a_refused_stranger_is_limited_and_logged_by_address():
+    web = servers.web(RATE_LIMIT_GENERAL="2/h").wait_ready()
+    with client_of(web, "garbage") as api:
+        paths = [f"/v1/sessions/{uuid4()}/switch" for _ in range(3)]
+        answers = [api.post(path) for path in paths]
+        assert [answer.status_code for answer in answers] == [401, 401, 429]
+        assert all(answer.headers["ratelimit"].startswith('"anonymous";') for answer in answers)
+        assert answers[0].headers["www-authenticate"] == "Bearer"
+        assert 0 < int(answers[2].headers["retry-after"]) <= 3600
+        assert all("allow" not in answer.headers for answer in answers)  # the view was not asked
+        text = web.output()
+        for reason, number in (("bad_credentials", 2), ("rate_limit", 1)):
+            assert text.count(f'"reason":"{reason}"') + text.count(f"reason={reason}") == number
+    web.stop()
 
 
 def test_a_session_that_is_not_there_is_told_alike(api):

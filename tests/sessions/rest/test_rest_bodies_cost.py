@@ -45,7 +45,7 @@ def test_and_nobody_decodes_it(token, body):
     headers = {b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json"}
     scope = {"method": "POST", "path": "/v1/sessions", "query_string": b"", "headers": [*headers.items()]}
     with patch("synckairos.http.json_bounds.decode", side_effect=AssertionError("decoded")):
-        assert fast_path.read(scope, headers, body) is None
+        assert fast_path.parse(scope, headers, body) is None
         with pytest.raises(ValidationFailed):
             JSONParser().parse(io.BytesIO(body))
 
@@ -66,7 +66,7 @@ def test_a_float_that_is_slow_to_read_is_read_in_the_quick_way_at_both_doors(tok
     headers = {b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json"}
     scope = {"method": "POST", "path": "/v1/sessions", "query_string": b"", "headers": [*headers.items()]}
     with patch("synckairos.http.json_bounds.math.isinf", return_value=False) as asked:
-        assert fast_path.read(scope, headers, body) is not None
+        assert fast_path.parse(scope, headers, body) is not None
         assert JSONParser().parse(io.BytesIO(body))["metadata"] == {"far": 1e308}
     assert asked.call_count == 2
 

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from sessions.preconditions import Precondition
 from sessions.services import sessions as service
-from sessions.services.outcome import Precondition
 from sessions.store import store
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.commands import Delete, Switch
@@ -235,7 +235,7 @@ def test_deadlines_that_are_due_count_and_are_kept_though_the_command_is_refused
 
     def switch(*versions: int):
         return clock.run(
-            service.switch(session_id, Switch(), ALICE, Precondition(frozenset((version, "") for version in versions)))
+            service.execute(session_id, Switch(), ALICE, Precondition(frozenset((version, "") for version in versions)))
         )
 
     with pytest.raises(PreconditionFailed) as refusal:

@@ -77,8 +77,8 @@ def test_a_turn_that_time_has_ended_is_not_ended_once_more():
     ada, grace = (Caller(Principal(name, is_staff=False, expires_s=2**40), "") for name in ("ada", "grace"))
     clock.now_ms += 10_000
     with pytest.raises(Forbidden):
-        clock.run(service.switch(session_id, Switch(), ada))
-    assert clock.run(service.switch(session_id, Switch(), grace)).state.version == 4
+        clock.run(service.execute(session_id, Switch(), ada))
+    assert clock.run(service.execute(session_id, Switch(), grace)).state.version == 4
 
 
 @pytest.mark.parametrize("permitted", [[], ["pause"], ["pause", "resume"], ["resume"]])

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from sessions.services import command_queue
-from sessions.services.command_queue import in_turn
+from sessions.services.command_queue import run_in_order, run_in_order_from_thread
 from synckairos.auth.principal import mint
 from synckairos.redis import client as stores
+from synckairos.redis.procedures import set_server_loop
 from tests import servers
 from tests.conftest import bearer, client_of
 from tests.talk import at, created, done
@@ -23,21 +24,19 @@ ONE, OTHER = uuid4(), uuid4()
 @pytest.fixture
 async def stage(monkeypatch):
     """Procedures that note when they run, each until it is let go; gives (start one, let one go, what was noted)."""
-    noted, held = [], {}
+    noted, running = [], {}
 
-    async def drive(steps):
-        name = next(steps)
+    def run(name, completion, _context):
         noted.append(name)
-        await held.setdefault(name, asyncio.Event()).wait()
-        return name
+        running[name] = completion
 
-    monkeypatch.setattr(command_queue, "run_async", drive)
+    monkeypatch.setattr(command_queue, "run_on_loop", run)
 
     def start(session_id, name):
-        return asyncio.ensure_future(in_turn(session_id, iter([name])))
+        return asyncio.ensure_future(run_in_order(session_id, name))
 
-    yield start, lambda name: held.setdefault(name, asyncio.Event()).set(), noted
-    assert not command_queue._turns
+    yield start, lambda name: running[name].done(name), noted
+    assert not command_queue._queues
     await stores.close_async_client()
 
 
@@ -61,45 +60,97 @@ async def test_commands_of_one_session_run_one_after_the_other_in_the_order_in_w
     assert await asyncio.gather(*tasks, other) == ["a", "b", "c", "other"]
 
 
-async def test_who_gives_up_holds_up_nobody(stage):
+async def test_a_caller_that_gives_up_does_not_hold_up_the_others(stage):
     start, let_go, noted = stage
     tasks = [start(ONE, name) for name in "abc"]
     await settle()
     tasks[1].cancel()
     tasks[0].cancel()
     await settle()
+    assert noted == ["a"]  # its command goes on, though nobody waits for it
+    let_go("a")
+    await settle()
     assert noted == ["a", "c"]
     let_go("c")
     assert await tasks[2] == "c"
 
 
-async def test_who_gives_up_just_when_it_is_their_turn_passes_it_on(stage):
+async def test_a_caller_that_gives_up_just_when_its_turn_comes_passes_it_on(stage):
     start, let_go, noted = stage
     tasks = [start(ONE, name) for name in "abc"]
     await settle()
+    tasks[1].cancel()  # which it learns in the next turn of the loop, in which its command would start
     let_go("a")
-    while len(command_queue._turns[ONE.int]) > 1:  # noqa: ASYNC110 - turn by turn of the loop
-        await asyncio.sleep(0)
-    tasks[1].cancel()  # it has been told, and has not heard it yet
     await settle()
     assert noted == ["a", "c"]
     let_go("c")
     assert await asyncio.gather(tasks[0], tasks[2]) == ["a", "c"]
 
 
-async def test_who_has_waited_too_long_goes_ahead(stage, monkeypatch):
-    monkeypatch.setattr(command_queue, "LONGEST_WAIT_S", 0.01)
+async def test_a_command_that_has_waited_too_long_runs_early(stage, monkeypatch):
+    monkeypatch.setattr(command_queue, "MAX_WAIT_S", 0.01)
     start, let_go, noted = stage
     tasks = [start(ONE, name) for name in "ab"]
     async with asyncio.timeout(30):
-        while noted != ["a", "b"]:  # noqa: ASYNC110 - nobody tells
+        while noted != ["a", "b"]:  # noqa: ASYNC110 - nothing else shows it
             await asyncio.sleep(0.01)
     let_go("b")
     assert await tasks[1] == "b"
+    monkeypatch.setattr(command_queue, "MAX_WAIT_S", 60)
     late = start(ONE, "c")
+    await settle()
+    assert noted == ["a", "b"]  # the early one has not ended the turn of the first
     let_go("a")
+    await settle()
     let_go("c")
     assert await asyncio.gather(tasks[0], late) == ["a", "c"]
+
+
+async def test_commands_that_fail_at_once_do_not_nest(stage, monkeypatch):
+    """However many wait: each starts in a turn of the loop of its own."""
+    start, let_go, noted = stage
+    first = start(ONE, "first")
+    await settle()
+
+    def fail(name, completion, _context):
+        noted.append(name)
+        completion.failed(LookupError(name))
+
+    monkeypatch.setattr(command_queue, "run_on_loop", fail)
+    others = [start(ONE, number) for number in range(2_000)]
+    await settle()
+    let_go("first")
+    ends = await asyncio.gather(first, *others, return_exceptions=True)
+    assert (ends[0], {type(end) for end in ends[1:]}) == ("first", {LookupError})
+    assert noted == ["first", *range(2_000)]
+
+
+def test_without_a_server_a_thread_runs_its_command_with_the_blocking_client():
+    def command(**options):
+        assert options.keys() == {"limiter"}  # without the cache of a server
+        yield from ()
+        return "done"
+
+    assert run_in_order_from_thread(ONE, command, None) == "done"
+
+
+async def test_a_thread_of_a_server_shares_the_queue_of_its_loop(stage):
+    start, let_go, noted = stage
+    set_server_loop(asyncio.get_running_loop())
+    try:
+        first = start(ONE, "a")
+        await settle()
+        thread = asyncio.create_task(asyncio.to_thread(run_in_order_from_thread, ONE, lambda **_options: "b", None))
+        async with asyncio.timeout(30):
+            while not command_queue._queues[ONE.int]:  # noqa: ASYNC110 - nothing else shows it
+                await asyncio.sleep(0.01)
+        assert noted == ["a"]
+        let_go("a")
+        await settle()
+        let_go("b")
+        assert (await first, await thread) == ("a", "b")
+    finally:
+        set_server_loop(None)
 
 
 async def test_of_a_hundred_switches_at_once_none_loses_a_race():

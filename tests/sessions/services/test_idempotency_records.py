@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 
 from sessions.presentation import to_json
-from sessions.services import idempotency_records, optimistic, session_tokens
+from sessions.services import idempotency_records, session_tokens
 from sessions.services import sessions as service
 from sessions.services.idempotency_records import TOLD_BYTES, Ledger
 from sessions.services.outcome import Caller, Idempotency
-from sessions.services.state_cache import Memory
+from sessions.services.state_cache import StateCache
 from sessions.store import codec
 from synckairos.auth.grants import Role, SessionGrant
 from synckairos.auth.principal import Principal
@@ -79,12 +79,12 @@ def spend(session_id, most=200, **who):
 @pytest.mark.parametrize("door", ["loading", "at once"])
 def test_the_first_answer_comes_back_to_the_letter_though_it_was_packed(seats, door):
     session_id = made(seats)
-    memory = Memory()
+    cache = StateCache()
 
     def do(command, key=None):
         if door == "loading":
             return play(session_id, command, key)
-        return run_blocking(optimistic.execute(session_id, command, caller(key), RateLimiter(), memory))
+        return run_blocking(service.execute(session_id, command, caller(key), limiter=RateLimiter(), cache=cache))
 
     do(Start())
     first = do(Switch(), "k")
@@ -141,10 +141,10 @@ def test_whoever_has_too_many_bytes_kept_is_refused_before_the_work_and_only_und
 
 def test_a_repeat_at_the_hot_door_is_answered_though_there_are_too_many(configure):
     configure(record_bytes_per_person=1)
-    session_id, memory = made(LARGE), Memory()
+    session_id, cache = made(LARGE), StateCache()
 
     def do(command, key):
-        return run_blocking(optimistic.execute(session_id, command, caller(key), RateLimiter(), memory))
+        return run_blocking(service.execute(session_id, command, caller(key), limiter=RateLimiter(), cache=cache))
 
     do(Start(), "first")
     for number in range(9):
@@ -180,7 +180,7 @@ def test_what_is_kept_for_ten_minutes_counts_for_as_much_less(configure):
 
 def test_a_small_answer_asks_the_store_nothing(configure):
     configure(record_bytes_per_person=10**9)
-    session_id, memory = made(SMALL), Memory()
+    session_id, cache = made(SMALL), StateCache()
     asked = []
 
     def noted(steps):
@@ -195,7 +195,9 @@ def test_a_small_answer_asks_the_store_nothing(configure):
 
     for number in range(5):
         command = Switch() if number else Start()
-        run_blocking(noted(optimistic.execute(session_id, command, caller(str(number)), RateLimiter(), memory)))
+        run_blocking(
+            noted(service.execute(session_id, command, caller(str(number)), limiter=RateLimiter(), cache=cache))
+        )
     assert asked[-4:] == [["commit"]] * 4
 
 

@@ -73,7 +73,7 @@ def test_a_commit_on_an_older_version_changes_nothing_and_tells_how_things_stand
     before = everything(session_id)
     reply = send_blocking(writes.commit(stale))
     assert isinstance(reply, writes.LostRace)
-    assert reply.loaded.state == loaded(session_id).state
+    assert reply.snapshot.state == loaded(session_id).state
     assert everything(session_id) == before
 
 
@@ -251,15 +251,15 @@ def keyed(key: str, fingerprint: bytes = b"same body") -> Caller:
 def test_a_key_used_again_gets_the_first_answer(clock):
     session_id = clock.start()
     clock.now_ms += 5_000
-    first = clock.run(service.switch(session_id, Switch(), keyed("k")))
+    first = clock.run(service.execute(session_id, Switch(), keyed("k")))
     clock.now_ms += 5_000
-    again = clock.run(service.switch(session_id, Switch(), keyed("k")))
+    again = clock.run(service.execute(session_id, Switch(), keyed("k")))
     assert again.replayed
     assert (again.state, again.at_ms) == (first.state, first.at_ms)
     assert loaded(session_id).state.version == 3
     with pytest.raises(IdempotencyKeyReused):
-        clock.run(service.switch(session_id, Switch(), keyed("k", b"another body")))
-    assert clock.run(service.switch(session_id, Switch(), keyed("l"))).state.version == 4
+        clock.run(service.execute(session_id, Switch(), keyed("k", b"another body")))
+    assert clock.run(service.execute(session_id, Switch(), keyed("l"))).state.version == 4
 
 
 def test_a_creation_repeated_with_its_key_makes_one_session(clock):
@@ -275,9 +275,9 @@ def test_a_creation_repeated_with_its_key_makes_one_session(clock):
 def test_a_refused_command_leaves_no_answer_under_its_key(clock):
     session_id = clock.create()
     with pytest.raises(Exception, match="pending"):
-        clock.run(service.switch(session_id, Switch(), keyed("k")))
+        clock.run(service.execute(session_id, Switch(), keyed("k")))
     clock.do(session_id, Start())
-    assert not clock.run(service.switch(session_id, Switch(), keyed("k"))).replayed
+    assert not clock.run(service.execute(session_id, Switch(), keyed("k"))).replayed
 
 
 def test_a_reading_commits_the_deadlines_that_it_shows(clock):

@@ -120,7 +120,7 @@ def test_async_callers_are_served_too(topology):
     async def play() -> int:
         try:
             await run_async(service.execute(session_id, Start(), ALICE))
-            return (await run_async(service.switch(session_id, Switch(), ALICE))).state.version
+            return (await run_async(service.execute(session_id, Switch(), ALICE))).state.version
         finally:
             await stores.close_async_client()
 

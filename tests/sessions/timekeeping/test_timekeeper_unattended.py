@@ -9,9 +9,8 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from sessions.services import abandonment, retention
+from sessions.services import abandonment, catch_up, retention
 from sessions.services import sessions as service
-from sessions.services.catch_up import caught_up
 from sessions.services.retention import _Looks
 from sessions.store import codec, idle, presence, store
 from sessions.store.presence import Attendance
@@ -73,13 +72,13 @@ def check_at(session_id):
     return stores.client().zscore(keys.idle(0), str(session_id))
 
 
-def catch_up(session_id):
+def apply_all(session_id):
     """All its deadlines up to now are applied and committed, as by the timekeeper: no sign of life."""
     for _ in range(200):
         loaded = asked(perform(store.load(session_id)))
         if stored(session_id).updated_ms > loaded.now - 60_000 or loaded.state.status != "running":
             return
-        asked(caught_up(session_id, loaded))
+        asked(catch_up.catch_up(session_id, loaded))
 
 
 def test_one_that_nobody_has_looked_at_for_12_hours_is_let_go_though_it_has_switched_all_the_time():
@@ -87,7 +86,7 @@ def test_one_that_nobody_has_looked_at_for_12_hours_is_let_go_though_it_has_swit
     session_id = clock.start(**CYCLING)
     began_ms = clock.now_ms
     assert check_at(session_id) == began_ms + TTL
-    catch_up(session_id)
+    apply_all(session_id)
     before = stored(session_id)
     assert (before.status, before.cycle.number) == ("running", 13 * 60)
     assert check_at(session_id) == began_ms + TTL
@@ -104,7 +103,7 @@ def test_one_that_nobody_has_looked_at_for_12_hours_is_let_go_though_it_has_swit
 def test_whoever_commands_or_reads_it_keeps_it(sign):
     clock = ago(13)
     session_id = clock.start(**CYCLING)
-    catch_up(session_id)
+    apply_all(session_id)
     now = ago(0)
     match sign:
         case "switch":
@@ -123,7 +122,7 @@ def test_whoever_commands_or_reads_it_keeps_it(sign):
 
 def test_whoever_watches_keeps_it_and_for_12_hours_after_leaving():
     session_id = ago(13).start(**CYCLING)
-    catch_up(session_id)
+    apply_all(session_id)
     asked(perform(presence.announce(session_id, "web", Attendance(viewers=1), is_news=False)))
     asked(perform(alive_processes.report_alive(keys.webs(), "web")))
     review()
@@ -172,7 +171,7 @@ def test_one_from_before_it_was_noted_is_noted_with_its_next_deadline():
 def test_where_a_round_takes_longer_than_that_nobody_is_too_late(options):
     clock = ago(13)
     session_id = clock.start(**options)
-    catch_up(session_id)
+    apply_all(session_id)
     review()
     assert stored(session_id).status == "running"
     assert check_at(session_id) > time.time() * 1000

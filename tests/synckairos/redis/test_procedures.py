@@ -138,7 +138,7 @@ async def test_the_turn_is_passed_on_however_it_ends(store):
     heard = [Heard() for _ in range(6)]
     for number, one in enumerate(heard):
         steps = failing(str(number)) if number % 2 else perform(echo(str(number)))
-        command_queue.drive_in_turn(session_id, steps, one, copy_context())
+        command_queue.submit(session_id, steps, one, copy_context())
     ends = await asyncio.gather(*(one.end for one in heard), return_exceptions=True)
     assert [repr(end) for end in ends] == [
         "'0'",
@@ -148,4 +148,4 @@ async def test_the_turn_is_passed_on_however_it_ends(store):
         "'4'",
         "LookupError('5')",
     ]
-    assert not command_queue._turns
+    assert not command_queue._queues

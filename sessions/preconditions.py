@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import re
 
-from rest_framework.request import Request
+from msgspec import Struct
 
-from sessions.entity_tags import read_tag
-from sessions.services.outcome import Precondition
+from sessions.entity_tags import Tagged, read_tag
 from synckairos.errors import ValidationFailed
 
 _ITEM = re.compile(r'[ \t]*+(?:(?P<weak>W/)?"(?P<tag>[!\x23-\x7e\x80-\xff]*+)"[ \t]*+)?(?:,|\Z)')
 """One element of a list of entity tags, which may be empty; tags may hold commas."""
 
 
-def precondition_of(request: Request) -> Precondition | None:
-    """What `If-Match` asks for; None without one. Raises ValidationFailed for a malformed header.
+class Precondition(Struct, frozen=True):
+    """The versions at which a command may be applied to a session, which has to exist; None for any version."""
+
+    tagged: frozenset[Tagged] | None
+
+    @property
+    def versions(self) -> frozenset[int] | None:
+        """Return the versions of all epochs."""
+        return None if self.tagged is None else frozenset(version for version, _ in self.tagged)
+
+    def accepts(self, epoch: str) -> frozenset[int] | None:
+        """Return the versions that apply to a session of this epoch; None for any version."""
+        if self.tagged is None:
+            return None
+        return frozenset(version for version, wanted in self.tagged if wanted in {"", epoch})
+
+
+def precondition_in(if_match: str | None) -> Precondition | None:
+    """Return the precondition of an `If-Match` header; None without one. Raises ValidationFailed for a malformed one.
 
     The comparison is strong: weak tags, and tags that are none of ours, match no version. `"v7"` is that version of any
     epoch.
     """
-    header = request.headers.get("If-Match")
-    if header is None:
+    if if_match is None:
         return None
-    if header.strip(" \t") == "*":
+    if if_match.strip(" \t") == "*":
         return Precondition(None)
-    ours = (read_tag(tag) for is_weak, tag in _tags(header) if not is_weak)
+    ours = (read_tag(tag) for is_weak, tag in _tags(if_match) if not is_weak)
     return Precondition(frozenset(tagged for tagged in ours if tagged is not None))
 
 

@@ -1,4 +1,4 @@
-"""A command on what a process remembers: one round trip when that still holds, and never a wrong answer when not."""
+"""The command pipeline: one round trip on a cached state that is the session's, and never a wrong answer otherwise."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from sessions.services import optimistic
 from sessions.services import sessions as service
-from sessions.services import state_cache as memories
 from sessions.services.outcome import Caller, Idempotency
 from sessions.services.session_tokens import revoke
-from sessions.services.state_cache import Memory
+from sessions.services.state_cache import StateCache, state_cache
 from sessions.store import store
 from synckairos import outbox
 from synckairos.auth.grants import Role, SessionGrant
@@ -35,10 +33,10 @@ LOADED_FIRST = ["load", "commit"]
 
 
 class Process:
-    """A web process, as far as it remembers; notes what it asks the store."""
+    """A web process with its state cache; records the scripts that it runs."""
 
     def __init__(self) -> None:
-        self.memory = Memory()
+        self.cache = StateCache()
         self.asked: list = []
         self.limiter = RateLimiter()
 
@@ -46,7 +44,7 @@ class Process:
         store_clock.probe()  # what is known of it grows stale in five seconds
         self.asked, self.limiter = [], RateLimiter()
         return run_blocking(
-            self._noted(optimistic.execute(session_id, command, caller, self.limiter, self.memory), sends)
+            self._noted(service.execute(session_id, command, caller, limiter=self.limiter, cache=self.cache), sends)
         )
 
     def _noted(self, steps, sends):
@@ -100,7 +98,7 @@ def test_a_command_after_another_one_takes_one_round_trip(here, session_id):
     assert [(entry.since_version, entry.version) for entry in entries()] == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]
 
 
-def test_what_others_have_done_meanwhile_counts(here, elsewhere, session_id):
+def test_a_commit_of_another_process_counts(here, elsewhere, session_id):
     elsewhere.do(session_id, Pause())
     with pytest.raises(InvalidStateTransition):
         here.do(session_id, Switch())
@@ -112,12 +110,12 @@ def test_what_others_have_done_meanwhile_counts(here, elsewhere, session_id):
     assert [entry.version for entry in entries()] == [1, 2, 3, 4, 5]
 
 
-def test_who_shares_a_session_with_another_process_loads_it_as_long_as_it_does(here, elsewhere, session_id):
+def test_a_process_that_shares_a_session_with_another_one_loads_it_as_long_as_it_does(here, elsewhere, session_id):
     asked = []
     for process in (elsewhere, here, elsewhere, here, elsewhere, here, here, here):
         process.do(session_id, Switch())
         asked.append(process.asked)
-    # The first guess of each fails; then both load, until one of them is alone again.
+    # The first cached state of each is stale; then both load, until one of them is alone again.
     missed = ["commit", "commit"]
     assert asked == [LOADED_FIRST, missed, missed, LOADED_FIRST, LOADED_FIRST, LOADED_FIRST, LOADED_FIRST, ["commit"]]
     assert stored(session_id).version == 10
@@ -148,7 +146,7 @@ def test_a_key_that_was_used_in_a_session_before_is_as_good_as_new_in_one_round_
     assert (again.replayed, again.state) == (True, outcome.state)
 
 
-def test_nothing_is_refused_on_a_memory(here, elsewhere, session_id):
+def test_nothing_is_refused_on_a_cached_state(here, elsewhere, session_id):
     here.do(session_id, Pause())
     elsewhere.do(session_id, Resume())
     assert here.do(session_id, Switch()).state.version == 5
@@ -156,7 +154,7 @@ def test_nothing_is_refused_on_a_memory(here, elsewhere, session_id):
 
 
 @pytest.mark.parametrize("off_ms", [60_000, 1_000, -1_000, -60_000])
-def test_an_instant_that_is_none_of_now_is_not_written(here, session_id, monkeypatch, off_ms):
+def test_a_decision_at_an_instant_that_is_not_the_present_is_not_written(here, session_id, monkeypatch, off_ms):
     real_ms = store_clock.now_ms()
     monkeypatch.setattr(store_clock, "surely_past_ms", lambda: store_clock.now_ms() + off_ms)
     outcome = here.do(session_id, Switch())
@@ -165,7 +163,7 @@ def test_an_instant_that_is_none_of_now_is_not_written(here, session_id, monkeyp
     assert stored(session_id).cycle.started_ms == outcome.at_ms
 
 
-def test_while_the_store_s_clock_is_not_known_commands_load(here, session_id, monkeypatch):
+def test_while_the_store_s_clock_is_not_known_commands_load_the_session(here, session_id, monkeypatch):
     monkeypatch.setattr(store_clock, "surely_past_ms", lambda: None)
     here.do(session_id, Switch())
     assert here.asked == LOADED_FIRST
@@ -214,7 +212,7 @@ def test_a_repeated_command_gets_its_first_answer(here, session_id):
 def test_the_caller_s_limit_is_counted_once_for_each_command(here, elsewhere, session_id, configure):
     configure(rate_general=Rate(4, 3_600_000), rate_switch=Rate(100, 3_600_000))
     left = []
-    for process in (here, here, elsewhere, here):  # the third loads, the fourth misses its guess
+    for process in (here, here, elsewhere, here):  # the third loads, the fourth has a stale one
         process.do(session_id, Switch())
         left.append([status.remaining for status in process.limiter.statuses])
     assert left == [[3, 99], [2, 98], [1, 97], [0, 96]]
@@ -225,7 +223,7 @@ def test_the_caller_s_limit_is_counted_once_for_each_command(here, elsewhere, se
     assert stored(session_id).status is Status.RUNNING
 
 
-def test_a_guess_that_is_over_the_caller_s_limit_writes_nothing(here, session_id, configure):
+def test_a_command_on_a_cached_state_over_the_caller_s_limit_writes_nothing(here, session_id, configure):
     configure(rate_general=Rate(1, 3_600_000))
     here.do(session_id, Switch())
     with pytest.raises(RateLimitExceeded):
@@ -250,7 +248,7 @@ def test_without_limits_it_is_the_same(here, session_id, configure):
     assert (here.asked, here.limiter.statuses) == (["commit"], [])
 
 
-def test_what_is_over_is_remembered_as_that(here, session_id):
+def test_a_session_that_has_ended_takes_no_more_commands(here, session_id):
     assert here.do(session_id, Complete()).state.status is Status.COMPLETED
     with pytest.raises(InvalidStateTransition):
         here.do(session_id, Switch())
@@ -263,30 +261,30 @@ def of_another_id(state, **config):
     return replace(state, session_id=uuid4(), config=replace(state.config, **config))
 
 
-def test_a_memory_keeps_the_sessions_that_were_commanded_latest(session_id):
+def test_the_cache_keeps_the_sessions_that_were_commanded_most_recently(session_id):
     states = [of_another_id(stored(session_id)) for _ in range(4)]
-    memory = Memory(largest_bytes=3 * 1_800)  # three of two players
+    cache = StateCache(max_bytes=3 * 1_800)  # three of two players
     for number in (0, 1, 2, 0, 3):
-        memory.keep(states[number], b"id")
-    assert [memory.get(one.session_id) is not None for one in states] == [True, False, True, True]
+        cache.keep(states[number], b"id")
+    assert [cache.get(one.session_id) is not None for one in states] == [True, False, True, True]
 
 
-def test_what_clients_have_a_session_carry_weighs_what_it_takes(session_id):
-    memory = Memory(largest_bytes=100_000)
+def test_metadata_counts_for_the_size_of_a_cached_state(session_id):
+    cache = StateCache(max_bytes=100_000)
     plain, laden = of_another_id(stored(session_id)), of_another_id(stored(session_id), metadata={"x": [{}] * 1_300})
-    memory.keep(plain, b"id")
-    memory.keep(laden, b"id")
-    assert memory.get(laden.session_id).size > 80_000
-    memory.keep(of_another_id(stored(session_id), metadata={"x": [{}] * 1_300}), b"id")
-    assert (memory.get(plain.session_id), memory.get(laden.session_id)) == (None, None)
+    cache.keep(plain, b"id")
+    cache.keep(laden, b"id")
+    assert cache.get(laden.session_id).size > 80_000
+    cache.keep(of_another_id(stored(session_id), metadata={"x": [{}] * 1_300}), b"id")
+    assert (cache.get(plain.session_id), cache.get(laden.session_id)) == (None, None)
 
 
-def test_a_session_that_is_over_is_not_remembered(here, session_id):
+def test_a_session_that_has_ended_is_not_cached(here, session_id):
     here.do(session_id, Complete())
-    assert here.memory.get(session_id) is None
+    assert here.cache.get(session_id) is None
 
 
-def test_on_a_cluster_nothing_is_remembered(configure):
-    assert memories.memory() is not None
+def test_on_a_cluster_nothing_is_cached(configure):
+    assert state_cache() is not None
     configure(redis_url="redis+cluster://localhost:7000")
-    assert memories.memory() is None
+    assert state_cache() is None
