@@ -37,7 +37,7 @@ from synckairos.errors import (
 from synckairos.http import error_responses
 from synckairos.http.request import Asked
 from synckairos.ratelimit import limits
-from synckairos.ratelimit.asgi import RateLimitedSend
+from synckairos.ratelimit.asgi import RateLimitedSend, limit_unauthenticated
 from synckairos.redis.procedures import run_async
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import log_context, logs, metrics
@@ -71,7 +71,7 @@ class Fallbacks:
             await self._answer_other(scope, receive, send)
             return
         log_context.bind(route=f"/v1/sessions/<str:session_id>/{match[2]}")
-        send = RateLimitedSend(scope, send)
+        send = RateLimitedSend(send)
         try:
             if scope["method"] != "GET":
                 raise MethodNotAllowed
@@ -83,7 +83,7 @@ class Fallbacks:
             await door(session_id, Asked(scope, parameters), receive, send)
         except ApiError as error:
             more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
-            await error_responses.refuse(send, await send.limit_unauthenticated(error), *more)
+            await error_responses.refuse(send, await limit_unauthenticated(error, scope, send.limiter), *more)
 
     async def _answer_other(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["path"] != SOCKETS_AT:
@@ -105,7 +105,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     since = asked.whole("since_version", 0, _LARGEST_VERSION)
     wait_ms = asked.whole("wait_ms", 0, LONGEST_WAIT_MS)
     epoch = asked.text("epoch")
-    await send.consume(limits.general(principal))
+    await send.limiter.aconsume(limits.general(principal))
     if lifecycle.is_shutting_down():
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
     wire = PollWire()
@@ -114,7 +114,7 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     try:
         outcome = await current(session_id, outlet)
         state = outcome.state
-        await send.charge(limits.general(principal), weights.of_state(state))
+        await send.limiter.acharge(limits.general(principal), weights.of_state(state))
         if state.version != since or epoch not in {None, state.epoch}:
             body = to_json(present(state, outcome.at_ms))
             await _answer_state(send, entity_tag(state.epoch, state.version), body)
@@ -162,8 +162,8 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
     principal = await credentials_of(asked.scope, asked.query).principal(session_id)
     check_scope(principal, session_id)
-    await send.consume(limits.general(principal))
-    await send.consume(limits.connect(principal))
+    await send.limiter.aconsume(limits.general(principal))
+    await send.limiter.aconsume(limits.connect(principal))
     ended = asyncio.Event()
 
     async def close(code: int, reason: str) -> None:
@@ -185,7 +185,7 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
     metrics.STREAMS.inc()
     try:
         shown, first, weight = await _first_frame(session_id, outlet, _last_event_id(asked))
-        await send.charge(limits.general(principal), weight)
+        await send.limiter.acharge(limits.general(principal), weight)
         await error_responses.begin(
             send,
             (b"content-type", b"text/event-stream"),

@@ -26,24 +26,11 @@ def header_fields(limiter: limits.RateLimiter) -> list[tuple[bytes, bytes]]:
 
 
 class RateLimitedSend:
-    """An ASGI `send` that counts the request and adds the rate limit fields to its response."""
+    """An ASGI `send` that adds to the response the fields of all limits that `limiter` has counted."""
 
-    def __init__(self, scope: dict[str, Any], send: Any) -> None:
-        self._scope = scope
+    def __init__(self, send: Any) -> None:
         self._send = send
         self.limiter = limits.RateLimiter()
-
-    async def consume(self, bucket: limits.Bucket) -> None:
-        """Count the request against a limit. Raises RateLimitExceeded."""
-        await self.limiter.aconsume(bucket)
-
-    async def charge(self, bucket: limits.Bucket, cost: int) -> None:
-        """Count what the request has cost in the end."""
-        await self.limiter.acharge(bucket, cost)
-
-    async def limit_unauthenticated(self, error: ApiError) -> ApiError:
-        """Return the error to answer with, after counting a request without valid credentials."""
-        return await limit_unauthenticated(error, self._scope, self.limiter)
 
     async def __call__(self, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start":

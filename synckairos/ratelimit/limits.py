@@ -77,22 +77,11 @@ def bucket_key(bucket: tuple[policies.Limit, str]) -> str:
 class LimitStatus(Struct, frozen=True):
     """The state of a limit when a request was counted."""
 
-    scope: str
     rate: Rate
     remaining: int
     reset_s: int
     """Seconds until the limit is full again; when nothing remains, until one more request may pass; of a refused
     request, until it may pass."""
-
-    @property
-    def policy(self) -> str:
-        """The item of `RateLimit-Policy`."""
-        return _policy(self.scope, self.rate)
-
-    @property
-    def service_limit(self) -> str:
-        """The item of `RateLimit`."""
-        return f'"{self.scope}";r={self.remaining};t={self.reset_s}'
 
 
 @lru_cache(maxsize=64)
@@ -109,7 +98,8 @@ class RateLimiter:
     __slots__ = ("_is_store_away", "statuses")
 
     def __init__(self) -> None:
-        self.statuses: list[LimitStatus] = []
+        self.statuses: dict[str, LimitStatus] = {}
+        """Status of each limit, by scope, as counted last."""
         self._is_store_away = False
         """True after a failure: another attempt would only take time."""
 
@@ -119,98 +109,78 @@ class RateLimiter:
         A cost above the whole limit counts as the whole limit, including what this request consumed before. So it
         passes when the limit is full.
         """
-        if bucket is None or (rate := bucket[0].rate) is None:
+        if bucket is None or self._is_store_away or (rate := bucket[0].rate) is None:
             return
         if cost != 1:
-            cost = min(cost, rate.limit - any(status.scope == bucket[0].scope for status in self.statuses))
+            cost = min(cost, rate.limit - (bucket[0].scope in self.statuses))
         if cost > 0:
             self.record(bucket[0], rate, (yield from _count(bucket, rate, cost)))
 
     def charge_procedure(self, bucket: Bucket, cost: int) -> Procedure[None]:
         """Count what a request has cost in the end, as a procedure. It never refuses; later requests wait for it."""
-        if bucket is not None and cost and (rate := bucket[0].rate) is not None:
-            self.record(bucket[0], rate, (yield from _count(bucket, rate, min(cost, rate.limit), is_owed=True)))
+        if bucket is None or self._is_store_away or not cost or (rate := bucket[0].rate) is None:
+            return
+        self.record(bucket[0], rate, (yield from _count(bucket, rate, min(cost, rate.limit), is_owed=True)))
 
     def consume(self, bucket: Bucket, cost: int = 1) -> None:
         """Count the request, or its cost. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails
         closed."""
-        if bucket is not None and self._is_enforced(bucket):
-            with self._failing_open(bucket[0]):
-                run_from_thread(self.consume_procedure(bucket, cost))
+        with self._failing_open(bucket):
+            run_from_thread(self.consume_procedure(bucket, cost))
 
     async def aconsume(self, bucket: Bucket, cost: int = 1) -> None:
         """Count like `consume`, on the running loop."""
-        if bucket is not None and self._is_enforced(bucket):
-            with self._failing_open(bucket[0]):
-                await run_async(self.consume_procedure(bucket, cost))
+        with self._failing_open(bucket):
+            await run_async(self.consume_procedure(bucket, cost))
 
     def charge(self, bucket: Bucket, cost: int) -> None:
         """Count what a request has cost in the end, up to the whole limit. Later requests wait for it."""
-        if bucket is not None and cost and self._is_enforced(bucket):
-            with self._failing_open(bucket[0]):
-                run_from_thread(self.charge_procedure(bucket, cost))
+        with self._failing_open(bucket):
+            run_from_thread(self.charge_procedure(bucket, cost))
 
     async def acharge(self, bucket: Bucket, cost: int) -> None:
         """Count like `charge`, on the running loop."""
-        if bucket is not None and cost and self._is_enforced(bucket):
-            with self._failing_open(bucket[0]):
-                await run_async(self.charge_procedure(bucket, cost))
+        with self._failing_open(bucket):
+            await run_async(self.charge_procedure(bucket, cost))
 
-    def _is_enforced(self, bucket: tuple[policies.Limit, str]) -> bool:
-        return not self._is_store_away and bucket[0].rate is not None
+    @contextmanager
+    def _failing_open(self, bucket: Bucket) -> Iterator[None]:
+        try:
+            yield
+        except ServiceUnavailable:
+            if bucket is None or not bucket[0].fails_open:
+                raise
+            self._is_store_away = True
+            log.warning("limit not checked", scope=bucket[0].scope)
 
     def header_fields(self) -> dict[str, str]:
         """Return the fields of draft-ietf-httpapi-ratelimit-headers-11, or none when no limit was met."""
-        if not self.statuses:
-            return {}
-        return {
-            "RateLimit-Policy": ", ".join([status.policy for status in self.statuses]),
-            "RateLimit": ", ".join([status.service_limit for status in self.statuses]),
-        }
+        return dict(zip(("RateLimit-Policy", "RateLimit"), self._header_values(), strict=True)) if self.statuses else {}
 
     def header_lines(self) -> bytes:
         """Return the fields as header lines of HTTP/1.1."""
         if not self.statuses:
             return b""
-        policies = limits = ""
-        for status in self.statuses:
-            comma = ", " if policies else ""
-            policies += comma + _policy(status.scope, status.rate)
-            limits += f'{comma}"{status.scope}";r={status.remaining};t={status.reset_s}'
+        policies, limits = self._header_values()
         return f"ratelimit-policy: {policies}\r\nratelimit: {limits}\r\n".encode()
 
-    @contextmanager
-    def _failing_open(self, limit: policies.Limit) -> Iterator[None]:
-        try:
-            yield
-        except ServiceUnavailable:
-            if not limit.fails_open:
-                raise
-            self._is_store_away = True
-            log.warning("limit not checked", scope=limit.scope)
+    def _header_values(self) -> tuple[str, str]:
+        policies = limits = comma = ""
+        for scope, status in self.statuses.items():
+            policies += comma + _policy(scope, status.rate)
+            limits += f'{comma}"{scope}";r={status.remaining};t={status.reset_s}'
+            comma = ", "
+        return policies, limits
 
     def record(self, limit: policies.Limit, rate: Rate, reply: Sequence[int]) -> None:
         """Record the reply of the GCRA rule (`gcra_rule.lua`). Raises RateLimitExceeded."""
         wait_us, remaining, reset_us = reply
-        status = LimitStatus(limit.scope, rate, remaining, -(-reset_us // 1_000_000))
-        if self.statuses:
-            self._replace_status(status)
-        else:
-            self.statuses.append(status)
+        self.statuses[limit.scope] = status = LimitStatus(rate, remaining, _ceil(reset_us, 1_000_000))
         if wait_us:
             metrics.RATE_LIMITED.labels(limit.scope).inc()
             # After this time a request can pass all limits.
-            raise RateLimitExceeded(
-                max(other.reset_s for other in self.statuses if other is status or not other.remaining)
-            )
-
-    def _replace_status(self, status: LimitStatus) -> None:
-        """Keep one status of each limit, the newest."""
-        for place, other in enumerate(self.statuses):
-            if other.scope == status.scope:
-                self.statuses[place] = status
-                return
-        self.statuses.append(status)
+            waits_s = [other.reset_s for other in self.statuses.values() if other is status or not other.remaining]
+            raise RateLimitExceeded(max(waits_s))
 
 
 def _count(bucket: tuple[policies.Limit, str], rate: Rate, cost: int, *, is_owed: bool = False) -> Procedure[list[int]]:

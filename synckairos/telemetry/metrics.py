@@ -11,77 +11,68 @@ from prometheus_client import Gauge
 from prometheus_client.core import GaugeMetricFamily
 
 from synckairos.telemetry import buffered_metrics
-from synckairos.telemetry.buffered_metrics import BufferedCounter, BufferedHistogram
+from synckairos.telemetry.buffered_metrics import BufferedCounter as Counter
+from synckairos.telemetry.buffered_metrics import BufferedHistogram as Histogram
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     buffered_metrics.enable(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 
 _FAST = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-HTTP_REQUESTS = BufferedCounter(
-    "synckairos_http_requests_total", "HTTP requests answered.", ("method", "route", "status")
-)
-HTTP_SECONDS = BufferedHistogram(
+HTTP_REQUESTS = Counter("synckairos_http_requests_total", "HTTP requests answered.", ("method", "route", "status"))
+HTTP_SECONDS = Histogram(
     "synckairos_http_request_seconds", "Time from request to answer.", ("method", "route"), buckets=_FAST
 )
-HTTP_WAITING_SECONDS = BufferedHistogram(
+HTTP_WAITING_SECONDS = Histogram(
     "synckairos_http_waiting_seconds",
     "How long a poll or an event stream was open.",
     ("method", "route"),
     buckets=(0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 7200.0),
 )
-STORE_SECONDS = BufferedHistogram(
+STORE_SECONDS = Histogram(
     "synckairos_store_seconds", "Round trip of one script to the state store.", ("script",), buckets=_FAST
 )
-TRANSITIONS = BufferedCounter("synckairos_events_total", "Events committed, by type.", ("event",))
-SWITCH_SECONDS = BufferedHistogram(
+TRANSITIONS = Counter("synckairos_events_total", "Events committed, by type.", ("event",))
+SWITCH_SECONDS = Histogram(
     "synckairos_switch_seconds", "A switch from load to commit, lost races included.", buckets=_FAST
 )
-LOST_RACES = BufferedCounter(
-    "synckairos_lost_races_total", "Commits that met another one first and were decided again."
-)
-STALE_SNAPSHOTS = BufferedCounter(
+LOST_RACES = Counter("synckairos_lost_races_total", "Commits that met another one first and were decided again.")
+STALE_SNAPSHOTS = Counter(
     "synckairos_guesses_missed_total", "Commands decided on a remembered state that the store did not have any more."
 )
-REPLAYED = BufferedCounter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
-RATE_LIMITED = BufferedCounter("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
-REFUSALS = BufferedCounter("synckairos_refusals_total", "Requests and sockets turned away, by reason.", ("reason",))
+REPLAYED = Counter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
+RATE_LIMITED = Counter("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
+REFUSALS = Counter("synckairos_refusals_total", "Requests and sockets turned away, by reason.", ("reason",))
 SOCKETS = Gauge("synckairos_sockets", "Open WebSockets.", multiprocess_mode="livesum")
 STREAMS = Gauge("synckairos_streams", "Open event streams.", multiprocess_mode="livesum")
-SOCKETS_OPENED = BufferedCounter("synckairos_sockets_opened_total", "WebSockets accepted.")
-SOCKETS_CLOSED = BufferedCounter(
-    "synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",)
-)
-SOCKETS_REFUSED = BufferedCounter(
-    "synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",)
-)
-SESSIONS_REFUSED = BufferedCounter(
+SOCKETS_OPENED = Counter("synckairos_sockets_opened_total", "WebSockets accepted.")
+SOCKETS_CLOSED = Counter("synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",))
+SOCKETS_REFUSED = Counter("synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",))
+SESSIONS_REFUSED = Counter(
     "synckairos_sessions_refused_total",
     "Creations beyond what an owner may have, by what there is too much of.",
     ("kind",),
 )
-SOCKET_FRAMES_IN = BufferedCounter("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
-SOCKET_FRAMES_OUT = BufferedCounter("synckairos_socket_frames_out_total", "Frames to clients.")
-SOCKET_FRAMES_CONFLATED = BufferedCounter(
+SOCKET_FRAMES_IN = Counter("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
+SOCKET_FRAMES_OUT = Counter("synckairos_socket_frames_out_total", "Frames to clients.")
+SOCKET_FRAMES_CONFLATED = Counter(
     "synckairos_socket_frames_conflated_total", "State frames that a newer one replaced before they were sent."
 )
-SOCKET_RESYNCS = BufferedCounter(
-    "synckairos_socket_resyncs_total", "Sessions brought up to date by the position check."
-)
-SOCKET_FAULTS = BufferedCounter("synckairos_socket_faults_total", "Handlers that failed (a fault of ours).")
-AUDIT_ROWS = BufferedCounter("synckairos_audit_events_total", "Event rows written by the drain.")
-AUDIT_DEAD = BufferedCounter("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
-AUDIT_REFUSED = BufferedCounter(
+SOCKET_RESYNCS = Counter("synckairos_socket_resyncs_total", "Sessions brought up to date by the position check.")
+SOCKET_FAULTS = Counter("synckairos_socket_faults_total", "Handlers that failed (a fault of ours).")
+AUDIT_ROWS = Counter("synckairos_audit_events_total", "Event rows written by the drain.")
+AUDIT_DEAD = Counter("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
+AUDIT_REFUSED = Counter(
     "synckairos_audit_refused_total", "Times that the database has refused an outbox entry while it took others."
 )
-AUDIT_SECONDS = BufferedHistogram("synckairos_audit_batch_seconds", "One batch of the drain.")
-DEADLINE_LATENESS_SECONDS = BufferedHistogram(
+AUDIT_SECONDS = Histogram("synckairos_audit_batch_seconds", "One batch of the drain.")
+DEADLINE_LATENESS_SECONDS = Histogram(
     "synckairos_deadline_lateness_seconds",
     "From a deadline to its commit by the timekeeper.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 LEASES_HELD = Gauge("synckairos_leases_held", "Shards that this timekeeper serves.", multiprocess_mode="livesum")
-DEADLINES_SET_ASIDE = BufferedCounter("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")
+DEADLINES_SET_ASIDE = Counter("synckairos_deadlines_set_aside_total", "Sessions the timekeeper could not read.")
 
 
 class ScrapedGauge(NamedTuple):

@@ -214,7 +214,7 @@ def test_the_caller_s_limit_is_counted_once_for_each_command(here, elsewhere, se
     left = []
     for process in (here, here, elsewhere, here):  # the third loads, the fourth has a stale one
         process.do(session_id, Switch())
-        left.append([status.remaining for status in process.limiter.statuses])
+        left.append([status.remaining for status in process.limiter.statuses.values()])
     assert left == [[3, 99], [2, 98], [1, 97], [0, 96]]
     with pytest.raises(RateLimitExceeded):
         here.do(session_id, Pause())
@@ -245,7 +245,7 @@ def test_the_session_s_limit_holds(here, session_id, configure):
 def test_without_limits_it_is_the_same(here, session_id, configure):
     configure(rate_general=None, rate_switch=None)
     assert here.do(session_id, Switch()).state.version == 3
-    assert (here.asked, here.limiter.statuses) == (["commit"], [])
+    assert (here.asked, here.limiter.statuses) == (["commit"], {})
 
 
 def test_a_session_that_has_ended_takes_no_more_commands(here, session_id):

@@ -157,7 +157,7 @@ def test_limits_are_counted_and_tickets_are_good_without_room(configure):
         limiters = [RateLimiter(), RateLimiter()]
         for limiter in limiters:
             limiter.consume(limits.general(ALICE.principal))
-        assert [limiter.statuses[0].remaining for limiter in limiters] == [1, 0]
+        assert [limiter.statuses["general"].remaining for limiter in limiters] == [1, 0]
         with pytest.raises(RateLimitExceeded):
             RateLimiter().consume(limits.general(ALICE.principal))
         grant = Grant(uuid4(), ALICE.principal)
