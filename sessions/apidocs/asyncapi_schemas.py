@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, defstruct
 
 from sessions import frames
 from sessions.presentation import InstantText, Milliseconds, SwitchView, Version
-from synckairos.engine.events import EVENT_TYPES, Event, Happened
+from synckairos.engine.events import EVENT_TYPES, Event, EventBase
 from synckairos.http.openapi import name_of
 
 Schema = dict[str, Any]
@@ -86,7 +86,7 @@ def _finished(schema: Any, *, strict: bool) -> Any:
 def _event(kind: type[Event]) -> type[Struct]:
     """What `present_event` makes of an event."""
     common = [("sequence", Annotated[int, Meta(ge=1)]), ("version", Version), ("at", InstantText)]
-    own = [field for field in _fields(kind) if field[0] not in Happened.__struct_fields__]
+    own = [field for field in _fields(kind) if field[0] not in EventBase.__struct_fields__]
     described = {"__doc__": _HAPPENED[kind.name]}
     return defstruct(f"{kind.__name__}Event", common + own, namespace=described, tag=kind.name, kw_only=True)
 

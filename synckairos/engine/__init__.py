@@ -1,9 +1,9 @@
-"""The clock as plain arithmetic: `decide(state, command, now)` gives a new state and what happened.
+"""The clock as plain arithmetic: `decide(state, command, now)` returns a new state and the events that led to it.
 
-No clock is read, no I/O is done, nothing ticks. See docs/clock.md.
+The package reads no clock and does no I/O, and nothing in it ticks. See docs/clock.md.
 """
 
-from synckairos.engine.abandoning import abandon, is_idle, round_ms, runs_by_itself
+from synckairos.engine.abandonment import abandon, is_idle, round_ms, runs_by_itself
 from synckairos.engine.create import create_session, problems
 from synckairos.engine.deadlines import next_deadline
 from synckairos.engine.decide import MAX_PARTICIPANTS, MAX_TIME_MS, Decision, decide, observe

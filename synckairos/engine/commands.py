@@ -1,4 +1,4 @@
-"""What can be asked of a session, in the imperative. Shapes only: `decide` holds the rules."""
+"""The commands to a session, named in the imperative. Shapes only: `decide` holds the rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from synckairos.engine.units import Duration, Instant, Json, SyncMode
 
 
 class Seat(Struct, frozen=True):
-    """A participant as asked for; without an index it takes its place in the list, or comes last when added."""
+    """A participant as requested. Without an index it takes its place in the list, or the last place if added."""
 
     participant_id: UUID
     total_time_ms: Duration
@@ -22,14 +22,14 @@ class Seat(Struct, frozen=True):
 
 
 class GroupBank(Struct, frozen=True):
-    """A group's bank as asked for."""
+    """The bank of a group, as requested."""
 
     group_id: UUID
     total_time_ms: Duration
 
 
 class Create(Struct, frozen=True, tag=True):
-    """A new session. `total_time_ms` defaults to the sum of the participants'."""
+    """Create a session. `total_time_ms` defaults to the sum of the participants' banks."""
 
     sync_mode: SyncMode
     participants: tuple[Seat, ...] = ()
@@ -72,9 +72,9 @@ class Delete(Struct, frozen=True, tag=True):
 
 
 class Switch(Struct, frozen=True, tag=True):
-    """End the running cycle. `current_participant_id` guards against switching somebody else's turn.
+    """End the running cycle. `current_participant_id` prevents that the turn of another participant is ended.
 
-    `by` are the participants on whose behalf it is asked for: one of them must be active, and none of them may be next.
+    `by` are the participants in whose name the switch is requested: one of them must be active, and none may be next.
     """
 
     next_participant_id: UUID | None = None
@@ -89,7 +89,7 @@ class AddParticipant(Struct, frozen=True, tag=True):
 
 
 class AdjustTime(Struct, frozen=True, tag=True):
-    """Set a bank (`total_time_ms`) or move it (`adjust_ms`, either sign); exactly one of the two."""
+    """Set a bank (`total_time_ms`) or add to it (`adjust_ms`, of either sign); exactly one of the two is given."""
 
     participant_id: UUID
     total_time_ms: Duration | None = None
@@ -99,7 +99,7 @@ class AdjustTime(Struct, frozen=True, tag=True):
 
 
 class AssignSeat(Struct, frozen=True, tag=True):
-    """Say whose seat it is: another person's, or nobody's."""
+    """Assign a seat to a person, or to none."""
 
     participant_id: UUID
     user_id: str = NO_PERSON
@@ -108,12 +108,12 @@ class AssignSeat(Struct, frozen=True, tag=True):
 
 
 class RevokeAccess(Struct, frozen=True, tag=True):
-    """Let one session token, or all that were given out so far, be good no longer."""
+    """Revoke one session token, or all that were issued so far."""
 
     longest_ms: Duration
-    """How long a token can be good at most: for so long it has to be remembered."""
+    """Longest lifetime of a token: the revocation is kept for so long."""
     token_id: str | None = None
-    """None for all."""
+    """The id of one token; None for all."""
     expected_version: int | None = None
 
 

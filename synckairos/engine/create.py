@@ -1,4 +1,4 @@
-"""A new session: the rules that bind its fields together, and its first state."""
+"""The creation of a session: the rules between its fields, and its first state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAY_BE_EMPTY = frozenset({SyncMode.GLOBAL, SyncMode.COUNT_UP})
 
 
 def problems(create: Create) -> list[Problem]:
-    """Every rule between fields that a creation breaks, as (field, message)."""
+    """Return every rule between fields that a creation breaks, as (field, message)."""
     mode = MODES[create.sync_mode]
     found: list[Problem] = []
     if not create.participants and create.sync_mode not in _MAY_BE_EMPTY:
@@ -40,9 +40,9 @@ def problems(create: Create) -> list[Problem]:
 
 
 def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant) -> Decision:
-    """The first state of a session, with what is due at once: a start that lies in the past, and what follows from it.
+    """Return the first state of a session, and the deadlines that are due: a start in the past, and what follows.
 
-    Raises Problems, naming every broken rule.
+    Raises Problems, which names every broken rule.
     """
     found = problems(create)
     if found:
@@ -86,7 +86,7 @@ def _config(create: Create) -> Config:
 
 
 def _indexes(create: Create) -> list[int]:
-    """Each seat's index; a seat without one takes its place in the list."""
+    """Return the index of each seat; a seat without one takes its place in the list."""
     return [
         place if seat.participant_index is None else seat.participant_index
         for place, seat in enumerate(create.participants)

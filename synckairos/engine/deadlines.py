@@ -1,4 +1,4 @@
-"""The next thing that will happen by itself, and applying what is due, each at its own instant."""
+"""Deadlines: the next one of a session, and the transitions of those that are due, each at its own instant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from synckairos.engine import events as ev
 from synckairos.engine.evolve import evolve
 from synckairos.engine.modes import mode_of
-from synckairos.engine.rotation import next_position, nobody_left
+from synckairos.engine.rotation import has_no_clock_left, next_position
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json, Status, TimeoutAction
 
@@ -29,7 +29,7 @@ class Deadline(Struct, frozen=True):
 
 
 def next_deadline(state: State) -> Deadline | None:
-    """The one next deadline of a session, or None."""
+    """Return the next deadline of a session, or None."""
     if state.status is Status.PENDING and state.config.start_at_ms is not None:
         return Deadline(max(state.config.start_at_ms, state.created_ms), DeadlineKind.START)
     started_ms, mode = state.cycle.started_ms, mode_of(state)
@@ -50,10 +50,10 @@ def next_deadline(state: State) -> Deadline | None:
 
 
 def settle(state: State, now: Instant, *, limit: int) -> tuple[State, list[ev.Event], Deadline | None]:
-    """Apply every deadline up to and including `now`, in order, each as of its own instant; gives the next one too.
+    """Apply every deadline up to and including `now`, in order, each at its own instant.
 
-    At most `limit` transitions: a session that nobody has looked at for a day may owe tens of thousands, and the caller
-    commits them in portions. Then the next one is due.
+    Returns the state, the events and the next deadline. At most `limit` transitions are applied: a session that was not
+    read for a day may have tens of thousands due, which the caller commits in portions. Then the next one is due too.
     """
     happened: list[ev.Event] = []
     following = next_deadline(state)
@@ -67,7 +67,7 @@ def settle(state: State, now: Instant, *, limit: int) -> tuple[State, list[ev.Ev
 
 
 def is_due(state: State, now: Instant) -> bool:
-    """Whether `settle` would change anything."""
+    """Return true if `settle` would apply a deadline."""
     due = next_deadline(state)
     return due is not None and due.at_ms <= now
 
@@ -84,7 +84,7 @@ def _apply(state: State, due: Deadline) -> tuple[State, list[ev.Event]]:
 
 
 def started(state: State, version: int, at_ms: Instant) -> ev.SessionStarted:
-    """The event of a start, by command or by schedule."""
+    """Return the event of a start, by command or by schedule."""
     opener = state.participants[state.opening].participant_id if state.participants else None
     return ev.SessionStarted(state.sequence + 1, version, at_ms, opener)
 
@@ -129,7 +129,7 @@ def _after_expiry(state: State, version: int, at_ms: Instant) -> ev.Event | None
         return ev.SessionExpired(sequence, version, at_ms, _winner(state))
     if not state.config.skips_on_timeout:
         return None
-    if nobody_left(state):
+    if has_no_clock_left(state):
         return ev.SessionExpired(sequence, version, at_ms, None)
     active, following = state.active_participant, next_position(state)
     return ev.CycleSwitched(
@@ -143,7 +143,7 @@ def _after_expiry(state: State, version: int, at_ms: Instant) -> ev.Event | None
 
 
 def _action_applied(expired: State) -> Json:
-    """What the clients are told was done: the object they gave, with the winner when there is one."""
+    """Return the `action_on_timeout` that clients gave, with the action in force and the winner, if there is one."""
     config = expired.config
     applied: Json = dict(config.action_on_timeout or {})
     applied["type"] = config.timeout_action.value
@@ -155,5 +155,5 @@ def _action_applied(expired: State) -> Json:
 
 
 def _winner(state: State) -> UUID | None:
-    standing = mode_of(state).standing(state)
-    return standing[0] if len(standing) == 1 else None
+    candidates = mode_of(state).not_expired(state)
+    return candidates[0] if len(candidates) == 1 else None

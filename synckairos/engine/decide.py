@@ -1,7 +1,7 @@
-"""`decide(state, command, now)`: the new state and what happened, or a refusal.
+"""`decide(state, command, now)` returns the new state and its events, or raises a refusal.
 
-Deadlines that are due come first, then the command, then whatever the command made due at that very instant (a
-clock with no time left, say).
+Deadlines that are due are applied first, then the command, then the deadlines that the command made due at the same
+instant (of a clock with no time left, for example).
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from synckairos.engine.units import Duration, Instant, Status, SyncMode
 MAX_PARTICIPANTS = 1000
 MAX_TIME_MS: Duration = 86_400_000
 MAX_REVOKED = 200
-"""Most session tokens that a state remembers as revoked one by one."""
+"""Largest number of session tokens that a state keeps as revoked one by one."""
 SETTLE_LIMIT = 256
-"""Most transitions that one decision applies before its command."""
+"""Largest number of transitions that one decision applies before its command."""
 
 
 class Decision(Struct, frozen=True):
-    """What a command (or the passing of time) makes of a state. Without events nothing has changed."""
+    """The result of a command, or of time alone, on a state. Without events nothing has changed."""
 
     before: State
     state: State
     events: tuple[ev.Event, ...]
     deadline: Deadline | None
-    """The next one of the new state."""
+    """The next deadline of the new state."""
     due: int = 0
-    """How many of the events, the first ones, deadlines have caused before the command."""
+    """Number of events, from the first, that deadlines caused before the command."""
     late: int = 0
-    """How many of them, the last ones, deadlines have caused after it, at its very instant."""
+    """Number of events, up to the last, that deadlines caused after the command at its instant."""
     expired_on_switch: UUID | None = None
-    """The participant whose own clock had run out when the command, a switch, ended its cycle."""
+    """The participant whose own clock had expired when the command, a switch, ended its cycle."""
 
     @property
     def expired(self) -> ev.ParticipantExpired | None:
-        """The last expiry among the events."""
+        """Return the last expiry among the events."""
         for event in reversed(self.events):
             if isinstance(event, ev.ParticipantExpired):
                 return event
@@ -64,16 +64,16 @@ class Decision(Struct, frozen=True):
 
 
 def observe(state: State, now: Instant, *, limit: int = SETTLE_LIMIT) -> Decision:
-    """The state as time alone has made it by `now`."""
+    """Return the decision of time alone: the deadlines that are due at `now` are applied."""
     settled, events, following = settle(state, max(now, state.updated_ms), limit=limit)
     return Decision(state, settled, tuple(events), following, due=len(events))
 
 
 def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozenset[int] | None = None) -> Decision:
-    """Apply a command at an instant. Raises a Refusal when the settled state does not allow it.
+    """Apply a command at an instant. Raises a Refusal when the state, without due deadlines, does not allow it.
 
     `accepted` are the versions of the settled state at which the command may be applied; None for any.
-    A session that owes more than SETTLE_LIMIT transitions has to be brought up to date by `observe` first (Unsettled).
+    Raises Unsettled when more than SETTLE_LIMIT transitions are due: they have to be committed by `observe` first.
     """
     now = max(now, state.updated_ms)
     settled, due, following = settle(state, now, limit=SETTLE_LIMIT)
@@ -97,7 +97,7 @@ def _expired_on_switch(state: State, event: ev.Event) -> UUID | None:
 
 
 def _event_of(state: State, command: cmd.Command, now: Instant) -> ev.Event | None:
-    """The event of the command itself, on a settled state; None when it changes nothing."""
+    """Return the event of the command itself, on a settled state; None when it changes nothing."""
     expected = command.expected_version
     if expected is not None and expected != state.version:
         raise VersionMismatch(expected, state.version)
@@ -141,16 +141,19 @@ def _switch(state: State, command: cmd.Switch, now: Instant) -> ev.Event:
     else:
         position = next_position(state)
         if position is None and state.participants:
-            return ev.SessionExpired(*_head(state), now, None)
+            return ev.SessionExpired(*_next_numbers(state), now, None)
         following = None if position is None else state.participants[position].participant_id
     if command.by is not None and _would_stay(state, command, following):
         raise NotTheirTurn(active_id)
-    return ev.CycleSwitched(*_head(state), now, active_id, following)
+    return ev.CycleSwitched(*_next_numbers(state), now, active_id, following)
 
 
 def _would_stay(state: State, command: cmd.Switch, following: UUID | None) -> bool:
-    """Whether the turn would not be passed on: to one of its own, named or come round to where that earns an increment,
-    or by name to somebody who shares the clock and could pass it back, again and again."""
+    """Return true for a switch in a person's name that keeps the turn with that person.
+
+    The next participant is one of the person's own (when named, or when the cycle earns an increment), or is named and
+    shares the clock, so that two members of a group could earn increments by switching to each other.
+    """
     earns = state.config.increment_ms > 0
     if command.next_participant_id is None:
         return earns and following in (command.by or ())
@@ -180,11 +183,11 @@ def _add(state: State, command: cmd.AddParticipant, now: Instant) -> ev.Event:
         group_id=seat.group_id,
         user_id=seat.user_id,
     )
-    return ev.ParticipantAdded(*_head(state), now, _as_member(state, newcomer))
+    return ev.ParticipantAdded(*_next_numbers(state), now, _as_member(state, newcomer))
 
 
 def _as_member(state: State, newcomer: Participant) -> Participant:
-    """A newcomer to a group that exists draws on that group's bank."""
+    """Return a new participant with the bank of its group, if the group exists."""
     if state.config.sync_mode is not SyncMode.PER_GROUP:
         return newcomer
     position = state.group_position_of(newcomer)
@@ -206,31 +209,31 @@ def _adjust(state: State, command: cmd.AdjustTime, now: Instant) -> ev.Event:
     if total_ms is None:
         total_ms = _left_now(state, position, now) + (command.adjust_ms or 0)
     total_ms = min(max(0, total_ms), MAX_TIME_MS)
-    return ev.ParticipantAdjusted(*_head(state), now, command.participant_id, total_ms, command.reason)
+    return ev.ParticipantAdjusted(*_next_numbers(state), now, command.participant_id, total_ms, command.reason)
 
 
 def _assign(state: State, command: cmd.AssignSeat, now: Instant) -> ev.Event | None:
-    """Nothing happens to a seat that is that person's already."""
+    """Return the event of the assignment; None when the seat is already assigned to that person."""
     position = state.position_of(command.participant_id)
     if position == NOBODY:
         raise NoSuchParticipant(command.participant_id)
     if state.participants[position].user_id == command.user_id:
         return None
-    return ev.ParticipantAssigned(*_head(state), now, command.participant_id, command.user_id, command.reason)
+    return ev.ParticipantAssigned(*_next_numbers(state), now, command.participant_id, command.user_id, command.reason)
 
 
 def _revoke(state: State, command: cmd.RevokeAccess, now: Instant) -> ev.Event | None:
-    """Nothing happens to a token that is revoked already."""
+    """Return the event of the revocation; None when the token is already revoked."""
     revoked = state.access.revoked
     if command.token_id is not None and any(one.token_id == command.token_id for one in revoked):
         return None
     if command.token_id is not None and sum(one.until_ms > now for one in revoked) >= MAX_REVOKED:
         raise Problems([("token_id", f"At most {MAX_REVOKED} are revoked one by one; revoke all of them instead.")])
-    return ev.AccessRevoked(*_head(state), now, command.token_id, now + command.longest_ms)
+    return ev.AccessRevoked(*_next_numbers(state), now, command.token_id, now + command.longest_ms)
 
 
 def _left_now(state: State, position: int, now: Instant) -> Duration:
-    """What is left of the bank that a participant draws on, the running stretch taken off."""
+    """Return the time left in the bank of a participant, less the running stretch."""
     mode = mode_of(state)
     bank_ms = mode.seat_left_ms(state, position) or 0
     if state.active == NOBODY or not shares_clock(state, position, state.active):
@@ -239,7 +242,7 @@ def _left_now(state: State, position: int, now: Instant) -> Duration:
 
 
 def shares_clock(state: State, one: int, other: int) -> bool:
-    """Whether two participants draw on the same bank."""
+    """Return true if two participants draw on one bank."""
     if one == other:
         return True
     if state.config.sync_mode is not SyncMode.PER_GROUP:
@@ -247,17 +250,17 @@ def shares_clock(state: State, one: int, other: int) -> bool:
     return state.participants[one].group_id == state.participants[other].group_id
 
 
-def _head(state: State) -> tuple[int, int]:
+def _next_numbers(state: State) -> tuple[int, int]:
     return state.sequence + 1, state.version + 1
 
 
 _EVENT_OF: dict[type[cmd.Command], Callable[..., ev.Event | None]] = {
     cmd.Start: lambda state, _, now: started(state, state.version + 1, now),
-    cmd.Pause: lambda state, _, now: ev.SessionPaused(*_head(state), now),
-    cmd.Resume: lambda state, _, now: ev.SessionResumed(*_head(state), now),
-    cmd.Complete: lambda state, _, now: ev.SessionCompleted(*_head(state), now),
-    cmd.Cancel: lambda state, _, now: ev.SessionCancelled(*_head(state), now),
-    cmd.Delete: lambda state, _, now: ev.SessionDeleted(*_head(state), now),
+    cmd.Pause: lambda state, _, now: ev.SessionPaused(*_next_numbers(state), now),
+    cmd.Resume: lambda state, _, now: ev.SessionResumed(*_next_numbers(state), now),
+    cmd.Complete: lambda state, _, now: ev.SessionCompleted(*_next_numbers(state), now),
+    cmd.Cancel: lambda state, _, now: ev.SessionCancelled(*_next_numbers(state), now),
+    cmd.Delete: lambda state, _, now: ev.SessionDeleted(*_next_numbers(state), now),
     cmd.Switch: _switch,
     cmd.AddParticipant: _add,
     cmd.AdjustTime: _adjust,

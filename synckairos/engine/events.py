@@ -1,7 +1,7 @@
-"""What can happen to a session: the catalogue of event types, in the past tense.
+"""The catalogue of event types, named in the past tense.
 
-An event carries every fact that `evolve` needs, so folding a session's events gives its state again. The integer
-tag is the stored form and never changes; `name` is what clients and the audit see.
+An event carries every fact that `evolve` needs, so a fold over the events of a session results in its state. The
+integer tag is the stored form and never changes; `name` is the form that clients and the audit see.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from synckairos.engine.state import Access, Config, Group, Participant
 from synckairos.engine.units import Duration, Instant, Json
 
 
-class Happened(Struct, frozen=True, array_like=True):
-    """Common to all: `sequence` counts events, `version` counts transitions, both without gaps."""
+class EventBase(Struct, frozen=True, array_like=True):
+    """The fields that all events have: `sequence` counts events, `version` counts transitions, both without gaps."""
 
     name: ClassVar[str]
 
@@ -28,7 +28,7 @@ class Happened(Struct, frozen=True, array_like=True):
     at_ms: Instant
 
 
-class SessionCreated(Happened, frozen=True, array_like=True, tag=1):
+class SessionCreated(EventBase, frozen=True, array_like=True, tag=1):
     name: ClassVar[str] = "session.created"
     session_id: UUID
     epoch: str
@@ -39,20 +39,20 @@ class SessionCreated(Happened, frozen=True, array_like=True, tag=1):
     access: Access = Access()
 
 
-class SessionStarted(Happened, frozen=True, array_like=True, tag=2):
+class SessionStarted(EventBase, frozen=True, array_like=True, tag=2):
     name: ClassVar[str] = "session.started"
     participant_id: UUID | None
 
 
-class SessionPaused(Happened, frozen=True, array_like=True, tag=3):
+class SessionPaused(EventBase, frozen=True, array_like=True, tag=3):
     name: ClassVar[str] = "session.paused"
 
 
-class SessionResumed(Happened, frozen=True, array_like=True, tag=4):
+class SessionResumed(EventBase, frozen=True, array_like=True, tag=4):
     name: ClassVar[str] = "session.resumed"
 
 
-class CycleSwitched(Happened, frozen=True, array_like=True, tag=5):
+class CycleSwitched(EventBase, frozen=True, array_like=True, tag=5):
     name: ClassVar[str] = "cycle.switched"
     from_participant_id: UUID | None
     to_participant_id: UUID | None
@@ -60,43 +60,43 @@ class CycleSwitched(Happened, frozen=True, array_like=True, tag=5):
     """True when a deadline, not a command, ended the cycle."""
 
 
-class ParticipantWarned(Happened, frozen=True, array_like=True, tag=6):
+class ParticipantWarned(EventBase, frozen=True, array_like=True, tag=6):
     name: ClassVar[str] = "participant.warned"
     participant_id: UUID | None
     threshold_ms: Duration
     time_remaining_ms: Duration
 
 
-class ParticipantExpired(Happened, frozen=True, array_like=True, tag=7):
+class ParticipantExpired(EventBase, frozen=True, array_like=True, tag=7):
     name: ClassVar[str] = "participant.expired"
     participant_id: UUID | None
     group_id: UUID | None
     action_applied: Json
 
 
-class SessionExpired(Happened, frozen=True, array_like=True, tag=8):
+class SessionExpired(EventBase, frozen=True, array_like=True, tag=8):
     name: ClassVar[str] = "session.expired"
     winner: UUID | None
 
 
-class SessionCompleted(Happened, frozen=True, array_like=True, tag=9):
+class SessionCompleted(EventBase, frozen=True, array_like=True, tag=9):
     name: ClassVar[str] = "session.completed"
 
 
-class SessionCancelled(Happened, frozen=True, array_like=True, tag=10):
+class SessionCancelled(EventBase, frozen=True, array_like=True, tag=10):
     name: ClassVar[str] = "session.cancelled"
 
 
-class SessionDeleted(Happened, frozen=True, array_like=True, tag=11):
+class SessionDeleted(EventBase, frozen=True, array_like=True, tag=11):
     name: ClassVar[str] = "session.deleted"
 
 
-class ParticipantAdded(Happened, frozen=True, array_like=True, tag=12):
+class ParticipantAdded(EventBase, frozen=True, array_like=True, tag=12):
     name: ClassVar[str] = "participant.added"
     participant: Participant
 
 
-class ParticipantAdjusted(Happened, frozen=True, array_like=True, tag=13):
+class ParticipantAdjusted(EventBase, frozen=True, array_like=True, tag=13):
     name: ClassVar[str] = "participant.adjusted"
     participant_id: UUID
     total_time_ms: Duration
@@ -104,27 +104,27 @@ class ParticipantAdjusted(Happened, frozen=True, array_like=True, tag=13):
     reason: str | None
 
 
-class AccessRevoked(Happened, frozen=True, array_like=True, tag=14):
+class AccessRevoked(EventBase, frozen=True, array_like=True, tag=14):
     name: ClassVar[str] = "access.revoked"
     token_id: str | None
-    """None for all session tokens given out so far."""
+    """The id of one session token; None for all that were issued so far."""
     until_ms: Instant
-    """When they would have expired at the latest."""
+    """Latest instant at which the tokens would have expired."""
 
 
-class SessionAbandoned(Happened, frozen=True, array_like=True, tag=15):
-    """Nothing had happened for so long that it was let go."""
+class SessionAbandoned(EventBase, frozen=True, array_like=True, tag=15):
+    """The session was ended because nothing had happened for a long time."""
 
     name: ClassVar[str] = "session.abandoned"
     idle_since_ms: Instant
-    """When there was a last sign of life."""
+    """Instant of the last sign of life."""
 
 
-class ParticipantAssigned(Happened, frozen=True, array_like=True, tag=16):
+class ParticipantAssigned(EventBase, frozen=True, array_like=True, tag=16):
     name: ClassVar[str] = "participant.assigned"
     participant_id: UUID
     user_id: str
-    """Whose seat it is from now on; empty for nobody's."""
+    """The new owner of the seat; empty for none."""
     reason: str | None = None
 
 
@@ -158,14 +158,17 @@ _SCALARS = _PLAIN | {type(None), UUID}
 
 
 def details(event: Event) -> dict[str, Any]:
-    """The fields of one event type besides the common ones, as plain JSON values, structs as objects."""
-    return {field: _named(getattr(event, field)) for field in _own_fields(type(event))}
+    """Return the fields of an event without the common ones, as plain JSON values, structs as objects."""
+    return {field: _as_json(getattr(event, field)) for field in _own_fields(type(event))}
 
 
 def fields_of(event: Event) -> dict[str, Any]:
-    """The same for an encoder that knows UUIDs, which stay what they are: their text costs more than all the rest."""
+    """Return the fields of an event without the common ones, for an encoder that supports UUIDs.
+
+    UUIDs are left as they are: their conversion to text would cost more than all the rest.
+    """
     return {
-        field: value if type(value := getattr(event, field)) in _SCALARS else _named(value)
+        field: value if type(value := getattr(event, field)) in _SCALARS else _as_json(value)
         for field in _own_fields(type(event))
     }
 
@@ -176,40 +179,41 @@ def _own_fields(kind: type[Event]) -> tuple[str, ...]:
 
 
 def rebuild(name: str, *, sequence: int, version: int, at_ms: Instant, data: dict[str, Any]) -> Event:
-    """The inverse of `details`. Raises KeyError for an unknown name, msgspec.ValidationError for bad data."""
+    """Return the event of which `details` made this data. Raises KeyError for an unknown name, or
+    msgspec.ValidationError for bad data."""
     kind = EVENT_TYPES[name]
     values = {"sequence": sequence, "version": version, "at_ms": at_ms, **data}
-    event: Event = msgspec.convert([kind.__struct_config__.tag, *_row(kind, values)], Event)
+    event: Event = msgspec.convert([kind.__struct_config__.tag, *_as_array(kind, values)], Event)
     return event
 
 
-def _named(value: Any) -> Any:
-    """Structs are array-like in the store, and objects for people."""
+def _as_json(value: Any) -> Any:
+    """Return a value with structs as objects, which are arrays in the store."""
     if value is None or type(value) in _PLAIN:
         return value
     if isinstance(value, Struct):
-        return {field: _named(getattr(value, field)) for field in value.__struct_fields__}
+        return {field: _as_json(getattr(value, field)) for field in value.__struct_fields__}
     if isinstance(value, tuple):
-        return [_named(item) for item in value]
+        return [_as_json(item) for item in value]
     return msgspec.to_builtins(value)
 
 
-def _row(kind: type[Struct], values: dict[str, Any]) -> list[Any]:
-    """An object as the array that its struct is stored as. A field that came later has its default."""
+def _as_array(kind: type[Struct], values: dict[str, Any]) -> list[Any]:
+    """Return an object as the array in which its struct is stored; a missing field gets its default."""
     hints = _hints(kind)
     return [
-        _unnamed(hints[field.name], values[field.name]) if field.name in values else field.default
+        _as_stored(hints[field.name], values[field.name]) if field.name in values else field.default
         for field in msgspec.structs.fields(kind)
         if field.name in values or not field.required
     ]
 
 
-def _unnamed(hint: Any, value: Any) -> Any:
+def _as_stored(hint: Any, value: Any) -> Any:
     if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, Struct):
-        return _row(hint, value)
+        return _as_array(hint, value)
     item = next(iter(get_args(hint)), None)
     if isinstance(value, list) and isinstance(item, type) and issubclass(item, Struct):
-        return [_unnamed(item, one) for one in value]
+        return [_as_stored(item, one) for one in value]
     return value
 
 

@@ -1,7 +1,6 @@
-"""`evolve(state, event)`: what an event makes of a state. Folding a session's events gives its state.
+"""`evolve(state, event)` returns the state after an event. A fold over the events of a session results in its state.
 
-No rule is decided here, only arithmetic: the event says what happened, this says what that means for banks and
-counters.
+This module contains no rule, only arithmetic: the effect of an event on banks and counters.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from synckairos.engine.units import Instant, Status, SyncMode
 
 
 def evolve(state: State | None, event: ev.Event) -> State:
-    """The state after one event; only `session.created` needs no state before it."""
+    """Return the state after one event; only `session.created` needs no state before it."""
     if isinstance(event, ev.SessionCreated):
         return _created(event)
     if state is None:
         raise ValueError(f"{event.name} before session.created")
     return replace(
-        _meaning(state, event),
+        _after_event(state, event),
         version=event.version,
         sequence=event.sequence,
         updated_ms=event.at_ms,
@@ -34,14 +33,14 @@ def evolve(state: State | None, event: ev.Event) -> State:
 
 
 def replay(events: Iterable[ev.Event]) -> State | None:
-    """The state that a whole history leads to; None for an empty one."""
+    """Return the state after a whole history; None for an empty one."""
     state = None
     for event in events:
         state = evolve(state, event)
     return state
 
 
-def _meaning(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911, PLR0912 - one arm for each event type
+def _after_event(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911, PLR0912 - one arm for each event type
     match event:
         case ev.CycleSwitched():
             return _switched(state, event)
@@ -99,7 +98,7 @@ def _created(event: ev.SessionCreated) -> State:
 
 
 def _charge(state: State, at_ms: Instant) -> State:
-    """End the running stretch at an instant: its whole length is used, and drains the clock down to 0."""
+    """End the running stretch at an instant: all of it counts as used, and it drains the clock down to 0."""
     cycle = state.cycle
     if cycle.started_ms is None:
         return state

@@ -1,4 +1,4 @@
-"""What a clock shows at an instant: the numbers that every screen derives from a state."""
+"""The reading of a clock at an instant: the numbers that every screen derives from a state."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
 
 class Reading(Struct, frozen=True):
-    """A settled state at one instant."""
+    """The clock of a settled state at one instant."""
 
     at_ms: Instant
     time_remaining_ms: Duration | None
-    """Of the running (or next to run) clock; None when nothing drains or nobody's cycle is open."""
+    """Time left on the clock that runs, or that runs next; None when no clock drains or no cycle is open."""
     overtime_ms: Duration
     deadline_ms: Instant | None
-    """When the running clock ends, or ended."""
+    """Instant at which the running clock ends or ended."""
     stretch_ms: Duration
-    """What the active participant has used since the stretch began."""
+    """Time that the active participant has used since the stretch began."""
 
 
 def read(state: State, now: Instant) -> Reading:
@@ -43,7 +43,7 @@ def read(state: State, now: Instant) -> Reading:
 
 
 def seats_left_ms(state: State, stretch_ms: Duration) -> list[Duration | None]:
-    """Time left for every participant in order, `stretch_ms` into the running stretch."""
+    """Return the time left of every participant in order, `stretch_ms` after the running stretch began."""
     mode, active = mode_of(state), state.active
     if not mode.is_common and active == NOBODY:
         return mode.seats_left_ms(state)

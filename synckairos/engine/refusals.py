@@ -1,4 +1,4 @@
-"""Why the engine may refuse a command. The error catalogue turns these into answers (synckairos/errors.py)."""
+"""Reasons for which the engine refuses a command. Each has an error in the catalogue (synckairos/error_mapping.py)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class NoSuchParticipant(Refusal):
 
 
 class NotActive(Refusal):
-    """The participant who was said to be active is not."""
+    """The participant that the command names as active is not active."""
 
     def __init__(self, claimed: UUID, active: UUID | None) -> None:
         super().__init__(f"{claimed} is not the active participant")
@@ -39,7 +39,7 @@ class NotActive(Refusal):
 
 
 class NotTheirTurn(Refusal):
-    """A switch on behalf of participants none of whom is active, or back to one of them."""
+    """A switch in the name of participants none of which is active, or to one of them."""
 
     def __init__(self, active: UUID | None) -> None:
         super().__init__(f"the turn is {active}'s")
@@ -65,7 +65,7 @@ class PreconditionFailed(Refusal):
 
 
 class Problems(Refusal):
-    """The command's values break rules: all of them, as (field, message)."""
+    """The rules that the values of the command break: all of them, as (field, message)."""
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{field}: {message}" for field, message in problems))
@@ -73,7 +73,7 @@ class Problems(Refusal):
 
 
 class Unsettled(Refusal):
-    """More deadlines are due than one decision applies: commit `observe` until it finds none, then ask again."""
+    """More deadlines are due than one decision applies: commit `observe` until none is due, then decide again."""
 
     def __init__(self) -> None:
         super().__init__("too many deadlines are due")

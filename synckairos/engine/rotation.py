@@ -1,4 +1,4 @@
-"""Who comes next."""
+"""The rotation: the choice of the next participant."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from synckairos.engine.state import NOBODY, State
 
 
 def next_position(state: State) -> int | None:
-    """The next participant by index, wrapping round; None when there is nobody to name.
+    """Return the position of the next participant by index, from the last to the first; None when there is none.
 
-    With `skip_cycle` or `auto_advance`, those whose clock has run out are passed over; the active one comes last, so a
-    session with one participant starts that one's next cycle.
+    With `skip_cycle` or `auto_advance`, participants whose clock has expired are left out. The active participant is
+    considered last, so a session with one participant starts the next cycle of the same one.
     """
     count = len(state.participants)
     if count == 0:
@@ -23,6 +23,6 @@ def next_position(state: State) -> int | None:
     return None
 
 
-def nobody_left(state: State) -> bool:
-    """Whether there is no clock that another cycle could run on."""
+def has_no_clock_left(state: State) -> bool:
+    """Return true when no clock is left for another cycle."""
     return mode_of(state).is_over(state)

@@ -1,6 +1,6 @@
-"""The state of one sync session: immutable, compact, and complete in itself.
+"""The state of one sync session: immutable, compact and complete.
 
-Structs are array-like, so that the stored form carries no field names: a new field goes to the end, with a default.
+Structs are array-like, so that the stored form has no field names: a new field goes to the end, with a default.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, T
 NOBODY = -1
 """The value of `State.active` when no participant's cycle is open."""
 NO_PERSON = ""
-"""The `user_id` of a seat that is nobody's. Without any, it is the person's whose name is the participant's id."""
+"""The `user_id` of a seat without an owner. With None, the owner is the subject that equals the participant's id."""
 
 
 class Participant(Struct, frozen=True, array_like=True):
     """One seat in the rotation.
 
-    `total_time_ms` is the bank as at the start of the running stretch (or at rest); `time_used_ms` likewise.
+    `total_time_ms` is the bank at the start of the running stretch (or at rest); `time_used_ms` likewise.
     """
 
     participant_id: UUID
@@ -34,7 +34,7 @@ class Participant(Struct, frozen=True, array_like=True):
 
 
 class Group(Struct, frozen=True, array_like=True):
-    """Participants who share one bank (`per_group`)."""
+    """Participants that share one bank (`per_group`)."""
 
     group_id: UUID
     total_time_ms: Duration
@@ -42,7 +42,7 @@ class Group(Struct, frozen=True, array_like=True):
 
 
 class Config(Struct, frozen=True, array_like=True):
-    """What was asked for at creation; it never changes."""
+    """The configuration given at creation; it never changes."""
 
     sync_mode: SyncMode
     total_time_ms: Duration
@@ -57,7 +57,7 @@ class Config(Struct, frozen=True, array_like=True):
 
     @property
     def timeout_action(self) -> TimeoutAction:
-        """The action in force, with `auto_advance` turning `notify` into `skip_cycle`."""
+        """Return the action in force: `auto_advance` makes `skip_cycle` of `notify`."""
         given = self.action_on_timeout
         action = TimeoutAction(str(given.get("type", TimeoutAction.NOTIFY))) if given else TimeoutAction.NOTIFY
         if action is TimeoutAction.NOTIFY and self.auto_advance:
@@ -66,43 +66,43 @@ class Config(Struct, frozen=True, array_like=True):
 
     @property
     def skips_on_timeout(self) -> bool:
-        """Whether an expired cycle makes way for the next one."""
+        """True if the next cycle begins when a clock expires."""
         action = self.timeout_action
         return action is TimeoutAction.SKIP_CYCLE or (action is TimeoutAction.AUTO_ACTION and self.auto_advance)
 
     @property
     def passes_over_expired(self) -> bool:
-        """Whether the rotation leaves out participants whose clock has run out."""
+        """True if the rotation leaves out participants whose clock has expired."""
         return self.auto_advance or self.timeout_action is TimeoutAction.SKIP_CYCLE
 
 
 class Revocation(Struct, frozen=True, array_like=True):
-    """A session token that is good no longer."""
+    """A session token that is no longer valid."""
 
     token_id: str
     until_ms: Instant
-    """When it would have expired at the latest: from then on nobody needs to remember it."""
+    """Latest instant at which the token would have expired: from then on the revocation need not be kept."""
 
 
 class Access(Struct, frozen=True, array_like=True):
-    """The owner of a session and who else may use it. Only synckairos/auth/permissions.py reads it."""
+    """The owner of a session and the others that may use it. Only synckairos/auth/permissions.py reads it."""
 
     owner: str = ""
-    """Subject of who created it; empty for one of before there were owners, which is nobody's."""
+    """Subject of the creator; empty for a session from before owners existed, which has none."""
     visibility: Visibility = Visibility.PRIVATE
     permissions: tuple[str, ...] = ()
-    """What participants may do besides ending their own turn."""
+    """Actions that participants may take besides the end of their own turn."""
     generation: int = 0
-    """How often all session tokens were revoked at once; one of an older generation is good no longer."""
+    """Number of times that all session tokens were revoked; a token of an older generation is not valid."""
     revoked: tuple[Revocation, ...] = ()
-    """Those revoked one by one."""
+    """The tokens that were revoked one by one."""
 
 
 class Cycle(Struct, frozen=True, array_like=True):
     """The cycle that is open, or the last one."""
 
     number: int = 0
-    """How many cycles have ended."""
+    """Number of cycles that have ended."""
     started_ms: Instant | None = None
     """Start of the running stretch; None unless the session is running."""
     elapsed_ms: Duration = 0
@@ -110,30 +110,30 @@ class Cycle(Struct, frozen=True, array_like=True):
     overtime_ms: Duration = 0
     """The part of `elapsed_ms` beyond the end of the clock."""
     warnings_done: int = 0
-    """How many of the thresholds, largest first, need no warning any more in this cycle."""
+    """Number of thresholds, from the largest, that need no further warning in this cycle."""
     has_expired: bool = False
-    """Whether the clock ran out in this very cycle."""
+    """True if the clock expired in this cycle."""
 
 
 class State(Struct, frozen=True, array_like=True):
-    """Everything there is to know about a session. Participants stand in the order of their indexes."""
+    """The whole state of a session. Participants are in the order of their indexes."""
 
     session_id: UUID
     epoch: str
-    """Tells apart two sessions that had the same id, one after the other."""
+    """Distinguishes sessions that had one id, one after the other."""
     config: Config
     version: int
     sequence: int
-    """How many events have brought the session here."""
+    """Number of events of the session so far."""
     status: Status
     participants: tuple[Participant, ...]
     groups: tuple[Group, ...]
     created_ms: Instant
     updated_ms: Instant
     active: int = NOBODY
-    """Position in `participants`."""
+    """Position of the active participant in `participants`."""
     opening: int = NOBODY
-    """Position of who starts; taken as `active` by `start`."""
+    """Position of the first participant; `start` makes it the active one."""
     cycle: Cycle = Cycle()
     running_ms: Duration = 0
     """Time spent running before the running stretch."""
@@ -145,24 +145,24 @@ class State(Struct, frozen=True, array_like=True):
 
     @property
     def active_participant(self) -> Participant | None:
-        """The participant whose cycle is open."""
+        """Return the participant whose cycle is open, or None."""
         return None if self.active == NOBODY else self.participants[self.active]
 
     def stretch_ms(self, now: Instant) -> Duration:
-        """Length of the running stretch at `now`; 0 when nothing runs."""
+        """Return the length of the running stretch at `now`; 0 when none runs."""
         if self.cycle.started_ms is None:
             return 0
         return max(0, now - self.cycle.started_ms)
 
     def position_of(self, participant_id: UUID) -> int:
-        """Position of a participant, or NOBODY."""
+        """Return the position of a participant, or NOBODY."""
         for position, participant in enumerate(self.participants):
             if participant.participant_id == participant_id:
                 return position
         return NOBODY
 
     def group_position_of(self, participant: Participant) -> int:
-        """Position in `groups` of a participant's group, or NOBODY."""
+        """Return the position in `groups` of a participant's group, or NOBODY."""
         for position, group in enumerate(self.groups):
             if group.group_id == participant.group_id:
                 return position

@@ -12,14 +12,14 @@ Instant: TypeAlias = int
 """Milliseconds since the Unix epoch, on the state store's clock."""
 
 Duration: TypeAlias = int
-"""Milliseconds."""
+"""A number of milliseconds."""
 
 Json: TypeAlias = dict[str, Any]
-"""An object a client gave us and gets back untouched."""
+"""An object from a client, which gets it back unchanged."""
 
 
 class SyncMode(StrEnum):
-    """Whose time runs."""
+    """The modes: which time runs."""
 
     PER_PARTICIPANT = "per_participant"
     PER_GROUP = "per_group"
@@ -29,7 +29,7 @@ class SyncMode(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a session stands in its life."""
+    """The statuses of a session."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -48,18 +48,18 @@ _FINAL = frozenset({Status.COMPLETED, Status.EXPIRED, Status.CANCELLED})
 
 
 class Visibility(StrEnum):
-    """Who may read a session besides those who have a part in it (synckairos/auth/permissions.py)."""
+    """The readers of a session besides its owner and participants (synckairos/auth/permissions.py)."""
 
     PRIVATE = "private"
-    """Nobody else."""
+    """No other person may read it."""
     LINK = "link"
-    """Anybody authenticated who knows its id; no list ever names it."""
+    """Each authenticated person that has its id may read it; no list names it."""
     PUBLIC = "public"
-    """Anybody authenticated."""
+    """Each authenticated person may read it."""
 
 
 class TimeoutAction(StrEnum):
-    """What `action_on_timeout.type` may say."""
+    """The values of `action_on_timeout.type`."""
 
     NOTIFY = "notify"
     SKIP_CYCLE = "skip_cycle"

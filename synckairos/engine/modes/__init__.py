@@ -1,4 +1,4 @@
-"""The modes: one row each."""
+"""The table of modes, one row each."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ MODES: dict[SyncMode, Mode] = {
 
 
 def mode_of(state: State) -> Mode:
-    """The mode a session runs in."""
+    """Return the mode of a session."""
     return MODES[state.config.sync_mode]

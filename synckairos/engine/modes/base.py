@@ -1,6 +1,6 @@
-"""What a mode must answer. A new one is one file beside this and one row in the table of `__init__`.
+"""The interface of a mode. A new mode is a file beside this one and a row in the table of `__init__`.
 
-All methods are pure; `state` is never changed, a new one is returned.
+All methods are pure: they never change `state`, but return a new one.
 """
 
 from __future__ import annotations
@@ -17,54 +17,54 @@ from synckairos.engine.units import Duration
 T = TypeVar("T")
 
 Problem = tuple[str, str]
-"""(field, message)"""
+"""A broken rule: its field and its message."""
 
 Banks = tuple[tuple[Participant, ...], tuple[Group, ...]]
 """The participants and the groups of a state, with what is left to each."""
 
 
 def with_item(items: tuple[T, ...], position: int, item: T) -> tuple[T, ...]:
-    """The tuple with one item exchanged."""
+    """Return the tuple with one item replaced."""
     changed = list(items)
     changed[position] = item
     return tuple(changed)
 
 
 def with_participant(state: State, position: int, participant: Participant) -> State:
-    """The state with one participant exchanged."""
+    """Return the state with one participant replaced."""
     return replace(state, participants=with_item(state.participants, position, participant))
 
 
 def with_group(state: State, position: int, group: Group) -> State:
-    """The state with one group exchanged."""
+    """Return the state with one group replaced."""
     return replace(state, groups=with_item(state.groups, position, group))
 
 
 class Mode:
-    """Whose time runs, and what it is taken from. The defaults are those of a clock without banks."""
+    """The clock that runs, and the bank that it drains. The defaults are those of a clock without banks."""
 
     has_increment = False
-    """Whether `increment_ms` has a meaning."""
+    """True if the mode supports `increment_ms`."""
     has_banks = False
-    """Whether participants (or their groups) own time that can be adjusted."""
+    """True if participants or their groups have banks, which can be adjusted."""
     is_common = False
-    """Whether one clock serves the whole session, whoever is active."""
+    """True if the whole session has one clock, whichever participant is active."""
 
     def left_ms(self, state: State) -> Duration | None:
-        """Time left on the running clock at the start of the running stretch; None when nothing drains."""
+        """Return the time left on the running clock at the start of the running stretch; None when no clock drains."""
         raise NotImplementedError
 
     def seat_left_ms(self, state: State, position: int) -> Duration | None:
-        """Time left for one participant, at rest, when it is not the active one."""
+        """Return the time left of a participant that is not active."""
         raise NotImplementedError
 
     def seats_left_ms(self, state: State) -> list[Duration | None]:
-        """Time left for every participant in order, at rest."""
+        """Return the time left of every participant in order, as if none were active."""
         return [self.seat_left_ms(state, position) for position in range(len(state.participants))]
 
     def charge(self, state: State, stretch_ms: Duration, increment_ms: Duration, cycles: int) -> Banks:
-        """The banks after a stretch of the active participant, an increment for it, and so many cycles that it has
-        finished."""
+        """Return the banks after a stretch of the active participant, its increment, and the number of cycles that it
+        has finished in it."""
         active = state.active_participant
         if active is None:
             return state.participants, state.groups
@@ -72,29 +72,29 @@ class Mode:
         return with_item(state.participants, state.active, used), state.groups
 
     def with_bank(self, state: State, position: int, total_ms: Duration) -> State:
-        """Set the bank that a participant draws on; time above 0 makes an expired clock run again."""
+        """Set the bank that a participant draws on; with time above 0 an expired clock runs again."""
         return state
 
     def expire(self, state: State) -> State:
-        """Mark the owner of the running clock as expired."""
+        """Return the state with the owner of the running clock marked as expired."""
         return state
 
     def clock_expired(self, state: State) -> bool:
-        """Whether the running clock has run out and been announced."""
+        """Return true if the running clock has expired, and its expiry is an event already."""
         raise NotImplementedError
 
     def is_out(self, state: State, position: int) -> bool:
-        """Whether the rotation may pass over this participant, because its clock has run out for good."""
+        """Return true for a participant that the rotation may leave out, because its clock has expired."""
         return False
 
     def is_over(self, state: State) -> bool:
-        """Whether no clock is left that could run in another cycle."""
+        """Return true when no clock is left for another cycle."""
         return False
 
-    def standing(self, state: State) -> list[UUID]:
-        """Who has not expired: the candidates for `winner`."""
+    def not_expired(self, state: State) -> list[UUID]:
+        """Return the ids of those that have not expired: the candidates for `winner`."""
         return []
 
     def problems(self, create: Create) -> list[Problem]:
-        """What is wrong with a creation in this mode."""
+        """Return the rules of this mode that a creation breaks."""
         return []

@@ -28,7 +28,7 @@ class PerCycle(Mode):
     def clock_expired(self, state: State) -> bool:
         return state.cycle.has_expired
 
-    def standing(self, state: State) -> list[UUID]:
+    def not_expired(self, state: State) -> list[UUID]:
         return [p.participant_id for p in state.participants if not p.has_expired]
 
     def problems(self, create: Create) -> list[Problem]:

@@ -53,7 +53,7 @@ class PerGroup(Mode):
     def is_over(self, state: State) -> bool:
         return all(self.is_out(state, position) for position in range(len(state.participants)))
 
-    def standing(self, state: State) -> list[UUID]:
+    def not_expired(self, state: State) -> list[UUID]:
         manned = {participant.group_id for participant in state.participants}
         return [g.group_id for g in state.groups if not g.has_expired and g.group_id in manned]
 
@@ -74,7 +74,7 @@ class PerGroup(Mode):
         return None if group == NOBODY else state.groups[group]
 
     def _with_members(self, state: State, group: Group) -> State:
-        """The group exchanged, and its bank and flag shown on each member (clients read them there)."""
+        """Return the state with the group replaced; its bank and flag are copied to its members, for clients."""
         position = next(i for i, g in enumerate(state.groups) if g.group_id == group.group_id)
         members = tuple(
             replace(p, total_time_ms=group.total_time_ms, has_expired=group.has_expired)

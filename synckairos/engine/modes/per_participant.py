@@ -56,5 +56,5 @@ class PerParticipant(Mode):
     def is_over(self, state: State) -> bool:
         return all(participant.has_expired for participant in state.participants)
 
-    def standing(self, state: State) -> list[UUID]:
+    def not_expired(self, state: State) -> list[UUID]:
         return [p.participant_id for p in state.participants if not p.has_expired]

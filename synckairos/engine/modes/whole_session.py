@@ -14,7 +14,7 @@ class _OneClock(Mode):
     is_common = True
 
     def limit_ms(self, state: State) -> Duration | None:
-        """When the session's clock runs out, in running time; None for never."""
+        """Return the running time after which the clock of the session expires; None for never."""
         raise NotImplementedError
 
     def left_ms(self, state: State) -> Duration | None:

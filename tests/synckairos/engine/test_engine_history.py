@@ -99,7 +99,7 @@ def test_a_history_must_begin_with_the_creation(eventful):
 
 
 def test_what_is_no_event_has_no_meaning(eventful):
-    class Strange(ev.Happened, frozen=True, array_like=True):
+    class Strange(ev.EventBase, frozen=True, array_like=True):
         name = "strange"
 
     with pytest.raises(ValueError, match=r"strange after session\.created"):
