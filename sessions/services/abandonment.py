@@ -5,16 +5,17 @@ Whoever reads or commands a session proves that it is alive, however long overdu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TypeAlias
 from uuid import UUID
 
-from sessions.services.catch_up import TIMEKEEPER, count_events
 from sessions.services.commits import write_of
+from sessions.services.deadlines import TIMEKEEPER, count_events
 from sessions.services.presence import BELIEVED_MS, present
-from sessions.services.quotas import give_back
+from sessions.services.quotas import committed
 from sessions.services.retention import retention_ms, watched
-from sessions.store import idle, presence, store, writes
+from sessions.store import idle, presence, store
 from sessions.store.presence import Roll
 from sessions.store.store import Snapshot
 from sessions.store.writes import Done
@@ -24,8 +25,10 @@ from synckairos.engine.deadlines import is_due
 from synckairos.engine.units import Duration, Instant
 from synckairos.errors import ServiceUnavailable
 from synckairos.ops import alive_processes
+from synckairos.redis import client as stores
 from synckairos.redis import keys
-from synckairos.redis.scripts import Call, send, send_all
+from synckairos.redis.procedures import Procedure, perform, run_many
+from synckairos.redis.scripts import Call, send
 from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
@@ -38,43 +41,61 @@ Verdict: TypeAlias = Decision | Call[bool]
 
 
 async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
-    """Let go of those of a shard's sessions that are idle and watched by nobody; gives them.
+    """End those of a shard's sessions that are idle and have no viewers; return their ids.
 
     `due` has the instants for which they were noted, which have come. Raises ServiceUnavailable.
     """
     together = list(due)
     rolls = await send(presence.rolls(together))
-    alive = await send(
-        alive_processes.list_alive(keys.webs(), BELIEVED_MS)
-    )  # after: who has told something has come before
-    loads = await send_all([store.load(session_id) for session_id in together])
-    ended: dict[UUID, tuple[Decision, Instant]] = {}
-    notes: list[Call[bool]] = []
-    for session_id, roll, loaded in zip(together, rolls, loads, strict=True):
-        try:
-            verdict = _verdict(session_id, due[session_id], loaded, is_watched=_is_watched(roll, alive))
-        except ServiceUnavailable:
-            raise
-        except Exception:  # one broken session must not stop the others
-            log.exception("idle session cannot be judged", session_id=str(session_id))
-            verdict = idle.postpone(session_id, now + conf().idle_ttl_ms)
-        if isinstance(verdict, Decision):
-            ended[session_id] = verdict, now
-        else:
-            notes.append(verdict)
-    if notes:
-        await send_all(notes)
-    return await _committed(ended)
+    # After the rolls: a process is alive before it tells who is connected to it.
+    alive = await send(alive_processes.list_alive(keys.webs(), BELIEVED_MS))
+    ended = await run_many(
+        [
+            _review(session_id, due[session_id], now, is_watched=_is_watched(roll, alive))
+            for session_id, roll in zip(together, rolls, strict=True)
+        ]
+    )
+    return [session_id for session_id, is_ended in zip(together, ended, strict=True) if is_ended]
+
+
+def _review(session_id: UUID, check_ms: Instant, now: Instant, *, is_watched: bool) -> Procedure[bool]:
+    """End a session, or note when to look at it again; return whether it was ended."""
+    try:
+        snapshot = yield from perform(store.load(session_id))
+        verdict = _verdict(session_id, check_ms, snapshot, is_watched=is_watched)
+    except ServiceUnavailable:
+        raise
+    except Exception:  # a broken session must not stop the others
+        log.exception("idle session cannot be judged", session_id=str(session_id))
+        verdict = idle.postpone(session_id, now + conf().idle_ttl_ms)
+    if not isinstance(verdict, Decision):
+        yield from _note(verdict)
+        return False
+    try:
+        reply = yield from committed(write_of(verdict, now, TIMEKEEPER))
+    except ServiceUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - likewise
+        log.error("idle session put off", session_id=str(session_id), error=type(error).__name__)  # noqa: TRY400 - briefly
+        yield from _note(idle.postpone(session_id, now + conf().idle_ttl_ms))
+        return False
+    if isinstance(reply, Done):
+        count_events(verdict)
+    return isinstance(reply, Done)
+
+
+def _note(call: Call[bool]) -> Procedure[None]:
+    """Write a note. One that fails is written with the next review."""
+    with suppress(ServiceUnavailable, *stores.FAULTS):
+        yield call
 
 
 def _is_watched(roll: Roll, alive: Mapping[str, int]) -> bool:
     return not present(roll, alive).attendance.is_empty
 
 
-def _verdict(session_id: UUID, check_ms: Instant, loaded: Snapshot | Exception, *, is_watched: bool) -> Verdict:
-    if isinstance(loaded, Exception):
-        raise loaded
-    state, now = loaded.state, loaded.now
+def _verdict(session_id: UUID, check_ms: Instant, snapshot: Snapshot, *, is_watched: bool) -> Verdict:
+    state, now = snapshot.state, snapshot.now
     if state is None:
         return idle.forget(session_id)
     if runs_by_itself(state):
@@ -105,33 +126,3 @@ def _judged_running(state: State, now: Instant, check_ms: Instant, *, is_watched
     if is_due(state, at_ms):  # it comes first
         return idle.postpone(state.session_id, now + _BEHIND_MS)
     return abandon(state, at_ms, idle_since_ms=check_ms - retained_ms)
-
-
-async def _committed(ended: Mapping[UUID, tuple[Decision, Instant]]) -> list[UUID]:
-    """Those of the ends that are in: of the others somebody has done something meanwhile. Raises ServiceUnavailable."""
-    if not ended:
-        return []
-    ends = [write_of(end, now, TIMEKEEPER) for end, now in ended.values()]
-    replies = await send_all([writes.commit(end) for end in ends])
-    await give_back([end for end, reply in zip(ends, replies, strict=True) if isinstance(reply, Done)])
-    gone, failed = [], []
-    for (session_id, (decision, now)), reply in zip(ended.items(), replies, strict=True):
-        if isinstance(reply, Done):
-            count_events(decision)
-            gone.append(session_id)
-        elif isinstance(reply, Exception):
-            failed.append((session_id, now, reply))
-    if failed:
-        await _put_off(failed)
-    return gone
-
-
-async def _put_off(failed: Sequence[tuple[UUID, Instant, Exception]]) -> None:
-    """Look again later at those whose end the store would not take, each with the instant and the reason. Raises
-    ServiceUnavailable when it cannot serve: then all of them are as they were."""
-    away = next((fault for *_, fault in failed if isinstance(fault, ServiceUnavailable)), None)
-    if away is not None:
-        raise away
-    for session_id, _, fault in failed:
-        log.error("idle session put off", session_id=str(session_id), error=type(fault).__name__)
-    await send_all([idle.postpone(session_id, now + conf().idle_ttl_ms) for session_id, now, _ in failed])

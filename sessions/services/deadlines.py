@@ -1,128 +1,140 @@
-"""Applying deadlines to many sessions in two round trips: the timekeeper's door to the service.
-
-The rules are those of every other door (sessions/services/sessions.py): observe, then commit. Whoever loses the race
-has nothing left to do, because the winner applied the deadline first.
-"""
+"""Deadlines that are due: every reader and command of a session applies and commits them first (`catch_up`), and the
+timekeeper does so for many sessions at once (`apply_due`). When two race, the first commit wins, and the other finds
+nothing left to apply."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import cache
 from uuid import UUID
 
 from msgspec import Struct
+from prometheus_client import Counter
 
-from sessions.services.catch_up import TIMEKEEPER, count_events
 from sessions.services.commits import write_of
-from sessions.services.quotas import give_back
-from sessions.store import store, writes
-from sessions.store.codec import Unreadable
+from sessions.services.outcome import Caller
+from sessions.services.quotas import committed
+from sessions.store import store
 from sessions.store.store import Snapshot
-from sessions.store.writes import CommitReply, Done, Gone, Heard, Write
+from sessions.store.writes import Done, Gone, Heard, LostRace, NoRoom
+from synckairos.auth.principal import SYSTEM
 from synckairos.engine import Decision, State, observe
+from synckairos.engine.deadlines import is_due
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
 from synckairos.redis import client as stores
-from synckairos.redis.scripts import send_all
+from synckairos.redis.procedures import Procedure, perform, run_many
+from synckairos.telemetry import metrics
 
+TIMEKEEPER = Caller(SYSTEM, request_id="")
+"""The caller that the audit names for deadlines, whichever process has applied them."""
+MAX_PORTIONS = 20
+"""Most portions of overdue deadlines that one caller applies (20 x 256 transitions, some tenths of a second)."""
 PORTION = 32
-"""Most transitions of one session that are applied at a time: others are waiting."""
-
+"""Most transitions of one session that the timekeeper applies at a time, since other sessions wait."""
 LARGE = 100
-"""Participants from which on the frame costs more than to ask whether anybody wants it."""
+"""The number of participants from which a frame costs more than the question whether anybody needs it."""
 
 
-class Fate(Enum):
-    """What became of one session."""
+def catch_up(session_id: UUID, snapshot: Snapshot, *, if_full: NoRoom | None = None) -> Procedure[Snapshot]:
+    """Apply *and commit* every due deadline, and return the session as it is then: a version once shown stays true.
+
+    Raises ServiceUnavailable when a session has more due than one caller should wait for: the portions that were
+    applied stay, and the next caller continues from there. On a full store nothing can be committed: StoreFull, or with
+    `if_full` the session as it was committed last.
+    """
+    for _ in range(MAX_PORTIONS):
+        if snapshot.state is None or not is_due(snapshot.state, snapshot.now):
+            return snapshot
+        decision = observe(snapshot.state, snapshot.now)
+        reply = yield from committed(write_of(decision, snapshot.now, TIMEKEEPER), if_full=if_full)
+        match reply:
+            case NoRoom():
+                return snapshot
+            case LostRace():
+                metrics.LOST_RACES.inc()
+                snapshot = reply.snapshot
+            case Gone():
+                snapshot = Snapshot(snapshot.now, None)
+            case _:
+                count_events(decision)
+                snapshot = Snapshot(snapshot.now, decision.state)
+    if snapshot.state is None or not is_due(snapshot.state, snapshot.now):
+        return snapshot
+    raise ServiceUnavailable("The session has many deadlines to catch up with, and goes on doing so: ask again")
+
+
+class DeadlineStatus(Enum):
+    """The result of applying the deadlines of one session."""
 
     APPLIED = "applied"
     NOTHING_DUE = "nothing due"
-    """Somebody else was faster, or the deadline has moved."""
+    """Another process was faster, or the deadline has moved."""
     GONE = "gone"
-    LATER = "later"
-    """The store refused; the session is as it was."""
+    POSTPONED = "postponed"
+    """The store refused; the session is unchanged."""
     BROKEN = "broken"
-    """Its state cannot be read, or the engine fails on it."""
+    """The state cannot be read, or the engine fails on it."""
 
 
-class Applied(Struct, frozen=True):
-    """One session's fate; `fault` says what went wrong."""
+class DeadlineResult(Struct, frozen=True):
+    """The result for one session; `error` is the cause of a failure."""
 
     session_id: UUID
-    fate: Fate
-    fault: Exception | None = None
-    at_ms: Instant = 0
-    """When it was applied."""
-    state: State | None = None
-    """What it has led to, or would have."""
-
-
-class _Due(Struct, frozen=True):
-    session_id: UUID
-    decision: Decision
-    write: Write
+    status: DeadlineStatus
+    error: Exception | None
     at_ms: Instant
+    """The store's clock when the session was loaded."""
+    state: State | None
+    """The last state that was read or decided."""
 
 
-async def apply_due(session_ids: Sequence[UUID]) -> list[Applied]:
-    """Apply what is due in each session, at most one portion each. Raises ServiceUnavailable."""
-    loads = await send_all([store.load(session_id) for session_id in session_ids])
-    decided = [_decide(session_id, loaded) for session_id, loaded in zip(session_ids, loads, strict=True)]
-    due = [item for item in decided if isinstance(item, _Due)]
-    replies = await _committed(due)
-    settled = [item for item in decided if isinstance(item, Applied)]
-    return settled + [_fate(item, reply) for item, reply in zip(due, replies, strict=True)]
+async def apply_due(session_ids: Sequence[UUID]) -> list[DeadlineResult]:
+    """Apply one portion of due deadlines in each session, all loads and all commits in one round trip each. Raises
+    ServiceUnavailable."""
+    return await run_many([_apply(session_id) for session_id in session_ids])
 
 
-async def _committed(due: Sequence[_Due]) -> list[CommitReply | Exception]:
-    """What has become of their writes; of those that were made up without a frame and are heard, with one."""
-    if not due:
-        return []
-    replies = await send_all([writes.commit(item.write) for item in due])
-    heard = [place for place, reply in enumerate(replies) if isinstance(reply, Heard)]
-    if heard:
-        again = [writes.commit(write_of(due[place].decision, due[place].at_ms, TIMEKEEPER)) for place in heard]
-        later = await send_all(again)
-        for place, reply in zip(heard, later, strict=True):
-            replies[place] = reply
-    await give_back([item.write for item, reply in zip(due, replies, strict=True) if isinstance(reply, Done)])
-    return replies
-
-
-def _decide(session_id: UUID, loaded: Snapshot | Exception) -> _Due | Applied:
-    if isinstance(loaded, ServiceUnavailable):
-        raise loaded
-    if isinstance(loaded, Unreadable):
-        return Applied(session_id, Fate.BROKEN, loaded)
-    if isinstance(loaded, Exception):
-        return Applied(session_id, Fate.LATER, loaded)
-    if loaded.state is None:
-        return Applied(session_id, Fate.GONE)
+def _apply(session_id: UUID) -> Procedure[DeadlineResult]:
+    state, at_ms = None, 0
+    error: Exception | None = None
     try:
-        return _due(session_id, loaded.state, loaded.now)
-    except Exception as fault:  # noqa: BLE001 - one broken session must not stop the others
-        return Applied(session_id, Fate.BROKEN, fault)
+        snapshot = yield from perform(store.load(session_id))
+        state, at_ms, status = snapshot.state, snapshot.now, DeadlineStatus.GONE
+        if state is not None:
+            decision = observe(state, at_ms, limit=PORTION)
+            state = decision.state
+            status = yield from _commit(decision, at_ms)
+    except ServiceUnavailable:
+        raise
+    except stores.FAULTS as fault:
+        status, error = DeadlineStatus.POSTPONED, fault
+    except Exception as fault:  # noqa: BLE001 - a broken session must not stop the others
+        status, error = DeadlineStatus.BROKEN, fault
+    return DeadlineResult(session_id, status, error, at_ms, state)
 
 
-def _due(session_id: UUID, state: State, now: Instant) -> _Due | Applied:
-    decision = observe(state, now, limit=PORTION)
+def _commit(decision: Decision, now: Instant) -> Procedure[DeadlineStatus]:
+    """Commit what has become due; the frame of a large session is only made when somebody listens."""
     if not decision.events:
-        return Applied(session_id, Fate.NOTHING_DUE, state=state)
-    unheard = len(state.participants) >= LARGE and stores.is_in_one_place()
-    return _Due(session_id, decision, write_of(decision, now, TIMEKEEPER, unheard=unheard), now)
+        return DeadlineStatus.NOTHING_DUE
+    unheard = len(decision.state.participants) >= LARGE and stores.is_in_one_place()
+    reply = yield from committed(write_of(decision, now, TIMEKEEPER, unheard=unheard))
+    if isinstance(reply, Heard):
+        reply = yield from committed(write_of(decision, now, TIMEKEEPER))
+    if isinstance(reply, Done):
+        count_events(decision)
+        return DeadlineStatus.APPLIED
+    return DeadlineStatus.GONE if isinstance(reply, Gone) else DeadlineStatus.NOTHING_DUE
 
 
-def _fate(item: _Due, reply: CommitReply | Exception) -> Applied:
-    state = item.decision.state
-    match reply:
-        case ServiceUnavailable():
-            raise reply
-        case Exception():
-            return Applied(item.session_id, Fate.LATER, reply, state=state)
-        case Done():
-            count_events(item.decision)
-            return Applied(item.session_id, Fate.APPLIED, at_ms=item.at_ms, state=state)
-        case Gone():
-            return Applied(item.session_id, Fate.GONE)
-        case _:
-            return Applied(item.session_id, Fate.NOTHING_DUE, state=state)
+def count_events(decision: Decision) -> None:
+    """Add the events of a committed decision to the metrics."""
+    for event in decision.events:
+        _counter_of(event.name).inc()
+
+
+@cache
+def _counter_of(event: str) -> Counter:
+    return metrics.TRANSITIONS.labels(event)

@@ -14,8 +14,8 @@ from sessions import weights
 from sessions.preconditions import Precondition
 from sessions.presentation import StateView, present
 from sessions.services import idempotency_records, quotas
-from sessions.services.catch_up import catch_up, count_events
 from sessions.services.commits import idempotency_key, write_of
+from sessions.services.deadlines import catch_up, count_events
 from sessions.services.idempotency_records import Payer
 from sessions.services.idempotent_replay import checked_replay, replay
 from sessions.services.outcome import Caller, Outcome

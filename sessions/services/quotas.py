@@ -6,8 +6,6 @@ creation on, so nothing is refused later: not a start, and not one that comes by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sessions.services.retention import KEPT_ON_MS
 from sessions.store import owner_quotas, writes
 from sessions.store.owner_quotas import Places
@@ -21,7 +19,7 @@ from synckairos.errors import SessionLimitExceeded
 from synckairos.redis import client as stores
 from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, perform
-from synckairos.redis.scripts import Pipeline, send_all
+from synckairos.redis.scripts import Pipeline
 from synckairos.telemetry import metrics
 
 LOOK_AFTER_MS: Duration = 15_000
@@ -71,15 +69,6 @@ def committed(write: Write, *, if_full: NoRoom | None = None) -> Procedure[Commi
     if isinstance(reply, Done) is not bool(owned.mosts):
         yield from perform(owner_quotas.looked_at(owned.sets, {owned.member: False}))
     return reply
-
-
-async def give_back(done: Sequence[Write]) -> None:
-    """What `committed` does for one, for many that the timekeeper has committed together. Raises ServiceUnavailable."""
-    if stores.is_in_one_place():
-        return
-    owned = [write.places for write in done if write.places is not None]
-    if owned:
-        await send_all([owner_quotas.looked_at(one.sets, {one.member: False}) for one in owned])
 
 
 def created(write: Write) -> Procedure[CommitReply]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sessions.services.catch_up import catch_up
+from sessions.services.deadlines import catch_up
 from sessions.services.outcome import Recovery
 from sessions.services.pipeline import require_state
 from sessions.store import store

@@ -11,8 +11,8 @@ from uuid import UUID
 from sessions.preconditions import Precondition
 from sessions.presentation import present
 from sessions.services import idempotency_records, quotas
-from sessions.services.catch_up import catch_up
 from sessions.services.commits import idempotency_key, write_of
+from sessions.services.deadlines import catch_up
 from sessions.services.derived_ids import load_derived
 from sessions.services.idempotent_replay import replay
 from sessions.services.outcome import Caller, Outcome

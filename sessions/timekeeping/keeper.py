@@ -11,7 +11,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from sessions.services.deadlines import Applied, Fate, apply_due
+from sessions.services.deadlines import DeadlineResult, DeadlineStatus, apply_due
 from sessions.store import store
 from sessions.store.codec import Unreadable
 from sessions.store.store import Due
@@ -128,26 +128,26 @@ class Timekeeper:
         for applied in await apply_due(window.batch()):
             if applied.state is not None:
                 self._shares.charge(applied.state)
-            match applied.fate:
-                case Fate.APPLIED:
+            match applied.status:
+                case DeadlineStatus.APPLIED:
                     pause_s = min(pause_s, 0.0)
                     late_ms = max(0, applied.at_ms - window.deadlines[applied.session_id])
                     metrics.DEADLINE_LATENESS_SECONDS.observe(late_ms / 1000)
-                case Fate.GONE:
+                case DeadlineStatus.GONE:
                     await send(store.forget(applied.session_id, set_aside=False))
-                case Fate.BROKEN:
+                case DeadlineStatus.BROKEN:
                     await self._set_aside(applied)
-                case Fate.LATER:
-                    log.error("deadline put off", session_id=str(applied.session_id), exc_info=applied.fault)
+                case DeadlineStatus.POSTPONED:
+                    log.error("deadline put off", session_id=str(applied.session_id), exc_info=applied.error)
                     pause_s = AFTER_FAULT_S
         return pause_s
 
-    async def _set_aside(self, broken: Applied) -> None:
+    async def _set_aside(self, broken: DeadlineResult) -> None:
         """One broken session must not stop the others: its deadline is taken away, and that is said loudly."""
         self._second_look.was_tried(broken.session_id)
-        log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.fault)
+        log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.error)
         metrics.DEADLINES_SET_ASIDE.inc()
-        await send(store.forget(broken.session_id, set_aside=True, reason=_reason(broken.fault)))
+        await send(store.forget(broken.session_id, set_aside=True, reason=_reason(broken.error)))
 
 
 def _sleep_until(due: Due) -> float:

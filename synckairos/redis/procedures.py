@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
@@ -32,6 +32,7 @@ from synckairos.redis.scripts import (
     parse_replies,
     result_of_fault,
     send,
+    send_all,
     send_blocking,
 )
 
@@ -125,6 +126,26 @@ async def run_async(procedure: Procedure[T], request: Request | None = None) -> 
     except StopIteration as end:
         returned: T = end.value
         return returned
+
+
+async def run_many(procedures: Sequence[Procedure[T]]) -> list[T]:
+    """Run procedures that yield single calls side by side, the calls of each step in one round trip; return their
+    results in order. The error of a call is raised in its procedure. Raises what a procedure raises, and
+    ServiceUnavailable when the store cannot serve."""
+    results: dict[int, T] = {}
+    replies: dict[int, Any] = dict.fromkeys(range(len(procedures)))
+    while replies:
+        calls: dict[int, Call[Any]] = {}
+        for index, reply in replies.items():
+            procedure = procedures[index]
+            try:
+                request = procedure.throw(reply) if isinstance(reply, Exception) else procedure.send(reply)
+            except StopIteration as end:
+                results[index] = end.value
+            else:
+                calls[index] = cast("Call[Any]", request)
+        replies = dict(zip(calls, await send_all([*calls.values()]), strict=True)) if calls else {}
+    return [results[index] for index in range(len(procedures))]
 
 
 def run_on_loop(procedure: Procedure[T], completion: Completion[T], context: Context) -> None:

@@ -32,8 +32,8 @@ def test_sessions_whose_end_the_store_does_not_take_keep_no_others_waiting(monke
     fine = ago(40).create()
     commit = writes.commit
 
-    def refused(write):
-        call = commit(write)
+    def refused(write, **options):
+        call = commit(write, **options)
         if write.session_id in broken:
             call.args[2] = "sometime"  # no instant, which the store finds out
         return call

@@ -11,14 +11,14 @@ import pytest
 from redis.exceptions import RedisClusterException
 
 from sessions.services import deadlines
-from sessions.services.deadlines import Fate, apply_due
+from sessions.services.deadlines import DeadlineStatus, apply_due
 from sessions.store import codec
 from sessions.timekeeping.keeper import Timekeeper
 from synckairos.engine.commands import AdjustTime, Delete, Pause, Switch
 from synckairos.engine.units import SyncMode
 from synckairos.ops import timekeepers
 from synckairos.redis import client as stores
-from synckairos.redis import keys
+from synckairos.redis import keys, procedures
 from synckairos.redis.scripts import send_blocking
 from tests import servers
 from tests.clocked import Clock
@@ -79,7 +79,7 @@ def test_a_session_paused_deleted_or_given_time_while_its_deadline_is_applied_is
     past = Clock(now_ms() - 60_000)
     ids = [ends(past, 20_000) for _ in range(3)]
     early = Clock(past.now_ms + 10_000)
-    first_pipeline = deadlines.send_all
+    first_pipeline = procedures.send_all
     seats = stored(ids[2]).participants
     meanwhile = [
         (ids[0], Pause()),
@@ -100,9 +100,10 @@ def test_a_session_paused_deleted_or_given_time_while_its_deadline_is_applied_is
         finally:
             await stores.close_async_client()
 
-    monkeypatch.setattr(deadlines, "send_all", with_interference)
-    fates = {applied.session_id: applied.fate for applied in asyncio.run(main())}
-    assert fates == {ids[0]: Fate.NOTHING_DUE, ids[1]: Fate.GONE, ids[2]: Fate.NOTHING_DUE}
+    monkeypatch.setattr(procedures, "send_all", with_interference)
+    fates = {applied.session_id: applied.status for applied in asyncio.run(main())}
+    nothing_due = DeadlineStatus.NOTHING_DUE
+    assert fates == {ids[0]: nothing_due, ids[1]: DeadlineStatus.GONE, ids[2]: nothing_due}
     assert stored(ids[0]).status == "paused"
     assert stored(ids[1]) is None
     assert stored(ids[2]).participants[0].total_time_ms == 600_000
@@ -186,7 +187,7 @@ def test_a_store_that_refuses_one_session_puts_it_off_and_sets_nothing_aside(mon
     async def refused(calls):
         return [RedisClusterException("slot not covered") for _ in calls]
 
-    monkeypatch.setattr(deadlines, "send_all", refused)
+    monkeypatch.setattr(procedures, "send_all", refused)
     tick()
     assert stores.client().zrange(keys.deadlines(0), 0, -1) == [str(session_id).encode()]
     assert stores.client().zcard(keys.set_aside(0)) == 0

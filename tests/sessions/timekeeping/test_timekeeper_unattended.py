@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from sessions.services import abandonment, catch_up, retention
+from sessions.services import abandonment, deadlines, retention
 from sessions.services import sessions as service
 from sessions.services.retention import _Looks
 from sessions.store import codec, idle, presence, store
@@ -78,7 +78,7 @@ def apply_all(session_id):
         loaded = asked(perform(store.load(session_id)))
         if stored(session_id).updated_ms > loaded.now - 60_000 or loaded.state.status != "running":
             return
-        asked(catch_up.catch_up(session_id, loaded))
+        asked(deadlines.catch_up(session_id, loaded))
 
 
 def test_one_that_nobody_has_looked_at_for_12_hours_is_let_go_though_it_has_switched_all_the_time():

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from sessions import announcements
 from sessions.management.commands import timekeeper
 from sessions.services import deadlines
-from sessions.services.deadlines import LARGE, Fate, apply_due
+from sessions.services.deadlines import LARGE, DeadlineStatus, apply_due
 from sessions.store import codec
 from synckairos import outbox
 from synckairos.engine.units import SyncMode
@@ -43,7 +43,7 @@ def applied(*session_ids):
         finally:
             await stores.close_async_client()
 
-    return {one.session_id: one.fate for one in asyncio.run(main())}
+    return {one.session_id: one.status for one in asyncio.run(main())}
 
 
 def stored(session_id):
@@ -54,7 +54,7 @@ def test_of_a_large_session_that_nobody_shows_no_frame_is_made_and_all_else_is_a
     session_id = cycling(LARGE)
     packed.clear()
     before = stores.client().xlen(keys.outbox(0))
-    assert applied(session_id) == {session_id: Fate.APPLIED}
+    assert applied(session_id) == {session_id: DeadlineStatus.APPLIED}
     assert packed == []
     state = stored(session_id)
     assert (state.version, state.cycle.number) == (3, 1)
@@ -71,7 +71,7 @@ def test_whoever_listens_gets_it(packed, players):
     subscription.subscribe(keys.group_channel(shown))
     while not stores.client().pubsub_numsub(keys.group_channel(shown))[0][1]:
         time.sleep(0.01)
-    assert applied(shown, hidden) == {shown: Fate.APPLIED, hidden: Fate.APPLIED}
+    assert applied(shown, hidden) == {shown: DeadlineStatus.APPLIED, hidden: DeadlineStatus.APPLIED}
     message = None
     while message is None:
         message = subscription.get_message(timeout=30)
@@ -86,7 +86,7 @@ def test_where_no_node_knows_who_listens_it_is_made_for_everybody(packed, monkey
     session_id = cycling(LARGE)
     packed.clear()
     monkeypatch.setattr(deadlines.stores, "is_in_one_place", lambda: False)
-    assert applied(session_id) == {session_id: Fate.APPLIED}
+    assert applied(session_id) == {session_id: DeadlineStatus.APPLIED}
     assert len(packed) == 1
 
 
