@@ -16,7 +16,7 @@ from synckairos_client import Api, ApiError, RefreshTokens
 
 
 class Issuer(httpx.AsyncBaseTransport):
-    """Gives refresh tokens as the server does (tests/synckairos/auth/test_token_families.py), over a bad network."""
+    """Gives refresh tokens as the server does (tests/synckairos/auth/test_refresh_tokens.py), over a bad network."""
 
     def __init__(self, *troubles):
         self.current, self.troubles, self.exchanges = "r0", list(troubles), []

@@ -20,12 +20,10 @@ ALLOWED = {
     "e2e/test_rolling_slow.py": {"go_on": "a rate of requests, of which none may fail at any"},
     "following.py": {"follow": "the server says how long"},
     "synckairos/ops/test_bounded_check.py": {
-        "test_who_waits_for_a_server_that_hangs_is_told_so_and_asks_it_no_second_time": "it waits in vain on purpose"
+        "test_a_check_that_hangs_times_out_and_is_not_started_twice": "it waits in vain on purpose"
     },
     "stormy.py": {"play": "players think at random"},
-    "synckairos/test_background.py": {
-        "test_nobody_waits_longer_than_he_would_for_a_task_that_does_not_end": "it waits in vain on purpose"
-    },
+    "synckairos/test_background.py": {"test_stop_waits_no_longer_than_its_limit": "it waits in vain on purpose"},
     "synckairos/redis/test_channel_layer.py": {
         "test_who_stops_waiting_has_left_the_channel": "it waits in vain on purpose",
         "test_a_connection_that_misses_its_cancellation_is_ended_all_the_same": "it is cancelled",

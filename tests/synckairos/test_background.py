@@ -1,4 +1,4 @@
-"""Tasks in the background end when they are told to, whatever their libraries make of it."""
+"""Background tasks end when they are cancelled, even if a library swallows a cancellation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from contextlib import suppress
 from synckairos import background
 
 
-def deaf(times: int) -> asyncio.Task[None]:
-    """A task that goes round for ever, and does not hear that it is cancelled the first so many times, as with
-    `asyncio.wait_for` before Python 3.12."""
+def ignoring_cancellations(times: int) -> asyncio.Task[None]:
+    """Return an endless task that ignores so many cancellations, as `asyncio.wait_for` may before Python 3.12."""
 
     async def work() -> None:
         for _ in range(times):
@@ -21,18 +20,18 @@ def deaf(times: int) -> asyncio.Task[None]:
     return asyncio.create_task(work())
 
 
-async def test_a_task_that_misses_a_cancellation_is_asked_again(monkeypatch):
+async def test_a_swallowed_cancellation_is_repeated(monkeypatch):
     monkeypatch.setattr(background, "_CANCEL_INTERVAL_S", 0.01)
-    tasks = [deaf(times) for times in (0, 1, 2)]
+    tasks = [ignoring_cancellations(times) for times in (0, 1, 2)]
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
         await background.stop(*tasks)
     assert all(task.cancelled() for task in tasks)
 
 
-async def test_nobody_waits_longer_than_he_would_for_a_task_that_does_not_end(monkeypatch):
+async def test_stop_waits_no_longer_than_its_limit(monkeypatch):
     monkeypatch.setattr(background, "_CANCEL_INTERVAL_S", 0.01)
-    task = deaf(20)
+    task = ignoring_cancellations(20)
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
         await background.stop(task, within_s=0.05)
@@ -40,7 +39,7 @@ async def test_nobody_waits_longer_than_he_would_for_a_task_that_does_not_end(mo
     await background.stop(task)
 
 
-async def test_what_has_ended_is_not_waited_for():
+async def test_stop_ignores_tasks_that_have_ended():
     async def fail() -> None:
         raise ValueError
 

@@ -1,4 +1,4 @@
-"""What a data directory holds is for its owner alone, however it was made."""
+"""Files of a data directory are accessible to their owner only, whichever process made them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.stacks import environment
 
 
 @pytest.fixture(autouse=True)
-def _open_handed():
-    """As on most machines: what is made may be read by everybody."""
+def _open_umask():
+    """Sets the usual umask, with which others may read new files."""
     before = os.umask(0o022)
     yield
     os.umask(before)
 
 
 def open_to_others(directory):
-    """What others may do something with, by its name."""
+    """Return the names of the files that others may access."""
     paths = [directory, *directory.rglob("*")]
     return [path.name for path in paths if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077]
 
@@ -41,7 +41,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("is_ours", [True, False])
-def test_a_data_directory_that_was_left_open_is_closed(tmp_path, is_ours):
+def test_an_open_data_directory_is_restricted(tmp_path, is_ours):
     data = tmp_path / "var"
     for name in NAMES:
         write(data / name)

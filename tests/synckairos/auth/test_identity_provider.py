@@ -1,4 +1,4 @@
-"""The identity provider's keys: fetched by themselves, and never by whoever waits for an answer."""
+"""The identity provider's keys are fetched in the background, and never by a request."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def soon(token):
     wait_until(lambda: is_good(token), 30, "the token is good")
 
 
-def test_the_first_token_is_refused_at_once_and_makes_the_keys_come(idp, fetcher):
+def test_the_first_token_is_refused_at_once_and_starts_a_fetch_of_the_keys(idp, fetcher):
     token = THEM.token()
     idp.may_answer.clear()
     assert not is_good(token)
@@ -59,7 +59,7 @@ def test_the_first_token_is_refused_at_once_and_makes_the_keys_come(idp, fetcher
     assert idp.asked == 1
 
 
-def test_who_starts_in_time_has_the_keys_before_the_first_token(fetcher):
+def test_a_fetcher_that_is_started_early_has_the_keys_before_the_first_token(fetcher):
     fetcher.start()
     assert fetcher.wait_for_first_fetch(30)
     assert is_good(THEM.token())
@@ -103,7 +103,7 @@ def test_unknown_keys_by_the_thousand_do_not_flood_the_provider(idp, fetcher, mo
     ("status", "raw"),
     [(500, None), (302, None), (200, b"<html>"), (200, b"[" * 5000), (200, b'{"keys": []}'), (200, b"x" * 2_000_000)],
 )
-def test_the_last_good_keys_are_kept_while_the_provider_talks_nonsense(idp, fetcher, status, raw):
+def test_the_last_valid_keys_are_kept_while_the_provider_sends_invalid_ones(idp, fetcher, status, raw):
     token = THEM.token()
     fetcher.start()
     soon(token)
@@ -130,7 +130,7 @@ def test_keys_of_every_usual_kind_are_taken_and_need_not_name_their_algorithm(id
     soon(Maker(key, THEM.issuer, THEM.audience).token())
 
 
-def test_keys_that_are_for_something_else_or_not_to_be_trusted_are_left_out():
+def test_keys_for_other_uses_and_untrusted_keys_are_left_out():
     good = THEM.key.jwk
     rsa_key = made(rsa.generate_private_key(65537, 2048)).jwk
     bad = [

@@ -1,4 +1,4 @@
-"""What a person's name is, and that every place that makes or keeps one asks the one definition."""
+"""Names of people follow one definition wherever they are accepted or stored."""
 
 import re
 
@@ -52,13 +52,13 @@ NO_NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_a_name_is_taken_as_it_is(name):
+def test_a_valid_name_is_accepted_unchanged(name):
     assert is_name(name)
     assert authenticate(mint(name, is_staff=False)).subject == name
 
 
 @pytest.mark.parametrize("name", NO_NAMES.values(), ids=NO_NAMES)
-def test_what_is_no_name_gets_no_token_and_a_token_with_it_is_no_credential(name):
+def test_an_invalid_name_gets_no_token_and_a_token_with_it_is_refused(name):
     assert not is_name(name)
     with pytest.raises(ValueError, match="A subject has"):
         mint(name, is_staff=False)
@@ -71,12 +71,12 @@ def test_what_is_no_name_gets_no_token_and_a_token_with_it_is_no_credential(name
 
 
 @pytest.mark.parametrize("other", [None, 1, True, ["ada"], {"ada": 1}, b"ada"])
-def test_what_is_no_text_is_no_name(other):
+def test_a_value_that_is_not_text_is_not_a_name(other):
     assert not is_name(other)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_the_documented_pattern_refuses_no_name(name):
+def test_the_documented_pattern_accepts_every_valid_name(name):
     assert re.search(NAME_PATTERN, name)
 
 
@@ -95,7 +95,7 @@ def test_every_column_of_names_holds_the_longest(model, column):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["timekeeper", "ada\u3164", "ada ", " ada", "\uff41da"])
-def test_staff_cannot_make_a_user_whose_name_no_token_could_carry(client, django_user_model, name):
+def test_staff_cannot_create_a_user_with_a_name_that_tokens_cannot_have(client, django_user_model, name):
     with pytest.raises(ValidationError, match="Expected a name"):
         django_user_model._meta.get_field("username").clean(name, None)
     client.force_login(django_user_model.objects.create_superuser("root"))
@@ -130,14 +130,14 @@ def test_a_token_may_have_eight_kib():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["timekeeper", f"session-token:{'0' * 32}"])
-def test_a_user_who_has_a_reserved_name_all_the_same_gets_no_token(client, django_user_model, name):
+def test_a_user_with_a_reserved_name_gets_no_token(client, django_user_model, name):
     who = {"username": name, "password": "correct horse battery staple"}
     django_user_model.objects.create_user(**who)  # past every form
     assert client.post("/v1/token", who, content_type="application/json").status_code == 401
 
 
 @pytest.mark.parametrize(("prefix", "subject"), [("", "timekeeper"), ("session-", "token:0"), ("time", "keeper")])
-def test_no_prefix_of_an_identity_provider_makes_a_reserved_name(prefix, subject):
+def test_a_prefix_of_an_identity_provider_cannot_make_a_reserved_name(prefix, subject):
     provider = IdentityProvider("https://login.example.com", "clocks", "https://login.example.com/jwks", prefix, None)
     claims = {"sub": subject, "exp": 2**33}
     with pytest.raises(Unauthenticated):

@@ -1,4 +1,4 @@
-"""Every way to forge a token, at every door, with our keys and with those of the integrator's identity provider."""
+"""Forged tokens are refused by HTTP and sockets, with our keys and with those of an identity provider."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.forging import ATTACKS, FakeIdentityProvider, Maker, new_key, serving
 from tests.talk import refused
 
 THEM = Maker(new_key(), "https://login.example.com", "clocks")
-MAKERS = {"ours": us, "theirs": lambda: THEM}
+ISSUERS = {"ours": us, "theirs": lambda: THEM}
 
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[servers.Web]:
-    """A web process that believes two makers of tokens."""
+    """A web process that accepts tokens of two issuers."""
     with serving(FakeIdentityProvider([THEM.key.jwk])) as provider:
         server = servers.web(
             SYNCKAIROS_IDP_ISSUER=THEM.issuer,
@@ -44,7 +44,7 @@ def http(web: servers.Web) -> Iterator[httpx.Client]:
 
 
 def opened(web: servers.Web, token: str) -> str:
-    """How a socket with this token begins: the type of its first frame, or why it was closed."""
+    """Return the first frame of a socket with this token, or its close code and reason."""
     with (
         contextlib.closing(connect(f"{web.ws_url}/ws?sessionId={uuid4()}", additional_headers=bearer(token))) as socket,
         contextlib.suppress(ConnectionClosed),
@@ -57,24 +57,24 @@ def game() -> dict[str, object]:
     return {"sync_mode": "global", "total_time_ms": 60_000}
 
 
-@pytest.mark.parametrize("whose", MAKERS)
-def test_a_good_token_opens_every_door(web, http, whose):
-    token = MAKERS[whose]().token()
+@pytest.mark.parametrize("whose", ISSUERS)
+def test_a_valid_token_is_accepted_by_http_and_sockets(web, http, whose):
+    token = ISSUERS[whose]().token()
     assert http.post("/v1/sessions", json=game(), headers=bearer(token)).status_code == 201
     assert '"CONNECTED"' in opened(web, token)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("whose", MAKERS)
-def test_a_forged_token_is_refused_by_every_door_without_saying_why(web, http, whose, attack):
-    token = ATTACKS[attack](MAKERS[whose]())
+@pytest.mark.parametrize("whose", ISSUERS)
+def test_a_forged_token_is_refused_by_http_and_sockets_without_a_reason(web, http, whose, attack):
+    token = ATTACKS[attack](ISSUERS[whose]())
     answer = http.post("/v1/sessions", json=game(), headers=bearer(token))
     error = refused(answer, 401, "UNAUTHENTICATED")
     assert error == {"code": "UNAUTHENTICATED", "message": Unauthenticated.message}
     assert opened(web, token) == "4501 UNAUTHENTICATED"
 
 
-def test_neither_maker_speaks_for_the_other(http):
+def test_an_issuer_cannot_sign_tokens_of_the_other_issuer(http):
     ours = us()
     for crossed in (
         ours.token(iss=THEM.issuer, aud=THEM.audience),
@@ -85,7 +85,7 @@ def test_neither_maker_speaks_for_the_other(http):
         refused(http.get(f"/v1/sessions/{uuid4()}", headers=bearer(crossed)), 401, "UNAUTHENTICATED")
 
 
-def test_their_subjects_are_never_ours(http):
+def test_subjects_of_the_provider_never_equal_our_own(http):
     state = http.post("/v1/sessions", json=game(), headers=bearer(mint("alice", is_staff=False))).json()["data"]
     theirs = bearer(THEM.token(sub="alice"))
     created = http.post("/v1/sessions", json=game(), headers=theirs)
@@ -108,7 +108,7 @@ def test_their_subjects_are_never_ours(http):
         ({"moderates": True}, 404),
     ],
 )
-def test_the_provider_makes_staff_with_the_claim_that_was_agreed_and_with_no_other(http, claims, status):
+def test_only_the_configured_claim_of_the_provider_makes_staff(http, claims, status):
     body = game() | {"visibility": "public"}
     state = http.post("/v1/sessions", json=body, headers=bearer(mint("alice", is_staff=False))).json()["data"]
     address = f"/v1/sessions/{state['session_id']}/participants/{uuid4()}"
@@ -116,7 +116,7 @@ def test_the_provider_makes_staff_with_the_claim_that_was_agreed_and_with_no_oth
     assert answer.status_code == status
 
 
-def test_the_keys_that_are_published_verify_and_are_not_secret(http, web):
+def test_published_keys_verify_tokens_and_are_not_secret(http, web):
     answer = http.get("/.well-known/jwks.json", headers=bearer("garbage"))
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "public, max-age=300"

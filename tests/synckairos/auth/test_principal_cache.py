@@ -1,4 +1,4 @@
-"""What a process remembers by what strangers send: well-formed values of bounded size, and nothing else."""
+"""Caches keep well-formed values of bounded size, and nothing else that strangers send."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ A_UUID = "8a361df9-71af-4c29-af03-390b39cf8785"
 @pytest.mark.parametrize(
     "text", ["", "x", "x" * 36, "x" * 200_000, A_UUID[:-1], f"{A_UUID} ", A_UUID.replace("-", "")], ids=range(7)
 )
-def test_what_is_no_uuid_is_refused_and_not_remembered(text):
+def test_a_text_that_is_not_a_uuid_is_refused_and_not_cached(text):
     assert ids.parse_uuid(text) is None
     assert ids._cached_uuid.cache_info().currsize == 0
 
 
-def test_a_uuid_is_remembered():
+def test_a_uuid_is_cached():
     wanted = uuid4()
     assert ids.parse_uuid(str(wanted)) == ids.parse_uuid(str(wanted)) == wanted
     assert ids._cached_uuid.cache_info().hits == 1
 
 
-def test_a_limit_s_key_is_remembered_for_short_names_only_and_is_the_same_either_way():
+def test_keys_of_limits_are_cached_for_short_names_only_and_equal_either_way():
     assert keys.rate("general", "alice") == keys.rate("general", "alice")
     assert keys._rate.cache_info().currsize == 1
     assert keys.rate("general", "x" * 100_000) == keys.rate("general", "x" * 100_000)
@@ -44,12 +44,12 @@ def test_a_limit_s_key_is_remembered_for_short_names_only_and_is_the_same_either
     assert keys._rate.cache_info().currsize == 1
 
 
-def test_of_a_login_name_as_long_as_a_body_only_the_beginning_counts():
+def test_only_the_beginning_of_an_overlong_login_name_counts():
     _, name = limits.login_by_name("x" * 200_000)
     assert len(name) == 256
 
 
-def test_an_origin_longer_than_any_is_not_taken_where_answers_are_remembered_by_it():
+def test_an_overlong_origin_is_not_used_as_a_cache_key():
     def taken(origin: bytes) -> bool:
         token = mint("alice", is_staff=False).encode()
         headers = {b"authorization": b"Bearer " + token, b"origin": origin}

@@ -1,4 +1,4 @@
-"""The keys that sign: how they are given, how they change, and what others see of them."""
+"""Signing keys: their setting, their replacement, and their published form."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pem(key, password=None):
 
 
 @pytest.mark.parametrize("algorithm", KINDS)
-def test_whoever_has_the_published_keys_can_verify_a_token(configure, algorithm):
+def test_the_published_keys_verify_a_token(configure, algorithm):
     configure(signing_keys=key_ring(pem(KINDS[algorithm]()) + generate_pem()))
     token = mint("alice", is_staff=True)
     assert authenticate(token).is_staff
@@ -57,7 +57,7 @@ def test_only_public_parts_are_published_under_the_thumbprint_of_rfc_7638(algori
     assert jwk["kid"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def test_keys_change_without_anybody_noticing(configure):
+def test_tokens_stay_valid_while_keys_are_replaced(configure):
     old, new = generate_pem(), generate_pem()
     configure(signing_keys=key_ring(old))
     before = mint("alice", is_staff=False)
@@ -75,7 +75,7 @@ def test_keys_change_without_anybody_noticing(configure):
         authenticate(before)  # verified a moment ago, and forgotten with its key
 
 
-def test_what_was_verified_once_still_has_to_be_in_time(monkeypatch):
+def test_the_times_of_a_cached_token_are_checked_again(monkeypatch):
     token = mint("alice", is_staff=False, lifetime=timedelta(hours=1))
     assert authenticate(token).subject == "alice"
     later = time.time() + 3_600
@@ -107,7 +107,7 @@ def test_a_token_of_the_wrong_kind_is_refused():
         refresh_claims(us().token())
 
 
-def test_keys_are_given_as_text_or_as_files(tmp_path):
+def test_keys_are_read_from_text_or_from_files(tmp_path):
     one, two, three = generate_pem(), generate_pem(), generate_pem()
     (tmp_path / "a key.pem").write_text(one + two)
     named = [key.kid for pem in (one, two, three) for key in key_ring(pem).keys]
@@ -130,14 +130,14 @@ NO_KEYS = {
 
 
 @pytest.mark.parametrize("text", NO_KEYS.values(), ids=NO_KEYS.keys())
-def test_what_is_no_key_is_refused_without_repeating_it(text):
+def test_an_invalid_key_is_refused_without_being_repeated(text):
     with pytest.raises(InvalidKey) as refused:
         key_ring(text)
     assert refused.value.__cause__ is None
     assert not any(line and line in str(refused.value) for line in text.splitlines())
 
 
-def test_a_key_shows_nothing_of_itself():
+def test_the_representation_of_a_key_hides_it():
     shown = generate_pem()
     ring = key_ring(shown)
     assert shown.splitlines()[1] not in repr(ring) + repr(ring.keys[0].__dict__)
@@ -186,5 +186,5 @@ def test_a_wrong_setting_stops_the_start_by_name(env, named):
     assert "PRIVATE KEY-----\n" not in refused.stderr
 
 
-def test_all_three_settings_make_a_provider():
+def test_all_three_settings_together_configure_a_provider():
     assert "IdentityProvider(issuer='https://login.example.com', audience='clocks'" in start(**IDP).stdout

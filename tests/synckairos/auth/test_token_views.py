@@ -42,7 +42,7 @@ def test_a_password_gives_two_tokens(carol):
     assert (principal.subject, principal.is_staff) == ("carol", False)
 
 
-def test_the_token_opens_every_process(carol, api, other_api):
+def test_every_process_accepts_the_token(carol, api, other_api):
     header = {"Authorization": f"Bearer {post('token', WHO).json()['access']}"}
     for client in (api, other_api):
         created(client, game(), **header)
@@ -63,7 +63,7 @@ def test_another_name_or_password_is_refused(carol, body):
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_who_is_switched_off_gets_no_token(carol):
+def test_an_inactive_user_gets_no_token(carol):
     refresh = post("token", WHO).json()["refresh"]
     carol.is_active = False
     carol.save()
@@ -87,7 +87,7 @@ def test_a_refresh_token_gives_another_pair(carol):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_come_with_the_same_refresh_token_one_gets_a_pair(carol):
+def test_one_of_many_concurrent_uses_of_a_refresh_token_gets_a_pair(carol):
     token = post("token", WHO).json()["refresh"]
 
     def attempt(_):
@@ -101,7 +101,7 @@ def test_of_many_who_come_with_the_same_refresh_token_one_gets_a_pair(carol):
 
 
 @pytest.fixture
-def refresher(carol):
+def issuer(carol):
     """Makes refresh tokens that the database knows."""
     claims = jwt.decode(post("token", WHO).json()["refresh"], options={"verify_signature": False})
     return replace(us(), fixed={name: claims[name] for name in ("token_type", "sub", "jti")})
@@ -109,24 +109,24 @@ def refresher(carol):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("door", ["token/refresh", "token/revoke"])
-def test_a_forged_refresh_token_is_refused(refresher, door, attack):
-    refused(post(door, {"refresh": ATTACKS[attack](refresher)}), 401, "UNAUTHENTICATED")
-    assert post(door, {"refresh": refresher.token()}).status_code in {200, 204}
+def test_a_forged_refresh_token_is_refused(issuer, door, attack):
+    refused(post(door, {"refresh": ATTACKS[attack](issuer)}), 401, "UNAUTHENTICATED")
+    assert post(door, {"refresh": issuer.token()}).status_code in {200, 204}
 
 
-def test_a_refresh_token_that_was_never_given_out_is_refused(carol):
+def test_a_refresh_token_that_was_never_issued_is_refused(carol):
     invented = us().token(token_type="refresh", sub="carol")
     refused(post("token/refresh", {"refresh": invented}), 401, "UNAUTHENTICATED")
 
 
-def test_the_database_could_not_give_a_token_away(carol):
+def test_the_database_holds_no_token(carol):
     refresh = post("token", WHO).json()["refresh"]
     kept = repr(list(OutstandingToken.objects.values()))
     assert refresh not in kept
     assert refresh.rpartition(".")[2] not in kept
 
 
-def test_what_is_over_by_its_own_time_is_forgotten(carol):
+def test_rows_of_expired_families_are_deleted(carol):
     old, used = (post("token", WHO).json()["refresh"] for _ in range(2))
     OutstandingToken.objects.update(expires_at=timezone.now())
     post("token/refresh", {"refresh": used})
@@ -147,7 +147,7 @@ def test_a_user_cannot_have_a_name_that_only_the_identity_provider_gives(carol, 
     refused(post("token", who), 401, "UNAUTHENTICATED")
 
 
-def test_a_refresh_decides_anew_who_is_staff(carol):
+def test_a_refresh_reads_again_whether_the_user_is_staff(carol):
     refresh = post("token", WHO).json()["refresh"]
     carol.is_staff = True
     carol.save()
@@ -159,7 +159,7 @@ def test_a_refresh_decides_anew_who_is_staff(carol):
     assert authenticate(post("token/refresh", {"refresh": refresh}).json()["access"]).is_staff is False
 
 
-def test_who_is_gone_gets_no_new_token(carol):
+def test_a_deleted_user_gets_no_new_token(carol):
     refresh = post("token", WHO).json()["refresh"]
     carol.delete()
     refused(post("token/refresh", {"refresh": refresh}), 401, "UNAUTHENTICATED")
@@ -190,5 +190,5 @@ def test_staff_can_log_in_to_the_admin(carol):
     assert client.get("/admin/").status_code == 200
 
 
-def test_a_form_without_its_token_is_refused(carol):
+def test_a_login_form_without_its_csrf_token_is_refused(carol):
     assert Client(enforce_csrf_checks=True).post("/admin/login/", WHO).status_code == 403

@@ -1,4 +1,4 @@
-"""A check that hangs keeps nobody waiting, and is asked once at a time."""
+"""A check that hangs delays callers for a bounded time, and runs once at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.servers import wait_until
 
 
 class Server:
-    """Answers with how often it was asked, when it is let."""
+    """Returns how often it was called, once it is up."""
 
     def __init__(self):
         self.is_up = threading.Event()
@@ -25,7 +25,7 @@ class Server:
         return self.asked
 
 
-def test_who_waits_for_a_server_that_hangs_is_told_so_and_asks_it_no_second_time():
+def test_a_check_that_hangs_times_out_and_is_not_started_twice():
     server = Server()
     check = BoundedCheck("test", server.ask, within_s=0.01)
     for _ in range(3):
@@ -41,14 +41,14 @@ def answered(check):
         return check.result() > 1
 
 
-def test_what_the_question_raises_its_caller_hears():
+def test_an_error_of_the_check_reaches_the_caller():
     check = BoundedCheck("test", lambda: 1 / 0, within_s=30)
     with pytest.raises(ZeroDivisionError):
         check.result()
 
 
-def test_a_server_whose_answers_take_longer_than_that_moment_is_heard_again_after_a_failure(monkeypatch):
-    """A check of many round trips, say: asked and waited for briefly each time, it would have failed for good."""
+def test_a_late_success_counts_after_a_failure(monkeypatch):
+    """A check of many round trips that callers wait for only briefly must not fail for ever."""
     waited_s = []
 
     class Noted(bounded_check.Future):

@@ -1,4 +1,4 @@
-"""A store that may lose what it has acknowledged is refused in production, and never taken in silence."""
+"""A store that may lose acknowledged data is refused in production, and reported elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from synckairos.ops.store_facts import StoreFacts, StoreNode, store_facts
 from tests import servers
 
 EVICTING = {"maxmemory-policy": "allkeys-lru"}
-FORGETFUL = {"appendonly": "no"}
+WITHOUT_AOF = {"appendonly": "no"}
 PRODUCTION = {
     "SYNCKAIROS_ENV": "production",
     "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
@@ -57,7 +57,7 @@ def store(server, configure, monkeypatch):
         change({"maxmemory-policy": "noeviction", "appendonly": "yes", "maxmemory": 0})
 
 
-def test_a_store_that_keeps_what_it_has_is_taken_without_a_word(store, caplog):
+def test_a_durable_store_is_accepted_without_a_warning(store, caplog):
     store({})
     durability.require_durable_store()
     assert store_facts().is_lossy is False
@@ -65,11 +65,9 @@ def test_a_store_that_keeps_what_it_has_is_taken_without_a_word(store, caplog):
 
 
 @pytest.mark.parametrize(
-    ("config", "reason"), [(EVICTING, "maxmemory-policy is allkeys-lru"), (FORGETFUL, "appendonly is no")]
+    ("config", "reason"), [(EVICTING, "maxmemory-policy is allkeys-lru"), (WITHOUT_AOF, "appendonly is no")]
 )
-def test_one_that_may_lose_data_is_refused_with_the_reason_unless_it_is_allowed(
-    store, configure, caplog, config, reason
-):
+def test_a_lossy_store_is_refused_with_the_reason_unless_allowed(store, configure, caplog, config, reason):
     store(config)
     with pytest.raises(SystemExit):
         durability.require_durable_store()
@@ -83,8 +81,8 @@ def test_one_that_may_lose_data_is_refused_with_the_reason_unless_it_is_allowed(
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("process", PROCESSES)
-def test_in_production_no_process_starts_on_it(store, server, process):
-    store(EVICTING | FORGETFUL)
+def test_no_process_starts_on_a_lossy_store_in_production(store, server, process):
+    store(EVICTING | WITHOUT_AOF)
     child = servers.Child(PROCESSES[process], env={**PRODUCTION, "REDIS_URL": server.url}).start()
     try:
         assert child.process.wait(60) == 1, child.output()
@@ -97,7 +95,7 @@ def test_in_production_no_process_starts_on_it(store, server, process):
     assert "Traceback" not in said
 
 
-def test_a_process_that_is_allowed_to_says_it_once_and_to_whoever_asks(store, server, schema_url):
+def test_an_allowed_lossy_store_is_logged_once_and_reported_by_ready(store, server, schema_url):
     store(EVICTING)
     web = servers.web(REDIS_URL=server.url, DATABASE_URL=schema_url).wait_ready()
     try:
@@ -108,7 +106,7 @@ def test_a_process_that_is_allowed_to_says_it_once_and_to_whoever_asks(store, se
     assert web.output().count("the state store may lose data") == 1
 
 
-def test_one_that_will_not_say_is_taken_and_that_is_said(store, server, configure, caplog):
+def test_a_store_without_info_is_accepted_with_a_warning(store, server, configure, caplog):
     admin = store({})
     admin.acl_setuser("managed", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-info"])
     configure(redis_url=server.url.replace("//", "//managed:secret@"), lossy_store_allowed=False)
@@ -117,13 +115,13 @@ def test_one_that_will_not_say_is_taken_and_that_is_said(store, server, configur
     assert "does not say whether it keeps its data" in caplog.text
 
 
-def test_one_that_is_away_at_the_start_is_nothing_to_end_for(configure):
+def test_a_store_that_is_away_at_the_start_is_not_refused(configure):
     configure(redis_url=f"redis://127.0.0.1:{servers.free_port()}/0", lossy_store_allowed=False)
     durability.require_durable_store()
 
 
 @pytest.mark.django_db
-def test_a_full_store_is_ready_for_those_who_read(store):
+def test_a_process_with_a_full_store_is_ready(store):
     store({"maxmemory": 1})
     answer = Client().get("/ready")
     assert (answer.status_code, answer.json()["state_store"]) == (200, "full")
@@ -132,7 +130,7 @@ def test_a_full_store_is_ready_for_those_who_read(store):
 
 
 @pytest.mark.django_db
-def test_a_store_that_tells_of_itself_and_serves_nothing_is_away(store):
+def test_a_store_that_answers_info_and_serves_nothing_is_away(store):
     admin = store({"replica-serve-stale-data": "no"})
     admin.replicaof("127.0.0.1", servers.free_port())
     try:
@@ -142,7 +140,7 @@ def test_a_store_that_tells_of_itself_and_serves_nothing_is_away(store):
     assert (answer.status_code, answer.json()["state_store"]) == (503, "unreachable")
 
 
-def test_one_node_of_many_that_may_lose_data_is_enough():
+def test_one_lossy_node_makes_the_store_lossy():
     good, bad = StoreNode(1, 1, 0, "noeviction", True), StoreNode(1, 1, 0, "volatile-ttl", True)
     assert StoreFacts({"a": good, "b": bad}).is_lossy is True
     assert StoreFacts({"a": good, "b": good}).is_lossy is False

@@ -1,4 +1,4 @@
-"""Probes tell about the process beside them: that it lives, and that its work goes on, store or no store."""
+"""Probes report whether a process lives and its work goes on, with the store or without."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_each_process_sends_heartbeats_until_it_is_killed(run_directory, tmp_pat
         assert f"no {role} runs here" in probed(role).text
 
 
-def test_a_process_that_lives_and_does_nothing_is_stuck(later):
+def test_a_process_without_heartbeats_is_stuck(later):
     heartbeat = Heartbeat("worker")
     heartbeat.beat()
     assert probed("worker").is_healthy
@@ -81,7 +81,7 @@ def test_a_process_that_lives_and_does_nothing_is_stuck(later):
     assert probed("worker").is_healthy
 
 
-def test_one_that_is_stuck_while_the_store_is_away_waits_for_it(later, configure, capsys):
+def test_a_process_stuck_while_the_store_is_away_is_healthy(later, configure, capsys):
     heartbeat = Heartbeat("timekeeper")
     heartbeat.beat()
     later(100)
@@ -92,7 +92,7 @@ def test_one_that_is_stuck_while_the_store_is_away_waits_for_it(later, configure
     assert "waits for the store" in capsys.readouterr().out
 
 
-def test_a_worker_that_is_stuck_while_the_store_is_full_waits_for_room(later, monkeypatch, capsys):
+def test_a_worker_stuck_while_the_store_is_full_is_healthy(later, monkeypatch, capsys):
     heartbeat = Heartbeat("worker")
     heartbeat.beat()
     later(100)
@@ -111,7 +111,7 @@ def test_ended_processes_leave_no_files(run_directory):
     assert list(run_directory.iterdir()) == []
 
 
-def test_a_directory_that_cannot_be_written_stops_no_work(monkeypatch, caplog):
+def test_an_unwritable_directory_does_not_stop_the_work(monkeypatch, caplog):
     monkeypatch.setenv(heartbeats.DIRECTORY_VARIABLE, "/dev/null/run")
     heartbeat = Heartbeat("worker")
     heartbeat.beat()
@@ -126,7 +126,7 @@ def test_without_a_setting_the_directory_follows_from_the_data_directory_of_the_
     assert heartbeats.run_directory() == data_directory.temporary_directory(ROOT / "var")
 
 
-def test_the_command_says_it_by_its_exit_status(webs):
+def test_the_exit_status_of_the_command_is_the_result(webs):
     def status(*arguments):
         command = [sys.executable, "manage.py", "probe", *arguments]
         return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)

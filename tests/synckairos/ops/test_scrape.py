@@ -1,4 +1,4 @@
-"""What the stores know is measured at each scrape, by whoever is scraped; what cannot be known is missing, never 0."""
+"""Figures of the stores are read at each scrape by any process; unknown figures are missing, never 0."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PER_NODE = {"store_memory_used_bytes", "store_policy_info"}
 
 
 def figures(text):
-    """Every sample of ours, by its name without labels."""
+    """Return the samples of this product by their names without labels."""
     lines = re.findall(r"^synckairos_([a-z_]+)(\{.*?\})? (\S+)$", text, re.MULTILINE)
     return {name: float(value) for name, _, value in lines}
 
@@ -47,7 +47,7 @@ def now_ms():
     return stores.client().time()[0] * 1000
 
 
-def trouble():
+def add_trouble():
     """One deadline that is an hour overdue, two entries that wait, one dead letter, one session set aside."""
     client = stores.client()
     client.zadd(keys.deadlines(0), {str(uuid4()): now_ms() - HOUR_MS})
@@ -60,8 +60,8 @@ def trouble():
 
 
 @pytest.mark.django_db
-def test_with_no_timekeeper_alive_overdue_deadlines_are_counted_all_the_same():
-    trouble()
+def test_overdue_deadlines_are_counted_without_a_timekeeper():
+    add_trouble()
     shown = scraped()
     assert shown["state_store_up"] == shown["audit_store_up"] == 1
     assert (shown["deadlines_overdue"], shown["timekeepers"], shown["shards_unserved"]) == (1, 0, 1)
@@ -72,7 +72,7 @@ def test_with_no_timekeeper_alive_overdue_deadlines_are_counted_all_the_same():
 
 
 @pytest.mark.django_db
-def test_what_cannot_be_asked_is_missing_and_that_is_told(configure):
+def test_figures_of_an_unreachable_store_are_missing_and_the_store_is_down(configure):
     configure(redis_url=f"redis://127.0.0.1:{servers.free_port()}/0")
     shown = scraped()
     assert shown["state_store_up"] == 0
@@ -80,14 +80,14 @@ def test_what_cannot_be_asked_is_missing_and_that_is_told(configure):
 
 
 @pytest.mark.django_db
-def test_a_timekeeper_that_was_seen_is_counted():
+def test_a_living_timekeeper_is_counted():
     stores.client().zadd(keys.keepers(), {"one": now_ms(), "long gone": now_ms() - 60_000})
     assert scraped()["timekeepers"] == 1
 
 
 @pytest.mark.timeout(240)
-def test_every_process_that_can_be_scraped_shows_the_same(tmp_path, schema_url):
-    trouble()
+def test_every_scraped_process_shows_the_same_figures(tmp_path, schema_url):
+    add_trouble()
     stores.client().delete(keys.deadlines(0), keys.outbox(0))  # a timekeeper and a worker would see to them
     timekeeper_port, worker_port = servers.free_port(), servers.free_port()
     celery = [sys.executable, "-m", "celery", "-A", "config.celery", "--quiet", "worker", "--pool", "solo"]
@@ -114,7 +114,7 @@ def shown_at(port):
         return {}
 
 
-def test_polls_and_streams_are_no_slow_requests(api):
+def test_polls_and_streams_are_not_in_the_request_durations(api):
     state = created(api)
     address = f"/v1/sessions/{state['session_id']}"
     assert api.get(f"{address}/poll").status_code == 200

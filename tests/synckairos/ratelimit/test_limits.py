@@ -1,4 +1,4 @@
-"""Rate limits: 429 says when to come back, and then it works."""
+"""Rate limits: a 429 has the time of the next try, which then succeeds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def moderator():
 
 
 def command(client, state, name, body=None):
-    """A command, as JSON."""
+    """Send a command with a JSON body."""
     return client.post(at(state, name), body or {}, content_type="application/json")
 
 
@@ -45,7 +45,7 @@ def started(client):
 
 
 def retry_after(answer):
-    """The seconds that a 429 asks to wait."""
+    """Return the seconds that a 429 asks to wait."""
     assert answer.status_code == 429
     assert answer.headers["content-type"] == "application/json"
     error = answer.json()["error"]
@@ -56,11 +56,11 @@ def retry_after(answer):
 
 
 def pass_time(state, seconds):
-    """For the session's limit, which is kept as the instant at which it will be whole again, in microseconds."""
+    """Let time pass for a session's limit, which the store keeps as an instant in microseconds."""
     stores.client().decrby(keys.switch_rate(UUID(state["session_id"])), seconds * 1_000_000)
 
 
-def test_a_session_takes_so_many_switches_and_no_more(alice, moderator, configure):
+def test_the_limit_of_a_session_counts_its_switches(alice, moderator, configure):
     state, other = started(alice), started(alice)
     configure(rate_switch=Rate(2, 3_600_000))
     assert [command(alice, state, "switch").status_code for _ in range(2)] == [200, 200]
@@ -71,7 +71,7 @@ def test_a_session_takes_so_many_switches_and_no_more(alice, moderator, configur
     assert command(alice, state, "pause").status_code == 200
 
 
-def test_a_person_makes_so_many_requests_and_no_more(alice, bob, configure):
+def test_the_general_limit_counts_requests_of_a_person(alice, bob, configure):
     state = started(alice)
     configure(rate_general=Rate(3, 3_600_000))
     assert [alice.get(at(state)).status_code for _ in range(3)] == [200] * 3
@@ -81,7 +81,7 @@ def test_a_person_makes_so_many_requests_and_no_more(alice, bob, configure):
     assert bob.get(at(state)).status_code == 200
 
 
-def test_after_the_wait_it_works(alice, configure):
+def test_a_request_passes_after_retry_after(alice, configure):
     state = started(alice)
     configure(rate_switch=Rate(1, 3_600_000))
     assert command(alice, state, "switch").status_code == 200
@@ -93,7 +93,7 @@ def test_after_the_wait_it_works(alice, configure):
 
 
 @pytest.mark.django_db
-def test_some_doors_have_no_limit_and_say_nothing_of_any(alice, configure):
+def test_addresses_without_limits_have_no_limit_headers(alice, configure):
     configure(rate_general=Rate(1, 3_600_000))
     for path in ("/v1/time", "/health", "/ready", "/metrics"):
         for client in (alice, Client()):
@@ -102,7 +102,7 @@ def test_some_doors_have_no_limit_and_say_nothing_of_any(alice, configure):
             assert not any("RateLimit" in name for answer in answers for name in answer.headers)
 
 
-def test_a_person_creates_so_many_sessions_and_no_more(alice, bob, configure):
+def test_the_creation_limit_counts_creations_of_a_person(alice, bob, configure):
     configure(rate_create=Rate(2, 3_600_000))
     state = started(alice)
     assert alice.post("/v1/sessions", {}, content_type="application/json").status_code == 400
@@ -113,7 +113,7 @@ def test_a_person_creates_so_many_sessions_and_no_more(alice, bob, configure):
     started(bob)
 
 
-def test_a_service_account_has_a_limit_of_its_own_in_the_place_of_all_others(configure):
+def test_a_service_account_has_only_its_own_limit(configure):
     configure(rate_general=Rate(1, 3_600_000), rate_create=Rate(1, 3_600_000))
     service, person = (Client(headers=bearer(mint("x", is_staff=False, is_service=is_it))) for is_it in (True, False))
     states = [started(service) for _ in range(3)]
@@ -126,14 +126,14 @@ def test_a_service_account_has_a_limit_of_its_own_in_the_place_of_all_others(con
     assert answers[0].headers["RateLimit-Policy"] == '"service";q=2;w=3600'
 
 
-def test_a_token_says_that_it_is_a_service_accounts(capsys):
+def test_a_token_names_a_service_account(capsys):
     for options, is_service in ((["--service"], True), ([], False)):
         call_command("issue_token", "games", *options)
         principal = authenticate(capsys.readouterr().out.strip())
         assert (principal.subject, principal.is_service, principal.is_staff) == ("games", is_service, False)
 
 
-def test_every_answer_says_how_its_limits_stand(alice, configure):
+def test_every_answer_has_the_state_of_its_limits(alice, configure):
     state = started(alice)
     configure(rate_general=Rate(6, 3_600_000), rate_switch=Rate(2, 60_000))
     first = alice.get(at(state))
@@ -154,7 +154,7 @@ def test_every_answer_says_how_its_limits_stand(alice, configure):
     assert last.headers["RateLimit"] == f'"general";r=0;t={retry_after(last)}'
 
 
-def test_the_last_request_that_passes_says_when_another_will(alice, configure):
+def test_the_last_request_that_passes_has_the_time_of_the_next(alice, configure):
     configure(rate_general=Rate(2, 7_200_000))
     path = f"/v1/sessions/{uuid4()}"
     last = [alice.get(path).headers["RateLimit"] for _ in range(2)][1]
@@ -162,7 +162,7 @@ def test_the_last_request_that_passes_says_when_another_will(alice, configure):
     assert 3_500 < int(last.rpartition("=")[2]) <= 3_600
 
 
-def test_who_has_used_up_two_limits_is_told_to_wait_for_the_later_one(alice, configure):
+def test_retry_after_is_the_later_time_of_two_exhausted_limits(alice, configure):
     state = started(alice)
     configure(rate_general=Rate(2, 7_200_000), rate_switch=Rate(1, 600_000))
     assert command(alice, state, "switch").status_code == 200
@@ -184,7 +184,7 @@ def test_every_limit_is_a_setting_that_the_documents_name_with_its_default():
     assert len({limit.scope for limit in policies.CATALOGUE}) == len(policies.CATALOGUE)
 
 
-def test_a_stranger_uses_up_nobodys_limit(alice, configure):
+def test_requests_without_credentials_do_not_count_for_a_person(alice, configure):
     configure(rate_general=Rate(1, 3_600_000))
     assert Client().get(f"/v1/sessions/{uuid4()}").status_code == 401
     for stranger in (Client(), Client(headers=bearer("garbage"))):
@@ -192,8 +192,8 @@ def test_a_stranger_uses_up_nobodys_limit(alice, configure):
     assert alice.get(f"/v1/sessions/{uuid4()}").status_code == 404
 
 
-def test_switches_that_change_nothing_use_up_nothing_of_the_session(alice, bob, configure):
-    """Or whoever knows its id could stop a game."""
+def test_refused_switches_do_not_count_for_the_session(alice, bob, configure):
+    """Otherwise anybody who knows its id could stop a game."""
     state = started(alice)
     configure(rate_switch=Rate(2, 3_600_000))
     assert command(bob, state, "switch").status_code == 403
@@ -205,7 +205,7 @@ def test_switches_that_change_nothing_use_up_nothing_of_the_session(alice, bob, 
     retry_after(command(alice, state, "switch"))
 
 
-def test_a_switch_that_is_malformed_uses_up_nothing_of_the_session(alice, configure):
+def test_malformed_switches_do_not_count_for_the_session(alice, configure):
     state = started(alice)
     configure(rate_switch=Rate(1, 3_600_000))
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The limits over real processes: exact in a burst, by the right address, and without the store open or closed."""
+"""Rate limits over real processes: exact in a burst, by the right address, open or closed without the store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def limited_webs():
 
 
 async def burst(webs, name):
-    """How often each status was the answer to a burst of one person's requests, spread over these processes."""
+    """Return the number of answers of each status in a burst of one person's requests over these processes."""
     path = f"/v1/sessions/{uuid4()}/summary"
     credentials = bearer(mint(name, is_staff=False))
     turn = asyncio.Semaphore(AT_ONCE)
@@ -49,7 +49,7 @@ async def burst(webs, name):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_of_many_requests_exactly_as_many_pass_as_the_limit_says(limited_webs, processes):
+async def test_exactly_as_many_requests_pass_as_the_limit_allows(limited_webs, processes):
     assert await burst(limited_webs[:processes], f"burst {processes}") == {404: LIMIT, 429: BURST - LIMIT}
 
 
@@ -63,7 +63,7 @@ def store():
 
 @pytest.fixture(scope="module")
 def strict(store):
-    """A web process with that store and every limit."""
+    """A web process with a store of its own and every limit."""
     server = servers.web(
         REDIS_URL=store.url,
         RATE_LIMIT_GENERAL="100/h",
@@ -79,7 +79,7 @@ def strict(store):
 WHO = {"username": "nobody", "password": "guess"}
 
 
-def test_without_the_store_sessions_are_not_limited_but_nobody_guesses_passwords(store, strict):
+def test_without_the_store_requests_pass_and_logins_are_refused(store, strict):
     with client_of(strict, mint("alice", is_staff=False)) as api:
         state = created(api)
         form = api.get("/admin/login/")
@@ -105,7 +105,7 @@ def test_without_the_store_sessions_are_not_limited_but_nobody_guesses_passwords
 
 
 @pytest.mark.parametrize(("proxies", "second"), [("", 429), ("127.0.0.0/8", 401), ("10.0.0.0/8", 429)])
-def test_an_address_that_a_client_makes_up_counts_only_from_a_trusted_proxy(proxies, second):
+def test_a_forwarded_address_counts_only_from_a_trusted_proxy(proxies, second):
     server = servers.web(RATE_LIMIT_GENERAL="1/h", SYNCKAIROS_TRUSTED_PROXIES=proxies).wait_ready()
     try:
         for client, status in (("1.1.1.1", 401), ("2.2.2.2", second)):
@@ -117,7 +117,7 @@ def test_an_address_that_a_client_makes_up_counts_only_from_a_trusted_proxy(prox
         server.stop()
 
 
-def test_proxies_that_are_no_networks_are_refused_by_name():
+def test_proxies_that_are_not_networks_are_refused_by_name():
     server = servers.web(SYNCKAIROS_TRUSTED_PROXIES="10.0.0.1/8, unix")
     assert server.process.wait(60) != 0
     assert "SYNCKAIROS_TRUSTED_PROXIES: Expected networks such as 10.0.0.0/8, or unix" in server.output()

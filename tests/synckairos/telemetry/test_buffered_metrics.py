@@ -14,7 +14,7 @@ from synckairos.telemetry.buffered_metrics import BufferedHistogram, BufferedVal
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    """Where processes share their numbers; the library opens its files once."""
+    """A directory of shared metrics. The library opens its files once."""
     with pytest.MonkeyPatch.context() as patch:
         place = tmp_path_factory.mktemp("metrics")
         patch.setenv("PROMETHEUS_MULTIPROC_DIR", str(place))
@@ -31,7 +31,7 @@ def shown(directory, name):
     return registry.get_sample_value(name)
 
 
-def test_a_count_is_in_the_file_once_it_is_written(directory):
+def test_a_count_is_in_the_file_after_a_flush(directory):
     one = number("counter", "a_total")
     one.inc(2)
     one.inc(1)
@@ -80,7 +80,7 @@ TIMES_S = [0.0004, 0.001, 0.0011, 0.5, 99.0]
 
 
 @pytest.mark.parametrize("kind", [Histogram, BufferedHistogram])
-def test_timings_are_counted_as_the_library_counts_them(kind):
+def test_buffered_histograms_count_as_the_library_does(kind):
     registry = CollectorRegistry()
     timings = kind("f_seconds", "help", ("script",), buckets=(0.0005, 0.001, 1.0), registry=registry)
     for time_s in TIMES_S:
@@ -93,7 +93,7 @@ def test_timings_are_counted_as_the_library_counts_them(kind):
     assert (told("count"), told("sum")) == (5, pytest.approx(sum(TIMES_S)))
 
 
-def test_nobody_has_to_come_for_timings(monkeypatch):
+def test_a_full_buffer_flushes_itself(monkeypatch):
     monkeypatch.setattr(buffered_metrics, "_MAX_BUFFERED", 10)
     timings = BufferedHistogram("g_seconds", "help", registry=CollectorRegistry())
     for _ in range(25):
@@ -101,7 +101,7 @@ def test_nobody_has_to_come_for_timings(monkeypatch):
     assert len(timings._buffer._amounts) == 5
 
 
-def test_a_count_that_cannot_be_written_holds_up_no_other(directory, monkeypatch, caplog):
+def test_a_count_that_cannot_be_written_delays_no_other(directory, monkeypatch, caplog):
     broken, other = number("counter", "d_total"), number("counter", "e_total")
     monkeypatch.setattr(broken, "flush", lambda: 1 / 0)
     broken.inc(1)

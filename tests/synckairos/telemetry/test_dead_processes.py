@@ -1,4 +1,4 @@
-"""Processes that share a directory of numbers: what those that were killed had open goes, what they counted stays."""
+"""A shared directory of metrics: gauges of killed processes go, and their counts stay."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def process(tmp_path):
-    """Starts a process that has five sockets open, once it has said so in the shared directory."""
+    """Starts a process that has counted five open sockets in the shared directory."""
     started = []
 
     def start():
@@ -54,7 +54,7 @@ def shown(directory, name, **labels):
     return registry.get_sample_value(f"synckairos_{name}", labels)
 
 
-def test_sockets_of_a_killed_process_are_not_open_and_what_it_counted_counts(tmp_path, process):
+def test_gauges_of_a_killed_process_go_and_its_counts_stay(tmp_path, process):
     victim, survivor = process(), process()
     dead_processes.merge(tmp_path)
     assert shown(tmp_path, "sockets") == 10
@@ -76,7 +76,7 @@ def test_the_directory_does_not_grow_with_processes_that_end(tmp_path, process):
     assert shown(tmp_path, "sockets_opened_total") == 15
 
 
-def test_files_of_others_are_left_alone(tmp_path):
+def test_files_of_other_programs_are_not_touched(tmp_path):
     (tmp_path / "gauge_livesum_17.db").touch()
     (tmp_path / "notes.txt").touch()
     dead_processes.merge(tmp_path)
@@ -85,7 +85,7 @@ def test_files_of_others_are_left_alone(tmp_path):
 
 @pytest.mark.parametrize("whose", ["99-deadbeef", "gone"])
 @pytest.mark.parametrize("content", [b"", b"\xff\x00\x00\x00" * 3], ids=["empty", "cut off"])
-def test_a_file_that_cannot_be_read_is_taken_away_and_hides_no_other_count(tmp_path, process, whose, content):
+def test_an_unreadable_file_is_removed_and_hides_no_other_count(tmp_path, process, whose, content):
     """A machine that has lost its power leaves such files."""
     (tmp_path / f"counter_{whose}.db").write_bytes(content)
     kill(process())

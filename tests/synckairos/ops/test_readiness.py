@@ -1,4 +1,4 @@
-"""`/ready`: who may be given work. A process without its database switches clocks all the same."""
+"""`/ready` reports readiness. A process without its database still switches clocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.talk import at, created, done, refused
 
 
 @pytest.mark.django_db
-def test_ready_names_what_it_needs_and_what_else_is_wrong():
+def test_ready_reports_its_stores_and_other_faults():
     answer = Client().get("/ready")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
@@ -33,8 +33,8 @@ def test_ready_names_what_it_needs_and_what_else_is_wrong():
 
 
 @pytest.fixture(scope="module")
-def lonely():
-    """A moderator at a web process whose database is away: nobody listens on its port."""
+def without_database():
+    """A moderator's client of a web process whose database is away."""
     away = f"postgres://nobody@127.0.0.1:{servers.free_port()}/nothing"
     server = servers.web(DATABASE_URL=away).wait_ready()
     with client_of(server, mint("moderator", is_staff=True)) as client:
@@ -42,27 +42,27 @@ def lonely():
     server.stop()
 
 
-def test_without_the_database_it_is_ready_and_says_so(lonely):
-    answer = lonely.get("/ready")
+def test_without_the_database_ready_is_200_and_reports_it(without_database):
+    answer = without_database.get("/ready")
     assert answer.status_code == 200
     assert answer.json()["audit_store"] == "unreachable"
-    running = done(lonely.post(at(created(lonely), "start")))
-    assert done(lonely.post(at(running, "switch")))["version"] == 3
+    running = done(without_database.post(at(created(without_database), "start")))
+    assert done(without_database.post(at(running, "switch")))["version"] == 3
 
 
 @pytest.mark.parametrize(
     ("door", "body"),
     [("token", {"username": "carol", "password": "correct horse"}), ("token/refresh", {}), ("token/revoke", {})],
 )
-def test_without_the_database_token_doors_say_when_to_come_back(lonely, door, body):
+def test_without_the_database_token_views_answer_503_with_retry_after(without_database, door, body):
     token = conf().signing_keys.sign(new_claims(REFRESH, "carol"))
-    answer = lonely.post(f"/v1/{door}", json=body or {"refresh": token}, headers={"Authorization": ""})
+    answer = without_database.post(f"/v1/{door}", json=body or {"refresh": token}, headers={"Authorization": ""})
     error = refused(answer, 503, "SERVICE_UNAVAILABLE")
     assert answer.headers["retry-after"] == str(error["retry_after_seconds"])
 
 
-def test_without_the_database_the_admin_shows_a_plain_page(lonely):
-    with httpx.Client(base_url=lonely.base_url, verify=False) as browser:
+def test_without_the_database_the_admin_shows_a_plain_page(without_database):
+    with httpx.Client(base_url=without_database.base_url, verify=False) as browser:
         form = browser.get("/admin/login/")
         assert form.status_code == 200
         login = {"username": "root", "password": "x", "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
@@ -80,7 +80,7 @@ def test_without_the_database_the_admin_shows_a_plain_page(lonely):
         assert "Traceback" not in page.text
 
 
-def test_a_database_that_hangs_does_not_hang_the_check():
+def test_a_database_that_hangs_does_not_block_the_check():
     with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, and says nothing
         server = servers.web(DATABASE_URL=f"postgres://nobody@127.0.0.1:{mute.getsockname()[1]}/nothing").wait_ready()
         try:
@@ -90,7 +90,7 @@ def test_a_database_that_hangs_does_not_hang_the_check():
     assert [answer.json()["audit_store"] for answer in answers] == ["unreachable"] * 3
 
 
-def test_a_database_without_our_migrations_is_not_served(tmp_path):
+def test_a_database_without_migrations_makes_the_process_unready(tmp_path):
     server = servers.web(DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3").wait_ready()
     try:
         answer = httpx.get(f"{server.url}/ready", verify=False)
@@ -106,14 +106,14 @@ def test_a_database_without_our_migrations_is_not_served(tmp_path):
 
 
 @pytest.mark.django_db
-def test_one_migration_that_is_missing_is_enough(monkeypatch):
+def test_one_missing_migration_makes_the_process_unready(monkeypatch):
     monkeypatch.setattr(database.MigrationExecutor, "migration_plan", lambda *_: [("audit", "9999_next")])
     monkeypatch.setattr(database, "_release_migrations", lambda: {("audit", "9999_next")})
     assert Client().get("/ready").status_code == 503
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_ahead_of_this_release_is_served():
+def test_a_database_of_a_newer_release_is_accepted():
     recorder = MigrationRecorder(connection)
     recorder.record_applied("audit", "9999_next")
     try:

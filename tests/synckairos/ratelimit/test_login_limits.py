@@ -1,4 +1,4 @@
-"""Guessing is slow: tokens and the admin's login are limited by address and by name."""
+"""Passwords are guessed slowly: token views and the admin's login are limited by address and by name."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def fresh(user):
 
 
 def slowed(answer, limit):
-    """A 429 that names the limit."""
+    """Assert a 429 that names the limit."""
     refused(answer, 429, "RATE_LIMIT_EXCEEDED")
     assert 1790 <= int(answer.headers["Retry-After"]) <= 1800
     assert f'"{limit}";r=0;t={answer.headers["Retry-After"]}' in answer.headers["RateLimit"]
     return True
 
 
-def test_an_address_tries_only_so_many_names():
+def test_logins_are_limited_by_address():
     for name in "ab":
         refused(post("token", {**WRONG, "username": name}), 401, "UNAUTHENTICATED")
     assert slowed(post("token", WHO), "token-address")
@@ -51,7 +51,7 @@ def test_an_address_tries_only_so_many_names():
     assert post("token", WHO, "2.2.2.2").status_code == 200
 
 
-def test_a_name_is_tried_only_so_often_from_wherever():
+def test_logins_are_limited_by_name_from_all_addresses():
     answers = [post("token", WRONG, f"1.1.1.{place}") for place in range(3)]
     assert [answer.status_code for answer in answers[:2]] == [401, 401]
     policies = '"token-address";q=2;w=3600, "token-name";q=2;w=3600'
@@ -62,33 +62,33 @@ def test_a_name_is_tried_only_so_often_from_wherever():
 
 
 @pytest.mark.parametrize("spelling", [" carol", "carol\t", "\uff43arol"])
-def test_another_spelling_of_a_name_logs_nobody_in_and_so_gives_no_more_guesses(spelling):
+def test_another_spelling_of_a_name_cannot_log_in(spelling):
     other = {**WHO, "username": spelling}
     assert "Please enter the correct username" in login(other, "1.1.1.1").text
     refused(post("token", other, "1.1.1.2"), 401, "UNAUTHENTICATED")
     assert login(WHO, "1.1.1.3").status_code == 302
 
 
-def test_a_password_is_taken_as_it_is(carol):
+def test_a_password_is_not_trimmed(carol):
     carol.set_password(" spaces are letters ")
     carol.save()
     answers = [post("token", {**WHO, "password": said}) for said in (" spaces are letters ", "spaces are letters")]
     assert [answer.status_code for answer in answers] == [200, 401]
 
 
-def test_a_number_is_no_name():
+def test_a_number_is_refused_as_a_name():
     error = refused(post("token", {**WRONG, "username": 7}), 400, "VALIDATION_ERROR")
     assert [wrong["field"] for wrong in error["details"]] == ["username"]
 
 
-def test_the_admin_lets_staff_in_within_the_limit_and_says_how_it_stands():
+def test_staff_can_log_in_to_the_admin_within_the_limit():
     answer = login(WHO)
     assert answer.headers["Location"] == "/admin/"
     assert answer.headers["RateLimit"] == '"token-address";r=1;t=1800, "token-name";r=1;t=1800'
     assert [Client().get("/admin/login/").status_code for _ in range(4)] == [200] * 4
 
 
-def test_guesses_at_a_password_do_not_keep_its_owner_from_refreshing(carol):
+def test_guessed_passwords_do_not_block_refreshes_of_the_user(carol):
     for place in range(3):
         post("token", WRONG, f"1.1.1.{place}")
     answers = [post("token/refresh", fresh(carol), f"2.2.2.{place}") for place in range(3)]
@@ -96,7 +96,7 @@ def test_guesses_at_a_password_do_not_keep_its_owner_from_refreshing(carol):
     assert slowed(answers[2], "refresh-name")
 
 
-def test_a_forged_refresh_token_uses_up_nobodys_limit(carol):
+def test_a_forged_refresh_token_does_not_count_for_its_name(carol):
     head, claims, signature = fresh(carol)["refresh"].split(".")
     for place in range(3):
         refused(
@@ -115,7 +115,7 @@ def test_a_malformed_body_counts_for_its_address(door, body):
     assert slowed(post(door, body), "token-address")
 
 
-def test_other_methods_count_for_nothing():
+def test_other_methods_do_not_count():
     for _ in range(3):
         assert Client(REMOTE_ADDR="1.1.1.1").get("/v1/token").status_code == 405
     assert post("token", WHO).status_code == 200

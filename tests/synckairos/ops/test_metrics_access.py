@@ -1,4 +1,4 @@
-"""Who may read /metrics: anybody on a laptop, who has the metrics' own token where there is one, else nobody."""
+"""Access to /metrics: open in development, else with the metrics token only."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ def scraped(**headers):
     return Client(headers=headers).get("/metrics")
 
 
-def test_on_a_laptop_anybody_may(configure):
+def test_metrics_are_open_in_development(configure):
     configure(metrics_token=None, metrics_open=True)
     assert b"synckairos_http_requests_total" in scraped().content
 
 
-def test_in_production_without_a_token_there_is_no_such_door(configure):
+def test_metrics_are_not_found_in_production_without_a_token(configure):
     configure(metrics_token=None, metrics_open=False)
     answer = scraped(Authorization=f"Bearer {TOKEN}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-def test_the_token_opens_it(configure):
+def test_metrics_are_served_with_their_token(configure):
     configure(metrics_token=TOKEN, metrics_open=False)
     answer = scraped(Authorization=f"Bearer {TOKEN}")
     assert answer.status_code == 200
@@ -34,7 +34,7 @@ def test_the_token_opens_it(configure):
 @pytest.mark.parametrize(
     "given", ["", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "Bearer é"]
 )
-def test_nothing_else_does_not_even_a_persons_token(configure, token, given):
+def test_metrics_refuse_all_other_tokens(configure, token, given):
     configure(metrics_token=TOKEN, metrics_open=True)
     for header in (given, f"Bearer {token}"):
         answer = scraped(Authorization=header)
