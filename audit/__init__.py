@@ -1,1 +1,1 @@
-"""What happened, for good: the outbox drained into the database, and staff's view of it."""
+"""The durable history of sessions: the drain of the outbox into the database, and the admin's view of it."""

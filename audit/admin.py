@@ -1,4 +1,4 @@
-"""The audit in the admin: for reading only, and quick however long the history is."""
+"""The audit in the admin: read-only, and fast for a history of any length."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
-from audit.date_hierarchy import Periods
+from audit.date_hierarchy import DateHierarchyQuerySet
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from synckairos.admin_display import FormattedAdmin
 from synckairos.ids import parse_uuid
 
-COUNTED = 10_000
-"""Rows that a list counts and pages through; further back lead the dates and the filters."""
-ONE_SESSION = "session__id__exact"
-"""The query parameter that limits a list to one session."""
-SHOWN = 50
-"""Events and participants shown on the page of their session."""
+MAX_COUNTED = 10_000
+"""Largest number of rows that a list counts and pages through; dates and filters lead further back."""
+SESSION_FILTER = "session__id__exact"
+"""Query parameter that limits a list to one session."""
+INLINE_ROWS = 50
+"""Number of events and participants on the page of their session."""
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than COUNTED: a whole count would read the whole index."""
+    """Counts rows up to MAX_COUNTED, since a full count reads the whole index."""
 
     @cached_property
     def count(self) -> int:
-        """The number of rows, or COUNTED."""
+        """Return the number of rows, at most MAX_COUNTED."""
         rows: Any = self.object_list
-        return int(rows.order_by()[:COUNTED].count())
+        return int(rows.order_by()[:MAX_COUNTED].count())
 
 
 class ReadOnly:
-    """Nobody adds to history, changes it, or takes from it."""
+    """Denies additions, changes and deletions in the admin."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -51,52 +51,53 @@ class ReadOnly:
         return False
 
 
-class Few(BaseInlineFormSet):  # type: ignore[type-arg]
-    """The first SHOWN rows of an inline."""
+class LimitedFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """The first INLINE_ROWS rows of an inline."""
 
     def get_queryset(self) -> Any:
-        if not hasattr(self, "_few"):
-            self._few = list(super().get_queryset()[:SHOWN])
-        return self._few
+        if not hasattr(self, "_limited"):
+            self._limited = list(super().get_queryset()[:INLINE_ROWS])
+        return self._limited
 
 
-class Some(FormattedAdmin, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    """Some rows of a session, and a way to all of them."""
+class LimitedInline(FormattedAdmin, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """The first rows of a session, with a link to all of them."""
 
-    formset = Few
+    formset = LimitedFormSet
     extra = 0
     show_change_link = True
-    what, which = "", ""
+    noun, which = "", ""
 
-    def tell(self, session: SyncSession) -> None:
-        """Say how many there are, and where."""
+    def set_heading(self, session: SyncSession) -> None:
+        """Set the heading: the number of rows, and the link to all of them."""
         total = self.count(session)
-        more = total - SHOWN
-        shown = f"{total}" if more <= 0 else f"{self.which} {SHOWN} of {total}"
-        way = format_html(
+        more = total - INLINE_ROWS
+        shown = f"{total}" if more <= 0 else f"{self.which} {INLINE_ROWS} of {total}"
+        link = format_html(
             '<a href="{}" style="color: inherit; text-decoration: underline">{}</a>',
-            rows_of(self.model, session),
+            changelist_url(self.model, session),
             "in a list" if more <= 0 else f"{more} more, in order",
         )
-        self.verbose_name_plural = format_html("{}: {}; {}", self.what, shown, way)
+        self.verbose_name_plural = format_html("{}: {}; {}", self.noun, shown, link)
 
     def count(self, session: SyncSession) -> int:
-        """How many there are."""
+        """Return the number of rows of a session."""
         raise NotImplementedError
 
 
-class LatestEvents(Some):
+class LatestEvents(LimitedInline):
     model = SyncEvent
     fields = ("sequence", "version", "type", "at", "committed_at", "principal")  # the rest is a click away
     ordering = ("-sequence",)
-    what, which = "events", "the latest"
+    noun, which = "events", "the latest"
 
     def count(self, session: SyncSession) -> int:
-        """By the number of the last one: they are numbered without gaps, and nobody has to count a long history."""
+        """Return the number of the last event: events are numbered without gaps, so a long history need not be
+        counted."""
         return session.events.aggregate(last=Max("sequence"))["last"] or 0
 
 
-class Participants(Some):
+class Participants(LimitedInline):
     model = SyncParticipant
     fields = (
         *("participant_index", "participant_id", "group_id", "user_id"),
@@ -104,41 +105,41 @@ class Participants(Some):
     )
     ordering = ("participant_index",)
     bad_flags = ("has_expired",)
-    what, which = "participants", "the first"
+    noun, which = "participants", "the first"
 
     def count(self, session: SyncSession) -> int:
-        """A thousand at most."""
+        """Return the number of participants, a thousand at most."""
         return session.participants.count()
 
 
-def rows_of(model: type[Model], session: SyncSession) -> str:
-    """The address of the list of what belongs to a session."""
+def changelist_url(model: type[Model], session: SyncSession) -> str:
+    """Return the address of the list of rows of a session."""
     name = model._meta.model_name  # noqa: SLF001 - public in spite of its name
-    return f"{reverse(f'admin:audit_{name}_changelist')}?{ONE_SESSION}={session.pk}"
+    return f"{reverse(f'admin:audit_{name}_changelist')}?{SESSION_FILTER}={session.pk}"
 
 
-class History(FormattedAdmin, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """What the lists have in common. The search takes a session id, or else the whole name of a principal."""
+class HistoryAdmin(FormattedAdmin, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """The base of the lists. The search accepts a session id, or the whole name of a principal."""
 
     list_per_page = 100
     paginator = CappedPaginator
     show_full_result_count = False
     search_help_text = "Session id, or the exact name of a principal"
     search_fields = ("pk",)
-    """Only switches the search box on; `get_search_results` does the work."""
+    """Enables the search box; `get_search_results` searches."""
     by_session_id = ""
     by_principal = ""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return Periods(self.model)
+        return DateHierarchyQuerySet(self.model)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Nobody edits these rows: their history is that of their session."""
+        """Redirect to the events of the session, since rows have no edits of their own."""
         found = self.get_object(request, unquote(object_id))
         if found is None or not self.has_view_permission(request, found):
             raise PermissionDenied
         session = found if isinstance(found, SyncSession) else found.session
-        return HttpResponseRedirect(rows_of(SyncEvent, session))
+        return HttpResponseRedirect(changelist_url(SyncEvent, session))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
@@ -153,7 +154,7 @@ class History(FormattedAdmin, ReadOnly, admin.ModelAdmin):  # type: ignore[type-
 
 
 @admin.register(SyncSession)
-class SyncSessionAdmin(History):
+class SyncSessionAdmin(HistoryAdmin):
     list_display = (
         *("session_id", "epoch", "sync_mode", "status", "version", "cycle_number"),
         *("created_by", "created_at", "updated_at", "deleted_at"),
@@ -166,16 +167,16 @@ class SyncSessionAdmin(History):
     by_principal = "created_by"
 
     def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """The inlines, which say how much more there is."""
+        """Return the inlines, with headings that give the number of rows."""
         inlines = super().get_inline_instances(request, obj)
         for inline in inlines:
-            if obj is not None and isinstance(inline, Some):
-                inline.tell(obj)
+            if obj is not None and isinstance(inline, LimitedInline):
+                inline.set_heading(obj)
         return inlines
 
 
 @admin.register(SyncEvent)
-class SyncEventAdmin(History):
+class SyncEventAdmin(HistoryAdmin):
     list_display = ("sequence", "type", "session", "version", "at", "committed_at", "principal", "request_id")
     list_filter = ("type",)
     list_select_related = ("session",)
@@ -184,12 +185,12 @@ class SyncEventAdmin(History):
     by_principal = "principal"
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Latest first; one session's events as they happened."""
-        return ("sequence",) if ONE_SESSION in request.GET else ("-at", "-id")
+        """Return the newest events first; the events of one session in their order."""
+        return ("sequence",) if SESSION_FILTER in request.GET else ("-at", "-id")
 
 
 @admin.register(SyncParticipant)
-class SyncParticipantAdmin(History):
+class SyncParticipantAdmin(HistoryAdmin):
     list_display = (
         *("participant_id", "session", "participant_index", "user_id"),
         *("total_time_ms", "time_used_ms", "cycle_count", "has_expired"),
@@ -201,5 +202,5 @@ class SyncParticipantAdmin(History):
     by_principal = "user_id"
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Latest first; those of one session in their order."""
-        return ("participant_index",) if ONE_SESSION in request.GET else ("-id",)
+        """Return the newest participants first; those of one session in their order."""
+        return ("participant_index",) if SESSION_FILTER in request.GET else ("-id",)

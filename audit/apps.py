@@ -1,4 +1,4 @@
-"""The app, as the admin shows it."""
+"""The Django app, with its name in the admin."""
 
 from django.apps import AppConfig
 

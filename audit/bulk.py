@@ -1,11 +1,11 @@
-"""Many rows at once, from plain values.
+"""Inserts and updates of many rows at once, from plain values.
 
-They become the very rows that `QuerySet.bulk_create` and `bulk_update` write, for a fraction of their processor time
-(docs/performance.md): those make an instance for each row and ask its fields, one by one, for each value. Here a
-statement and its conversions are made once for all rows, from the model's fields, and run on Django's connection, in
-the transaction of the caller. Model defaults and signals have no part in it.
+The rows are those that `QuerySet.bulk_create` and `bulk_update` write, for a fraction of their processor time
+(docs/performance.md): Django makes an instance of each row, and asks its fields for each value. This module makes a
+statement and its conversions once for all rows, from the fields of the model, and runs it on Django's connection in the
+transaction of the caller. Model defaults and signals do not apply.
 
-All raise django.db.DatabaseError.
+All functions raise django.db.DatabaseError.
 """
 
 from __future__ import annotations
@@ -29,88 +29,89 @@ from django.db.models import (
 )
 
 Row: TypeAlias = tuple[Any, ...]
-"""Values in the order of the names that stand beside it. A foreign key's is the key, a JSON field's is JSON text."""
+"""Values in the order of the given field names. The value of a foreign key is the key, that of a JSON field is JSON
+text."""
 Fields: TypeAlias = "list[Field[Any, Any]]"
 
-_AS_THEY_ARE = (BooleanField, CharField, IntegerField, JSONField)
-"""Fields whose values a driver takes without a conversion."""
+_NEED_NO_CONVERSION = (BooleanField, CharField, IntegerField, JSONField)
+"""Fields whose values the database drivers accept without a conversion."""
 
 
 def upsert(
     model: type[Model], names: Sequence[str], rows: Iterable[Row], *, unique: Sequence[str], updated: Sequence[str] = ()
 ) -> None:
-    """Insert rows. One that is there with the same `unique` fields stays, and takes over the `updated` ones.
+    """Insert rows. An existing row with equal `unique` fields is kept, and its `updated` fields are replaced.
 
-    No two of `rows` may have the same `unique` fields.
+    No two of `rows` may have equal `unique` fields.
     """
     fields = _fields(model, names)
-    news = ", ".join(f"{column} = EXCLUDED.{column}" for column in _columns(_fields(model, updated)))
-    place = ", ".join(_columns(_fields(model, unique)))
-    _run(
-        f"INSERT INTO {_table(model)} ({', '.join(_columns(fields))}) {_source(fields)}"
-        f" ON CONFLICT ({place}) DO {f'UPDATE SET {news}' if news else 'NOTHING'}",
+    assignments = ", ".join(f"{column} = EXCLUDED.{column}" for column in _columns(_fields(model, updated)))
+    conflict = ", ".join(_columns(_fields(model, unique)))
+    _execute(
+        f"INSERT INTO {_table(model)} ({', '.join(_columns(fields))}) {_rows_sql(fields)}"
+        f" ON CONFLICT ({conflict}) DO {f'UPDATE SET {assignments}' if assignments else 'NOTHING'}",
         fields,
         rows,
     )
 
 
 def update(model: type[Model], names: Sequence[str], rows: Iterable[Row]) -> None:
-    """Set the fields `names` of rows that are there; the first value of each of `rows` is the primary key."""
+    """Set the fields `names` of existing rows; the first value of each of `rows` is the primary key."""
     fields = _fields(model, ["id", *names])
     key, *columns = _columns(fields)
-    if _takes_lists():
-        news = ", ".join(f"{column} = news.{column}" for column in columns)
-        where = f"{_table(model)}.{key} = news.{key}"
-        source = f" FROM ({_source(fields)}) AS news ({', '.join([key, *columns])})"
+    if _supports_unnest():
+        assignments = ", ".join(f"{column} = assignments.{column}" for column in columns)
+        where = f"{_table(model)}.{key} = assignments.{key}"
+        source = f" FROM ({_rows_sql(fields)}) AS assignments ({', '.join([key, *columns])})"
     else:
-        news, where, source = ", ".join(f"{column} = %s" for column in columns), f"{key} = %s", ""
+        assignments, where, source = ", ".join(f"{column} = %s" for column in columns), f"{key} = %s", ""
         fields, rows = [*fields[1:], fields[0]], [(*values, pk) for pk, *values in rows]
-    _run(f"UPDATE {_table(model)} SET {news}{source} WHERE {where}", fields, rows)  # noqa: S608 - of names in models only
+    _execute(f"UPDATE {_table(model)} SET {assignments}{source} WHERE {where}", fields, rows)  # noqa: S608 - of names in models only
 
 
-def _run(sql: str, fields: Fields, rows: Iterable[Row]) -> None:
-    turned = list(zip(*rows, strict=True))
-    if not turned:
+def _execute(sql: str, fields: Fields, rows: Iterable[Row]) -> None:
+    by_column = list(zip(*rows, strict=True))
+    if not by_column:
         return
-    columns = [_converted(field, values) for field, values in zip(fields, turned, strict=True)]
+    columns = [_database_values(field, values) for field, values in zip(fields, by_column, strict=True)]
     with connection.cursor() as cursor:
-        if _takes_lists():
+        if _supports_unnest():
             cursor.execute(sql, columns)
         else:
             cursor.executemany(sql, list(zip(*columns, strict=True)))
 
 
-def _takes_lists() -> bool:
-    """Whether a statement is given a list for each column.
+def _supports_unnest() -> bool:
+    """Return true if a statement takes a list for each column.
 
-    If not, it runs once for each row, which costs next to nothing where the database is in this process (SQLite).
+    Otherwise the statement runs once for each row, which is cheap where the database is in this process (SQLite).
     """
     return connection.vendor == "postgresql"
 
 
-def _source(fields: Fields) -> str:
-    if not _takes_lists():
+def _rows_sql(fields: Fields) -> str:
+    if not _supports_unnest():
         return f"VALUES ({', '.join(['%s'] * len(fields))})"
-    # A length would silently cut what is too long.
+    # With a length PostgreSQL would cut longer values without an error.
     types = [str(field.db_type(connection)).split("(", maxsplit=1)[0] for field in fields]
     return f"SELECT * FROM UNNEST({', '.join(f'(%s)::{kind}[]' for kind in types)})"  # noqa: S608 - of types only
 
 
-def _converted(field: Field[Any, Any], values: Row) -> list[Any]:
+def _database_values(field: Field[Any, Any], values: Row) -> list[Any]:
     if isinstance(field, ForeignKey):
         field = field.target_field
-    if isinstance(field, _AS_THEY_ARE):
+    if isinstance(field, _NEED_NO_CONVERSION):
         return list(values)
     if isinstance(field, DateTimeField):
-        return list(map(_moment, values))
+        return list(map(_database_datetime, values))
     if isinstance(field, UUIDField) and not connection.features.has_native_uuid_field:
         return [None if value is None else value.hex for value in values]
     return [field.get_db_prep_save(value, connection) for value in values]
 
 
 @lru_cache(8192)
-def _moment(value: datetime | None) -> Any:
-    """As the database takes it; few of many rows' moments differ."""
+def _database_datetime(value: datetime | None) -> Any:
+    """Return the value that the database takes; many rows have few different instants."""
     return connection.ops.adapt_datetimefield_value(value)
 
 

@@ -1,4 +1,4 @@
-"""What the audit could not write, as staff look at it: dead letters, and entries that are tried again by themselves."""
+"""Entries that the audit could not write, for staff: dead letters, and entries that are retried automatically."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from audit import outbox_reader
-from audit.outbox_reader import FIRST, Received
+from audit.outbox_reader import BEFORE_ALL, StreamEntry
 from synckairos.dead_letter_command import DeadLetter
 from synckairos.instants import as_datetime
 from synckairos.redis import client as stores
@@ -14,11 +14,12 @@ from synckairos.redis import keys
 
 _PORTION = 200
 _NOTES = (b"id", b"error", b"reason", b"session", b"tries")
-"""What stands beside an entry that was put aside; all else it had in the outbox."""
+"""Fields that the audit added to an entry when it was set aside; all others come from the outbox."""
 
 
 def streams(shard: int, *, waiting: bool) -> Iterator[tuple[str, str]]:
-    """The streams of a shard, each with what its entries are: `dead`, and with `waiting` `refused` and `newer`."""
+    """Yield the streams of a shard, each with the state of its entries: `dead`, and with `waiting` also `refused` and
+    `newer`."""
     yield keys.outbox_dead(shard), "dead"
     if waiting:
         _, newer, *refused = keys.outbox_waiting(shard)
@@ -26,8 +27,8 @@ def streams(shard: int, *, waiting: bool) -> Iterator[tuple[str, str]]:
         yield from ((key, "refused") for key in refused)
 
 
-def found(*, waiting: bool) -> Iterator[DeadLetter]:
-    """All of them that are there now, by streams, the oldest first. Raises RedisError."""
+def find(*, waiting: bool) -> Iterator[DeadLetter]:
+    """Yield all entries that exist now, by streams, the oldest first. Raises RedisError."""
     ends = [
         (shard, key, state, outbox_reader.last_id(key))
         for shard in keys.all_shards()
@@ -35,49 +36,49 @@ def found(*, waiting: bool) -> Iterator[DeadLetter]:
     ]
     for shard, key, state, last in ends:
         if last is not None:
-            position = FIRST
-            while some := outbox_reader.portion(key, position, _PORTION, last):
-                yield from (_aside(shard, key, state, entry) for entry in some)
-                position = some[-1].entry_id
+            position = BEFORE_ALL
+            while letters := outbox_reader.read_range(key, position, _PORTION, last):
+                yield from (_dead_letter(shard, key, state, entry) for entry in letters)
+                position = letters[-1].entry_id
 
 
-def _aside(shard: int, key: str, state: str, entry: Received) -> DeadLetter:
-    tries = entry.text("tries")
+def _dead_letter(shard: int, key: str, state: str, entry: StreamEntry) -> DeadLetter:
+    tries = entry.note("tries")
     return DeadLetter(
-        name=f"{shard}/{entry.first_id}",
+        name=f"{shard}/{entry.original_id}",
         state=state,
-        session_id=entry.text("session") or str(entry.session_id or ""),
-        since=as_datetime(entry.at_ms),
-        reason=entry.text("reason") or entry.text("error") or ("of a newer release" if state == "newer" else "unknown"),
+        session_id=entry.note("session") or str(entry.session_id or ""),
+        since=as_datetime(entry.added_ms),
+        reason=entry.note("reason") or entry.note("error") or ("of a newer release" if state == "newer" else "unknown"),
         tries=int(tries) if tries.isdigit() else 0,
         location=(shard, key, entry),
     )
 
 
-def send_again(some: Sequence[DeadLetter]) -> int:
-    """Put entries at the end of the outbox, as they were in it; gives how many were still there."""
+def send_again(letters: Sequence[DeadLetter]) -> int:
+    """Move entries to the end of the outbox without their notes, and return how many still existed."""
     moved = 0
-    for (shard, key), entries in _together(some):
+    for (shard, key), entries in _by_stream(letters):
         whole = [
-            Received(entry.entry_id, {name: value for name, value in entry.fields.items() if name not in _NOTES})
+            StreamEntry(entry.entry_id, {name: value for name, value in entry.fields.items() if name not in _NOTES})
             for entry in entries
         ]
         moved += outbox_reader.move(key, keys.outbox(shard), [(entry, {}) for entry in whole])
     return moved
 
 
-def delete(some: Sequence[DeadLetter]) -> int:
-    """Forget entries for good; gives how many were still there."""
-    return sum(outbox_reader.forget(key, entries) for (_, key), entries in _together(some))
+def delete(letters: Sequence[DeadLetter]) -> int:
+    """Delete entries for good, and return how many still existed."""
+    return sum(outbox_reader.delete(key, entries) for (_, key), entries in _by_stream(letters))
 
 
-def _together(some: Sequence[DeadLetter]) -> Iterator[tuple[tuple[int, str], list[Received]]]:
-    for place, together in groupby(some, key=lambda aside: aside.location[:2]):
-        yield place, [aside.location[2] for aside in together]
+def _by_stream(letters: Sequence[DeadLetter]) -> Iterator[tuple[tuple[int, str], list[StreamEntry]]]:
+    for stream, group in groupby(letters, key=lambda letter: letter.location[:2]):
+        yield stream, [letter.location[2] for letter in group]
 
 
-def waiting_now() -> dict[str, int]:
-    """How many there are of each state. Raises RedisError."""
+def count_by_state() -> dict[str, int]:
+    """Return the number of entries of each state. Raises RedisError."""
     counts: dict[str, int] = {"dead": 0, "refused": 0, "newer": 0}
     for shard in keys.all_shards():
         for key, state in streams(shard, waiting=True):

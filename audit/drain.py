@@ -1,8 +1,8 @@
-"""The drain: from the outbox streams to the database, at least once each and written once each.
+"""The drain: it moves entries from the outbox streams to the database, and writes each exactly once.
 
-An entry leaves its stream only after its rows are committed, or for a stream beside it (aside.py). What the database
-refuses while it takes other entries is tried again later; a database that takes nothing is waited for. See
-docs/consistency.md.
+An entry leaves its stream only when its rows are committed, or when it moves to another stream (retries.py). An entry
+that the database refuses while it accepts others is retried later; while the database accepts nothing, all entries
+wait. See docs/consistency.md.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from msgspec import Struct
 from redis.exceptions import LockError, RedisError, ResponseError
 
 from audit import outbox_reader, retries, row_mapping
-from audit.event_writer import RefusesAll, write_apart
+from audit.event_writer import DatabaseRefusesAll, write_isolating_faults
 from audit.failure_reasons import reason_of
-from audit.outbox_reader import FIRST, Lease, Received
+from audit.outbox_reader import BEFORE_ALL, Lease, StreamEntry
 from audit.row_mapping import Commit
 from synckairos import outbox
 from synckairos.redis import client as stores
@@ -27,17 +27,17 @@ from synckairos.redis import keys
 from synckairos.telemetry import logs, metrics
 
 LEASE_S = 5.0
-"""How long a drain that died keeps others away."""
-WITHIN_S = 10.0
-"""How long one drain works at most; then the next one goes on."""
-ROWS_IN_ONE_TRANSACTION = 10_000
+"""Time after which another drain may take the shard of one that died."""
+MAX_DURATION_S = 10.0
+"""Longest duration of one drain; the next one continues."""
+MAX_ROWS_PER_TRANSACTION = 10_000
 
 log = logs.get_logger(__name__)
 
-_taken_ms: dict[int, float] = {}
-"""When this process last wrote an entry of each shard, on the store's clock."""
-_looked_at: dict[str, str] = {}
-"""How far this process has looked at entries of newer releases: it does not learn to read them."""
+_last_write_ms: dict[int, float] = {}
+"""Instant at which this process last wrote an entry of each shard, on the store's clock."""
+_read_up_to: dict[str, str] = {}
+"""Position up to which this process has read entries of newer releases, which it can never decode."""
 
 
 class Source(Struct, frozen=True):
@@ -45,24 +45,24 @@ class Source(Struct, frozen=True):
 
     key: str
     until_ms: int | None = None
-    """Only what came into it until this instant of the store's clock."""
-    times: int = 0
-    """How often its entries have been refused."""
+    """Limit on the instant at which entries came into the stream, on the store's clock."""
+    refusals: int = 0
+    """Number of times that the database has refused these entries."""
 
 
-def drain_all(within_s: float = WITHIN_S) -> bool:
-    """Empty the outbox of every shard that nobody else is at, or stop after `within_s`.
+def drain_all(max_duration_s: float = MAX_DURATION_S) -> bool:
+    """Empty the outbox of every shard that no other drain has leased, or stop after `max_duration_s`.
 
-    False when a store could not serve: it was logged, and what is left is for a later drain.
+    Returns false when a store could not serve: this was logged, and a later drain continues.
     """
-    ends_at_s = time.monotonic() + within_s
+    ends_at_s = time.monotonic() + max_duration_s
     shards = list(keys.all_shards())
-    random.shuffle(shards)  # one with a long backlog must not keep the same others waiting each time
-    served = [_drained(shard, ends_at_s) for shard in shards]
-    return all(served)
+    random.shuffle(shards)  # so that a long backlog does not delay the same shards each time
+    succeeded = [_try_drain(shard, ends_at_s) for shard in shards]
+    return all(succeeded)
 
 
-def _drained(shard: int, ends_at_s: float) -> bool:
+def _try_drain(shard: int, ends_at_s: float) -> bool:
     try:
         _drain(shard, ends_at_s)
     except LockError:
@@ -70,7 +70,7 @@ def _drained(shard: int, ends_at_s: float) -> bool:
     except RedisError as error:
         log.warning("drain interrupted: state store", shard=shard, error=type(error).__name__)
         return False
-    except RefusesAll as refused:
+    except DatabaseRefusesAll as refused:
         reason = reason_of(refused.__cause__ or refused)
         log.warning("drain interrupted: audit store refuses everything", shard=shard, reason=reason)
         return False
@@ -85,113 +85,116 @@ def _drain(shard: int, ends_at_s: float) -> None:
     if not lease.acquire():
         return
     try:
-        Turn(shard, lease, ends_at_s, outbox_reader.now_ms()).run()
+        ShardDrain(shard, lease, ends_at_s, outbox_reader.now_ms()).run()
     finally:
-        with suppress(RedisError):  # it ends by itself
+        with suppress(RedisError):  # the lease expires without it
             lease.release()
 
 
-class Turn:
-    """One drain's turn at one shard."""
+class ShardDrain:
+    """One drain of one shard."""
 
     def __init__(self, shard: int, lease: Lease, ends_at_s: float, now_ms: int) -> None:
         self.shard = shard
         self._lease = lease
         self._ends_at_s = ends_at_s
         self._now_ms = now_ms
-        """The store's clock when the turn began."""
+        """The store's clock when the drain began."""
 
     def run(self) -> None:
-        """Take what is new, then what is to be tried again, as far as it is there now.
+        """Write the new entries, then those due for a retry, up to the instant at which this drain began.
 
-        What comes meanwhile waits for the next drain: a transaction for each few entries would cost ten times as much,
-        and take the processor from those who are waited for.
+        Later entries wait for the next drain: a transaction for every few entries costs ten times as much, and takes
+        the processor from requests.
         """
-        self._forget_group()
+        self._delete_legacy_group()
         for source in self._sources():
             for batch in self._batches(source):
-                if not self._settle(source, batch):
+                if not self._write_batch(source, batch):
                     return
                 if source.key == keys.outbox_newer(self.shard):
-                    _looked_at[source.key] = batch[-1].entry_id
+                    _read_up_to[source.key] = batch[-1].entry_id
 
     def _sources(self) -> Iterator[Source]:
-        first, *beside = keys.outbox_waiting(self.shard)
+        first, *deferred = keys.outbox_waiting(self.shard)
         yield Source(first)
-        if not stores.client().exists(*beside):
+        if not stores.client().exists(*deferred):
             return
         yield Source(keys.outbox_newer(self.shard))
-        for times, after_ms in enumerate(retries.AGAIN_AFTER_MS, 1):
-            yield Source(keys.outbox_refused(self.shard, times), self._now_ms - after_ms, times)
+        for refusals, after_ms in enumerate(retries.RETRY_DELAYS_MS, 1):
+            yield Source(keys.outbox_refused(self.shard, refusals), self._now_ms - after_ms, refusals)
 
-    def _forget_group(self) -> None:
-        """Former releases read the outbox as a consumer group, whose record of unfinished entries takes room."""
+    def _delete_legacy_group(self) -> None:
+        """Delete the consumer group of former releases, whose record of unfinished entries takes memory."""
         key = keys.outbox(self.shard)
-        if key not in _looked_at:
-            with suppress(ResponseError):  # there is no such stream
+        if key not in _read_up_to:
+            with suppress(ResponseError):  # the stream does not exist
                 stores.client().xgroup_destroy(key, "audit")
-            _looked_at[key] = FIRST
+            _read_up_to[key] = BEFORE_ALL
 
-    def _may_go_on(self) -> bool:
-        """Whether there is time for more; the lease is good for as long again. Raises LockError when it was lost."""
+    def _extend_lease(self) -> bool:
+        """Extend the lease, and return true while there is time for more. Raises LockError when the lease was lost."""
         self._lease.reacquire()
         return time.monotonic() < self._ends_at_s
 
-    def _batches(self, source: Source) -> Iterator[list[Received]]:
-        position, is_all = _looked_at.get(source.key, FIRST), False
-        while not is_all and self._may_go_on():
-            batch, is_all = outbox_reader.read(source.key, position, source.until_ms)
+    def _batches(self, source: Source) -> Iterator[list[StreamEntry]]:
+        position, is_complete = _read_up_to.get(source.key, BEFORE_ALL), False
+        while not is_complete and self._extend_lease():
+            batch, is_complete = outbox_reader.read(source.key, position, source.until_ms)
             if batch:
                 position = batch[-1].entry_id
                 yield batch
 
-    def _settle(self, source: Source, batch: list[Received]) -> bool:
-        """Write a batch, and take off the stream what is written or cannot be; False when the time is over."""
+    def _write_batch(self, source: Source, batch: list[StreamEntry]) -> bool:
+        """Write a batch, and remove from the stream what is written or never can be. Returns false when the time is
+        over."""
         received = {entry.entry_id: entry for entry in batch}
-        for portion in _portions(self._read(source, batch)):
-            if not self._may_go_on():
+        for portion in _transactions(self._read(source, batch)):
+            if not self._extend_lease():
                 return False
             with metrics.AUDIT_SECONDS.time():
-                apart = write_apart(portion, self._may_go_on)
-            metrics.AUDIT_ROWS.inc(apart.written)
-            unwritten = apart.failed.keys() | apart.left
+                result = write_isolating_faults(portion, self._extend_lease)
+            metrics.AUDIT_ROWS.inc(result.written)
+            unwritten = result.failed.keys() | result.skipped
             done = [received[commit.entry_id] for commit in portion if commit.entry_id not in unwritten]
             if done:
-                outbox_reader.forget(source.key, done)
-                _taken_ms[self.shard] = self._now_ms
-            refused = [(received[entry_id], fault) for entry_id, fault in apart.failed.items()]
-            retries.keep_for_later(self.shard, source.key, source.times, refused, _taken_ms.get(self.shard, 0))
-            if apart.left:
+                outbox_reader.delete(source.key, done)
+                _last_write_ms[self.shard] = self._now_ms
+            refused = [(received[entry_id], fault) for entry_id, fault in result.failed.items()]
+            retries.schedule_retries(
+                self.shard, source.key, source.refusals, refused, _last_write_ms.get(self.shard, 0)
+            )
+            if result.skipped:
                 return False
         return True
 
-    def _read(self, source: Source, batch: list[Received]) -> list[Commit]:
-        """The commits of a batch; what is none for this release is put aside."""
+    def _read(self, source: Source, batch: list[StreamEntry]) -> list[Commit]:
+        """Return the commits of a batch; entries that this release cannot read are set aside."""
         commits: list[Commit] = []
-        newer: list[Received] = []
-        dead: list[tuple[Received, Exception]] = []
+        newer: list[StreamEntry] = []
+        dead: list[tuple[StreamEntry, Exception]] = []
         for entry in batch:
             try:
-                commits.append(row_mapping.read(entry.entry_id, entry.data))
+                commits.append(row_mapping.read_commit(entry.entry_id, entry.data))
             except outbox.Newer:
                 newer.append(entry)
             except row_mapping.UNREADABLE as error:
                 dead.append((entry, error))
-        retries.bury(self.shard, source.key, dead)
+        retries.add_dead_letters(self.shard, source.key, dead)
         if source.key != keys.outbox_newer(self.shard):
-            retries.keep_for_newer(self.shard, source.key, newer)
+            retries.defer_to_newer_release(self.shard, source.key, newer)
         return commits
 
 
-def _portions(commits: list[Commit]) -> Iterator[list[Commit]]:
-    """Commits in portions that one transaction can hold without running into its time limit."""
+def _transactions(commits: list[Commit]) -> Iterator[list[Commit]]:
+    """Yield commits in portions that one transaction can hold within its time limit."""
     portion: list[Commit] = []
-    weight = 0
+    row_count = 0
     for commit in commits:
-        if portion and weight + commit.weight > ROWS_IN_ONE_TRANSACTION:
+        if portion and row_count + commit.row_count > MAX_ROWS_PER_TRANSACTION:
             yield portion
-            portion, weight = [], 0
+            portion, row_count = [], 0
         portion.append(commit)
-        weight += commit.weight
+        row_count += commit.row_count
     if portion:
         yield portion

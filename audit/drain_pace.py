@@ -1,4 +1,4 @@
-"""When a process drains: whenever it is asked to, but ever less often while a store cannot serve."""
+"""The pace of drains in a process: each request starts one, but less and less often while a store cannot serve."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 from audit.drain import drain_all
 
-LONGEST_WAIT_S = 30.0
-"""Between two attempts, while the last ones have failed."""
+MAX_PAUSE_S = 30.0
+"""Longest pause between two attempts after failures."""
 
 
-class Pace:
-    """One drain at a time in this process, with growing pauses after failures. `clock` gives seconds that only grow."""
+class DrainPace:
+    """Runs one drain at a time in this process, with growing pauses after failures. `clock` returns monotonic
+    seconds."""
 
     def __init__(self, drain: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._drain = drain
@@ -24,9 +25,10 @@ class Pace:
         self._not_before_s = self._ended_s = float("-inf")
 
     def attempt(self, *, if_idle_s: float = 0.0) -> bool:
-        """Drain now, unless that is being done, ended within `if_idle_s`, or failed too recently; gives whether it was.
+        """Drain now, and return true; return false if a drain is running, ended within `if_idle_s`, or failed too
+        recently.
 
-        What the drain raises counts as a failure.
+        An exception of the drain counts as a failure, and is raised.
         """
         if not self._working.acquire(blocking=False):
             return False
@@ -39,7 +41,7 @@ class Pace:
             self._working.release()
 
     def _attempt(self) -> None:
-        self._failures += 1  # until it has succeeded
+        self._failures += 1  # reset after a success
         try:
             if self._drain():
                 self._failures = 0
@@ -48,9 +50,9 @@ class Pace:
             self._not_before_s = self._ended_s + self._pause_s() if self._failures else float("-inf")
 
     def _pause_s(self) -> float:
-        longest_s = min(LONGEST_WAIT_S, 2.0 ** min(self._failures, 10))
-        return longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - so that several workers do not come together
+        longest_s = min(MAX_PAUSE_S, 2.0 ** min(self._failures, 10))
+        return longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - so that several workers do not drain at one instant
 
 
-pace = Pace(drain_all)
-"""This process's."""
+pace = DrainPace(drain_all)
+"""The one pace of this process."""

@@ -1,7 +1,7 @@
-"""One transaction for many commits. Writing a commit twice, late, or after newer ones changes nothing.
+"""One transaction for many commits. A commit that is written twice, late, or after newer ones changes nothing.
 
-Locking the rows of the sessions orders two drains that meet. A commit above the version that a session's row shows is
-newer than all that was written; only the others need a look at what is there.
+Locks on the rows of the sessions put concurrent drains in an order. A commit with a higher version than the row of its
+session is newer than all that was written; only the others need a comparison with the stored rows.
 """
 
 from __future__ import annotations
@@ -14,116 +14,117 @@ from msgspec import Struct, field
 
 from audit import bulk, probe
 from audit.models import SyncEvent
-from audit.projections import Placed, placed_commits, portions, project_participants, project_sessions
-from audit.row_mapping import EVENT_FIELDS, Commit, Values
+from audit.projections import CommitsWithRows, lock_session_rows, portions, project_participants, project_sessions
+from audit.row_mapping import EVENT_FIELDS, Commit, RowValues
 
 
 class Diverged(Exception):
-    """Another event is written under the same number: the store has lost commits and gone on from before them."""
+    """Another event has this number: the store lost commits, and went on from an earlier state."""
 
     reason = "another event is written under the same number"
 
 
-class RefusesAll(Exception):
-    """The database takes no commit at all; `__cause__` says why."""
+class DatabaseRefusesAll(Exception):
+    """The database accepts no commit at all; `__cause__` is the reason."""
 
 
 FAULTS = (DataError, IntegrityError, InternalError, NotSupportedError, ValueError, OverflowError, Diverged)
-"""One of the commits is at fault, unless the database refuses every one. All other errors are the database's own."""
+"""Errors of a commit, unless the database refuses every commit. All other errors are faults of the database."""
 
 _event_values = itemgetter(*EVENT_FIELDS)
-_TOLD_APART_BY = ("version", "type", "at", "committed_at", "request_id")
+_COMPARED_FIELDS = ("version", "type", "at", "committed_at", "request_id")
 
 
 def write(commits: Sequence[Commit]) -> int:
-    """Write commits, all or none; gives the number of events that were new.
+    """Write commits, all or none, and return the number of new events.
 
     Raises one of FAULTS, or another DatabaseError when the database cannot serve.
     """
     with transaction.atomic():
-        placed = placed_commits(commits)
-        project_sessions(placed)
-        project_participants(placed)
-        return _append_events(placed)
+        commits_with_rows = lock_session_rows(commits)
+        project_sessions(commits_with_rows)
+        project_participants(commits_with_rows)
+        return _append_events(commits_with_rows)
 
 
-class Apart(Struct):
-    """What has become of commits that were written apart from those that fail."""
+class WriteResult(Struct):
+    """The result of a write that isolates faulty commits."""
 
     written: int = 0
-    """New events."""
+    """Number of new events that were written."""
     failed: dict[str, Exception] = field(default_factory=dict)
-    """What was wrong with each that fails by itself, by entry id."""
-    left: frozenset[str] = frozenset()
-    """Entries that there was no time for, by id: the last ones."""
+    """The error of each faulty commit, by entry id."""
+    skipped: frozenset[str] = frozenset()
+    """The last entries, by id, for which there was no time."""
 
 
-def write_apart(commits: Sequence[Commit], may_go_on: Callable[[], bool]) -> Apart:
-    """Write commits, leaving out those that fail by themselves. `may_go_on` is asked before each transaction but the
-    first, and obeyed once something has been achieved: else a slow database would never get anywhere.
+def write_isolating_faults(commits: Sequence[Commit], may_continue: Callable[[], bool]) -> WriteResult:
+    """Write commits without those that are faulty themselves.
 
-    Raises RefusesAll when it is not theirs, and DatabaseError when the database cannot serve.
+    `may_continue` is called before each transaction but the first. Its result counts only after some progress, since
+    otherwise a slow database would never make any. Raises DatabaseRefusesAll when no commit is at fault, and
+    DatabaseError when the database cannot serve.
     """
     try:
-        return Apart(written=write(commits))
+        return WriteResult(written=write(commits))
     except FAULTS as fault:
         if not isinstance(fault, Diverged):
-            _prove_that_others_are_taken(fault)
+            _check_that_database_accepts(fault)
         if len(commits) == 1:
-            return Apart(failed={commits[0].entry_id: fault})
-    return _halved(commits, may_go_on)
+            return WriteResult(failed={commits[0].entry_id: fault})
+    return _bisect(commits, may_continue)
 
 
-def _prove_that_others_are_taken(fault: Exception) -> None:
-    """Write a commit that nothing is wrong with, and take it back."""
+def _check_that_database_accepts(fault: Exception) -> None:
+    """Write a commit that is certainly correct, and roll it back."""
     try:
         with transaction.atomic():
             write([probe.commit()])
             transaction.set_rollback(True)
     except FAULTS:
-        raise RefusesAll from fault
+        raise DatabaseRefusesAll from fault
 
 
-def _halved(commits: Sequence[Commit], may_go_on: Callable[[], bool]) -> Apart:
-    """Write commits that failed together, each half by itself, and so on."""
-    result = Apart()
+def _bisect(commits: Sequence[Commit], may_continue: Callable[[], bool]) -> WriteResult:
+    """Write commits that failed together, in halves of halves."""
+    result = WriteResult()
     waiting = _halves(commits)
-    has_achieved = False
+    has_progress = False
     while waiting:
-        if not may_go_on() and has_achieved:
-            result.left = frozenset(commit.entry_id for some in waiting for commit in some)
+        if not may_continue() and has_progress:
+            result.skipped = frozenset(commit.entry_id for some in waiting for commit in some)
             break
         some = waiting.pop()
         try:
             result.written += write(some)
-            has_achieved = True
+            has_progress = True
         except FAULTS as fault:
             if len(some) > 1:
                 waiting += _halves(some)
                 continue
             result.failed[some[0].entry_id] = fault
-            has_achieved = True
+            has_progress = True
     return result
 
 
 def _halves(commits: Sequence[Commit]) -> list[Sequence[Commit]]:
-    """The first one last."""
+    """Return the two halves, the first one last."""
     middle = len(commits) // 2
     return [commits[middle:], commits[:middle]]
 
 
-def _append_events(placed: Placed) -> int:
-    """Add the events that are not there yet; gives their number. Raises Diverged."""
-    new: dict[tuple[int, int], Values] = {}
+def _append_events(commits_with_rows: CommitsWithRows) -> int:
+    """Insert the events that are new, and return their number. Raises Diverged."""
+    new: dict[tuple[int, int], RowValues] = {}
     late: set[tuple[int, int]] = set()
-    for shown, commit in placed:
+    for row, commit in commits_with_rows:
         for values in commit.events:
-            place = (shown.pk, values["sequence"])
-            _expect_same(new.setdefault(place, values), values)
-            if commit.version <= shown.version:
+            place = (row.pk, values["sequence"])
+            _expect_equal(new.setdefault(place, values), values)
+            if commit.version <= row.version:
                 late.add(place)
     for place, written in _written_events(late):
-        _expect_same(written, new.pop(place))
+        _expect_equal(written, new.pop(place))
     bulk.upsert(
         SyncEvent,
         ["session", *EVENT_FIELDS],
@@ -133,16 +134,16 @@ def _append_events(placed: Placed) -> int:
     return len(new)
 
 
-def _written_events(places: set[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], Values]]:
+def _written_events(places: set[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], RowValues]]:
     for portion in map(set, portions(sorted(places))):
         rows = SyncEvent.objects.filter(
             session_id__in={pk for pk, _ in portion}, sequence__in={sequence for _, sequence in portion}
         )
-        for row in rows.values("session_id", "sequence", *_TOLD_APART_BY):
+        for row in rows.values("session_id", "sequence", *_COMPARED_FIELDS):
             if (place := (row["session_id"], row["sequence"])) in portion:
                 yield place, row
 
 
-def _expect_same(one: Values, other: Values) -> None:
-    if one is not other and any(one[name] != other[name] for name in _TOLD_APART_BY):
+def _expect_equal(one: RowValues, other: RowValues) -> None:
+    if one is not other and any(one[name] != other[name] for name in _COMPARED_FIELDS):
         raise Diverged

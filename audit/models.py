@@ -1,6 +1,6 @@
-"""What happened, for good: an event store, and what its newest events say, kept ready for queries.
+"""The durable history: a store of events, and the newest session and participant rows, for queries.
 
-A row of SyncEvent never changes. SyncSession and SyncParticipant only go forward: each carries the version that it
+A row of SyncEvent never changes. Rows of SyncSession and SyncParticipant only go forward: each has the version that it
 shows. See docs/consistency.md.
 """
 
@@ -14,22 +14,22 @@ from synckairos.engine.units import Status, SyncMode
 
 
 def mode_choices() -> list[tuple[str, str]]:
-    """Sync modes, for filters."""
+    """Return the sync modes, for filters."""
     return [(mode.value, mode.value) for mode in SyncMode]
 
 
 def status_choices() -> list[tuple[str, str]]:
-    """Statuses, for filters."""
+    """Return the session statuses, for filters."""
     return [(status.value, status.value) for status in Status]
 
 
 def type_choices() -> list[tuple[str, str]]:
-    """Event types, for filters."""
+    """Return the event types, for filters."""
     return [(name, name) for name in EVENT_TYPES]
 
 
 class SyncSession(models.Model):
-    """One life of a session id, as of `version`."""
+    """One epoch of a session id, as of `version`."""
 
     session_id = models.UUIDField()
     epoch = models.CharField(max_length=32)
@@ -41,7 +41,7 @@ class SyncSession(models.Model):
     running_ms = models.BigIntegerField()
     active_participant_id = models.UUIDField(null=True)
     created_by = models.CharField(max_length=MAX_NAME_LENGTH, blank=True)
-    """Principal of the creation; empty until that event has arrived."""
+    """Principal of the creation; empty until that event is written."""
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
@@ -63,16 +63,16 @@ class SyncSession(models.Model):
 
 
 class SyncEvent(models.Model):
-    """One event; `data` is what its type carries besides the common fields (`synckairos.engine.events.details`)."""
+    """One event; `data` has the fields of its type beyond the common ones (`synckairos.engine.events.details`)."""
 
     session = models.ForeignKey(SyncSession, models.CASCADE, related_name="events", db_index=False)
     sequence = models.BigIntegerField()
     version = models.BigIntegerField()
     type = models.CharField(max_length=32, choices=type_choices)
     at = models.DateTimeField()
-    """When it took effect."""
+    """Instant at which the event took effect."""
     committed_at = models.DateTimeField()
-    """When it was written: later than `at` for a deadline that nobody applied in time."""
+    """Instant of the commit: later than `at` for a deadline that was applied late."""
     data = models.JSONField()
     principal = models.CharField(max_length=MAX_NAME_LENGTH)
     request_id = models.CharField(max_length=64, blank=True)

@@ -1,4 +1,4 @@
-"""A commit that nothing is wrong with: does the database refuse this one too, it is no entry's fault."""
+"""A commit that is certainly correct: if the database refuses this one too, no entry is at fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = "probe"
 
 
 def commit() -> Commit:
-    """A creation with one participant, of a session that does not exist. It has a row for every table."""
+    """Return a creation with one participant, of a session that does not exist. It has a row for every table."""
     seat = Seat(uuid4(), total_time_ms=60_000, user_id=_NAME)
     create = Create(sync_mode=SyncMode.PER_PARTICIPANT, participants=(seat,))
     now_ms = int(time.time() * 1000)
@@ -36,4 +36,4 @@ def commit() -> Commit:
         participants=state.participants,
         format=outbox.FORMAT,
     )
-    return row_mapping.read(_NAME, outbox.encode(entry))
+    return row_mapping.read_commit(_NAME, outbox.encode(entry))

@@ -1,6 +1,6 @@
-"""Entries that are not written now, each whole in a stream beside the outbox, with the reason noted beside it.
+"""Entries that cannot be written now: each moves whole to another stream, with the reason in its notes.
 
-Dead letters stay until staff send them again or delete them; the others are taken up again by the drain.
+Dead letters stay until staff send them again or delete them; the drain retries the others.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from audit import outbox_reader
 from audit.event_writer import Diverged
 from audit.failure_reasons import reason_of
-from audit.outbox_reader import Received
+from audit.outbox_reader import StreamEntry
 from synckairos.redis import keys
 from synckairos.telemetry import logs, metrics
 
-AGAIN_AFTER_MS = (10_000, 60_000, 300_000, 900_000, 3_600_000)
-"""How long after its first, second, … refusal an entry is tried again; after the last of these it is a dead letter."""
+RETRY_DELAYS_MS = (10_000, 60_000, 300_000, 900_000, 3_600_000)
+"""Delays after the first, second, … refusal; an entry that is refused after the last of them is a dead letter."""
 
 log = logs.get_logger(__name__)
 
-Failed = Sequence[tuple[Received, Exception]]
-"""Entries, and what was wrong with each."""
+Failures = Sequence[tuple[StreamEntry, Exception]]
+"""Entries, each with its error."""
 
 
-def bury(shard: int, key: str, failed: Failed) -> None:
+def add_dead_letters(shard: int, key: str, failed: Failures) -> None:
     """Make dead letters of entries of a stream."""
     outbox_reader.move(key, keys.outbox_dead(shard), [(entry, _notes(entry, fault)) for entry, fault in failed])
     for entry, fault in failed:
@@ -32,37 +32,37 @@ def bury(shard: int, key: str, failed: Failed) -> None:
         log.error(
             "outbox entry set aside",
             shard=shard,
-            entry=f"{shard}/{entry.first_id}",
+            entry=f"{shard}/{entry.original_id}",
             session_id=str(entry.session_id or ""),
             error=type(fault).__name__,
             reason=reason_of(fault),
         )
 
 
-def keep_for_newer(shard: int, key: str, entries: Sequence[Received]) -> None:
-    """Let entries of a newer release wait for a worker that can read them."""
+def defer_to_newer_release(shard: int, key: str, entries: Sequence[StreamEntry]) -> None:
+    """Keep entries of a newer release for a worker that can read them."""
     if not entries:
         return
     log.warning("outbox entries of a newer release wait for its worker", shard=shard, entries=len(entries))
-    outbox_reader.move(key, keys.outbox_newer(shard), [(entry, {"id": entry.first_id}) for entry in entries])
+    outbox_reader.move(key, keys.outbox_newer(shard), [(entry, {"id": entry.original_id}) for entry in entries])
 
 
-def keep_for_later(shard: int, key: str, times: int, failed: Failed, taken_ms: float) -> None:
-    """Let entries that the database has refused, `times` times before, be tried again later.
+def schedule_retries(shard: int, key: str, refusals: int, failed: Failures, last_write_ms: float) -> None:
+    """Keep entries that the database has refused for a later retry; `refusals` is the number of earlier refusals.
 
-    A refusal counts only if others have been taken since the one before (at `taken_ms` on the store's clock): while the
-    database takes nothing, nothing dies.
+    A refusal counts only if other entries were written since the one before (at `last_write_ms` on the store's clock):
+    while the database accepts nothing, no entry becomes a dead letter.
     """
-    dead: list[tuple[Received, Exception]] = []
-    again: defaultdict[int, list[tuple[Received, Mapping[str, str]]]] = defaultdict(list)
-    reasons: defaultdict[str, list[Received]] = defaultdict(list)
+    dead: list[tuple[StreamEntry, Exception]] = []
+    moves_by_count: defaultdict[int, list[tuple[StreamEntry, Mapping[str, str]]]] = defaultdict(list)
+    reasons: defaultdict[str, list[StreamEntry]] = defaultdict(list)
     for entry, fault in failed:
         reasons[reason_of(fault)].append(entry)
-        so_far = times + (not times or taken_ms > entry.at_ms)
-        if so_far > keys.REFUSALS or isinstance(fault, Diverged):
+        count = refusals + (not refusals or last_write_ms > entry.added_ms)
+        if count > keys.REFUSALS or isinstance(fault, Diverged):
             dead.append((entry, fault))
         else:
-            again[so_far].append((entry, _notes(entry, fault) | {"tries": str(so_far)}))
+            moves_by_count[count].append((entry, _notes(entry, fault) | {"tries": str(count)}))
     for reason, entries in reasons.items():
         metrics.AUDIT_REFUSED.inc(len(entries))
         first = entries[0]
@@ -70,19 +70,19 @@ def keep_for_later(shard: int, key: str, times: int, failed: Failed, taken_ms: f
             "audit store refused entries",
             shard=shard,
             entries=len(entries),
-            first=f"{shard}/{first.first_id}",
+            first=f"{shard}/{first.original_id}",
             session_id=str(first.session_id or ""),
             reason=reason,
         )
-    for so_far, moves in again.items():
-        outbox_reader.move(key, keys.outbox_refused(shard, so_far), moves)
-    bury(shard, key, dead)
+    for count, moves in moves_by_count.items():
+        outbox_reader.move(key, keys.outbox_refused(shard, count), moves)
+    add_dead_letters(shard, key, dead)
 
 
-def _notes(entry: Received, fault: Exception) -> dict[str, str]:
+def _notes(entry: StreamEntry, fault: Exception) -> dict[str, str]:
     session_id = entry.session_id
     return {
-        "id": entry.first_id,
+        "id": entry.original_id,
         "error": type(fault).__name__,
         "reason": reason_of(fault),
         "session": "" if session_id is None else str(session_id),

@@ -1,7 +1,7 @@
-"""From an outbox entry to the values of rows, checked: whatever passes here, every database takes.
+"""The conversion of an outbox entry to values of rows, with checks: every database accepts what passes here.
 
-The check comes first because an insert that ignores conflicts hides other violations too (SQLite), and because one bad
-value would fail a whole batch.
+The check comes first, since an insert that ignores conflicts hides other violations too (SQLite), and one bad value
+would fail a whole batch.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from synckairos.engine.state import Participant
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime
 
-Key: TypeAlias = tuple[UUID, str]
-"""Session id and epoch."""
-Values: TypeAlias = dict[str, Any]
-"""Fields of one row; a JSON field as its text."""
-Numbers: TypeAlias = Callable[[Values], tuple[int, ...]]
-"""Takes the numbers out of a row's values."""
+SessionKey: TypeAlias = tuple[UUID, str]
+"""Session id and epoch, which identify a session row."""
+RowValues: TypeAlias = dict[str, Any]
+"""Fields of one row; a JSON field is its text."""
+NumberGetter: TypeAlias = Callable[[RowValues], tuple[int, ...]]
+"""Function that returns the numbers among the values of a row."""
 
 SESSION_FIELDS = (
     *("session_id", "epoch", "version", "sync_mode", "status", "cycle_number", "total_time_ms", "running_ms"),
     *("active_participant_id", "created_at", "updated_at", "started_at", "completed_at"),
 )
-"""What every commit says of its session; `created_by` and `deleted_at` are said once in its life."""
+"""Fields of a session in every commit; `created_by` and `deleted_at` are set once in its life."""
 EVENT_FIELDS = ("sequence", "version", "type", "at", "committed_at", "data", "principal", "request_id")
 PARTICIPANT_FIELDS = (
     *("participant_id", "participant_index", "group_id", "user_id", "total_time_ms", "time_used_ms", "cycle_count"),
@@ -45,10 +45,10 @@ PARTICIPANT_FIELDS = (
 )
 
 _LARGEST = 2**63 - 1
-"""Nothing is below a column's range: an entry's encoding has no numbers there."""
+"""Largest value of a column. The encoding of entries has no numbers below the smallest."""
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _as_json = json.JSONEncoder(allow_nan=False).encode
-_moment_of = lru_cache(4096)(as_datetime)  # what is committed together happens at few instants
+_datetime_of = lru_cache(4096)(as_datetime)  # one batch has few different instants
 
 
 class Unfit(ValueError):
@@ -60,30 +60,30 @@ class Unfit(ValueError):
 
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What `read` raises: the entry is bad and always will be."""
+"""Errors of `read_commit` for an entry that can never be written."""
 
 
 class Commit(Struct, frozen=True):
-    """One entry as values of rows; the foreign keys are still open."""
+    """One entry as values of rows, without the foreign keys."""
 
     entry_id: str
-    key: Key
+    key: SessionKey
     version: int
-    session: Values
+    session: RowValues
     created_by: str
-    """Empty unless the entry holds the creation."""
+    """Principal of the creation; empty if the entry has none."""
     deleted_at: Any
-    events: list[Values]
-    participants: list[Values]
+    events: list[RowValues]
+    participants: list[RowValues]
 
     @property
-    def weight(self) -> int:
-        """How many rows it touches."""
+    def row_count(self) -> int:
+        """Return the number of rows that it writes."""
         return 1 + len(self.events) + len(self.participants)
 
 
-def _limits(model: type[Model], names: tuple[str, ...]) -> tuple[Numbers, dict[str, int]]:
-    """What to check in a model's values: the numbers, and the lengths of the texts that are not one of a few."""
+def _limits(model: type[Model], names: tuple[str, ...]) -> tuple[NumberGetter, dict[str, int]]:
+    """Return the limits of the values of a model: the numbers, and the lengths of the texts without choices."""
     fields: list[Any] = [model._meta.get_field(name) for name in names]  # noqa: SLF001 - public in spite of its name
     numbers: Any = itemgetter(*(field.name for field in fields if isinstance(field, IntegerField)))
     texts: Any = {
@@ -92,7 +92,7 @@ def _limits(model: type[Model], names: tuple[str, ...]) -> tuple[Numbers, dict[s
     return numbers, texts
 
 
-_LIMITS: dict[type[Model], tuple[Numbers, dict[str, int]]] = {
+_LIMITS: dict[type[Model], tuple[NumberGetter, dict[str, int]]] = {
     model: _limits(model, names)
     for model, names in (
         (SyncSession, SESSION_FIELDS),
@@ -102,8 +102,8 @@ _LIMITS: dict[type[Model], tuple[Numbers, dict[str, int]]] = {
 }
 
 
-def read(entry_id: str, data: bytes) -> Commit:
-    """The rows of a stream entry. Raises one of UNREADABLE, and outbox.Newer for an entry of a newer release."""
+def read_commit(entry_id: str, data: bytes) -> Commit:
+    """Return the rows of a stream entry. Raises one of UNREADABLE, and outbox.Newer for an entry of a newer release."""
     entry = outbox.decode(data)
     deleted = [event.at_ms for event in entry.events if isinstance(event, SessionDeleted)]
     commit = Commit(
@@ -112,19 +112,19 @@ def read(entry_id: str, data: bytes) -> Commit:
         version=entry.version,
         session=_session(entry),
         created_by=entry.principal if any(isinstance(e, SessionCreated) for e in entry.events) else "",
-        deleted_at=_moment(deleted[0] if deleted else None),
+        deleted_at=_optional_datetime(deleted[0] if deleted else None),
         events=_events(entry),
         participants=[_participant(entry, participant) for participant in entry.participants],
     )
-    _check(SyncSession, commit.session)
+    _validate(SyncSession, commit.session)
     for values in commit.events:
-        _check(SyncEvent, values)
+        _validate(SyncEvent, values)
     for values in commit.participants:
-        _check(SyncParticipant, values)
+        _validate(SyncParticipant, values)
     return commit
 
 
-def _session(entry: outbox.Entry) -> Values:
+def _session(entry: outbox.Entry) -> RowValues:
     summary = entry.summary
     return {
         "session_id": entry.session_id,
@@ -136,15 +136,15 @@ def _session(entry: outbox.Entry) -> Values:
         "total_time_ms": summary.total_time_ms,
         "running_ms": summary.running_ms,
         "active_participant_id": summary.active_participant_id,
-        "created_at": _moment_of(summary.created_ms),
-        "updated_at": _moment_of(summary.updated_ms),
-        "started_at": _moment(summary.started_ms),
-        "completed_at": _moment(summary.completed_ms),
+        "created_at": _datetime_of(summary.created_ms),
+        "updated_at": _datetime_of(summary.updated_ms),
+        "started_at": _optional_datetime(summary.started_ms),
+        "completed_at": _optional_datetime(summary.completed_ms),
     }
 
 
-def _events(entry: outbox.Entry) -> list[Values]:
-    """The events, each with who has caused it: what deadlines have caused is the timekeeper's, whoever committed it."""
+def _events(entry: outbox.Entry) -> list[RowValues]:
+    """Return the events, each with its principal: that of a deadline is the timekeeper, whoever committed it."""
     principal, first_late = entry.principal, len(entry.events) - entry.late
     return [
         _event(entry, event, principal if entry.due <= place < first_late else SYSTEM.subject)
@@ -152,20 +152,20 @@ def _events(entry: outbox.Entry) -> list[Values]:
     ]
 
 
-def _event(entry: outbox.Entry, event: Event, principal: str) -> Values:
+def _event(entry: outbox.Entry, event: Event, principal: str) -> RowValues:
     return {
         "sequence": event.sequence,
         "version": event.version,
         "type": event.name,
-        "at": _moment_of(event.at_ms),
-        "committed_at": _moment_of(entry.committed_ms),
-        "data": _json(details(event)),
+        "at": _datetime_of(event.at_ms),
+        "committed_at": _datetime_of(entry.committed_ms),
+        "data": _json_text(details(event)),
         "principal": principal,
         "request_id": entry.request_id,
     }
 
 
-def _participant(entry: outbox.Entry, participant: Participant) -> Values:
+def _participant(entry: outbox.Entry, participant: Participant) -> RowValues:
     return {
         "participant_id": participant.participant_id,
         "participant_index": participant.participant_index,
@@ -179,20 +179,20 @@ def _participant(entry: outbox.Entry, participant: Participant) -> Values:
     }
 
 
-def _moment(at_ms: Instant | None) -> Any:
-    return None if at_ms is None else _moment_of(at_ms)
+def _optional_datetime(at_ms: Instant | None) -> Any:
+    return None if at_ms is None else _datetime_of(at_ms)
 
 
-def _json(value: dict[str, Any]) -> str:
-    """Raises Unfit for NUL (PostgreSQL stores none), another ValueError for NaN, RecursionError."""
+def _json_text(value: dict[str, Any]) -> str:
+    """Raises Unfit for NUL, which PostgreSQL does not store, another ValueError for NaN, and RecursionError."""
     text = _as_json(value)
     if "\\u0000" in text and _NUL_IN_JSON.search(text):
         raise Unfit("an event's data hold NUL")
     return text
 
 
-def _check(model: type[Model], values: Values) -> None:
-    """Raises Unfit for a number beyond 64 bits, a text that is too long, NUL (PostgreSQL stores none)."""
+def _validate(model: type[Model], values: RowValues) -> None:
+    """Raises Unfit for a number beyond 64 bits, a text that is too long, and NUL, which PostgreSQL does not store."""
     numbers, texts = _LIMITS[model]
     if max(numbers(values)) > _LARGEST:
         raise Unfit("a number is beyond 64 bits")

@@ -1,4 +1,4 @@
-"""Beat's schedule: with no worker to take them, tasks are not piled up in the store that holds the live state."""
+"""Beat's schedule: without a worker, tasks do not pile up in the store that holds the live state."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
 
-MOST_WAITING = 5
-"""Each task does the work of all that wait before it, so more are worth nothing."""
+MAX_QUEUED = 5
+"""Largest number of queued tasks. Each does the work of all before it, so more would add nothing."""
 
 
-class PatientScheduler(PersistentScheduler):
-    """Sends a task only while few wait."""
+class BackpressureScheduler(PersistentScheduler):
+    """Sends a task only while few are queued."""
 
     _heartbeat = Heartbeat("beat")
     _is_full = False
-    """The broker was, when the last task was to be sent."""
+    """True if the broker was full when the last task was due."""
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
-        """Send a due task, unless enough of them wait for a worker."""
+        """Send a due task, unless enough tasks are queued."""
         try:
-            sent = self._sent(entry, *args, **kwargs)
+            sent = self._send_unless_queued(entry, *args, **kwargs)
             self._is_full = False
         except (OutOfMemoryError, SchedulingError) as error:
             if not _is_full(error):
@@ -38,13 +38,13 @@ class PatientScheduler(PersistentScheduler):
         self._heartbeat.beat()
         return sent
 
-    def _sent(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
-        if self._waiting() >= MOST_WAITING:
+    def _send_unless_queued(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
+        if self._queued() >= MAX_QUEUED:
             log.debug("task not sent: no worker takes them", task=entry.task)
             return None
         return super().apply_async(entry, *args, **kwargs)
 
-    def _waiting(self) -> int:
+    def _queued(self) -> int:
         queue = self.app.conf.task_default_queue
         with self.app.connection_for_write() as connection:
             channel: Any = connection.default_channel
@@ -52,7 +52,7 @@ class PatientScheduler(PersistentScheduler):
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Whether the broker had no room: Celery and its transport wrap what the store says."""
+    """Return true if the broker was full: Celery and its transport wrap the error of the store."""
     while error is not None and not isinstance(error, OutOfMemoryError):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -1,4 +1,4 @@
-"""Reading the history, for whoever browses, verifies, exports or restores it."""
+"""Queries of the history, for browsing, verification, export and recovery."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _CHUNK = 2_000
 
 
 class HistoryIncomplete(Exception):
-    """An event is missing, for now (the drain is not there yet) or for good: what follows cannot be replayed."""
+    """An event is missing, until the drain writes it or for good, so later events cannot be replayed."""
 
 
 def session_get(session_id: UUID, epoch: str | None = None) -> SyncSession | None:
-    """A session by its id: the newest of that id, unless an epoch names one. None when there is none."""
+    """Return a session by its id: the newest one, unless an epoch is given. None when there is none."""
     rows = SyncSession.objects.filter(session_id=session_id)
     if epoch is not None:
         rows = rows.filter(epoch=epoch)
@@ -29,12 +29,12 @@ def session_get(session_id: UUID, epoch: str | None = None) -> SyncSession | Non
 
 
 def session_events(session: SyncSession, after_sequence: int = 0) -> QuerySet[SyncEvent]:
-    """The events of a session after a sequence number, oldest first."""
+    """Return the events of a session after a sequence number, the oldest first."""
     return SyncEvent.objects.filter(session=session, sequence__gt=after_sequence).order_by("sequence")
 
 
 def rebuilt_events(session: SyncSession) -> Iterator[Event]:
-    """The whole history as the engine's own events, oldest first. Raises HistoryIncomplete at the first gap."""
+    """Yield the whole history as the engine's events, the oldest first. Raises HistoryIncomplete at the first gap."""
     rows = session_events(session).iterator(chunk_size=_CHUNK)
     for expected, row in enumerate(rows, start=1):
         if row.sequence != expected:
@@ -43,8 +43,8 @@ def rebuilt_events(session: SyncSession) -> Iterator[Event]:
 
 
 def replayed_state(session: SyncSession) -> State | None:
-    """The state that the written history leads to; None without a history. Raises HistoryIncomplete.
+    """Return the state after the written history; None without a history. Raises HistoryIncomplete.
 
-    Events after the last one written are unknown here: compare `version` with the session's row.
+    Events that are not written yet are missing from it: compare `version` with the session's row.
     """
     return replay(rebuilt_events(session))

@@ -1,4 +1,4 @@
-"""What a worker does for the audit. Beat sends the drain every second; see worker.py for when it cannot."""
+"""Celery tasks of the audit. Beat sends the drain every second; see worker.py for the case that it cannot."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from audit.drain_pace import pace
 
 @shared_task(name="audit.tasks.drain_outbox", ignore_result=True)
 def drain_outbox() -> None:
-    """Bring everything that waits in the outbox into the database."""
+    """Write all entries of the outbox to the database."""
     pace.attempt()
 
 
 @worker_ready.connect
-def settle_down(**_: Any) -> None:
-    """What a worker does when it is up."""
-    # What is here now stays: full collections, which a drain causes with all that it makes, need not look through it.
+def freeze_garbage_collector(**_: Any) -> None:
+    """Move the objects of a started worker out of the collections that drains cause."""
+    # These objects live as long as the process, so full collections need not look through them.
     gc.collect()
     gc.freeze()

@@ -1,7 +1,7 @@
-"""What a Celery worker of ours does beyond Celery's own: it drains by itself, and it outlives a broker that is full.
+"""Our additions to a Celery worker: it drains without being asked, and continues while the broker is full.
 
-Celery's broker is on the same server as the state. When the outbox has filled that server, beat cannot send the task
-that would empty it, so nobody must have to ask.
+Celery's broker is on the server that holds the state. When the outbox has filled that server, beat cannot send the task
+that would empty it, so the worker drains without a message.
 """
 
 from __future__ import annotations
@@ -14,72 +14,75 @@ from celery import bootsteps
 from celery.worker.consumer import Consumer
 from django.db import connections
 
-from audit.drain_pace import Pace, pace
+from audit.drain_pace import DrainPace, pace
 from synckairos.redis import client as stores
 from synckairos.telemetry import logs
 
 IDLE_S = 3.0
-"""How long nobody has asked this worker to drain before it does so unasked."""
-_LOOK_EVERY_S = 1.0
-_END_WITHIN_S = 15.0
-"""A drain ends after 10 s by itself."""
+"""Time without a drain after which the worker starts one by itself."""
+_CHECK_INTERVAL_S = 1.0
+_STOP_TIMEOUT_S = 15.0
+"""Limit of the wait for a running drain, which ends after 10 s by itself."""
 
 log = logs.get_logger(__name__)
 
 
-class Unasked(bootsteps.StartStopStep):
-    """A thread that drains when beat's messages do not come. It starts with the worker, before the broker is there."""
+class DrainThread(bootsteps.StartStopStep):
+    """A thread that drains while beat's messages do not arrive. It starts with the worker, before the broker
+    connection."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        self._has_ended = threading.Event()
-        self._thread = threading.Thread(target=drain_until, args=(self._has_ended, pace), name="drain", daemon=True)
+        self._stop_requested = threading.Event()
+        self._thread = threading.Thread(
+            target=drain_periodically, args=(self._stop_requested, pace), name="drain", daemon=True
+        )
 
     def start(self, worker: Any) -> None:
-        """Begin."""
+        """Start the thread with the worker."""
         self._thread.start()
 
     def stop(self, worker: Any) -> None:
-        """End, when what is in hand is done."""
-        self._has_ended.set()
+        """Stop the thread after the drain that is running."""
+        self._stop_requested.set()
         if self._thread.is_alive():
-            self._thread.join(_END_WITHIN_S)
+            self._thread.join(_STOP_TIMEOUT_S)
 
     def terminate(self, worker: Any) -> None:
-        """The same."""
+        """Stop the thread like `stop` does."""
         self.stop(worker)
 
 
-def drain_until(has_ended: threading.Event, pace: Pace, every_s: float = _LOOK_EVERY_S) -> None:
-    """Drain whenever nobody has for a while, until told to end."""
-    while not has_ended.is_set():
+def drain_periodically(stop_requested: threading.Event, pace: DrainPace, interval_s: float = _CHECK_INTERVAL_S) -> None:
+    """Drain whenever no drain has run for a while, until `stop_requested` is set."""
+    while not stop_requested.is_set():
         try:
             if pace.attempt(if_idle_s=IDLE_S):
                 connections.close_all()
         except Exception:
-            # Without this thread nothing is drained while messages do not come.
+            # The thread has to survive: without it nothing is drained while messages do not arrive.
             log.exception("drain failed")
-        has_ended.wait(every_s)
+        stop_requested.wait(interval_s)
 
 
-class PatientConsumer(Consumer):
-    """Tries the broker once a second while it is full, and says so once."""
+class BrokerRetryConsumer(Consumer):
+    """Retries the connection to a full broker once a second, and logs this once."""
 
-    _said = False
+    _is_logged = False
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Celery connects anew when this returns."""
-        self._said = False
+        """Reset the log; Celery reconnects when this returns."""
+        self._is_logged = False
         super().on_connection_error_after_connected(exc)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
-        """Celery tries again when this returns."""
+        """Wait while the broker is full; Celery retries when this returns."""
         if not stores.is_full(exc):
             super().on_connection_error_before_connected(exc)
             return
-        if not self._said:
+        if not self._is_logged:
             log.warning("the broker is full, tasks wait until there is room; the drain goes on without it")
-        self._said = True
+        self._is_logged = True
         time.sleep(1.0)

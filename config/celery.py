@@ -78,5 +78,5 @@ settings.LOGGING  # noqa: B018 - settings are read now, so that whatever goes wr
 app = Application("synckairos")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.steps["worker"].add("audit.worker:Unasked")
+app.steps["worker"].add("audit.worker:DrainThread")
 app.steps["consumer"].add("synckairos.ops.worker_heartbeat:HeartbeatStep")

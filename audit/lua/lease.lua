@@ -1,8 +1,7 @@
-#!lua flags=allow-oom
--- Lease: take the lease of a shard's drain, on a full store too: what fills a store may be the very outbox.
+-- Lease: take the lease of a shard's drain, also on a full store: the outbox may be what fills it.
 -- KEYS: 1 lease (string)
 -- ARGV: 1 token of this drain, 2 length, ms
--- Result: 1 when it was free and is taken, else 0
+-- Result: 1 when the lease was free and is taken, else 0
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return 1
 end

@@ -1,8 +1,7 @@
-#!lua flags=allow-oom
--- Move: entries from one stream to the end of another, on a full store too: as much is freed as is taken.
+-- Move: entries from one stream to the end of another, also on a full store: as much is freed as is taken.
 -- KEYS: 1 stream, 2 other stream
--- ARGV: for each entry its id, the number of fields and values that it has in the other stream, then these
--- Result: how many were moved; one that is not there any more is left out
+-- ARGV: for each entry its id, the number of fields and values that it has in the other stream, then those
+-- Result: number of moved entries; one that no longer exists is left out
 local moved, at = 0, 1
 while at < #ARGV do
   local size = tonumber(ARGV[at + 1])

@@ -31,14 +31,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # such as a server without room: the worker waits for some
-CELERY_WORKER_CONSUMER = "audit.worker:PatientConsumer"
+CELERY_WORKER_CONSUMER = "audit.worker:BrokerRetryConsumer"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "audit.schedule:PatientScheduler"
+CELERY_BEAT_SCHEDULER = "audit.schedule:BackpressureScheduler"
 CELERY_BEAT_SCHEDULE = {
     "drain the outbox": {
         "task": "audit.tasks.drain_outbox",

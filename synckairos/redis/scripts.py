@@ -129,13 +129,14 @@ def send_blocking(request: Request) -> Any:
     client = stores.client()
     try:
         if isinstance(request, Pipeline):
-            return [_run_blocking(client, call) for call in request.calls]
-        return _run_blocking(client, request)
+            return [run_blocking_call(client, call) for call in request.calls]
+        return run_blocking_call(client, request)
     except stores.FAULTS as error:
         return result_of_fault(request, error)
 
 
-def _run_blocking(client: Any, call: Call[Any]) -> Any:
+def run_blocking_call(client: Any, call: Call[T]) -> T:
+    """Run a call with a blocking client, and return its result. Raises redis.RedisError."""
     with call.script.seconds.time():
         reply = _eval_blocking(client, call)
     return call.parse(reply)

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from audit import admin
-from audit.date_hierarchy import Periods
+from audit.date_hierarchy import DateHierarchyQuerySet
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from synckairos.engine import commands as cmd
 from synckairos.instants import from_datetime
@@ -102,7 +102,7 @@ def test_dates_lead_through_every_period_between_the_first_row_and_the_last(kind
     for day in days:
         post(*History(at=from_datetime(datetime.fromisoformat(f"{day}T23:59:59.999Z"))).entries)
     drained()
-    found = Periods(SyncSession).datetimes("created_at", kind)
+    found = DateHierarchyQuerySet(SyncSession).datetimes("created_at", kind)
     assert [start.isoformat() for start in found] == [f"{day}T00:00:00+00:00" for day in expected]
 
 
@@ -111,7 +111,7 @@ def test_the_page_of_a_session_shows_its_latest_events_and_participants(staff, h
         response = staff.get(page("change", SyncSession, row_of(history).pk))
     events, seats = (formset.formset.get_queryset() for formset in response.context["inline_admin_formsets"])
     latest = history.state.sequence
-    assert [event.sequence for event in events] == list(range(latest, latest - admin.SHOWN, -1))
+    assert [event.sequence for event in events] == list(range(latest, latest - admin.INLINE_ROWS, -1))
     assert len(seats) == 3
     address = re.search(r'href="([^"]+)"[^>]*>(?:\d+ more, )?in (?:order|a list)<', response.text)[1].replace(
         "&amp;", "&"
@@ -147,7 +147,7 @@ def test_those_who_are_not_staff_see_nothing(client, history):
 
 
 def test_a_list_is_not_counted_to_its_end(staff, history, monkeypatch):
-    monkeypatch.setattr(admin, "COUNTED", 120)
+    monkeypatch.setattr(admin, "MAX_COUNTED", 120)
     response = staff.get(page("changelist", SyncEvent))
     assert response.context["cl"].paginator.count == 120
     assert SyncEvent.objects.count() > 120

@@ -31,7 +31,7 @@ def listed(*arguments):
     return [json.loads(line) for line in command(*arguments, "--json").splitlines()]
 
 
-def bury(*entries):
+def add_dead_letters(*entries):
     """These become dead letters with all that the drain notes; as if nothing were wrong with them now."""
     post(*entries)
     for entry in [*stores.client().xrange(keys.outbox(0))]:
@@ -43,7 +43,7 @@ def bury(*entries):
 
 def test_they_are_listed_with_reason_and_session_as_text_and_as_json():
     history = History()
-    bury(*history.entries)
+    add_dead_letters(*history.entries)
     post(b"\xc1poison")
     drain_all()
     first, second = listed()
@@ -59,7 +59,7 @@ def test_they_are_listed_with_reason_and_session_as_text_and_as_json():
 
 def test_all_are_sent_again_and_written():
     history = History().played(5)
-    bury(*history.entries)
+    add_dead_letters(*history.entries)
     assert command("--send-again", "--all") == "sent again: 5\n"
     assert (dead(), waiting()) == ([], 5)
     assert [set(fields) for _, fields in stores.client().xrange(keys.outbox(0))] == [{b"e"}] * 5
@@ -69,7 +69,7 @@ def test_all_are_sent_again_and_written():
 
 def test_one_is_sent_again_or_those_of_a_session():
     one, other = History().played(3), History().played(4)
-    bury(*one.entries, *other.entries)
+    add_dead_letters(*one.entries, *other.entries)
     name = listed("--session", str(one.state.session_id))[0]["id"]
     assert command("--send-again", name) == "sent again: 1\n"
     assert command("--send-again", "--session", str(other.state.session_id)) == "sent again: 4\n"
@@ -87,7 +87,7 @@ def test_a_poisoned_letter_that_is_sent_again_comes_back_once_and_not_for_ever()
 
 
 def test_nothing_is_deleted_unless_it_is_said_which():
-    bury(*History().played(3).entries)
+    add_dead_letters(*History().played(3).entries)
     for wrong in (["--delete"], ["--send-again"], ["--delete", "--all", "0/1-1"], ["--delete", "--session", "x"]):
         with pytest.raises(CommandError):
             command(*wrong)
@@ -100,7 +100,7 @@ def test_nothing_is_deleted_unless_it_is_said_which():
 
 
 def test_what_is_named_and_not_there_is_an_error():
-    bury(*History().entries)
+    add_dead_letters(*History().entries)
     for action in ([], ["--send-again"], ["--delete"]):
         with pytest.raises(CommandError, match="Not there: 0/77-7"):
             command("0/77-7", *action)
@@ -143,7 +143,7 @@ def test_those_that_wait_for_the_next_try_are_shown_and_sent_at_once_on_demand(f
 
 
 def test_it_works_on_a_full_store_and_says_when_the_store_is_away(configure):
-    bury(*History().played(3).entries)
+    add_dead_letters(*History().played(3).entries)
     with full():
         assert command("--send-again", "--all") == "sent again: 3\n"
     configure(redis_url=f"redis://127.0.0.1:{free_port()}/0")

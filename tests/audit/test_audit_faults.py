@@ -101,7 +101,7 @@ def test_rows_are_committed_before_the_entry_is_let_go(monkeypatch):
         raise RedisConnectionError("reply lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(outbox_reader, "forget", lost)
+        patch.setattr(outbox_reader, "delete", lost)
         drain_all()
         drain_all()
     assert seen == [history.state.sequence] * 2
@@ -117,7 +117,7 @@ def test_what_a_former_release_has_read_and_not_finished_is_written_too():
     post(*history.entries)
     stores.client().xgroup_create(keys.outbox(0), "audit", id="0")
     stores.client().xreadgroup("audit", "drain", {keys.outbox(0): ">"}, count=3)
-    drain._looked_at.clear()
+    drain._read_up_to.clear()
     drain_all()
     assert SyncEvent.objects.count() == history.state.sequence
     assert waiting() == 0
@@ -125,10 +125,10 @@ def test_what_a_former_release_has_read_and_not_finished_is_written_too():
 
 
 def test_a_drain_stops_when_its_time_is_over_and_the_next_goes_on(monkeypatch):
-    monkeypatch.setattr(outbox_reader, "BATCH", 3)
+    monkeypatch.setattr(outbox_reader, "COMMAND_SIZE", 3)
     history = History().played(10)
     post(*history.entries)
-    drain_all(within_s=0)
+    drain_all(max_duration_s=0)
     assert waiting() == 10
     drain_all()
     assert waiting() == 0
@@ -137,14 +137,14 @@ def test_a_drain_stops_when_its_time_is_over_and_the_next_goes_on(monkeypatch):
 def portions_written(monkeypatch):
     """The numbers of commits that are written together from here on."""
     sizes = []
-    write = drain.write_apart
+    write = drain.write_isolating_faults
     noted = lambda commits, keep: (sizes.append(len(commits)), write(commits, keep))[1]  # noqa: E731
-    monkeypatch.setattr(drain, "write_apart", noted)
+    monkeypatch.setattr(drain, "write_isolating_faults", noted)
     return sizes
 
 
 def test_large_entries_go_in_several_transactions(monkeypatch):
-    monkeypatch.setattr(drain, "ROWS_IN_ONE_TRANSACTION", 10)
+    monkeypatch.setattr(drain, "MAX_ROWS_PER_TRANSACTION", 10)
     sizes = portions_written(monkeypatch)
     histories = [History().played(5) for _ in range(3)]
     post(*(entry for history in histories for entry in history.entries))
@@ -155,8 +155,8 @@ def test_large_entries_go_in_several_transactions(monkeypatch):
 
 
 def test_what_several_reads_bring_is_written_together_and_let_go_in_as_many_steps(monkeypatch):
-    monkeypatch.setattr(outbox_reader, "BATCH", 4)
-    monkeypatch.setattr(outbox_reader, "TOGETHER", 10)
+    monkeypatch.setattr(outbox_reader, "COMMAND_SIZE", 4)
+    monkeypatch.setattr(outbox_reader, "MAX_READ_ENTRIES", 10)
     sizes = portions_written(monkeypatch)
     first, *rest = History().played(20).entries
     post(b"\xc1poison", first, *rest)
@@ -166,7 +166,7 @@ def test_what_several_reads_bring_is_written_together_and_let_go_in_as_many_step
 
 
 def test_what_was_read_and_not_written_is_read_again_in_as_many_steps(monkeypatch, failing):
-    monkeypatch.setattr(outbox_reader, "BATCH", 4)
+    monkeypatch.setattr(outbox_reader, "COMMAND_SIZE", 4)
     history = History().played(15)
     post(*history.entries)
     with failing("INSERT", OperationalError("away")):
@@ -180,8 +180,8 @@ def test_what_was_read_and_not_written_is_read_again_in_as_many_steps(monkeypatc
 
 
 def test_a_read_ends_early_when_entries_are_large(monkeypatch):
-    monkeypatch.setattr(outbox_reader, "BATCH", 1)
-    monkeypatch.setattr(outbox_reader, "ENOUGH_BYTES", 500)
+    monkeypatch.setattr(outbox_reader, "COMMAND_SIZE", 1)
+    monkeypatch.setattr(outbox_reader, "MAX_READ_BYTES", 500)
     sizes = portions_written(monkeypatch)
     post(*(History().entries[0] for _ in range(6)))
     drain_all()

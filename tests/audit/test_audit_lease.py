@@ -39,17 +39,17 @@ def test_a_drain_gives_its_lease_back_whatever_happens(failing):
 
 @pytest.mark.django_db
 def test_a_drain_that_lost_its_lease_stops_after_what_it_has_in_hand(monkeypatch, caplog):
-    monkeypatch.setattr(outbox_reader, "BATCH", 2)
-    monkeypatch.setattr(outbox_reader, "TOGETHER", 2)
+    monkeypatch.setattr(outbox_reader, "COMMAND_SIZE", 2)
+    monkeypatch.setattr(outbox_reader, "MAX_READ_ENTRIES", 2)
     history = History().played(6)
     post(*history.entries)
-    write_apart = drain.write_apart
+    write_isolating_faults = drain.write_isolating_faults
 
     def slowly(commits, keep):
         stores.client().set(keys.drain_lock(0), "somebody else")
-        return write_apart(commits, keep)
+        return write_isolating_faults(commits, keep)
 
-    monkeypatch.setattr(drain, "write_apart", slowly)
+    monkeypatch.setattr(drain, "write_isolating_faults", slowly)
     drain_all()
     assert "lost its lease" in caplog.text
     assert waiting() == 4
@@ -73,7 +73,7 @@ def test_every_shard_is_drained(configure):
 def test_two_that_write_the_same_at_the_same_time_write_it_once():
     histories = [full_history() for _ in range(20)]
     commits = [
-        row_mapping.read("1-0", outbox.encode(entry))
+        row_mapping.read_commit("1-0", outbox.encode(entry))
         for number in range(8)
         for h in histories
         for entry in [h.entries[number]]
@@ -115,14 +115,14 @@ def test_what_comes_while_a_drain_writes_waits_for_the_next_one(monkeypatch):
     history = History().played(4)
     first, *rest = history.entries
     post(first)
-    write_apart = drain.write_apart
+    write_isolating_faults = drain.write_isolating_faults
 
     def meanwhile(commits, keep):
         post(*rest)
         rest.clear()
-        return write_apart(commits, keep)
+        return write_isolating_faults(commits, keep)
 
-    monkeypatch.setattr(drain, "write_apart", meanwhile)
+    monkeypatch.setattr(drain, "write_isolating_faults", meanwhile)
     drain_all()
     assert waiting() == len(history.entries) - 1
     drain_all()

@@ -25,7 +25,7 @@ def of_the_future(entry, **changes):
 def upgraded(monkeypatch):
     """This process becomes one of that release."""
     monkeypatch.setattr(outbox, "FORMAT", outbox.FORMAT + 1)
-    drain._looked_at.clear()
+    drain._read_up_to.clear()
 
 
 @pytest.mark.parametrize("changes", [{}, {"events": [[99, 1, 2, 3]]}, {"summary": ["a mode of tomorrow"]}])
@@ -59,9 +59,9 @@ def test_a_worker_that_cannot_read_them_looks_at_each_once_or_twice_not_every_se
     post(*(of_the_future(History().entries[0]) for _ in range(20)))
     drain_all()
     seen = []
-    read = drain.row_mapping.read
+    read = drain.row_mapping.read_commit
     counted = lambda entry_id, data: (seen.append(entry_id), read(entry_id, data))[1]  # noqa: E731
-    monkeypatch.setattr(drain.row_mapping, "read", counted)
+    monkeypatch.setattr(drain.row_mapping, "read_commit", counted)
     for _ in range(3):
         drain_all()
     assert seen == []

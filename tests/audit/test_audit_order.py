@@ -29,8 +29,8 @@ def test_twice_and_out_of_order_is_the_same_as_once_and_in_order(monkeypatch, se
     clear()
     again = [*entries, *shuffle.sample(entries, len(entries) // 2)]
     shuffle.shuffle(again)
-    monkeypatch.setattr(outbox_reader, "BATCH", shuffle.choice([1, 2, 7, 500]))
-    monkeypatch.setattr(outbox_reader, "TOGETHER", shuffle.choice([1, 5, 20, 2_000]))
+    monkeypatch.setattr(outbox_reader, "COMMAND_SIZE", shuffle.choice([1, 2, 7, 500]))
+    monkeypatch.setattr(outbox_reader, "MAX_READ_ENTRIES", shuffle.choice([1, 5, 20, 2_000]))
     post(*again)
     drained()
     assert tables() == expected

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from audit.drain_pace import LONGEST_WAIT_S, Pace
-from audit.worker import IDLE_S, drain_until
+from audit.drain_pace import MAX_PAUSE_S, DrainPace
+from audit.worker import IDLE_S, drain_periodically
 
 
 class Drain:
@@ -35,7 +35,7 @@ def clock():
 
 @pytest.fixture
 def pace(drain, clock):
-    return Pace(drain, lambda: clock[0])
+    return DrainPace(drain, lambda: clock[0])
 
 
 def test_each_demand_is_met_while_all_is_well(pace, drain):
@@ -52,10 +52,10 @@ def test_while_a_store_is_away_attempts_become_rare_and_one_success_ends_that(pa
         clock[0] += 1
     pauses = [after - before for before, after in pairwise(tried_at)]
     assert pauses[0] <= 2
-    assert max(pauses) <= LONGEST_WAIT_S + 1
+    assert max(pauses) <= MAX_PAUSE_S + 1
     assert len(tried_at) < 60
     drain.ends = True
-    clock[0] += LONGEST_WAIT_S
+    clock[0] += MAX_PAUSE_S
     assert pace.attempt()
     assert pace.attempt()
 
@@ -67,7 +67,7 @@ def test_what_the_drain_raises_is_a_failure_and_does_not_end_the_thread(pace, dr
     assert not pace.attempt()
     clock[0] += 2
     has_ended = threading.Event()
-    thread = threading.Thread(target=drain_until, args=(has_ended, pace, 0.001))
+    thread = threading.Thread(target=drain_periodically, args=(has_ended, pace, 0.001))
     thread.start()
     while drain.calls < 3:
         clock[0] += 60
@@ -95,7 +95,7 @@ def test_two_at_once_are_one(drain):
         inside.set()
         return go_on.wait(30)
 
-    pace = Pace(slow)
+    pace = DrainPace(slow)
     thread = threading.Thread(target=pace.attempt)
     thread.start()
     assert inside.wait(30)

@@ -29,7 +29,7 @@ def later(monkeypatch):
         moved = to_ms
 
     monkeypatch.setattr(outbox_reader, "now_ms", lambda: real() + moved)
-    monkeypatch.setattr(drain, "_taken_ms", {})
+    monkeypatch.setattr(drain, "_last_write_ms", {})
     return move
 
 
@@ -115,7 +115,7 @@ def test_looking_for_many_culprits_ends_with_the_drain_s_time_and_the_next_one_g
         left = []
         while waiting():
             assert len(left) < 32, "a drain in vain"
-            assert drain_all(within_s=250)
+            assert drain_all(max_duration_s=250)
             left.append(waiting())
     assert left == list(range(31, -1, -1))
     assert (SyncEvent.objects.count(), refused()) == (1, [1] * 31)
@@ -150,6 +150,6 @@ def test_the_log_names_the_constraint_and_never_the_data(failing, caplog):
     assert "IntegrityError" in caplog.text
     assert name in caplog.text
     assert "mallory'" not in caplog.text.replace(name, "")
-    letter = outbox_reader.portion(keys.outbox_refused(0, 1), outbox_reader.FIRST, 1)[0]
-    assert name in letter.text("reason")
+    letter = outbox_reader.read_range(keys.outbox_refused(0, 1), outbox_reader.BEFORE_ALL, 1)[0]
+    assert name in letter.note("reason")
     assert newer() == 0

@@ -15,7 +15,7 @@ from tests.outboxes import History, creation
 
 
 def read(entry):
-    return row_mapping.read("1-0", outbox.encode(entry))
+    return row_mapping.read_commit("1-0", outbox.encode(entry))
 
 
 def data_of(commit):
@@ -45,7 +45,7 @@ def test_a_deletion_says_when():
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x93\x01\x02\x03", b"hello", outbox.encode(entry())[:-3]])
 def test_bytes_that_are_no_entry_are_unreadable(data):
     with pytest.raises(msgspec.DecodeError):
-        row_mapping.read("1-0", data)
+        row_mapping.read_commit("1-0", data)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from celery import beat
 from kombu import pools
 
-from audit.schedule import MOST_WAITING, PatientScheduler
+from audit.schedule import MAX_QUEUED, BackpressureScheduler
 from config.celery import app
 from synckairos.redis import client as stores
 from tests.filling import full
@@ -29,19 +29,19 @@ def waiting() -> int:
 
 
 def test_only_a_few_tasks_wait_for_a_worker_that_does_not_come(tmp_path):
-    scheduler = PatientScheduler(app=app, schedule_filename=str(tmp_path / "schedule"), lazy=True)
+    scheduler = BackpressureScheduler(app=app, schedule_filename=str(tmp_path / "schedule"), lazy=True)
     scheduler.setup_schedule()
     entry = scheduler.schedule["drain the outbox"]
     try:
-        for _ in range(3 * MOST_WAITING):
+        for _ in range(3 * MAX_QUEUED):
             scheduler.apply_async(entry, advance=False)
-        assert waiting() == MOST_WAITING
+        assert waiting() == MAX_QUEUED
     finally:
         scheduler.close()
 
 
 def test_a_broker_that_is_full_is_said_once_and_beat_goes_on(tmp_path, caplog):
-    scheduler = PatientScheduler(app=app, schedule_filename=str(tmp_path / "schedule"), lazy=True)
+    scheduler = BackpressureScheduler(app=app, schedule_filename=str(tmp_path / "schedule"), lazy=True)
     scheduler.setup_schedule()
     entry = scheduler.schedule["drain the outbox"]
     try:
@@ -55,7 +55,7 @@ def test_a_broker_that_is_full_is_said_once_and_beat_goes_on(tmp_path, caplog):
         scheduler.close()
 
 
-class _Told(PatientScheduler):
+class _Told(BackpressureScheduler):
     """A scheduler during whose first turn beat is told to end, where Python throws away whatever is raised."""
 
     turns = 0

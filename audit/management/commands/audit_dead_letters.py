@@ -1,6 +1,6 @@
-"""`manage.py audit_dead_letters`: outbox entries that the audit could not take, each with the reason.
+"""`manage.py audit_dead_letters`: outbox entries that the audit could not write, each with the reason.
 
-Lists them; `--send-again` puts them back into the outbox, `--delete` forgets them. See docs/operations.md.
+It lists them; `--send-again` puts them back into the outbox, `--delete` deletes them. See docs/operations.md.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class Command(DeadLetterCommand):
         )
 
     def find(self, selection: Selection) -> Iterator[DeadLetter]:
-        return filter(selection.matches, dead_letters.found(waiting=selection.waiting))
+        return filter(selection.matches, dead_letters.find(waiting=selection.waiting))
 
-    def send_again(self, some: Sequence[DeadLetter]) -> int:
-        return dead_letters.send_again(some)
+    def send_again(self, letters: Sequence[DeadLetter]) -> int:
+        return dead_letters.send_again(letters)
 
-    def delete(self, some: Sequence[DeadLetter]) -> int:
-        return dead_letters.delete(some)
+    def delete(self, letters: Sequence[DeadLetter]) -> int:
+        return dead_letters.delete(letters)
 
     def summary(self) -> str:
-        counts = dead_letters.waiting_now()
+        counts = dead_letters.count_by_state()
         return (
             f"dead letters: {counts['dead']}; tried again by themselves: {counts['refused']} refused by the database, "
             f"{counts['newer']} of a newer release"

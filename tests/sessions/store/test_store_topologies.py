@@ -100,8 +100,8 @@ def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
         stores.client().xadd(keys.outbox(shard), {"e": b"\xc1poison"})
     assert drain_all()
     assert SyncEvent.objects.count() == 2 * len(ids)
-    assert dead_letters.waiting_now() == {"dead": 8, "refused": 0, "newer": 0}
-    assert dead_letters.send_again(list(dead_letters.found(waiting=True))) == 8
+    assert dead_letters.count_by_state() == {"dead": 8, "refused": 0, "newer": 0}
+    assert dead_letters.send_again(list(dead_letters.find(waiting=True))) == 8
     assert measure_state_store().outbox == 8
 
 
