@@ -21,7 +21,6 @@ from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 from synckairos.errors import REFUSES_SOCKETS
 from synckairos.http.read_only import read_only
-from synckairos.telemetry import log_context
 
 _INFO = """Timers and turn clocks that are the same on every screen: the WebSocket side. REST is at `/api-docs.json`.
 
@@ -46,7 +45,6 @@ The server closes with:
 @read_only
 def served(request: HttpRequest) -> HttpResponse:
     """The document. Open to all."""
-    log_context.bind(route="/asyncapi.json")
     return _DOCUMENT.answer(request)
 
 

@@ -130,12 +130,10 @@ DOCUMENTS = {"/api-docs.json": _DOCUMENT, "/api-docs": _PAGE, "/api-docs?script"
 @read_only
 def openapi(request: HttpRequest) -> HttpResponse:
     """`/api-docs.json`: the OpenAPI document."""
-    log_context.bind(route="/api-docs.json")
     return _DOCUMENT.answer(request)
 
 
 @read_only
 def page(request: HttpRequest) -> HttpResponse:
     """`/api-docs`: the page that shows it, and with `?script` its script, which no page may hold itself."""
-    log_context.bind(route="/api-docs")
     return (_SCRIPT if "script" in request.GET else _PAGE).answer(request)

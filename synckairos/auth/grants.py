@@ -48,30 +48,28 @@ class SessionGrant(Struct, frozen=True):
         return self.session_id, self.epoch, self.role, self.participant_id
 
 
-class _Claims(Struct, frozen=True, omit_defaults=True):
-    """Claims of a session token that hold its grant."""
-
-    sid: UUID
-    epoch: str
-    role: Role
-    jti: str
-    gen: int = 0
-    pid: UUID | None = None
+_CLAIM_NAMES = {
+    "session_id": "sid",
+    "epoch": "epoch",
+    "role": "role",
+    "token_id": "jti",
+    "generation": "gen",
+    "participant_id": "pid",
+}
 
 
 def to_claims(grant: SessionGrant) -> dict[str, Any]:
-    """Return the claims of a session token with this grant."""
-    claims = _Claims(grant.session_id, grant.epoch, grant.role, grant.token_id, grant.generation, grant.participant_id)
-    written: dict[str, Any] = msgspec.to_builtins(claims)
-    return written
+    """Return the claims of a session token with this grant. Default values have no claim."""
+    return {_CLAIM_NAMES[field]: value for field, value in msgspec.to_builtins(grant).items() if value}
 
 
 def from_claims(claims: dict[str, Any]) -> SessionGrant:
     """Return the grant in the claims of a token of ours. Raises Unauthenticated when they hold no valid grant."""
     try:
-        read = msgspec.convert(claims, _Claims)
+        fields = {field: claims[name] for field, name in _CLAIM_NAMES.items() if name in claims}
+        grant = msgspec.convert(fields, SessionGrant)
     except msgspec.ValidationError:
         raise Unauthenticated from None
-    if read.role not in GRANTED or (read.pid is None) == (read.role is Role.PARTICIPANT):
+    if grant.role not in GRANTED or (grant.participant_id is None) == (grant.role is Role.PARTICIPANT):
         raise Unauthenticated
-    return SessionGrant(read.sid, read.epoch, read.role, read.jti, read.gen, read.pid)
+    return grant

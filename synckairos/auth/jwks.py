@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from synckairos.conf import conf
 from synckairos.http.openapi import ref
 from synckairos.http.read_only import read_only
-from synckairos.telemetry import log_context
 
 PATH = "/.well-known/jwks.json"
 _MAX_AGE_S = 300
@@ -19,7 +18,6 @@ _MEMBERS = ("kty", "use", "alg", "kid", "crv", "x", "y", "n", "e")
 @read_only
 def key_set(request: HttpRequest) -> HttpResponse:
     """Return the public keys as a JSON Web Key Set, with the key that signs first."""
-    log_context.bind(route=PATH)
     answer = JsonResponse(conf().signing_keys.jwks())
     answer["Cache-Control"] = f"public, max-age={_MAX_AGE_S}"
     return answer

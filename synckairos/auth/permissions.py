@@ -7,10 +7,10 @@ and a command cannot overtake the revocation of its token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
@@ -89,28 +89,6 @@ ACTION_BY_COMMAND: Mapping[type[cmd.Command], Action] = MappingProxyType(
 )
 
 
-class ParticipantLike(Protocol):
-    """The fields of a participant that permissions depend on."""
-
-    @property
-    def participant_id(self) -> UUID: ...
-    @property
-    def user_id(self) -> str | None: ...
-
-
-class SessionAccess(Protocol):
-    """The fields of a session that permissions depend on, of a whole state or of an `AccessSnapshot`."""
-
-    @property
-    def session_id(self) -> UUID: ...
-    @property
-    def epoch(self) -> str: ...
-    @property
-    def access(self) -> Access: ...
-    @property
-    def participants(self) -> Iterable[ParticipantLike]: ...
-
-
 class ParticipantIdentity(Struct, frozen=True, array_like=True):
     """A participant of an `AccessSnapshot`."""
 
@@ -127,10 +105,14 @@ class AccessSnapshot(Struct, frozen=True, array_like=True):
     participants: tuple[ParticipantIdentity, ...]
 
 
+SessionAccess: TypeAlias = State | AccessSnapshot
+"""A session as far as permissions depend on it."""
+
+
 def access_snapshot(state: State) -> AccessSnapshot:
     """Return the access snapshot of a state."""
-    guests = tuple(ParticipantIdentity(p.participant_id, p.user_id) for p in state.participants)
-    return AccessSnapshot(state.session_id, state.epoch, state.access, guests)
+    participants = tuple(ParticipantIdentity(p.participant_id, p.user_id) for p in state.participants)
+    return AccessSnapshot(state.session_id, state.epoch, state.access, participants)
 
 
 class SessionRole(Struct, frozen=True):

@@ -10,17 +10,20 @@ from django.views.decorators.csrf import csrf_exempt
 
 from synckairos.errors import MethodNotAllowed
 from synckairos.http.drf import plain_answer
+from synckairos.telemetry import log_context
 
 View = Callable[[HttpRequest], HttpResponse]
 
 
 def read_only(view: View) -> View:
-    """Answer other methods with the JSON error of the API, where Django's own decorators answer in HTML."""
+    """Name the view's address in the logs, and answer other methods with the JSON error of the API. (Django's own
+    decorators answer in HTML.)"""
 
     @csrf_exempt
     @wraps(view)
     def checked(request: HttpRequest) -> HttpResponse:
         if request.method in {"GET", "HEAD"}:
+            log_context.bind(route=request.path_info)
             return view(request)
         refused = plain_answer(MethodNotAllowed())
         refused["Allow"] = "GET, HEAD"

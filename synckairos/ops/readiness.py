@@ -21,7 +21,7 @@ from synckairos.ops.store_facts import StoreFacts, store_facts
 from synckairos.ops.timekeepers import alive_timekeepers
 from synckairos.redis import client as stores
 from synckairos.redis.procedures import run_blocking
-from synckairos.telemetry import log_context, logs
+from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
 
@@ -54,7 +54,6 @@ class NotReadyView(Struct, kw_only=True):
 @read_only
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 or 503 with the faults, and no details about them."""
-    log_context.bind(route=PATH)
     view = readiness()
     status = 200 if isinstance(view, ReadyView) else 503
     return HttpResponse(msgspec.json.encode(view), status=status, content_type="application/json")

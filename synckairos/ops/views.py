@@ -13,20 +13,17 @@ from synckairos.errors import ApiError, NotFound, Unauthenticated
 from synckairos.http.drf import plain_answer
 from synckairos.http.read_only import read_only
 from synckairos.ops import scrape
-from synckairos.telemetry import log_context
 
 
 @read_only
 def health(request: HttpRequest) -> HttpResponse:
     """Answer that the process runs, without any other check."""
-    log_context.bind(route="/health")
     return JsonResponse({"status": "ok"})
 
 
 @read_only
 def prometheus(request: HttpRequest) -> HttpResponse:
     """Answer with all metrics."""
-    log_context.bind(route="/metrics")
     if not _may_read_metrics(request):
         return _refused(NotFound() if conf().metrics_token is None else Unauthenticated())
     return HttpResponse(scrape.exposition(), content_type=CONTENT_TYPE_LATEST)
