@@ -32,8 +32,8 @@ _MOVE_SIZE = 50
 """Entries in one move, for the reason of COMMAND_SIZE."""
 
 _LUA = Path(__file__).parent / "lua"
-_LEASE = Script(_LUA / "lease.lua", allow_oom=True)
-_MOVE = Script(_LUA / "move.lua", allow_oom=True)
+_LEASE = Script(_LUA / "drain_lease.lua", allow_oom=True)
+_MOVE = Script(_LUA / "move_entries.lua", allow_oom=True)
 
 
 class StreamEntry(Struct, frozen=True):

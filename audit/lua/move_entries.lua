@@ -1,4 +1,4 @@
--- Move: entries from one stream to the end of another, also on a full store: as much is freed as is taken.
+-- Move entries: entries from one stream to the end of another, also on a full store: as much is freed as is taken.
 -- KEYS: 1 stream, 2 other stream
 -- ARGV: for each entry its id, the number of fields and values that it has in the other stream, then those
 -- Result: number of moved entries; one that no longer exists is left out

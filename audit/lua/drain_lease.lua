@@ -1,4 +1,4 @@
--- Lease: take the lease of a shard's drain, also on a full store: the outbox may be what fills it.
+-- Drain lease: take the lease of a shard's drain, also on a full store: the outbox may be what fills it.
 -- KEYS: 1 lease (string)
 -- ARGV: 1 token of this drain, 2 length, ms
 -- Result: 1 when the lease was free and is taken, else 0
