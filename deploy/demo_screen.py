@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "clients" / "python" / "src"))
 import synckairos_client as client  # noqa: E402 - the other scripts have it from here
-from synckairos_client.timing import device_clock  # noqa: E402 - likewise
+from synckairos_client.clock_sync import device_clock  # noqa: E402 - likewise
 
 
 @dataclass

@@ -40,20 +40,20 @@ def asked(relay):
     return [frame["last_version"] for frame in relay.sent if frame["type"] == "RECONNECT"]
 
 
-async def test_events_of_lost_frames_are_told_in_their_place(relay, api, token, session_id):
+async def test_events_of_lost_frames_are_delivered_in_their_place(relay, api, token, session_id):
     relay.loses = lambda frame: frame["type"] == "STATE_UPDATE" and frame["version"] in {4, 5, 8}
     async with watching(relay.url, session_id, token) as watcher:
         for version in range(3, 10):
             switch(api, session_id)
             if version not in {4, 5, 8}:
                 await watcher.until_version(version)
-        assert watcher.told == list(range(3, 10))
+        assert watcher.delivered == list(range(3, 10))
         assert [frame["version"] for frame in relay.lost] == [4, 5, 8]
         assert asked(relay) == [3, 7]
         assert not watcher.has_lost
 
 
-async def test_events_of_a_broken_connection_are_told_after_it(relay, api, token, session_id):
+async def test_events_of_a_broken_connection_are_delivered_after_it(relay, api, token, session_id):
     async with watching(relay.url, session_id, token) as watcher:
         switch(api, session_id)
         await watcher.until_version(3)
@@ -63,7 +63,7 @@ async def test_events_of_a_broken_connection_are_told_after_it(relay, api, token
         switch(api, session_id, 5)
         relay.refusal = None
         await watcher.until_version(8)
-        assert watcher.told == list(range(3, 9))
+        assert watcher.delivered == list(range(3, 9))
         assert watcher.shown == sorted(watcher.shown)
         assert not watcher.has_lost
 
@@ -76,7 +76,7 @@ async def test_more_events_than_the_server_keeps_are_said_to_be_missing(relay, a
         switch(api, session_id)
         await watcher.until_version(31)
         assert watcher.screen.version == 31
-        assert watcher.told == [31]
+        assert watcher.delivered == [31]
 
 
 async def test_a_command_whose_answer_is_lost_is_applied_once(relay, api, token, session_id):
@@ -153,7 +153,7 @@ async def test_a_screen_comes_back_to_a_server_that_restarts(api, token, session
             own = servers.web(own.port)
             assert (await waiting)["version"] == 7
             await watcher.until_version(7)
-            assert watcher.told == [3, 4, 5, 6, 7]
+            assert watcher.delivered == [3, 4, 5, 6, 7]
             assert not watcher.has_lost
     finally:
         own.stop()
@@ -200,7 +200,7 @@ async def test_what_the_store_has_lost_is_taken_back_and_said_so(webs, api, toke
         assert update.state["version"] == 2
         switch(api, session_id)
         await watcher.until(lambda update: update.state["version"] == 3)
-        assert watcher.told[-1] == 3
+        assert watcher.delivered[-1] == 3
 
 
 async def test_expired_credentials_are_replaced_by_the_provider_and_end_a_screen_without_one(relay, token, session_id):
@@ -247,8 +247,8 @@ async def test_a_refused_handshake_is_final(relay, token, session_id, status):
 
 
 async def test_a_connection_that_is_silent_is_given_up(relay, token, session_id, monkeypatch):
-    monkeypatch.setattr("synckairos_client.live._SILENT_AFTER_S", 0.2)
-    monkeypatch.setattr("synckairos_client.live.PING_EVERY_S", 0.1)
+    monkeypatch.setattr("synckairos_client.live_session._DEAD_AFTER_S", 0.2)
+    monkeypatch.setattr("synckairos_client.live_session.PING_INTERVAL_S", 0.1)
     async with watching(relay.url, session_id, token) as watcher:
         relay.loses = lambda frame: frame["type"] == "PONG"
         await watcher.until(lambda update: not update.is_connected)

@@ -21,7 +21,7 @@ def session_id(api, game):
     return api.post("/v1/sessions", json=game).json()["data"]["session_id"]
 
 
-async def test_what_happens_is_shown_at_once_and_told_once_whichever_process_does_it(
+async def test_what_happens_is_shown_at_once_and_delivered_once_whichever_process_does_it(
     webs, api, other_api, token, session_id
 ):
     async with watching(webs[0].url, session_id, token) as one, watching(webs[1].ws_url, session_id, token) as other:
@@ -30,7 +30,7 @@ async def test_what_happens_is_shown_at_once_and_told_once_whichever_process_doe
         for watcher in (one, other):
             await watcher.until_version(5)
             assert watcher.shown == sorted(watcher.shown)
-            assert watcher.told == [2, 3, 4, 5]
+            assert watcher.delivered == [2, 3, 4, 5]
             assert {event["epoch"] for event in watcher.events} == {watcher.screen.epoch}
             assert [update.is_new_session for update in watcher.updates].count(True) == 0
             assert watcher.screen.version == 5
@@ -108,7 +108,7 @@ async def test_sub_protocols_carry_the_token_for_those_who_have_no_headers(webs,
         assert screen.version == 1
 
 
-async def test_a_slow_application_gets_the_newest_state_at_once_and_is_told_that_events_are_lost(
+async def test_a_slow_application_gets_the_newest_state_at_once_and_is_delivered_that_events_are_lost(
     webs, token, session_id
 ):
     async with connect(webs[0].url, session_id, token, max_waiting_events=10) as screen:
@@ -169,7 +169,7 @@ async def test_a_server_that_is_not_there_is_waited_for_in_vain_but_not_for_ever
 
 @pytest.fixture
 def renews_soon(monkeypatch):
-    """Tokens are renewed 200 ms after they were given."""
+    """TokenSource are renewed 200 ms after they were given."""
     monkeypatch.setattr("synckairos_client.tokens._renew_at_s", lambda _token, now_s: now_s + 0.2)
 
 

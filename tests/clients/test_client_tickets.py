@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from synckairos_client import Api, Refused, connect
-from synckairos_client.line import Address
+from synckairos_client.connection import Endpoint
 from tests import servers
 from tests.clients.watching import Hasty, watching
 
@@ -43,7 +43,7 @@ async def test_a_screen_buys_a_ticket_for_each_connection(api, token, session_id
             own = servers.web(own.port)
             await watcher.until(lambda update: update.is_connected, 30)
             await watcher.until_version(4)
-            assert watcher.told == [3, 4]
+            assert watcher.delivered == [3, 4]
             assert await asyncio.to_thread(sold, own) == 1
     finally:
         own.stop()
@@ -54,8 +54,8 @@ async def test_a_ticket_that_is_no_good_is_replaced_by_another(webs, token, sess
         bought.append(await honest(address, tokens))
         return "x" * 43 if len(bought) < 3 else bought[-1]
 
-    bought, honest = [], Address.ticket
-    monkeypatch.setattr(Address, "ticket", buy)
+    bought, honest = [], Endpoint.ticket
+    monkeypatch.setattr(Endpoint, "ticket", buy)
     async with connect(webs[0].url, session_id, token, credentials="ticket", rng=Hasty()) as screen:
         assert screen.version == 2
     assert len(set(bought)) == 3
@@ -66,8 +66,8 @@ async def test_tickets_are_not_logged(webs, token, session_id, monkeypatch, capl
         bought.append(await honest(address, tokens))
         return bought[-1]
 
-    bought, honest = [], Address.ticket
-    monkeypatch.setattr(Address, "ticket", buy)
+    bought, honest = [], Endpoint.ticket
+    monkeypatch.setattr(Endpoint, "ticket", buy)
     caplog.set_level(logging.DEBUG)
     async with connect(webs[0].url, session_id, token, credentials="ticket") as screen:
         await screen.switch()
@@ -102,4 +102,4 @@ async def test_a_ticket_is_bought_over_rest_for_whoever_connects_by_other_means(
 
 def test_where_tickets_are_sold_follows_from_the_base_address():
     for base, rest in (("wss://a/x/", "https://a/x/"), ("ws://a:1", "http://a:1"), ("https://a", "https://a")):
-        assert Address.of(base, "s", None, "ticket").rest_url == rest
+        assert Endpoint.of(base, "s", None, "ticket").rest_url == rest

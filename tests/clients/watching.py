@@ -1,4 +1,4 @@
-"""What a client's application would do: take updates, and keep what they told."""
+"""What a client's application would do: take updates, and keep what they delivered."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Watcher:
                     return update
 
     async def until_version(self, version: int) -> Update:
-        """Until this version is shown, and all its events have been told."""
+        """Until this version is shown, and all its events have been delivered."""
         await self.until(lambda update: update.state and update.state["version"] >= version)
-        while self.told and self.told[-1] < version and not self.has_lost:
+        while self.delivered and self.delivered[-1] < version and not self.has_lost:
             await self.until(lambda update: update.events or update.resynced)
         return self.updates[-1]
 
@@ -61,11 +61,11 @@ class Watcher:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """All events told."""
+        """All events delivered."""
         return [event for update in self.updates for event in update.events]
 
     @property
-    def told(self) -> list[int]:
+    def delivered(self) -> list[int]:
         """Their versions."""
         return [event["version"] for event in self.events]
 

@@ -1,16 +1,15 @@
 """A client of SyncKairos: `connect` shows one live session, `Api` is the REST interface.
 
-README.md has the algorithm, for those who port it.
+README.md describes the algorithm, for ports to other languages.
 """
 
 from synckairos_client.api import Api
 from synckairos_client.errors import ApiError, CommandTimeout, Ended, Refused, SyncKairosError, Unreachable
-from synckairos_client.feed import Updates
 from synckairos_client.frames import Event, State
-from synckairos_client.refreshing import RefreshTokens
+from synckairos_client.refresh_tokens import RefreshTokens
 from synckairos_client.screen import Screen, connect
 from synckairos_client.tokens import TokenProvider
-from synckairos_client.update import Update
+from synckairos_client.updates import Update, Updates
 
 __all__ = [
     "Api",

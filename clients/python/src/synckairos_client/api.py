@@ -1,4 +1,4 @@
-"""The REST interface, thinly: one method for each request, patient with networks and with servers that restart."""
+"""The REST interface: one method for each request, with retries across network errors and server restarts."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from synckairos_client.backoff import Backoff
 from synckairos_client.errors import ApiError, SyncKairosError, Unreachable
 from synckairos_client.frames import State
-from synckairos_client.retries import Backoff
-from synckairos_client.tokens import TokenProvider, Tokens
+from synckairos_client.tokens import TokenProvider, TokenSource
 
-_TRIED_AGAIN = {429, 502, 503, 504}
+_RETRIED_STATUSES = {429, 502, 503, 504}
 _UNAUTHENTICATED = 401
 _NO_CONTENT = 204
 
 
 class Api:
-    """One server. Use it as an async context manager, or call `aclose`.
+    """A client of one server. Use it as an async context manager, or call `aclose`.
 
-    Every request ends within `deadline_s`, with a result or an exception: ApiError is the server's word, Unreachable
-    means that there was none. Network errors, 429 and 503 are tried again until then, POST and PATCH under the same
-    `Idempotency-Key`, so that they are applied at most once.
+    Every request ends within `deadline_s`, with a result or an exception: ApiError is an answer of the server,
+    Unreachable means that there was none. Network errors, 429, 502, 503 and 504 are retried until then, POST and PATCH
+    with one `Idempotency-Key`, so that they are applied at most once.
     """
 
     def __init__(
         self,
         base_url: str,
-        token: str | TokenProvider | Tokens,
+        token: str | TokenProvider | TokenSource,
         *,
         deadline_s: float = 15.0,
         request_timeout_s: float = 5.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(base_url=base_url, timeout=request_timeout_s, transport=transport)
-        self._tokens = token if isinstance(token, Tokens) else Tokens(token)
+        self._tokens = token if isinstance(token, TokenSource) else TokenSource(token)
         self._deadline_s = deadline_s
 
     async def __aenter__(self) -> Self:
@@ -50,39 +50,39 @@ class Api:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections of the client."""
         await self._http.aclose()
 
     async def create(self, body: dict[str, Any], *, idempotency_key: str | None = None) -> State:
-        """Make a session. Give a key of your own when the wish must survive a restart of your program."""
+        """Create a session, and return its state. A key of your own survives a restart of your program."""
         return await self._data("POST", "/v1/sessions", body, idempotency_key)
 
     async def get(self, session_id: str | UUID) -> State:
-        """Its state now."""
+        """Return the current state of a session."""
         return await self._data("GET", f"/v1/sessions/{session_id}")
 
     async def summary(self, session_id: str | UUID) -> dict[str, Any]:
-        """The least that a list of sessions needs."""
+        """Return the few fields that a list of sessions needs."""
         return await self._data("GET", f"/v1/sessions/{session_id}/summary")
 
     async def start(self, session_id: str | UUID, *, expected_version: int | None = None) -> State:
-        """Start it; gives its state, as the next four do."""
+        """Start a session, and return its state."""
         return await self._command(session_id, "start", expected_version=expected_version)
 
     async def pause(self, session_id: str | UUID, *, expected_version: int | None = None) -> State:
-        """Pause it."""
+        """Pause a session, and return its state."""
         return await self._command(session_id, "pause", expected_version=expected_version)
 
     async def resume(self, session_id: str | UUID, *, expected_version: int | None = None) -> State:
-        """Go on."""
+        """Resume a session, and return its state."""
         return await self._command(session_id, "resume", expected_version=expected_version)
 
     async def complete(self, session_id: str | UUID, *, expected_version: int | None = None) -> State:
-        """End it as completed."""
+        """End a session as completed, and return its state."""
         return await self._command(session_id, "complete", expected_version=expected_version)
 
     async def cancel(self, session_id: str | UUID, *, expected_version: int | None = None) -> State:
-        """End it as cancelled."""
+        """End a session as cancelled, and return its state."""
         return await self._command(session_id, "cancel", expected_version=expected_version)
 
     async def switch(
@@ -93,7 +93,7 @@ class Api:
         current_participant_id: str | UUID | None = None,
         expected_version: int | None = None,
     ) -> dict[str, Any]:
-        """The next one's turn; gives a SwitchResult."""
+        """Pass the turn to the next participant, and return a SwitchResult."""
         return await self._command(
             session_id,
             "switch",
@@ -103,13 +103,13 @@ class Api:
         )
 
     async def delete(self, session_id: str | UUID) -> None:
-        """Delete it; no error when it does not exist."""
+        """Delete a session; it is no error when it does not exist."""
         await self._request("DELETE", f"/v1/sessions/{session_id}", None, {})
 
     async def add_participant(
         self, session_id: str | UUID, participant: dict[str, Any], *, expected_version: int | None = None
     ) -> State:
-        """One more, in the shape of a creation's; gives the state."""
+        """Add a participant, with the fields of one in a creation, and return the state."""
         return await self._command(session_id, "participants", **participant, expected_version=expected_version)
 
     async def adjust(
@@ -122,14 +122,14 @@ class Api:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> State:
-        """Set a bank (`total_time_ms`) or move it (`adjust_ms`); for the owner and staff. Gives the state."""
+        """Set a bank (`total_time_ms`) or add to it (`adjust_ms`), and return the state; for the owner and staff."""
         fields = {
             "total_time_ms": total_time_ms,
             "adjust_ms": adjust_ms,
             "reason": reason,
             "expected_version": expected_version,
         }
-        return await self._data("PATCH", f"/v1/sessions/{session_id}/participants/{participant_id}", _given(fields))
+        return await self._data("PATCH", f"/v1/sessions/{session_id}/participants/{participant_id}", _present(fields))
 
     async def assign(
         self,
@@ -140,12 +140,12 @@ class Api:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> State:
-        """Say whose seat it is, None for nobody's; for the owner and staff. Gives the state."""
-        fields = {"user_id": user_id} | _given({"reason": reason, "expected_version": expected_version})
+        """Assign a seat to a user, or to none with None, and return the state; for the owner and staff."""
+        fields = {"user_id": user_id} | _present({"reason": reason, "expected_version": expected_version})
         return await self._data("PATCH", f"/v1/sessions/{session_id}/participants/{participant_id}", fields)
 
     async def ticket(self, session_id: str | UUID) -> dict[str, Any]:
-        """A one-time `ticket` for a socket or event stream of a session; good for some seconds, see `expires_at`."""
+        """Return a one-time `ticket` for a socket or event stream; it expires after some seconds, at `expires_at`."""
         return await self._data("POST", "/v1/ws-tickets", {"session_id": str(session_id)})
 
     async def give_token(
@@ -156,25 +156,26 @@ class Api:
         participant_id: str | UUID | None = None,
         lifetime_ms: int | None = None,
     ) -> dict[str, Any]:
-        """A `token` for this session alone, and its `token_id`: for a `viewer`, `participant` or `controller`."""
+        """Return a `token` for one session and its `token_id`, with the role `viewer`, `participant` or
+        `controller`."""
         seat = None if participant_id is None else str(participant_id)
         fields = {"role": role, "participant_id": seat, "lifetime_ms": lifetime_ms}
-        return await self._data("POST", f"/v1/sessions/{session_id}/tokens", _given(fields))
+        return await self._data("POST", f"/v1/sessions/{session_id}/tokens", _present(fields))
 
     async def revoke_token(self, session_id: str | UUID, token_id: str) -> None:
-        """Take one back; no error when it has been already."""
+        """Revoke one session token; it is no error when it is revoked already."""
         await self._request("DELETE", f"/v1/sessions/{session_id}/tokens/{token_id}", None, {})
 
     async def revoke_tokens(self, session_id: str | UUID) -> None:
-        """Take back all that were given out so far."""
+        """Revoke all tokens of a session that were issued so far."""
         await self._request("DELETE", f"/v1/sessions/{session_id}/tokens", None, {})
 
     async def time(self) -> dict[str, Any]:
-        """`timestamp_ms`, `server_version`, `drift_tolerance_ms`."""
+        """Return `timestamp_ms`, `server_version` and `drift_tolerance_ms`."""
         return await self._json("GET", "/v1/time", None, {})
 
     async def _command(self, session_id: str | UUID, name: str, **fields: Any) -> dict[str, Any]:
-        return await self._data("POST", f"/v1/sessions/{session_id}/{name}", _given(fields))
+        return await self._data("POST", f"/v1/sessions/{session_id}/{name}", _present(fields))
 
     async def _data(
         self, method: str, path: str, body: dict[str, Any] | None = None, key: str | None = None
@@ -201,15 +202,15 @@ class Api:
                     wait_s = backoff.next_s()
                     try:
                         response = await self._send(method, path, body, headers)
-                    except httpx.TransportError as trouble:
-                        failure = Unreachable(f"{type(trouble).__name__}: {trouble}")
+                    except httpx.TransportError as fault:
+                        failure = Unreachable(f"{type(fault).__name__}: {fault}")
                     else:
                         if response.is_success:
                             return response
                         failure = error = _error_of(response)
-                        if response.status_code not in _TRIED_AGAIN:
+                        if response.status_code not in _RETRIED_STATUSES:
                             raise error
-                        wait_s = max(wait_s, backoff.soon_s(error.retry_after_s or 0.0))
+                        wait_s = max(wait_s, backoff.with_jitter_s(error.retry_after_s or 0.0))
                     if time.monotonic() + wait_s >= ends_s:
                         raise failure
                     await asyncio.sleep(wait_s)
@@ -219,27 +220,27 @@ class Api:
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
     ) -> httpx.Response:
-        """One try; with a provider, a second one when the token is not good any more."""
+        """Send a request; with a token provider, send it again after a renewal when the token is not accepted."""
         token = await self._tokens.current(time.time())
-        response = await self._once(method, path, body, headers, token)
+        response = await self._send_once(method, path, body, headers, token)
         if response.status_code == _UNAUTHENTICATED and self._tokens.can_renew:
-            token = await self._tokens.fresh(time.time())
-            response = await self._once(method, path, body, headers, token)
+            token = await self._tokens.renew(time.time())
+            response = await self._send_once(method, path, body, headers, token)
         return response
 
-    async def _once(
+    async def _send_once(
         self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str], token: str
     ) -> httpx.Response:
         bearer = {**headers, "Authorization": f"Bearer {token}"}
         return await self._http.request(method, path, json=body, headers=bearer)
 
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def _error_of(response: httpx.Response) -> ApiError:
-    """The error of an answer, also of one that a proxy gave."""
+    """Return the error of a response, which may come from a proxy."""
     after = response.headers.get("Retry-After", "")
     retry_after_s = float(after) if after.isdigit() else None
     try:

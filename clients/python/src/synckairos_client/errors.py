@@ -1,4 +1,4 @@
-"""Everything that this package raises on purpose."""
+"""The exceptions that this package raises."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class SyncKairosError(Exception):
-    """The base of all."""
+    """The base of all exceptions of this package."""
 
 
 class ApiError(SyncKairosError):
-    """The server's answer to a request or command was an error."""
+    """The server answered a request or command with an error."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class ApiError(SyncKairosError):
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
-        """Such as `CONFLICT`; the catalogue is in the protocol."""
+        """The code of the error, such as `CONFLICT`; the protocol lists them."""
         self.message = message
         self.status = status
         """The HTTP status; None when the answer came over a socket."""
@@ -33,23 +33,23 @@ class ApiError(SyncKairosError):
 
     @classmethod
     def of(cls, error: Mapping[str, Any], *, status: int | None = None, retry_after_s: float | None = None) -> ApiError:
-        """From the `error` object of an HTTP answer, or from an `ERROR` frame."""
-        told_s = error.get("retry_after_seconds")
+        """Make the exception of the `error` object of an HTTP answer, or of an `ERROR` frame."""
+        given_s = error.get("retry_after_seconds")
         return cls(
             str(error.get("code", "UNKNOWN")),
             str(error.get("message", "")),
             status=status,
             details=error.get("details"),
-            retry_after_s=float(told_s) if isinstance(told_s, (int, float)) else retry_after_s,
+            retry_after_s=float(given_s) if isinstance(given_s, (int, float)) else retry_after_s,
         )
 
 
 class Unreachable(SyncKairosError):
-    """No answer in time. A command may have been applied."""
+    """There was no answer in time. A command may have been applied."""
 
 
 class CommandTimeout(SyncKairosError, TimeoutError):
-    """No answer to a command on a socket in time. It may have been applied; `command_id` is the id it had."""
+    """There was no answer to a command on a socket in time. It may have been applied; `command_id` is its id."""
 
     def __init__(self, message: str, command_id: str) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class CommandTimeout(SyncKairosError, TimeoutError):
 
 
 class Refused(SyncKairosError):
-    """The server does not want this screen back: bad credentials, a bad address, no right."""
+    """The server refuses the connection for good: invalid credentials, a wrong address, or no permission."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"refused with {code}: {reason or 'no reason given'}")
@@ -67,4 +67,4 @@ class Refused(SyncKairosError):
 
 
 class Ended(SyncKairosError):
-    """A command on a screen that is over: closed here, or its session was deleted."""
+    """The screen of a command has ended: it was closed here, or its session was deleted."""

@@ -1,4 +1,4 @@
-"""The shapes that travel. They are plain JSON objects: fields that this package does not know stay in them."""
+"""The shapes of messages. They are plain JSON objects, which keep the fields that this package does not know."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import json
 from typing import Any
 
 State = dict[str, Any]
-"""A whole session, as the protocol's State."""
+"""A whole session, as the State of the protocol."""
 Event = dict[str, Any]
-"""One thing that happened, as the protocol's event; `epoch` is added."""
+"""One event of the protocol, with its `epoch` added."""
 Frame = dict[str, Any]
 """One WebSocket message with its `type`."""
 
 
 def encode(frame: Frame) -> str:
-    """The text of a frame."""
+    """Return a frame as text."""
     return json.dumps(frame, separators=(",", ":"))
 
 
 def decode(text: str | bytes) -> Frame:
-    """The frame of a text; an empty one, which nobody knows, for anything that is no JSON object."""
+    """Return the frame of a text; an empty one, which is ignored, if the text is no JSON object."""
     try:
         frame = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One live session on one screen: what it shows, and what it can be told."""
+"""One live session for one screen: its state, its clock and its commands."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from typing import Any, Self
 from uuid import UUID
 from weakref import WeakSet
 
-from synckairos_client import reading
-from synckairos_client.calls import Calls
+from synckairos_client import clock
+from synckairos_client.backoff import Backoff
+from synckairos_client.clock_sync import DeviceClock, device_clock
+from synckairos_client.connection import ConnectionLoop, Credentials, Endpoint
 from synckairos_client.errors import Ended, Unreachable
-from synckairos_client.feed import Updates
 from synckairos_client.frames import State
-from synckairos_client.line import Address, Credentials, Line
-from synckairos_client.live import Live
-from synckairos_client.retries import Backoff
-from synckairos_client.timing import DeviceClock, device_clock
-from synckairos_client.tokens import TokenProvider, Tokens
-from synckairos_client.update import Update
+from synckairos_client.live_session import LiveSession
+from synckairos_client.pending_commands import PendingCommands
+from synckairos_client.tokens import TokenProvider, TokenSource
+from synckairos_client.updates import Update, Updates
 
 
 class Screen:
-    """A session, shown live: `async with connect(url, session_id, token) as screen`.
+    """A live session: `async with connect(url, session_id, token) as screen`.
 
-    `url` is the server's base address (http, https, ws or wss). `token` is a bearer token, or an async function that
-    gives one. Entering waits for the first frame, at most `open_timeout_s`: raises Refused, or Unreachable. From then
-    on lost connections come back by themselves.
+    `url` is the base address of the server (http, https, ws or wss). `token` is a bearer token, or an async function
+    that returns one. Entering waits for the first frame, at most `open_timeout_s`, and raises Refused or Unreachable.
+    From then on lost connections are opened again.
     """
 
     def __init__(
@@ -47,103 +46,103 @@ class Screen:
     ) -> None:
         self.session_id = str(session_id)
         self.is_deleted = False
-        """The session exists no more: there will be no updates, and commands raise Ended."""
+        """True after the session was deleted: there are no more updates, and commands raise Ended."""
         self._open_timeout_s = open_timeout_s
         self._command_timeout_s = command_timeout_s
         self._max_waiting_events = max_waiting_events
-        self._feeds: WeakSet[Updates] = WeakSet()
-        self._calls = Calls()
-        self._tokens = Tokens(token)
-        self._live = Live(self._calls, self._tokens, device_ms or device_clock(), self._offer)
-        address = Address.of(url, session_id, heartbeat_s, credentials)
-        self._line = Line(address, self._tokens, Backoff(rng=rng), self._live.server_now_s)
+        self._iterators: WeakSet[Updates] = WeakSet()
+        self._pending = PendingCommands()
+        self._tokens = TokenSource(token)
+        self._session = LiveSession(self._pending, self._tokens, device_ms or device_clock(), self._offer)
+        endpoint = Endpoint.of(url, session_id, heartbeat_s, credentials)
+        self._connections = ConnectionLoop(endpoint, self._tokens, Backoff(rng=rng), self._session.server_now_s)
         self._running: asyncio.Task[None] | None = None
         self._end: Exception | None = None
 
-    # What it shows.
+    # State
 
     @property
     def state(self) -> State | None:
-        """The newest state; None while the session does not exist."""
-        return self._live.tracker.state
+        """Return the newest state; None while the session does not exist."""
+        return self._session.tracker.state
 
     @property
     def version(self) -> int:
-        """Of that state; 0 while there is none. Never goes back on one connection, within one epoch."""
-        return self._live.tracker.version
+        """Return the version of the state; 0 without one. It never decreases on one connection, within one epoch."""
+        return self._session.tracker.version
 
     @property
     def epoch(self) -> str | None:
-        """Tells two sessions apart that had the same id one after the other."""
-        return self._live.tracker.epoch
+        """Return the epoch, which distinguishes sessions that had one id, one after the other."""
+        return self._session.tracker.epoch
 
     @property
     def presence(self) -> tuple[str, ...]:
-        """Ids of the participants that have a client connected, as last told."""
-        return self._live.presence
+        """Return the ids of the participants that have a connected client."""
+        return self._session.presence
 
     @property
     def is_connected(self) -> bool:
-        """Whether changes arrive. While they do not, the clock counts on by itself."""
-        return self._live.is_connected
+        """Return true while changes arrive. Otherwise the clock continues without the server."""
+        return self._session.is_connected
 
     def updates(self) -> Updates:
-        """All changes from now on, beginning with how things are. Each call makes an iterator of its own."""
-        feed = Updates(self._update(), self._max_waiting_events)
+        """Return a new iterator of all changes from now on, which begins with the current state."""
+        iterator = Updates(self._update(), self._max_waiting_events)
         if self._running is None or self._running.done():
-            feed.end(self._failure)
-        self._feeds.add(feed)
-        return feed
+            iterator.end(self._failure)
+        self._iterators.add(iterator)
+        return iterator
 
-    # Its clock.
+    # Clock
 
     @property
     def offset_ms(self) -> float:
-        """Server clock minus device clock."""
-        return self._live.offset.offset_ms
+        """Return the difference: server clock minus device clock."""
+        return self._session.offset.offset_ms
 
     @property
     def error_ms(self) -> float:
-        """How far off that may be; infinite until it has been measured."""
-        return self._live.offset.error_ms
+        """Return the largest error of `offset_ms`; infinite until it has been measured."""
+        return self._session.offset.error_ms
 
     def server_now_ms(self) -> float:
-        """What the server's clock shows, milliseconds since the Unix epoch."""
-        return self._live.server_now_ms()
+        """Return the server's clock, in milliseconds since the Unix epoch."""
+        return self._session.server_now_ms()
 
     def remaining_ms(self, participant_id: str | UUID | None = None) -> float | None:
-        """Time left right now, of a participant or of the running clock; see `reading.remaining_ms`."""
+        """Return the time left of a participant or of the running clock; see `clock.remaining_ms`."""
         participant = None if participant_id is None else str(participant_id)
-        return self._read(lambda state, now_ms: reading.remaining_ms(state, now_ms, participant))
+        return self._at_server_time(lambda state, now_ms: clock.remaining_ms(state, now_ms, participant))
 
     def overtime_ms(self) -> float | None:
-        """By how much the running cycle has overrun right now; None without a session."""
-        return self._read(reading.overtime_ms)
+        """Return the time by which the running cycle is beyond the end of its clock; None without a session."""
+        return self._at_server_time(clock.overtime_ms)
 
     def elapsed_ms(self) -> float | None:
-        """How long the session has run right now; None without a session."""
-        return self._read(reading.elapsed_ms)
+        """Return the total running time of the session; None without a session."""
+        return self._at_server_time(clock.elapsed_ms)
 
-    # What it can be told. All give the answer's data, and raise ApiError, CommandTimeout, Refused or Ended.
+    # Commands: all return the data of the answer, and raise ApiError, CommandTimeout, Refused or Ended.
 
     async def start(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """Start the session; gives its state."""
+        """Start the session, and return its state."""
         return await self._command("START", timeout_s, expected_version=expected_version)
 
     async def pause(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """Pause it; gives its state."""
+        """Pause the session, and return its state."""
         return await self._command("PAUSE", timeout_s, expected_version=expected_version)
 
     async def resume(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """Go on; gives its state."""
+        """Resume the session, and return its state."""
         return await self._command("RESUME", timeout_s, expected_version=expected_version)
 
     async def complete(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """End it as completed; gives its state."""
+        """End the session as completed, and return its state."""
         return await self._command("COMPLETE", timeout_s, expected_version=expected_version)
 
     async def cancel(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """End it as cancelled; gives its state."""
+        """End the session as cancelled, and return its state."""
         return await self._command("CANCEL", timeout_s, expected_version=expected_version)
 
     async def switch(
@@ -154,7 +153,8 @@ class Screen:
         expected_version: int | None = None,
         timeout_s: float | None = None,
     ) -> dict[str, Any]:
-        """The next one's turn; gives a SwitchResult. `current_participant_id` makes a second press harmless."""
+        """Pass the turn to the next participant, and return a SwitchResult. With `current_participant_id` a second call
+        is refused."""
         return await self._command(
             "SWITCH",
             timeout_s,
@@ -163,17 +163,17 @@ class Screen:
             expected_version=expected_version,
         )
 
-    # How it lives.
+    # Lifetime
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.create_task(self._run(), name=f"screen {self.session_id}")
         try:
             async with asyncio.timeout(self._open_timeout_s):
-                await self._live.was_connected.wait()
-        except BaseException as late:
+                await self._session.was_connected.wait()
+        except BaseException as error:
             await self._stop()
-            if isinstance(late, TimeoutError):
-                raise Unreachable(f"no first frame within {self._open_timeout_s:g} s") from self._line.trouble
+            if isinstance(error, TimeoutError):
+                raise Unreachable(f"no first frame within {self._open_timeout_s:g} s") from self._connections.last_error
             raise
         if self._failure is not None:
             raise self._failure
@@ -191,38 +191,38 @@ class Screen:
 
     async def _run(self) -> None:
         try:
-            await self._line.run(self._live.serve)
+            await self._connections.run(self._session.serve)
             self.is_deleted = True
             self._end = Ended("the session was deleted")
-        except Exception as failure:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+        except Exception as failure:  # noqa: BLE001 - every error has to end the iterators and commands
             self._end = failure
         finally:
             self._end = self._end or Ended("the screen was closed")
-            self._calls.fail(self._end)
-            self._live.was_connected.set()
-            for feed in self._feeds:
-                feed.end(self._failure)
+            self._pending.fail(self._end)
+            self._session.was_connected.set()
+            for iterator in self._iterators:
+                iterator.end(self._failure)
 
     @property
     def _failure(self) -> Exception | None:
-        """What has ended the screen, if that is not as it should be."""
+        """Return the error that ended the screen; None for a regular end."""
         return None if isinstance(self._end, Ended) else self._end
 
     def _update(self) -> Update:
         return Update(self.state, self.presence, self.is_connected)
 
     def _offer(self, update: Update) -> None:
-        for feed in self._feeds:
-            feed.offer(update)
+        for iterator in self._iterators:
+            iterator.offer(update)
 
-    def _read(self, read: Callable[[State, float], float | None]) -> float | None:
+    def _at_server_time(self, read: Callable[[State, float], float | None]) -> float | None:
         return None if self.state is None else read(self.state, self.server_now_ms())
 
     async def _command(self, kind: str, timeout_s: float | None, **fields: Any) -> dict[str, Any]:
         frame = {"type": kind, **{name: value for name, value in fields.items() if value is not None}}
         if self._end is not None:
             raise self._end
-        return await self._live.call(frame, self._command_timeout_s if timeout_s is None else timeout_s)
+        return await self._session.call(frame, self._command_timeout_s if timeout_s is None else timeout_s)
 
 
 connect = Screen

@@ -11,7 +11,7 @@ from sessions.presentation import present, to_json
 from synckairos.engine import SyncMode, create_session, decide
 from synckairos.engine.commands import Create, Pause, Resume, Seat, Start, Switch
 from synckairos.engine.decide import observe
-from synckairos_client import reading
+from synckairos_client import clock
 
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
 TEAMS = {A: UUID(int=11), B: UUID(int=11), C: UUID(int=12)}
@@ -53,11 +53,11 @@ def test_every_clock_shows_what_the_server_would_say_at_that_instant(name):
         for later in LONG_AFTER_MS:
             now = began + later
             truth = as_seen(observe(state, now).state, now)
-            assert reading.remaining_ms(seen, now) == truth["time_remaining_ms"]
-            assert reading.elapsed_ms(seen, now) == truth["elapsed_ms"]
-            assert reading.overtime_ms(seen, now) == truth["overtime_ms"]
+            assert clock.remaining_ms(seen, now) == truth["time_remaining_ms"]
+            assert clock.elapsed_ms(seen, now) == truth["elapsed_ms"]
+            assert clock.overtime_ms(seen, now) == truth["overtime_ms"]
             for seat in truth["participants"]:
-                shown = reading.remaining_ms(seen, now, seat["participant_id"])
+                shown = clock.remaining_ms(seen, now, seat["participant_id"])
                 assert shown == seat["time_remaining_ms"], (name, began, later, seat)
 
 
@@ -67,18 +67,18 @@ def test_the_bank_formula_gives_the_same_in_the_bank_modes():
         seen = as_seen(state, began + 700)
         active = next(seat for seat in seen["participants"] if seat["is_active"])
         now = began + 3_000
-        assert reading.remaining_ms(seen, now, active["participant_id"]) == active["total_time_ms"] - (now - began)
+        assert clock.remaining_ms(seen, now, active["participant_id"]) == active["total_time_ms"] - (now - began)
 
 
 def test_a_clock_never_shows_less_than_nothing_nor_more_than_it_had():
     began, state = list(stories("global"))[1]
     seen = as_seen(state, began)
-    assert reading.remaining_ms(seen, began + 10**9) == 0
-    assert reading.remaining_ms(seen, began - 50) == 25_000  # the offset was a little wrong
-    assert reading.elapsed_ms(seen, began - 50) == 0
+    assert clock.remaining_ms(seen, began + 10**9) == 0
+    assert clock.remaining_ms(seen, began - 50) == 25_000  # the offset was a little wrong
+    assert clock.elapsed_ms(seen, began - 50) == 0
 
 
 def test_somebody_who_is_not_in_the_session_has_no_clock():
     began, state = next(iter(stories("per_cycle")))
     with pytest.raises(KeyError):
-        reading.remaining_ms(as_seen(state, began), began, str(uuid4()))
+        clock.remaining_ms(as_seen(state, began), began, str(uuid4()))

@@ -8,9 +8,9 @@ import random
 
 import pytest
 
-from synckairos_client.closing import Closing, Verdict
-from synckairos_client.retries import Backoff
-from synckairos_client.tokens import Tokens
+from synckairos_client.backoff import Backoff
+from synckairos_client.close_codes import CloseAction, CloseReason
+from synckairos_client.tokens import TokenSource
 
 
 class Highest(random.Random):
@@ -31,38 +31,38 @@ def test_waits_are_anything_below_a_bound_that_doubles_up_to_its_cap_and_begin_a
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "verdict"),
+    ("code", "reason", "action"),
     [
-        (1000, "Session deleted", Verdict.DELETED),
-        (1000, "", Verdict.COME_BACK),
-        (1001, "", Verdict.COME_BACK),
-        (1006, "", Verdict.COME_BACK),
-        (1008, "Missing sessionId parameter", Verdict.REFUSED),
-        (1011, "", Verdict.COME_BACK),
-        (1012, "State restored", Verdict.COME_BACK),
-        (4400, "", Verdict.COME_BACK),
-        (4401, "Credentials expired", Verdict.FRESH_TOKEN),
-        (4429, "Too many messages", Verdict.COME_BACK),
-        (4499, "", Verdict.COME_BACK),
-        (4500, "", Verdict.REFUSED),
-        (4501, "UNAUTHENTICATED", Verdict.REFUSED),
-        (4599, "", Verdict.REFUSED),
-        (4600, "", Verdict.COME_BACK),
-        (401, "Unauthorized", Verdict.REFUSED),
-        (403, "Forbidden", Verdict.REFUSED),
-        (404, "Not Found", Verdict.COME_BACK),
-        (503, "Service Unavailable", Verdict.COME_BACK),
+        (1000, "Session deleted", CloseAction.DELETED),
+        (1000, "", CloseAction.RECONNECT),
+        (1001, "", CloseAction.RECONNECT),
+        (1006, "", CloseAction.RECONNECT),
+        (1008, "Missing sessionId parameter", CloseAction.REFUSED),
+        (1011, "", CloseAction.RECONNECT),
+        (1012, "State restored", CloseAction.RECONNECT),
+        (4400, "", CloseAction.RECONNECT),
+        (4401, "Credentials expired", CloseAction.RENEW_TOKEN),
+        (4429, "Too many messages", CloseAction.RECONNECT),
+        (4499, "", CloseAction.RECONNECT),
+        (4500, "", CloseAction.REFUSED),
+        (4501, "UNAUTHENTICATED", CloseAction.REFUSED),
+        (4599, "", CloseAction.REFUSED),
+        (4600, "", CloseAction.RECONNECT),
+        (401, "Unauthorized", CloseAction.REFUSED),
+        (403, "Forbidden", CloseAction.REFUSED),
+        (404, "Not Found", CloseAction.RECONNECT),
+        (503, "Service Unavailable", CloseAction.RECONNECT),
     ],
 )
-def test_the_code_says_whether_to_come_back(code, reason, verdict):
-    assert Closing(code, reason).verdict is verdict
+def test_the_code_says_whether_to_come_back(code, reason, action):
+    assert CloseReason(code, reason).action is action
 
 
 def test_only_a_restart_may_say_when_to_come_back():
-    assert Closing(1012, "Server restarting; retry_ms=750").retry_s == 0.75
-    assert Closing(1012, "State restored").retry_s is None
-    assert Closing(1011, "retry_ms=750").retry_s is None
-    assert Closing(1012, "retry_ms=999999999").retry_s == 60
+    assert CloseReason(1012, "Server restarting; retry_ms=750").retry_s == 0.75
+    assert CloseReason(1012, "State restored").retry_s is None
+    assert CloseReason(1011, "retry_ms=750").retry_s is None
+    assert CloseReason(1012, "retry_ms=999999999").retry_s == 60
 
 
 def jwt(**claims: float) -> str:
@@ -75,10 +75,10 @@ async def test_a_token_is_renewed_a_minute_before_its_end_or_a_tenth_of_its_life
         return given.pop(0)
 
     given = [jwt(iat=1_000, exp=1_000 + 43_200), jwt(iat=1_000, exp=1_100), jwt(exp=1_050), "opaque"]
-    tokens = Tokens(provider)
+    tokens = TokenSource(provider)
     waits = []
     for _ in range(4):
-        await tokens.fresh(1_000)
+        await tokens.renew(1_000)
         waits.append(tokens.renewal_in_s(1_000))
     assert waits == [43_140, 90, 45, None]
 
@@ -89,19 +89,19 @@ async def test_the_provider_is_asked_again_only_when_the_token_is_about_to_end_o
         return jwt(iat=1_000, exp=2_000)
 
     asked: list[int] = []
-    tokens = Tokens(provider)
+    tokens = TokenSource(provider)
     for now_s in (1_000, 1_500, 1_939):
         await tokens.current(now_s)
     assert len(asked) == 1
     await tokens.current(1_940)
     assert len(asked) == 2
-    tokens.forget()
+    tokens.discard()
     await tokens.current(1_000)
     assert len(asked) == 3
 
 
 async def test_a_fixed_token_is_what_it_is():
-    tokens = Tokens("fixed")
+    tokens = TokenSource("fixed")
     assert not tokens.can_renew
-    tokens.forget()
-    assert await tokens.current(0) == await tokens.fresh(0) == "fixed"
+    tokens.discard()
+    assert await tokens.current(0) == await tokens.renew(0) == "fixed"

@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Waits between attempts, with exponential backoff."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ CAP_S = 10.0
 
 
 class Backoff:
-    """Exponential with full jitter: a random wait below a bound that doubles, so that clients do not come all at once.
+    """Exponential backoff with full jitter: a random wait below a bound that doubles, so that clients do not return at
+    once.
 
     M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
@@ -19,18 +20,18 @@ class Backoff:
         self._cap_s = cap_s
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, keeps no secret
         self.tries = 0
-        """How many waits in a row."""
+        """Number of waits since the last reset."""
 
     def next_s(self) -> float:
-        """The wait before the next try, in seconds."""
+        """Return the wait before the next attempt, in seconds."""
         bound_s = min(self._cap_s, self._base_s * 2 ** min(self.tries, 30))
         self.tries += 1
         return self._rng.uniform(0, bound_s)
 
-    def soon_s(self, asked_s: float) -> float:
-        """The wait that somebody asked for, a little more than it."""
+    def with_jitter_s(self, asked_s: float) -> float:
+        """Return a given wait, with up to 0.1 s added."""
         return asked_s + self._rng.uniform(0, 0.1)
 
     def reset(self) -> None:
-        """All is well: begin with short waits again."""
+        """Begin with short waits again, after a success."""
         self.tries = 0

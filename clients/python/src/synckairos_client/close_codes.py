@@ -1,4 +1,4 @@
-"""What the end of a connection means."""
+"""The meaning of close codes, and of refused handshakes."""
 
 from __future__ import annotations
 
@@ -14,43 +14,44 @@ _FINAL = range(4500, 4600)
 _REFUSED_HANDSHAKES = {401, 403}
 
 
-class Verdict(Enum):
-    """What to do next."""
+class CloseAction(Enum):
+    """The reaction of the client to the end of a connection."""
 
-    COME_BACK = auto()
-    FRESH_TOKEN = auto()
-    """Come back with other credentials."""
+    RECONNECT = auto()
+    RENEW_TOKEN = auto()
+    """Connect again with other credentials."""
     DELETED = auto()
-    """There is nothing to come back to."""
+    """The session was deleted: do not connect again."""
     REFUSED = auto()
-    """Coming back would not help."""
+    """Another attempt would be refused too."""
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
-    """The end of one connection, or of one try to connect."""
+class CloseReason:
+    """The end of one connection, or of one attempt to connect."""
 
     code: int
     """The WebSocket close code (1006 for a connection that broke), or the HTTP status of a refused handshake."""
     reason: str = ""
 
     @property
-    def verdict(self) -> Verdict:
-        """What to do next."""
+    def action(self) -> CloseAction:
+        """Return the reaction of the client to it."""
         if self == DELETED:
-            return Verdict.DELETED
+            return CloseAction.DELETED
         if self.code == _POLICY or self.code in _FINAL or self.code in _REFUSED_HANDSHAKES:
-            return Verdict.REFUSED
+            return CloseAction.REFUSED
         if self.code == _CREDENTIALS_EXPIRED:
-            return Verdict.FRESH_TOKEN
-        return Verdict.COME_BACK
+            return CloseAction.RENEW_TOKEN
+        return CloseAction.RECONNECT
 
     @property
     def retry_s(self) -> float | None:
-        """When the server would like to see us again, if it says so: `retry_ms=<n>` in the reason of a 1012."""
+        """Return the server's hint for the next attempt, `retry_ms=<n>` in the reason of a 1012, in seconds; else
+        None."""
         found = _RETRY_MS.search(self.reason) if self.code == _RESTART else None
         return None if found is None else min(int(found[1]) / 1000, _LONGEST_HINT_S)
 
 
-DELETED = Closing(1000, "Session deleted")
-"""How the connections of a deleted session end."""
+DELETED = CloseReason(1000, "Session deleted")
+"""The end of the connections of a deleted session."""

@@ -1,4 +1,4 @@
-"""A token provider for who has logged in with a password: exchanges the refresh token, and never spends one twice."""
+"""A token provider for a login with a password: it exchanges the refresh token, and never uses one twice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import httpx
 
 from synckairos_client.errors import ApiError
 
-_TRIED_AGAIN = {429, 500, 502, 503, 504}
+_RETRIED_STATUSES = {429, 500, 502, 503, 504}
 
 
 class RefreshTokens:
-    """Call it for an access token; give the same one to every `Api` and `connect` of a login.
+    """A token provider, to be shared by every `Api` and `connect` of a login.
 
-    A spent refresh token that comes again ends the whole login. So there is one exchange at a time, whoever asks
-    meanwhile shares its result, and one whose answer was lost is asked for again under the same `Idempotency-Key`.
+    A used refresh token that is sent again ends the whole login. So one exchange runs at a time, concurrent calls share
+    its result, and an exchange whose answer was lost is repeated with the same `Idempotency-Key`.
     """
 
     def __init__(
@@ -28,14 +28,15 @@ class RefreshTokens:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.refresh = refresh
-        """The one that is good now: keep it where the next run of your program finds it."""
+        """The current refresh token: store it for the next run of your program."""
         self._options = {"base_url": base_url, "timeout": request_timeout_s, "transport": transport}
         self._key = str(uuid4())
         self._access: str | None = None
         self._exchanging = asyncio.Lock()
 
     async def __call__(self) -> str:
-        """An access token. Raises ApiError when the login is over, and httpx.TransportError for what may pass."""
+        """Return an access token. Raises ApiError when the login has ended, and httpx.TransportError for a temporary
+        fault."""
         known = self._access
         async with self._exchanging:
             if self._access is None or self._access is known:
@@ -47,7 +48,7 @@ class RefreshTokens:
             answer = await http.post(
                 "/v1/token/refresh", json={"refresh": self.refresh}, headers={"Idempotency-Key": self._key}
             )
-        if answer.status_code in _TRIED_AGAIN:
+        if answer.status_code in _RETRIED_STATUSES:
             raise httpx.TransportError(f"no fresh token now: {answer.status_code}")
         if not answer.is_success:
             raise ApiError("UNAUTHENTICATED", "the login is over", status=answer.status_code)
