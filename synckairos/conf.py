@@ -99,7 +99,7 @@ class Conf(Struct, frozen=True, kw_only=True):
     metrics_token: str | None
     """The bearer token of `/metrics`; None without one."""
     metrics_open: bool
-    """True to serve `/metrics` to everybody when there is no token. Otherwise nobody gets it."""
+    """True to serve `/metrics` to everybody when there is no token. Otherwise it is not served."""
     max_body_bytes: int
     """Size limit of a request body."""
     max_address_bytes: int

@@ -65,10 +65,10 @@ def restrict_modes(data_dir: Path, *, is_ours: bool) -> None:
         entries = list(data_dir.iterdir())
     except OSError:
         return  # the directory is missing or unreadable
-    ours = [entry for entry in entries if any(fnmatch(entry.name, pattern) for pattern in _OWN_NAMES)]
-    for path in _walk(ours):
+    own = [entry for entry in entries if any(fnmatch(entry.name, pattern) for pattern in _OWN_NAMES)]
+    for path in _walk(own):
         _restrict_mode(path)
-    if is_ours or (ours and len(ours) == len(entries)):
+    if is_ours or (own and len(own) == len(entries)):
         _restrict_mode(data_dir)
 
 

@@ -64,7 +64,7 @@ def to_claims(grant: SessionGrant) -> dict[str, Any]:
 
 
 def from_claims(claims: dict[str, Any]) -> SessionGrant:
-    """Return the grant in the claims of a token of ours. Raises Unauthenticated when they hold no valid grant."""
+    """Return the grant in the claims of a verified token. Raises Unauthenticated when they hold no valid grant."""
     try:
         fields = {field: claims[name] for field, name in _CLAIM_NAMES.items() if name in claims}
         grant = msgspec.convert(fields, SessionGrant)

@@ -134,12 +134,12 @@ def role_of(principal: Principal, session: SessionAccess, seats: SeatsBySubject 
     """
     if principal.grant is not None:
         return _role_of_grant(principal.grant, session)
-    mine = _seats_of(principal.subject, session) if seats is None else seats.get(principal.subject, ())
+    own = _seats_of(principal.subject, session) if seats is None else seats.get(principal.subject, ())
     role = _commanding_role(principal, session)
     if role is not None:
-        return SessionRole(role, mine)
-    if mine:
-        return SessionRole(Role.PARTICIPANT, mine)
+        return SessionRole(role, own)
+    if own:
+        return SessionRole(Role.PARTICIPANT, own)
     return None if session.access.visibility is Visibility.PRIVATE else SessionRole(Role.VIEWER)
 
 

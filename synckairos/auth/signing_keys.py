@@ -96,8 +96,8 @@ def key_ring(text: str, *, check_file: Callable[[int], str | None] | None = None
 
 def generate_pem() -> str:
     """Return a new Ed25519 private key as PEM."""
-    made = Ed25519PrivateKey.generate()
-    return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    private = Ed25519PrivateKey.generate()
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _pems(entry: str, position: int, check_file: Callable[[int], str | None] | None) -> list[str]:

@@ -83,6 +83,6 @@ def last_beats(role: str) -> list[LastBeat]:
         with suppress(OSError):  # a file of another user
             if match is None or locks.remove_if_dead(path):
                 continue
-            written = path.read_text().strip()
-            found.append(LastBeat(int(match[1]), time.monotonic() - float(written) if written else None))
+            last = path.read_text().strip()
+            found.append(LastBeat(int(match[1]), time.monotonic() - float(last) if last else None))
     return found

@@ -28,11 +28,11 @@ class ProbeResult(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("role", choices=["web", *STUCK_AFTER_S], help="whom to ask about")
+    parser.add_argument("role", choices=["web", *STUCK_AFTER_S], help="the kind of process")
     parser.add_argument("--pid", type=int, help="timekeeper, worker, beat: this process only, where several run")
-    parser.add_argument("--host", default="127.0.0.1", help="web: where it listens (127.0.0.1)")
+    parser.add_argument("--host", default="127.0.0.1", help="web: its address (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="web: its port (8000)")
-    parser.add_argument("--ready", action="store_true", help="web: whether it wants work, not only whether it runs")
+    parser.add_argument("--ready", action="store_true", help="web: readiness instead of liveness")
 
 
 def probe(options: argparse.Namespace) -> ProbeResult:

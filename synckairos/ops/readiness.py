@@ -1,6 +1,6 @@
 """`/ready`: readiness of this process, which needs the state store and a database schema that fits.
 
-Other faults are reported and leave it ready: without any process in the load balancer nobody would be served.
+Other faults are reported and leave it ready: no request would be served without a process in the load balancer.
 """
 
 from __future__ import annotations
@@ -113,10 +113,10 @@ OPERATIONS: dict[str, Any] = {
         "get": {
             "operationId": "getReadiness",
             "tags": ["operations"],
-            "summary": "Whether this process should be given work",
+            "summary": "Readiness of the process for requests",
             "responses": {
-                "200": _answer("It should. What is wrong all the same is told.", "Ready"),
-                "503": _answer("It should not; `error` says why.", "NotReady"),
+                "200": _answer("Ready. Faults that do not prevent requests are listed.", "Ready"),
+                "503": _answer("Not ready, for the reason in `error`.", "NotReady"),
             },
         }
     }

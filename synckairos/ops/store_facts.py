@@ -64,8 +64,8 @@ class StoreFacts(Struct, frozen=True):
         """True when the store may lose acknowledged data; None when that is unknown."""
         if self.faults:
             return True
-        said = [value for node in self.nodes.values() for value in (node.policy, node.has_append_only_file)]
-        return None if not said or None in said else False
+        facts = [value for node in self.nodes.values() for value in (node.policy, node.has_append_only_file)]
+        return None if not facts or None in facts else False
 
 
 def store_facts() -> StoreFacts:

@@ -34,8 +34,8 @@ def _may_read_metrics(request: HttpRequest) -> bool:
     expected = conf().metrics_token
     if expected is None:
         return conf().metrics_open
-    given = bearer_token(request.headers.get("Authorization")) or ""
-    return compare_digest(given.encode(), expected.encode())
+    token = bearer_token(request.headers.get("Authorization")) or ""
+    return compare_digest(token.encode(), expected.encode())
 
 
 def _refused(error: ApiError) -> HttpResponse:

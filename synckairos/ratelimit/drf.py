@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from synckairos.errors import Unauthenticated
 from synckairos.http import client_address
-from synckairos.http import parameters as said
+from synckairos.http import parameters as query_parameters
 from synckairos.ratelimit import limits
 from synckairos.telemetry import log_context
 
@@ -48,7 +48,7 @@ class RateLimitedView(APIView):
 
     def check_query(self, request: Request) -> None:
         """Raise ValidationFailed for query parameters that are unknown or repeated."""
-        said.parameters(request.META["QUERY_STRING"], self.parameters)
+        query_parameters.parameters(request.META["QUERY_STRING"], self.parameters)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Add the rate limit fields to every response."""
@@ -64,11 +64,11 @@ def _release_body(request: Request) -> None:
     Request, view and response refer to each other and wait for the garbage collector. It runs after a number of
     objects, however large they are: hundreds of large bodies would wait with them.
     """
-    known = vars(request)
-    data = known.get("_data")
+    attributes = vars(request)
+    data = attributes.get("_data")
     if type(data) is dict or type(data) is list:
         data.clear()  # also for a serializer that refers to it
-    known.update(_data={}, _full_data={})
+    attributes.update(_data={}, _full_data={})
 
 
 def set_rate_limit_headers(response: HttpResponse, limiter: limits.RateLimiter) -> None:

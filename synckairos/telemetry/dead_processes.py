@@ -65,10 +65,10 @@ def _merge_into(total: Path, paths: Iterable[Path]) -> None:
             sums[key] += value
     draft = total.with_suffix(".draft")
     draft.unlink(missing_ok=True)
-    written: Any = MmapedDict(str(draft))  # type: ignore[no-untyped-call]
+    merged: Any = MmapedDict(str(draft))  # type: ignore[no-untyped-call]
     for key, value in sums.items():
-        written.write_value(key, value, 0.0)
-    written.close()
+        merged.write_value(key, value, 0.0)
+    merged.close()
     draft.replace(total)
 
 

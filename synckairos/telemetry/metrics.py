@@ -36,21 +36,23 @@ TRANSITIONS = Counter("synckairos_events_total", "Events committed, by type.", (
 SWITCH_SECONDS = Histogram(
     "synckairos_switch_seconds", "A switch from load to commit, lost races included.", buckets=_FAST
 )
-LOST_RACES = Counter("synckairos_lost_races_total", "Commits that met another one first and were decided again.")
+LOST_RACES = Counter("synckairos_lost_races_total", "Commits that lost a race and were decided again.")
 STALE_SNAPSHOTS = Counter(
     "synckairos_guesses_missed_total", "Commands decided on a remembered state that the store did not have any more."
 )
 REPLAYED = Counter("synckairos_idempotent_replays_total", "Commands answered with their first answer.")
 RATE_LIMITED = Counter("synckairos_rate_limited_total", "Requests refused by a limit.", ("scope",))
-REFUSALS = Counter("synckairos_refusals_total", "Requests and sockets turned away, by reason.", ("reason",))
+REFUSALS = Counter("synckairos_refusals_total", "Requests and sockets refused, by reason.", ("reason",))
 SOCKETS = Gauge("synckairos_sockets", "Open WebSockets.", multiprocess_mode="livesum")
 STREAMS = Gauge("synckairos_streams", "Open event streams.", multiprocess_mode="livesum")
 SOCKETS_OPENED = Counter("synckairos_sockets_opened_total", "WebSockets accepted.")
-SOCKETS_CLOSED = Counter("synckairos_sockets_closed_total", "Sockets and streams that we ended, by code.", ("code",))
+SOCKETS_CLOSED = Counter(
+    "synckairos_sockets_closed_total", "Sockets and streams closed by the server, by code.", ("code",)
+)
 SOCKETS_REFUSED = Counter("synckairos_sockets_refused_total", "Sockets, streams and polls beyond a limit.", ("limit",))
 SESSIONS_REFUSED = Counter(
     "synckairos_sessions_refused_total",
-    "Creations beyond what an owner may have, by what there is too much of.",
+    "Creations refused by a limit of the owner, by limit.",
     ("kind",),
 )
 SOCKET_FRAMES_IN = Counter("synckairos_socket_frames_in_total", "Frames from clients, by type.", ("type",))
@@ -59,7 +61,7 @@ SOCKET_FRAMES_CONFLATED = Counter(
     "synckairos_socket_frames_conflated_total", "State frames that a newer one replaced before they were sent."
 )
 SOCKET_RESYNCS = Counter("synckairos_socket_resyncs_total", "Sessions brought up to date by the position check.")
-SOCKET_FAULTS = Counter("synckairos_socket_faults_total", "Handlers that failed (a fault of ours).")
+SOCKET_FAULTS = Counter("synckairos_socket_faults_total", "Handlers that failed because of a fault of the server.")
 AUDIT_ROWS = Counter("synckairos_audit_events_total", "Event rows written by the drain.")
 AUDIT_DEAD = Counter("synckairos_audit_dead_letters_total", "Outbox entries set aside as unreadable.")
 AUDIT_REFUSED = Counter(
@@ -88,28 +90,28 @@ class ScrapedGauge(NamedTuple):
 
 
 STATE_STORE_UP = ScrapedGauge(
-    "synckairos_state_store_up", "Whether the state store could be asked; what it knows is else missing."
+    "synckairos_state_store_up", "1 when the state store answers; without it, gauges of the store are missing."
 )
-AUDIT_STORE_UP = ScrapedGauge("synckairos_audit_store_up", "Whether the database could be asked.")
+AUDIT_STORE_UP = ScrapedGauge("synckairos_audit_store_up", "1 when the database answers.")
 DEADLINES_OVERDUE = ScrapedGauge(
-    "synckairos_deadlines_overdue", "Sessions whose deadline has come and is not applied yet."
+    "synckairos_deadlines_overdue", "Sessions with an overdue deadline that is not applied."
 )
 LONGEST_OVERDUE_SECONDS = ScrapedGauge(
-    "synckairos_deadlines_longest_overdue_seconds", "For how long the oldest of them has been due; 0 for none."
+    "synckairos_deadlines_longest_overdue_seconds", "Seconds for which the oldest of them is overdue; 0 for none."
 )
 TIMEKEEPERS = ScrapedGauge("synckairos_timekeepers", "Timekeepers seen within 5 seconds.")
 SHARDS_UNSERVED = ScrapedGauge("synckairos_shards_unserved", "Shards that no timekeeper serves.")
-SET_ASIDE = ScrapedGauge("synckairos_sessions_set_aside", "Sessions the timekeeper could not read, and put aside.")
+SET_ASIDE = ScrapedGauge("synckairos_sessions_set_aside", "Sessions that the timekeeper set aside as unreadable.")
 OUTBOX_ENTRIES = ScrapedGauge("synckairos_outbox_entries", "Commits waiting for the audit.")
-DEAD_LETTERS = ScrapedGauge("synckairos_dead_letters", "Outbox entries that the audit could not take, and put aside.")
+DEAD_LETTERS = ScrapedGauge("synckairos_dead_letters", "Outbox entries that the audit set aside as unreadable.")
 STORE_MEMORY_USED = ScrapedGauge("synckairos_store_memory_used_bytes", "Memory that a state store uses.", ("node",))
 STORE_MEMORY_MAX = ScrapedGauge(
-    "synckairos_store_memory_max_bytes", "The most it may use; missing without a limit.", ("node",)
+    "synckairos_store_memory_max_bytes", "Memory limit of a state store; missing without a limit.", ("node",)
 )
 STORE_POLICY = ScrapedGauge(
     "synckairos_store_policy_info",
-    "What it does when it is full, and whether it keeps an append-only file; always 1.",
+    "Eviction policy and append-only file of a state store; always 1.",
     ("node", "maxmemory_policy", "appendonly"),
 )
-STORE_FULL = ScrapedGauge("synckairos_store_full", "Whether a state store refuses writes for want of memory.")
-STORE_LOSSY = ScrapedGauge("synckairos_store_lossy", "Whether a state store may lose what it has acknowledged.")
+STORE_FULL = ScrapedGauge("synckairos_store_full", "1 when a state store refuses writes because of its memory limit.")
+STORE_LOSSY = ScrapedGauge("synckairos_store_lossy", "1 when a state store may lose acknowledged data.")
