@@ -240,7 +240,6 @@ def _present(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _error_of(response: httpx.Response) -> ApiError:
-    """Return the error of a response, which may come from a proxy."""
     after = response.headers.get("Retry-After", "")
     retry_after_s = float(after) if after.isdigit() else None
     try:
