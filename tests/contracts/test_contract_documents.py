@@ -136,3 +136,13 @@ def test_what_is_not_there_yet_is_told_in_one_place():
     assert section("README.md", "Not there yet").count("* ") >= 1
     assert links(ROOT / "docs/protocol.md").count("../README.md#not-there-yet") == 1
     assert "rights" not in section("docs/protocol.md", "Not there yet")
+
+
+def test_the_glossary_has_one_meaning_for_each_term():
+    product, _, _ = (ROOT / "docs" / "glossary.md").read_text().partition("## Words to avoid")
+    terms = [
+        term.strip() for row in re.findall(r"^\| ([^|]+) \| [^|]", product, re.MULTILINE) for term in row.split(",")
+    ]
+    terms = [term for term in terms if term not in {"Term", "---"}]
+    assert len(terms) > 80
+    assert len(set(terms)) == len(terms)
