@@ -1,37 +1,72 @@
 """Django without its middleware: for the API, which has neither cookies nor forms.
 
-Some of the middleware is sync, so that each request would be handed to a thread and back a dozen times. What it does
-for pages, our own ASGI applications do for every door (security_headers.py, body_limits.py, request_log.py).
+What the middleware does for pages, our own ASGI applications do for every response (security_headers.py,
+body_limits.py, request_log.py).
 """
 
 from __future__ import annotations
 
-from django.core.handlers.asgi import ASGIHandler
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import IO, Any, cast
+
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.core.signals import request_started
+from django.http import HttpResponse
+from django.urls import set_script_prefix
 
 from synckairos.http.asgi import Application, Receive, Scope, Send
 
 _API = ("/v1/", "/health", "/ready", "/metrics", "/.well-known/")
+_MAX_THREADS = 128
+"""Requests that run at the same time; more of them wait. Each may wait for the state store or the database."""
 
 
 class BareHandler(ASGIHandler):
-    """Django's handler of requests; URL configuration, views and exceptions are as ever."""
+    """Django's request handler without middleware; URL configuration, views and exceptions are as ever.
+
+    Each request runs in one thread of a pool, from the resolver to the end of the response. `ASGIHandler` starts a new
+    thread for each request, and switches between it and the event loop several times.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = ThreadPoolExecutor(_MAX_THREADS, "request")
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """None of it."""
+        """Load no middleware."""
         self._view_middleware: list[object] = []
         self._template_response_middleware: list[object] = []
         self._exception_middleware: list[object] = []
-        self._middleware_chain = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
+        self._middleware_chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
 
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """The answer, which says how long it is."""
-        response: HttpResponseBase = await super().get_response_async(request)
-        if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        loop = asyncio.get_running_loop()
+        response = await loop.run_in_executor(self._threads, copy_context().run, self._respond, scope, body)
+        await self.send_response(response, send)
+
+    def _respond(self, scope: Scope, body: IO[bytes]) -> HttpResponse:
+        """Return the response to a request. Its end (`request_finished`) closes the database connections of the thread
+        that it ran in."""
+        set_script_prefix(get_script_prefix(scope))
+        request_started.send(sender=type(self), scope=scope)
+        response: Any
+        request, response = self.create_request(scope, body)
+        if request is not None:
+            response = self.get_response(request)
+            response._handler_class = type(self)  # noqa: SLF001 - the sender of `request_finished`, as Django sets it
+        if not response.has_header("Content-Length"):
             response["Content-Length"] = str(len(response.content))
-        return response
+        response.close()
+        body.close()
+        return cast("HttpResponse", response)
 
 
 class ByPath:
