@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import uuid4
 
-from sessions.services.presence import BELIEVED_MS
+from sessions.services.presence import ALIVE_WITHIN_MS
 from synckairos.engine.units import Duration
 from synckairos.ops.alive_processes import list_alive, report_alive, report_stopped
 from synckairos.redis import keys
@@ -70,9 +70,9 @@ class Liveness:
         is_forgotten = bool(self._looked_at_s) and self.process not in heard
         self._looked_at_s = now_s
         before, self.alive = self.alive, self._believed(heard, now_s, after_outage=is_forgotten or silence_s > _LATE_S)
-        self.dead = frozenset(p for p, ago_ms in heard.items() if ago_ms > 2 * BELIEVED_MS) - self.alive
+        self.dead = frozenset(p for p, ago_ms in heard.items() if ago_ms > 2 * ALIVE_WITHIN_MS) - self.alive
         # Others may have cleared away what they no longer believed.
-        return Noted(before != self.alive, is_forgotten or silence_s * 1000 > BELIEVED_MS)
+        return Noted(before != self.alive, is_forgotten or silence_s * 1000 > ALIVE_WITHIN_MS)
 
     def _believed(self, heard: Mapping[str, Duration], now_s: float, *, after_outage: bool) -> frozenset[str]:
         """Who counts as alive. While the store was away, or we did not ask, or what it had heard was lost, nobody could
@@ -81,4 +81,4 @@ class Liveness:
         for process, ago_ms in heard.items():
             known[process] = max(known.get(process, 0.0), now_s - ago_ms / 1000)
         self._heard_at_s = {process: at_s for process, at_s in known.items() if (now_s - at_s) * 1000 < _FORGOTTEN_MS}
-        return frozenset(p for p, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 <= BELIEVED_MS)
+        return frozenset(p for p, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 <= ALIVE_WITHIN_MS)

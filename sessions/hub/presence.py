@@ -19,7 +19,7 @@ from sessions.hub.reconciliation import by_shard, portions
 from sessions.hub.rooms import Room, Rooms
 from sessions.services import presence as service
 from sessions.services import sessions
-from sessions.services.retention import watched
+from sessions.services.retention import note_activity
 from sessions.store import presence as store
 from sessions.store.presence import KEPT_MS, NOBODY, Attendance, Roll
 from synckairos.auth.permissions import seats_by_subject
@@ -204,7 +204,7 @@ class Presence:
                 calls.append(store.announce(session_id, self._process, changed[session_id], is_news=is_news))
             self._unsure.update(some)  # until the store has said yes
             # Whoever comes, stays or goes looks at the session, or has: a sign of its life.
-            replies = await send_all([*calls, *map(watched, some)])
+            replies = await send_all([*calls, *map(note_activity, some)])
             for session_id, reply in zip(some, replies, strict=False):
                 if isinstance(reply, Exception):
                     self._to_announce.add(session_id)

@@ -24,8 +24,9 @@ class SessionTokensView(SessionEndpoint):
     @openapi.give_token
     def post(self, request: Request, session_id: str) -> Response:
         values = values_of(request, bodies.SessionTokenBody)
-        asked = session_tokens.Asked(Role(values["role"]), values.get("participant_id"), values.get("lifetime_ms"))
-        given = self.read(session_tokens.give(session_id_of(session_id), caller_of(request), asked))
+        role, participant_id = Role(values["role"]), values.get("participant_id")
+        asked = session_tokens.TokenRequest(role, participant_id, values.get("lifetime_ms"))
+        given = self.read(session_tokens.issue(session_id_of(session_id), caller_of(request), asked))
         view = SessionTokenView.of(given.token, given.grant, as_iso(given.expires_ms))
         headers = {"Cache-Control": "no-store"} | ({"Idempotency-Replayed": "true"} if given.replayed else {})
         return Response({"data": view}, status=201, headers=headers)

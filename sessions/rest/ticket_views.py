@@ -23,6 +23,6 @@ class TicketsView(SessionEndpoint):
         session_id = values_of(request, bodies.TicketBody)["session_id"]
         log_context.bind(session_id=str(session_id))
         self.count()  # before a ticket is written
-        ticket = run_from_thread(tickets.buy(session_id, principal_of(request)))
+        ticket = run_from_thread(tickets.issue(session_id, principal_of(request)))
         view = TicketView(ticket=ticket.value, session_id=session_id, expires_at=as_iso(ticket.expires_ms))
         return Response({"data": view}, status=201, headers={"Cache-Control": "no-store"})

@@ -157,7 +157,7 @@ class PresenceView(SessionEndpoint):
     @openapi.presence
     def get(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
-        present = self.read(presence.of(parsed, principal_of(request)))
+        present = self.read(presence.get(parsed, principal_of(request)))
         clients = present.attendance.participants
         view = presentation.PresenceView(
             session_id=parsed,

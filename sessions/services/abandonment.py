@@ -1,7 +1,5 @@
-"""Letting sessions go in which nothing happens and at which nobody looks: only the timekeeper does.
-
-Whoever reads or commands a session proves that it is alive, however long overdue its end is.
-"""
+"""Abandonment: the timekeeper ends idle sessions without viewers. A read or a command keeps a session, however long
+overdue its end is."""
 
 from __future__ import annotations
 
@@ -12,9 +10,9 @@ from uuid import UUID
 
 from sessions.services.commits import write_of
 from sessions.services.deadlines import TIMEKEEPER, count_events
-from sessions.services.presence import BELIEVED_MS, present
-from sessions.services.quotas import committed
-from sessions.services.retention import retention_ms, watched
+from sessions.services.presence import ALIVE_WITHIN_MS, present
+from sessions.services.quotas import commit
+from sessions.services.retention import note_activity, retention_ms
 from sessions.store import idle, presence, store
 from sessions.store.presence import Roll
 from sessions.store.store import Snapshot
@@ -34,10 +32,10 @@ from synckairos.telemetry import logs
 log = logs.get_logger(__name__)
 
 _BEHIND_MS: Duration = 60_000
-"""When to look again at a session whose deadlines are to be applied first: the timekeeper has much to do."""
+"""The delay for a session whose deadlines have to be applied first, since the timekeeper is behind."""
 
 Verdict: TypeAlias = Decision | Call[bool]
-"""The end of a session, or the note of why it is not its end yet."""
+"""The end of a session, or the note that it does not end yet."""
 
 
 async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
@@ -48,7 +46,7 @@ async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
     together = list(due)
     rolls = await send(presence.rolls(together))
     # After the rolls: a process is alive before it tells who is connected to it.
-    alive = await send(alive_processes.list_alive(keys.webs(), BELIEVED_MS))
+    alive = await send(alive_processes.list_alive(keys.webs(), ALIVE_WITHIN_MS))
     ended = await run_many(
         [
             _review(session_id, due[session_id], now, is_watched=_is_watched(roll, alive))
@@ -72,7 +70,7 @@ def _review(session_id: UUID, check_ms: Instant, now: Instant, *, is_watched: bo
         yield from _note(verdict)
         return False
     try:
-        reply = yield from committed(write_of(verdict, now, TIMEKEEPER))
+        reply = yield from commit(write_of(verdict, now, TIMEKEEPER))
     except ServiceUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - likewise
@@ -110,18 +108,18 @@ def _judged(state: State, now: Instant, check_ms: Instant, *, is_watched: bool) 
     if at_ms > now:
         return idle.postpone(state.session_id, at_ms)
     if is_watched:
-        return watched(state.session_id)
+        return note_activity(state.session_id)
     is_by_transition = at_ms == state.updated_ms + retention_ms(state)
     return abandon(state, at_ms, idle_since_ms=state.updated_ms if is_by_transition else at_ms - conf().idle_ttl_ms)
 
 
 def _judged_running(state: State, now: Instant, check_ms: Instant, *, is_watched: bool) -> Verdict:
-    """Of one that goes on by itself. Where a round takes longer than the retention, most had no turn yet."""
+    """Return the verdict on a session that runs by itself. It is kept when a round takes longer than the retention."""
     retained_ms = conf().unattended_ttl_ms
     if round_ms(state) > retained_ms:
         return idle.postpone(state.session_id, now + retained_ms)
     if is_watched:
-        return watched(state.session_id)
+        return note_activity(state.session_id)
     at_ms = max(check_ms, state.updated_ms)
     if is_due(state, at_ms):  # it comes first
         return idle.postpone(state.session_id, now + _BEHIND_MS)

@@ -31,7 +31,7 @@ from synckairos.redis.store_clock import store_clock
 T = TypeVar("T")
 
 MAX_WAIT_S = 1.0
-"""How long a command waits at most for those before it."""
+"""The longest that a command waits for those before it."""
 
 _queues: dict[int, deque[_Waiting[Any]]] = {}
 """The waiting commands of each session that has a running one, by the integer of its id, which hashes fast."""

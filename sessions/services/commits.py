@@ -1,4 +1,4 @@
-"""What one decision writes: the commit and everything that goes with it (docs/consistency.md)."""
+"""The write of one decision: the commit and everything that goes with it (docs/consistency.md)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from uuid import UUID
 from sessions import announcements, messages
 from sessions.presentation import StateView
 from sessions.services.outcome import Caller
-from sessions.services.quotas import given_back, taken
-from sessions.services.retention import kept_until
+from sessions.services.quotas import places_released, places_taken
+from sessions.services.retention import expiry_of
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.store import SnapshotCheck
 from sessions.store.writes import Record, Write
@@ -60,13 +60,13 @@ def write_of(
     if not unheard:
         message = announcements.pack(_hub_message(decision, now, since_version, view, is_deletion=is_deletion))
     command_id = new_command_id()
-    forget_ms, check_ms = kept_until(after, now, deadline_ms)
+    forget_ms, check_ms = expiry_of(after, now, deadline_ms)
     is_another = before is None or before.status is not after.status
     places = None
     if is_creation:
-        places = taken(after, caller.principal)
+        places = places_taken(after, caller.principal)
     elif is_another or is_deletion:
-        places = given_back(decision, is_deletion=is_deletion)
+        places = places_released(decision, is_deletion=is_deletion)
     return Write(
         before=before,
         after=None if is_deletion else after,

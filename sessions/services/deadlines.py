@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller
-from sessions.services.quotas import committed
+from sessions.services.quotas import commit
 from sessions.store import store
 from sessions.store.store import Snapshot
 from sessions.store.writes import Done, Gone, Heard, LostRace, NoRoom
@@ -48,7 +48,7 @@ def catch_up(session_id: UUID, snapshot: Snapshot, *, if_full: NoRoom | None = N
         if snapshot.state is None or not is_due(snapshot.state, snapshot.now):
             return snapshot
         decision = observe(snapshot.state, snapshot.now)
-        reply = yield from committed(write_of(decision, snapshot.now, TIMEKEEPER), if_full=if_full)
+        reply = yield from commit(write_of(decision, snapshot.now, TIMEKEEPER), if_full=if_full)
         match reply:
             case NoRoom():
                 return snapshot
@@ -105,7 +105,7 @@ def _apply(session_id: UUID) -> Procedure[DeadlineResult]:
         if state is not None:
             decision = observe(state, at_ms, limit=PORTION)
             state = decision.state
-            status = yield from _commit(decision, at_ms)
+            status = yield from _commit_due(decision, at_ms)
     except ServiceUnavailable:
         raise
     except stores.FAULTS as fault:
@@ -115,14 +115,14 @@ def _apply(session_id: UUID) -> Procedure[DeadlineResult]:
     return DeadlineResult(session_id, status, error, at_ms, state)
 
 
-def _commit(decision: Decision, now: Instant) -> Procedure[DeadlineStatus]:
+def _commit_due(decision: Decision, now: Instant) -> Procedure[DeadlineStatus]:
     """Commit what has become due; the frame of a large session is only made when somebody listens."""
     if not decision.events:
         return DeadlineStatus.NOTHING_DUE
     unheard = len(decision.state.participants) >= LARGE and stores.is_in_one_place()
-    reply = yield from committed(write_of(decision, now, TIMEKEEPER, unheard=unheard))
+    reply = yield from commit(write_of(decision, now, TIMEKEEPER, unheard=unheard))
     if isinstance(reply, Heard):
-        reply = yield from committed(write_of(decision, now, TIMEKEEPER))
+        reply = yield from commit(write_of(decision, now, TIMEKEEPER))
     if isinstance(reply, Done):
         count_events(decision)
         return DeadlineStatus.APPLIED

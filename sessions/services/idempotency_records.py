@@ -1,8 +1,8 @@
-"""What answers to repeats may take up in the store, for each person: bytes in a day.
+"""The quota of idempotency records: the bytes of answers that the store keeps for each person in a day.
 
-Each process adds up what it has had kept, and tells the store when that has become something: then it hears whether
-there is too much, of all processes together. So a small answer costs no question, and the bound is exceeded by no more
-than TOLD_BYTES and an answer for each process.
+Each process adds up the bytes that it has had kept, and reports them to the store when they are many enough: the reply
+says whether there are too many, over all processes. So a small answer costs no round trip, and the quota is exceeded by
+at most REPORT_BYTES and one answer for each process.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from synckairos.redis.procedures import Procedure, perform
 from synckairos.redis.scripts import Call, Script
 from synckairos.telemetry import metrics
 
-TOLD_BYTES = 65_536
-"""What one person may have had kept by a process before the store is told."""
+REPORT_BYTES = 65_536
+"""The bytes of one person that a process adds up before it reports them."""
 OVERHEAD_BYTES = 200
-"""What an answer takes up besides itself: its key, and what the store needs for both."""
-_MOST_PEOPLE = 10_000
+"""The bytes of a record besides the answer: its key, and the overhead of the store for both."""
+_MAX_OWNERS = 10_000
 _HOUR_MS = 3_600_000
 
 _CHARGE = Script(FOLDER / "charge.lua", allow_oom=True)  # a few numbers for each person, gone in a day
 
 
-class Payer(Struct, frozen=True):
-    """Whose bytes an answer takes up."""
+class RecordOwner(Struct, frozen=True):
+    """The quota that a record counts for: its name in the store, and its bytes."""
 
     name: str
-    most: int
+    max_bytes: int
 
 
-class Ledger:
-    """What this process knows of people's bytes."""
+class RecordUsage:
+    """The usage of records as far as this process knows it, by owner."""
 
     def __init__(self) -> None:
-        self._untold: OrderedDict[str, float] = OrderedDict()
+        self._unreported: OrderedDict[str, float] = OrderedDict()
         self._over_until_s: OrderedDict[str, float] = OrderedDict()
-        """On the monotonic clock."""
+        """The ends of excess, on the monotonic clock."""
 
-    def over_s(self, name: str) -> float:
-        """For how long somebody has too much; 0 when nothing is known of that."""
+    def seconds_over(self, name: str) -> float:
+        """Return for how many seconds an owner is over the quota; 0 when no excess is known."""
         until_s = self._over_until_s.get(name)
         if until_s is None:
             return 0.0
@@ -60,33 +60,33 @@ class Ledger:
         return max(0.0, left_s)
 
     def add(self, name: str, amount: float) -> int:
-        """More is kept; gives the bytes that it is time to tell, or 0."""
-        untold = self._untold.pop(name, 0.0) + amount
-        if untold >= TOLD_BYTES:
-            return int(untold)
-        self._untold[name] = untold
-        if len(self._untold) > _MOST_PEOPLE:
-            self._untold.popitem(last=False)
+        """Add the bytes of a record; return the bytes to report now, or 0."""
+        unreported = self._unreported.pop(name, 0.0) + amount
+        if unreported >= REPORT_BYTES:
+            return int(unreported)
+        self._unreported[name] = unreported
+        if len(self._unreported) > _MAX_OWNERS:
+            self._unreported.popitem(last=False)
         return 0
 
-    def note(self, name: str, over_s: int) -> None:
-        """What the store has said."""
+    def set_over(self, name: str, over_s: int) -> None:
+        """Set for how many seconds an owner is over the quota, as the store has replied."""
         self._over_until_s.pop(name, None)
         if over_s:
             self._over_until_s[name] = time.monotonic() + over_s
-            if len(self._over_until_s) > _MOST_PEOPLE:
+            if len(self._over_until_s) > _MAX_OWNERS:
                 self._over_until_s.popitem(last=False)
 
 
-ledger = Ledger()
-"""This process's."""
+usage = RecordUsage()
+"""The usage of this process."""
 
 
-def payer_of(caller: Caller, state: State) -> Payer | None:
-    """Whose bytes they are: the caller's. All who come with session tokens of a session share one budget, since these
-    are given out without end. None when nothing will be kept, or there is no bound.
+def record_owner_of(caller: Caller, state: State) -> RecordOwner | None:
+    """Return the quota that the record of a command counts for; None when no answer is kept, or without a quota.
 
-    Raises RateLimitExceeded for whoever has too many.
+    It is the caller's. All session tokens of a session share one, since tokens are issued without end. Raises
+    RateLimitExceeded for an owner over the quota.
     """
     if caller.idempotency is None:
         return None
@@ -95,32 +95,32 @@ def payer_of(caller: Caller, state: State) -> Payer | None:
     if most is None:
         return None
     name = principal.subject if principal.grant is None else f"session {state.session_id}"
-    over_s = ledger.over_s(name)
+    over_s = usage.seconds_over(name)
     if over_s:
         metrics.RATE_LIMITED.labels("records").inc()
         raise RateLimitExceeded(
             int(over_s) + 1,
             "Too many bytes are kept to answer your repeats: wait, or send it without Idempotency-Key or id",
         )
-    return Payer(name, most)
+    return RecordOwner(name, most)
 
 
-def charged(record: Record | None, payer: Payer | None) -> Procedure[None]:
-    """An answer is kept, if it is."""
+def charge_record(record: Record | None, owner: RecordOwner | None) -> Procedure[None]:
+    """Count a record that was kept; None is no record."""
     if record is not None:
-        yield from charged_bytes(record.size, record.kept_ms, payer)
+        yield from charge_bytes(record.size, record.kept_ms, owner)
 
 
-def charged_bytes(size: int, kept_ms: Duration, payer: Payer | None) -> Procedure[None]:
-    """So much is kept for so long. What is kept for less than a day counts for as much less."""
-    if payer is None:
+def charge_bytes(size: int, kept_ms: Duration, owner: RecordOwner | None) -> Procedure[None]:
+    """Count bytes that are kept for a time; bytes that are kept for less than a day count proportionally less."""
+    if owner is None:
         return
     day_ms = conf().idempotency_ttl_ms
-    told = ledger.add(payer.name, (size + OVERHEAD_BYTES) * min(1.0, kept_ms / day_ms))
-    if told:
+    unreported = usage.add(owner.name, (size + OVERHEAD_BYTES) * min(1.0, kept_ms / day_ms))
+    if unreported:
         hours = -(-day_ms // _HOUR_MS)
-        ledger.note(payer.name, (yield from perform(_charge(payer, told, hours))))
+        usage.set_over(owner.name, (yield from perform(_charge(owner, unreported, hours))))
 
 
-def _charge(payer: Payer, amount: int, hours: int) -> Call[int]:
-    return Call(_CHARGE, [keys.record_bytes(payer.name)], [amount, payer.most, hours], int)
+def _charge(owner: RecordOwner, amount: int, hours: int) -> Call[int]:
+    return Call(_CHARGE, [keys.record_bytes(owner.name)], [amount, owner.max_bytes, hours], int)

@@ -1,4 +1,4 @@
-"""Repeats under an Idempotency-Key or a socket's command id: answered as at first, and nothing happens."""
+"""Repeats under an Idempotency-Key or a socket's command id: they get the first answer, and change nothing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from synckairos.errors import IdempotencyKeyReused
 from synckairos.telemetry import metrics
 
 
-def checked_replay(answer: Answer, state: State | None, command: commands.Command, caller: Caller) -> Outcome:
-    """The first answer, unless it is asked for by who may not ask any more. Raises IdempotencyKeyReused, Forbidden."""
+def authorized_replay(answer: Answer, state: State | None, command: commands.Command, caller: Caller) -> Outcome:
+    """Return the first answer to a caller who still has the permission. Raises IdempotencyKeyReused, Forbidden."""
     if state is not None:
         authorize(caller.principal, ACTION_BY_COMMAND[type(command)], state)
     return replay(answer, caller)
 
 
 def replay(answer: Answer, caller: Caller) -> Outcome:
-    """The first answer. Raises IdempotencyKeyReused for another request under its key."""
+    """Return the first answer. Raises IdempotencyKeyReused for another request under its key."""
     given = caller.idempotency
     if given is None or given.fingerprint != answer.fingerprint:
         raise IdempotencyKeyReused

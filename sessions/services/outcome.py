@@ -1,4 +1,4 @@
-"""Who asks, and what they get."""
+"""The caller of a service, and the outcome of its commands and reads."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json
 
 MAX_KEY_LENGTH = 255
-"""Characters of an Idempotency-Key."""
+"""The most characters of an Idempotency-Key."""
 
 
 class Idempotency(Struct, frozen=True):
-    """A caller's Idempotency-Key with what it was used for."""
+    """A caller's Idempotency-Key with the request that it was used for."""
 
     key: str
     route: str
     fingerprint: bytes
-    """Digest of the request, so that the key with another body is noticed."""
+    """Digest of the request, which differs for the same key with another body."""
     kept_ms: Duration | None = None
-    """How long the answer is kept; None for the setting of REST commands."""
+    """The time for which the answer is kept; None for the setting of REST commands."""
 
     @classmethod
     def of_request(cls, key: str, method: str, path: str, body: Any) -> Idempotency:
-        """Of an HTTP request with a decoded body. Raises ValueError for what can be no key."""
+        """Return the key of an HTTP request with a decoded body. Raises ValueError for a malformed key."""
         if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
             raise ValueError
         # An id in either case is the same session.
@@ -43,11 +43,11 @@ def _digest(body: Any) -> bytes:
 
 
 _OF_NOTHING = _digest({})
-"""Of the body that most commands have."""
+"""The digest of an empty body, which most commands have."""
 
 
 class Caller(Struct, frozen=True):
-    """Where a command comes from: whose rights count, and whom the audit names."""
+    """The principal whose permissions count and whom the audit names, with the request's id and Idempotency-Key."""
 
     principal: Principal
     request_id: str
@@ -62,25 +62,25 @@ class Outcome(Struct, frozen=True):
     expired_participant_id: UUID | None = None
     action_applied: Json | None = None
     replayed: bool = False
-    """This is the first answer to the same Idempotency-Key; nothing was changed now."""
+    """True for the first answer to the same Idempotency-Key: nothing was changed now."""
     view: StateView | None = None
-    """The state as shown at that instant, when that has been worked out already."""
+    """The view of the state at that instant, if it was made already."""
     command_id: bytes = b""
-    """Of the commit that has led to this state; empty when it was led to by none of this caller's."""
+    """The id of the commit that has led to this state; empty when the command has committed nothing."""
 
     @property
     def shown(self) -> StateView:
-        """The session, as clients see it."""
+        """Return the session as clients see it."""
         return self.view or present(self.state, self.at_ms)
 
     @property
     def switched(self) -> SwitchView:
-        """The answer to a switch."""
+        """Return the answer to a switch."""
         return present_switch(self.shown, self.expired_participant_id, self.action_applied)
 
 
 class Recovery(Struct, frozen=True):
-    """A session for a client that comes back; `missed` is complete when `recovered`, else empty."""
+    """A session for a reconnected client; `missed` is complete when `recovered`, else empty."""
 
     state: State
     now: Instant

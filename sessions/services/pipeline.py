@@ -16,8 +16,8 @@ from sessions.presentation import StateView, present
 from sessions.services import idempotency_records, quotas
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.deadlines import catch_up, count_events
-from sessions.services.idempotency_records import Payer
-from sessions.services.idempotent_replay import checked_replay, replay
+from sessions.services.idempotency_records import RecordOwner
+from sessions.services.idempotent_replay import authorized_replay, replay
 from sessions.services.outcome import Caller, Outcome
 from sessions.services.state_cache import StateCache
 from sessions.store import store, writes
@@ -36,7 +36,7 @@ from synckairos.redis.procedures import Procedure, in_parallel
 from synckairos.telemetry import metrics
 
 MAX_ATTEMPTS = 100
-"""How often one command is decided again after a lost race. Each lost race is a commit of another command."""
+"""Most decisions of one command. Each lost race is a commit of another command."""
 
 
 def execute(
@@ -98,20 +98,20 @@ class _Execution:
             if snapshot is None:
                 snapshot = yield from self._load()
             if snapshot.answer is not None:
-                return checked_replay(snapshot.answer, snapshot.state, self._command, self._caller)
+                return authorized_replay(snapshot.answer, snapshot.state, self._command, self._caller)
             try:
-                decision, payer = self._decide(snapshot)
+                decision, record_owner = self._decide(snapshot)
             except (Refusal, ApiError) as error:
                 snapshot = None if snapshot.check is not None else (yield from self._refuse(error, snapshot))
                 continue
             if decision.events:
                 view = present(decision.state, snapshot.now)
                 write = self._write_of(decision, snapshot, view)
-                reply = (yield writes.commit(write)) if write.places is None else (yield from quotas.committed(write))
+                reply = (yield writes.commit(write)) if write.places is None else (yield from quotas.commit(write))
                 self._record(write, reply.limits)
                 if type(reply) is Done:
-                    if payer is not None:
-                        yield from idempotency_records.charged(write.record, payer)
+                    if record_owner is not None:
+                        yield from idempotency_records.charge_record(write.record, record_owner)
                     return outcome_of(decision, snapshot.now, view, write.command_id)
                 if type(reply) is Answered and snapshot.check is None:
                     return replay(reply.answer, self._caller)
@@ -132,13 +132,13 @@ class _Execution:
         snapshot: Snapshot = yield store.load(self._session_id, self._key)
         return snapshot
 
-    def _decide(self, snapshot: Snapshot) -> tuple[Decision, Payer | None]:
+    def _decide(self, snapshot: Snapshot) -> tuple[Decision, RecordOwner | None]:
         """Decide, and find whose bytes the kept answer will take up. Raises what permissions and the engine refuse."""
         state = require_state(self._session_id, snapshot)
         role = authorize(self._caller.principal, ACTION_BY_COMMAND[type(self._command)], state)
         accepted = None if self._only_if is None else self._only_if.accepts(state.epoch)
         decision = decide(state, restrict(self._command, role), snapshot.now, accepted=accepted)
-        return decision, idempotency_records.payer_of(self._caller, state) if decision.events else None
+        return decision, idempotency_records.record_owner_of(self._caller, state) if decision.events else None
 
     def _refuse(self, error: Exception, snapshot: Snapshot) -> Procedure[Snapshot]:
         """Raise the answer to a refusal, after deadlines that are due have been committed; or return the session with

@@ -1,4 +1,4 @@
-"""Who is connected to a session, over all web processes."""
+"""The presence of a session: its connected clients, over all web processes."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from synckairos.ops import alive_processes
 from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, perform
 
-BELIEVED_MS: Duration = 5_000
-"""How long a web process that is not heard of counts as alive."""
+ALIVE_WITHIN_MS: Duration = 5_000
+"""The time for which a web process counts as alive after its last report."""
 
 
 class Present(Struct, frozen=True):
-    """Clients of one session, wherever they are connected."""
+    """The clients of one session at all web processes."""
 
     connected: tuple[UUID, ...]
     """Participants with at least one client, in the order of their ids."""
     attendance: Attendance
-    """Everybody."""
+    """The participants and viewers, with their numbers of clients."""
 
 
-def of(session_id: UUID, reader: Principal) -> Procedure[Present]:
-    """Who is connected. Raises SessionNotFound."""
+def get(session_id: UUID, reader: Principal) -> Procedure[Present]:
+    """Return the presence of a session. Raises SessionNotFound."""
     yield from sessions.get(session_id, reader)
     (roll,) = yield from perform(presence.rolls([session_id]))
     alive = yield from perform(
-        alive_processes.list_alive(keys.webs(), BELIEVED_MS)
+        alive_processes.list_alive(keys.webs(), ALIVE_WITHIN_MS)
     )  # after: who has told something has come before
     return present(roll, alive)
 
 
 def present(roll: Roll, alive: Container[str]) -> Present:
-    """The living of a roll, added up."""
+    """Add up the clients that the roll has of live processes."""
     viewers = 0
     clients: Counter[str] = Counter()
     for process, attendance in roll.items():

@@ -1,12 +1,12 @@
-"""How many sessions an owner may have that have not ended, and how many that switch by themselves.
+"""Quotas: how many sessions an owner may have that have not ended, and how many of them that switch by themselves.
 
-They are counted with the commits that make and end sessions; a switch costs nothing for it. Both count from the
-creation on, so nothing is refused later: not a start, and not one that comes by itself.
+A session takes its places with the commit that creates it, and releases them with the commit that ends it; a switch
+costs nothing for it. Both quotas count from the creation on, so nothing is refused later, not even a start.
 """
 
 from __future__ import annotations
 
-from sessions.services.retention import KEPT_ON_MS
+from sessions.services.retention import GRACE_MS
 from sessions.store import owner_quotas, writes
 from sessions.store.owner_quotas import Places
 from sessions.store.writes import CommitReply, Done, NoRoom, OwnerFull, Write
@@ -22,14 +22,14 @@ from synckairos.redis.procedures import Procedure, perform
 from synckairos.redis.scripts import Pipeline
 from synckairos.telemetry import metrics
 
-LOOK_AFTER_MS: Duration = 15_000
-"""Whoever claims a place has committed by then, or will not."""
-LOOK_AT = 64
-"""Most places that are looked at for one creation that finds none."""
+CHECK_AFTER_MS: Duration = 15_000
+"""The age from which a place is checked: the commit that has claimed it is in by then, or never will be."""
+MAX_CHECKED = 64
+"""Most places that are checked for one creation that finds none."""
 
 
-def taken(state: State, creator: Principal) -> Places | None:
-    """The places of a session that is made; None where there are no bounds."""
+def places_taken(state: State, creator: Principal) -> Places | None:
+    """Return the places of a new session; None where there are no quotas."""
     settings, owner = conf(), state.access.owner
     of_service = creator.is_service
     live = settings.sessions_per_service if of_service else settings.sessions_per_owner
@@ -44,8 +44,8 @@ def taken(state: State, creator: Principal) -> Places | None:
     return Places(_member(state), tuple([name for name, _ in sets]), tuple([most for _, most in sets]))
 
 
-def given_back(decision: Decision, *, is_deletion: bool) -> Places | None:
-    """The places of a session that ends with this decision; None when it does not, or has none."""
+def places_released(decision: Decision, *, is_deletion: bool) -> Places | None:
+    """Return the places of a session that ends with this decision; None when it does not end, or has none."""
     state = decision.state
     if not (is_deletion or state.status.is_final) or decision.before.status.is_final or not state.access.owner:
         return None
@@ -56,8 +56,8 @@ def _member(state: State) -> str:
     return owner_quotas.member_of(state.session_id, state.epoch)
 
 
-def committed(write: Write, *, if_full: NoRoom | None = None) -> Procedure[CommitReply]:
-    """Write it with what it changes in what the owner has; on a Cluster in steps of their own."""
+def commit(write: Write, *, if_full: NoRoom | None = None) -> Procedure[CommitReply]:
+    """Commit a write with its changes of the owner's places; on a Cluster in separate calls."""
     owned = write.places
     if owned is None or stores.is_in_one_place():
         return (yield from perform(writes.commit(write, if_full=if_full)))
@@ -71,14 +71,14 @@ def committed(write: Write, *, if_full: NoRoom | None = None) -> Procedure[Commi
     return reply
 
 
-def created(write: Write) -> Procedure[CommitReply]:
-    """Write a creation. Raises SessionLimitExceeded."""
-    reply = yield from committed(write)
+def commit_creation(write: Write) -> Procedure[CommitReply]:
+    """Commit a creation. Raises SessionLimitExceeded."""
+    reply = yield from commit(write)
     wanted = write.places or Places("", ())
-    for _ in wanted.sets:  # each may hold what has ended
-        if not isinstance(reply, OwnerFull) or not (yield from _freed(wanted.sets[reply.number - 1])):
+    for _ in wanted.sets:  # each may hold sessions that have ended
+        if not isinstance(reply, OwnerFull) or not (yield from _release_ended(wanted.sets[reply.number - 1])):
             break
-        reply = yield from committed(write)
+        reply = yield from commit(write)
     if isinstance(reply, OwnerFull):
         kind = "self_running" if wanted.sets[reply.number - 1].endswith("self_running") else "live"
         metrics.SESSIONS_REFUSED.labels(kind).inc()
@@ -86,16 +86,16 @@ def created(write: Write) -> Procedure[CommitReply]:
     return reply
 
 
-def _freed(name: str) -> Procedure[int]:
-    """Take away some of what has ended without a word; gives how many places there are again."""
-    members = yield from perform(owner_quotas.longest_had(name, LOOK_AFTER_MS, LOOK_AT))
+def _release_ended(name: str) -> Procedure[int]:
+    """Release places of sessions that have ended unnoticed; return how many."""
+    members = yield from perform(owner_quotas.longest_had(name, CHECK_AFTER_MS, MAX_CHECKED))
     by_shard: dict[int, list[str]] = {}
     for member in members:
         by_shard.setdefault(keys.shard_of(owner_quotas.session_of(member)), []).append(member)
     if not members:
         return 0
-    # What lives is kept for longer than both of these.
-    ended_kept_ms = min(conf().finished_ttl_ms, KEPT_ON_MS)
+    # A live session is kept for longer than both of these.
+    ended_kept_ms = min(conf().finished_ttl_ms, GRACE_MS)
     replies = yield Pipeline(*[owner_quotas.lives(some, ended_kept_ms) for some in by_shard.values()])
     seen: dict[str, bool] = {}
     for together, alive in zip(by_shard.values(), replies, strict=True):

@@ -1,4 +1,4 @@
-"""What a client that comes back has missed."""
+"""Recovery: the events that a reconnected client has missed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from synckairos.redis.procedures import Procedure, perform
 
 
 def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch: str | None) -> Procedure[Recovery]:
-    """What a client at `last_version` has missed, when that can be proved complete. Raises SessionNotFound."""
+    """Return the session, and what a client at `last_version` has missed, if complete. Raises SessionNotFound."""
     check_scope(reader, session_id)
     while True:
         history = yield from perform(store.history(session_id))
@@ -41,7 +41,7 @@ def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch
 
 
 def _missed(history: store.History, state: State, last_version: int | None, epoch: str | None) -> list[Event] | None:
-    """The events after a version, oldest first; None when some may be lacking."""
+    """Return the events after a version, oldest first; None when some may be missing."""
     if last_version is None or epoch != state.epoch or last_version > state.version:
         return None
     missed: list[Event] = []
@@ -59,7 +59,7 @@ def _missed(history: store.History, state: State, last_version: int | None, epoc
 
 
 def _is_within_window(missed: Sequence[Event], now: Instant) -> bool:
-    """All or nothing: a client that has missed more than the settings allow gets the state alone."""
+    """Return whether the settings allow to send all of these; otherwise the client gets the state alone."""
     if len(missed) > conf().recovery_events:
         return False
     return all(event.at_ms >= now - conf().recovery_age_ms for event in missed)

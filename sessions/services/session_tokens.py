@@ -1,4 +1,4 @@
-"""Session tokens: a session's owner gives others a role in it, and takes it back."""
+"""Session tokens: the owner of a session issues tokens that have a role in it, and revokes them."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ from synckairos.telemetry import logs, metrics
 log = logs.get_logger(__name__)
 
 LONGEST_MS: Duration = 7 * 86_400_000
-"""The longest that a session token can be good."""
+"""The longest lifetime of a session token."""
 
 
-class Asked(Struct, frozen=True):
-    """The token that somebody wants given."""
+class TokenRequest(Struct, frozen=True):
+    """The role, participant and lifetime of a token to issue."""
 
     role: Role
     participant_id: UUID | None = None
     lifetime_ms: Duration | None = None
 
 
-class Handed(Struct, frozen=True):
-    """A token that was given out; it is kept nowhere."""
+class IssuedToken(Struct, frozen=True):
+    """A token that was issued; it is stored nowhere."""
 
     token: str
     grant: SessionGrant
     expires_ms: Instant
     replayed: bool = False
-    """This is the first answer to the same Idempotency-Key; no token has been added now."""
+    """True for the first answer to the same Idempotency-Key: no token was added now."""
 
 
-def give(session_id: UUID, caller: Caller, asked: Asked) -> Procedure[Handed]:
-    """A token for this life of a session. Raises SessionNotFound, Forbidden, ParticipantNotFound,
+def issue(session_id: UUID, caller: Caller, request: TokenRequest) -> Procedure[IssuedToken]:
+    """Issue a token for this epoch of a session. Raises SessionNotFound, Forbidden, ParticipantNotFound,
     IdempotencyKeyReused."""
     outcome = yield from sessions.get(session_id, caller.principal, Action.SHARE)
-    state, seat = outcome.state, asked.participant_id
+    state, seat = outcome.state, request.participant_id
     if seat is not None and state.position_of(seat) == NOBODY:
         raise ParticipantNotFound(seat)
-    lifetime = None if asked.lifetime_ms is None else timedelta(milliseconds=asked.lifetime_ms)
+    lifetime = None if request.lifetime_ms is None else timedelta(milliseconds=request.lifetime_ms)
     given = caller.idempotency
     new = Given(
         b"" if given is None else given.fingerprint,
@@ -64,24 +64,26 @@ def give(session_id: UUID, caller: Caller, asked: Asked) -> Procedure[Handed]:
         state.access.generation,
         validity_from_now(SESSION, lifetime),
     )
-    kept = None if given is None else (yield from _kept(state, caller, given, new))
-    said = kept or new
-    grant = SessionGrant(session_id, state.epoch, asked.role, said.token_id, said.generation, seat)
+    kept = None if given is None else (yield from _issued_before(state, caller, given, new))
+    token = kept or new
+    grant = SessionGrant(session_id, state.epoch, request.role, token.token_id, token.generation, seat)
     if kept is None:
-        log.info("session token given", token_id=grant.token_id, role=asked.role.value, to_participant=str(seat))
-    return Handed(mint_session_token(grant, said.validity), grant, said.validity.expires_s * 1000, kept is not None)
+        log.info("session token given", token_id=grant.token_id, role=request.role.value, to_participant=str(seat))
+    return IssuedToken(
+        mint_session_token(grant, token.validity), grant, token.validity.expires_s * 1000, kept is not None
+    )
 
 
-def _kept(state: State, giver: Caller, asked: Idempotency, new: Given) -> Procedure[Given | None]:
-    """What was given under this key before, if anything; else it is this from now on. Raises RateLimitExceeded."""
-    payer = idempotency_records.payer_of(giver, state)
-    place = Place(state.session_id, state.epoch, giver.principal.subject, asked.route, asked.key)
-    kept_ms = asked.kept_ms or conf().idempotency_ttl_ms
+def _issued_before(state: State, caller: Caller, given: Idempotency, new: Given) -> Procedure[Given | None]:
+    """Return the token issued under this key before; None when it is this one from now on. Raises RateLimitExceeded."""
+    owner = idempotency_records.record_owner_of(caller, state)
+    place = Place(state.session_id, state.epoch, caller.principal.subject, given.route, given.key)
+    kept_ms = given.kept_ms or conf().idempotency_ttl_ms
     kept = yield from perform(first(place, new, kept_ms))
     if kept is None:
-        yield from idempotency_records.charged_bytes(GIVEN_BYTES, kept_ms, payer)
+        yield from idempotency_records.charge_bytes(GIVEN_BYTES, kept_ms, owner)
         return None
-    if kept.fingerprint != asked.fingerprint:
+    if kept.fingerprint != given.fingerprint:
         raise IdempotencyKeyReused
     metrics.REPLAYED.inc()
     return kept

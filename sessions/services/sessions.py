@@ -17,7 +17,7 @@ from sessions.services.derived_ids import load_derived
 from sessions.services.idempotent_replay import replay
 from sessions.services.outcome import Caller, Outcome
 from sessions.services.pipeline import execute, outcome_of, require_state
-from sessions.services.retention import sign_of_life
+from sessions.services.retention import activity_note
 from sessions.services.state_cache import StateCache
 from sessions.store import store
 from sessions.store.store import Snapshot
@@ -58,13 +58,13 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         decision = create_session(command, session_id=new_id, epoch=ids.new_epoch(), now=snapshot.now)
     except Refusal as refusal:
         raise from_refusal(refusal) from None
-    payer = idempotency_records.payer_of(caller, decision.state)
+    owner = idempotency_records.record_owner_of(caller, decision.state)
     view = present(decision.state, snapshot.now)
     write = write_of(decision, snapshot.now, caller, is_creation=True, key=key, view=view)
-    reply = yield from quotas.created(write)
+    reply = yield from quotas.commit_creation(write)
     match reply:
         case Done():
-            yield from idempotency_records.charged(write.record, payer)
+            yield from idempotency_records.charge_record(write.record, owner)
             return outcome_of(decision, snapshot.now, view, write.command_id)
         case Answered():
             return replay(reply.answer, caller)
@@ -96,7 +96,7 @@ def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> Pr
     snapshot = yield from catch_up(session_id, snapshot, if_full=NoRoom())
     state = require_state(session_id, snapshot)
     authorize(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
-    note = sign_of_life(state, snapshot.now)
+    note = activity_note(state, snapshot.now)
     if note is not None:
         yield from perform(note)
     return Outcome(state, snapshot.now)
@@ -117,7 +117,7 @@ def get_many(session_ids: Sequence[UUID], reader: Principal) -> Procedure[tuple[
             snapshot = yield from catch_up(session_id, Snapshot(many.now, state), if_full=NoRoom())
             if snapshot.state is not None and _may_read(reader, snapshot.state):
                 found[session_id] = Outcome(snapshot.state, snapshot.now)
-                note = sign_of_life(snapshot.state, snapshot.now)
+                note = activity_note(snapshot.state, snapshot.now)
                 notes += () if note is None else (note,)
         if notes:
             yield Pipeline(*notes)

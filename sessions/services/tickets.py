@@ -1,4 +1,4 @@
-"""One-time tickets: bought over REST with a token, spent where a token should not stand, in the address of a socket."""
+"""One-time tickets: issued over REST for a token, redeemed in the address of a socket, where no token should stand."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from synckairos.redis.procedures import Procedure, perform
 
 
 class Ticket(Struct, frozen=True):
-    """A ticket that nobody has used yet."""
+    """A ticket that was not redeemed yet."""
 
     value: str
     expires_ms: Instant
 
 
-def buy(session_id: UUID, principal: Principal) -> Procedure[Ticket]:
-    """A ticket for one session, good for a moment and never longer than the token that it was bought with.
+def issue(session_id: UUID, principal: Principal) -> Procedure[Ticket]:
+    """Issue a ticket for one session, valid for a moment and never longer than the token that it was issued for.
 
     Raises Unauthenticated for a session token of another one.
     """
@@ -39,7 +39,7 @@ def buy(session_id: UUID, principal: Principal) -> Procedure[Ticket]:
 
 
 def redeem(value: str, session_id: UUID) -> Procedure[Principal]:
-    """Who bought the ticket, which is spent now, even when it was for another session.
+    """Redeem a ticket, and return its principal. It is spent even when it was for another session.
 
     Raises Unauthenticated, without saying why.
     """

@@ -29,7 +29,6 @@ UNFINISHED = (  # rooms whose docstrings are still to be rewritten
     "sessions/presentation.py",
     "sessions/realtime/",
     "sessions/rest/",
-    "sessions/services/",
     "sessions/store/",
     "sessions/tasks.py",
     "sessions/timekeeping/",

@@ -10,7 +10,7 @@ import pytest
 from sessions.presentation import to_json
 from sessions.services import idempotency_records, session_tokens
 from sessions.services import sessions as service
-from sessions.services.idempotency_records import TOLD_BYTES, Ledger
+from sessions.services.idempotency_records import REPORT_BYTES, RecordUsage
 from sessions.services.outcome import Caller, Idempotency
 from sessions.services.state_cache import StateCache
 from sessions.store import codec
@@ -36,10 +36,10 @@ SMALL = 2
 def books(monkeypatch):
     """The books of a process that has just started; a second one is another process."""
     store_clock.take(time.monotonic(), time.time() - 0.001, time.monotonic())
-    monkeypatch.setattr(idempotency_records, "ledger", Ledger())
+    monkeypatch.setattr(idempotency_records, "usage", RecordUsage())
 
     def another():
-        monkeypatch.setattr(idempotency_records, "ledger", Ledger())
+        monkeypatch.setattr(idempotency_records, "usage", RecordUsage())
 
     return another
 
@@ -129,7 +129,7 @@ def test_whoever_has_too_many_bytes_kept_is_refused_before_the_work_and_only_und
     session_id = made(LARGE)
     play(session_id, Start(), "first")
     refusal, _ = spend(session_id)
-    assert 300_000 < kept_bytes() < 300_000 + 2 * TOLD_BYTES
+    assert 300_000 < kept_bytes() < 300_000 + 2 * REPORT_BYTES
     assert 86_400 < refusal.retry_after_seconds <= 90_001
     version = play(session_id, Switch(), None).state.version  # without a key it goes on
     assert play(session_id, Start(), "first").replayed  # and what was answered is answered again
@@ -148,7 +148,7 @@ def test_a_repeat_at_the_hot_door_is_answered_though_there_are_too_many(configur
 
     do(Start(), "first")
     for number in range(9):
-        if idempotency_records.ledger.over_s("alice"):
+        if idempotency_records.usage.seconds_over("alice"):
             break
         do(Switch(), str(number))
     with pytest.raises(RateLimitExceeded):
@@ -164,17 +164,17 @@ def test_processes_count_together(configure, books):
     _, first = spend(session_id)
     books()
     _, second = spend(session_id)
-    assert second <= TOLD_BYTES // (kept_bytes() // (first + second)) + 1
+    assert second <= REPORT_BYTES // (kept_bytes() // (first + second)) + 1
 
 
 def test_what_is_kept_for_ten_minutes_counts_for_as_much_less(configure):
     configure(record_bytes_per_person=10**9)
-    ledger = idempotency_records.ledger
+    usage = idempotency_records.usage
     session_id = made(SMALL)
     play(session_id, Start(), "a", kept_ms=DAY_MS // 144)
-    ten_minutes = ledger._untold["alice"]
+    ten_minutes = usage._unreported["alice"]
     play(session_id, Switch(), "b")
-    day = ledger._untold["alice"] - ten_minutes
+    day = usage._unreported["alice"] - ten_minutes
     assert ten_minutes == pytest.approx(day / 144, rel=0.1)
 
 
@@ -204,14 +204,14 @@ def test_a_small_answer_asks_the_store_nothing(configure):
 def test_what_was_kept_a_day_ago_is_gone_and_counts_no_more(configure):
     configure(record_bytes_per_person=1)
     hour = int(time.time()) // 3600
-    payer = idempotency_records.Payer("alice", 100)
+    payer = idempotency_records.RecordOwner("alice", 100)
     stores.client().hset(keys.record_bytes("alice"), mapping={str(hour - 25): 10**9, str(hour - 20): 60})
-    run_blocking(idempotency_records.charged_bytes(TOLD_BYTES, DAY_MS, payer))
-    over_s = idempotency_records.ledger.over_s("alice")
+    run_blocking(idempotency_records.charge_bytes(REPORT_BYTES, DAY_MS, payer))
+    over_s = idempotency_records.usage.seconds_over("alice")
     assert (hour + 25) * 3600 - time.time() == pytest.approx(over_s, abs=90)
     assert stores.client().hkeys(keys.record_bytes("alice")) == [str(hour - 20).encode(), str(hour).encode()]
-    idempotency_records.ledger.note("alice", 0)
-    assert not idempotency_records.ledger.over_s("alice")
+    idempotency_records.usage.note("alice", 0)
+    assert not idempotency_records.usage.seconds_over("alice")
 
 
 def test_bearers_of_session_tokens_share_what_their_session_may_have(configure):
@@ -220,7 +220,7 @@ def test_bearers_of_session_tokens_share_what_their_session_may_have(configure):
     state = play(session_id, Start(), None).state
     grants = [SessionGrant(session_id, state.epoch, Role.CONTROLLER, f"{n:032x}", 0, None) for n in range(9)]
     for grant in grants:
-        if not idempotency_records.ledger.over_s(f"session {session_id}"):
+        if not idempotency_records.usage.seconds_over(f"session {session_id}"):
             play(session_id, Switch(), "k", who=f"session-token:{grant.token_id}", grant=grant)
     with pytest.raises(RateLimitExceeded):
         play(session_id, Switch(), "new", who=f"session-token:{grant.token_id}", grant=grant)
@@ -230,11 +230,11 @@ def test_bearers_of_session_tokens_share_what_their_session_may_have(configure):
 def test_session_tokens_given_under_keys_count_too(configure):
     configure(record_bytes_per_person=10**9)
     session_id = made(SMALL)
-    run_blocking(session_tokens.give(session_id, caller("k"), session_tokens.Asked(Role.VIEWER)))
-    once = idempotency_records.ledger._untold["alice"]
+    run_blocking(session_tokens.issue(session_id, caller("k"), session_tokens.TokenRequest(Role.VIEWER)))
+    once = idempotency_records.usage._unreported["alice"]
     assert once > 200
-    run_blocking(session_tokens.give(session_id, caller("k"), session_tokens.Asked(Role.VIEWER)))
-    assert idempotency_records.ledger._untold["alice"] == once
+    run_blocking(session_tokens.issue(session_id, caller("k"), session_tokens.TokenRequest(Role.VIEWER)))
+    assert idempotency_records.usage._unreported["alice"] == once
 
 
 def test_a_service_account_has_a_bound_of_its_own_if_any(configure):
@@ -246,9 +246,9 @@ def test_a_service_account_has_a_bound_of_its_own_if_any(configure):
 
 
 def test_a_process_remembers_so_many_people_and_no_more(monkeypatch):
-    monkeypatch.setattr(idempotency_records, "_MOST_PEOPLE", 3)
-    ledger = Ledger()
+    monkeypatch.setattr(idempotency_records, "_MAX_OWNERS", 3)
+    usage = RecordUsage()
     for number in range(9):
-        ledger.add(str(number), 1)
-        ledger.note(str(number), 60)
-    assert (len(ledger._untold), len(ledger._over_until_s)) == (3, 3)
+        usage.add(str(number), 1)
+        usage.set_over(str(number), 60)
+    assert (len(usage._unreported), len(usage._over_until_s)) == (3, 3)

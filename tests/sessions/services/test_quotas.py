@@ -144,7 +144,7 @@ def test_a_session_made_anew_under_its_id_keeps_its_place_when_the_one_before_gi
 
 
 def test_what_the_store_has_forgotten_and_what_has_ended_unseen_is_found_when_a_place_is_needed(bounded, monkeypatch):
-    monkeypatch.setattr(quotas, "LOOK_AFTER_MS", -60_000)
+    monkeypatch.setattr(quotas, "CHECK_AFTER_MS", -60_000)
     forgotten, ended, lives = (Clock().create() for _ in range(3))
     full("live", 3)
     client = stores.client()
@@ -159,7 +159,7 @@ def test_what_the_store_has_forgotten_and_what_has_ended_unseen_is_found_when_a_
 def test_both_bounds_may_hold_what_the_store_has_forgotten_and_whoever_is_refused_hears_of_the_one_that_is_full(
     bounded, monkeypatch
 ):
-    monkeypatch.setattr(quotas, "LOOK_AFTER_MS", -60_000)
+    monkeypatch.setattr(quotas, "CHECK_AFTER_MS", -60_000)
     for session_id in (Clock().create(**SKIPS), Clock().create(), Clock().create()):
         stores.client().delete(keys.state(session_id))
     first = Clock().create(**SKIPS)

@@ -17,7 +17,7 @@ from sessions.announcements import HubMessage, PresenceHint
 from sessions.services import sessions as service
 from sessions.services.commits import write_of
 from sessions.services.outcome import Caller, Idempotency
-from sessions.services.retention import KEPT_ON_MS
+from sessions.services.retention import GRACE_MS
 from sessions.store import codec, store, writes
 from synckairos import outbox
 from synckairos.auth.permissions import AccessSnapshot, ParticipantIdentity
@@ -150,11 +150,11 @@ def test_a_session_outlives_its_last_transition_and_its_next_deadline(clock):
     session_id = clock.start(bank_ms=86_400_000)
     client = stores.client()
     deadline_ms = clock.now_ms + 86_400_000
-    assert client.pexpiretime(keys.state(session_id)) == deadline_ms + conf().idle_ttl_ms + KEPT_ON_MS
-    assert client.pexpiretime(keys.recent(session_id)) == deadline_ms + conf().idle_ttl_ms + KEPT_ON_MS
+    assert client.pexpiretime(keys.state(session_id)) == deadline_ms + conf().idle_ttl_ms + GRACE_MS
+    assert client.pexpiretime(keys.recent(session_id)) == deadline_ms + conf().idle_ttl_ms + GRACE_MS
     clock.now_ms += 3_600_000
     clock.do(session_id, Pause())
-    assert client.pexpiretime(keys.state(session_id)) == clock.now_ms + conf().paused_ttl_ms + KEPT_ON_MS
+    assert client.pexpiretime(keys.state(session_id)) == clock.now_ms + conf().paused_ttl_ms + GRACE_MS
     clock.do(session_id, Complete())
     assert client.pexpiretime(keys.state(session_id)) == clock.now_ms + conf().finished_ttl_ms
 

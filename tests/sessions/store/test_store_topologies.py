@@ -108,7 +108,7 @@ def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
 def test_tickets_are_redeemed_once(topology):
     alice = Principal("alice", is_staff=True, expires_s=2**40)
     for session_id in (uuid4() for _ in range(20)):
-        ticket = run_blocking(tickets.buy(session_id, alice)).value
+        ticket = run_blocking(tickets.issue(session_id, alice)).value
         assert run_blocking(tickets.redeem(ticket, session_id)) == alice
         with pytest.raises(Unauthenticated):
             run_blocking(tickets.redeem(ticket, session_id))

@@ -37,7 +37,7 @@ COUNTING = {"sync_mode": SyncMode.COUNT_UP, "players": 2}
 @pytest.fixture(autouse=True)
 def _kept(monkeypatch):
     """The store keeps what a test says was done long ago."""
-    monkeypatch.setattr(retention, "KEPT_ON_MS", 400 * DAY)
+    monkeypatch.setattr(retention, "GRACE_MS", 400 * DAY)
 
 
 def ago(days):
@@ -157,7 +157,7 @@ def test_whoever_reads_a_session_keeps_it_and_lets_none_go(is_batch):
             found = now.run(service.get(session_id, SYSTEM))
         assert found.state.status == "running"
     assert check_at(session_id) >= now.now_ms + 30 * DAY
-    assert stores.client().pexpiretime(keys.state(session_id)) >= now.now_ms + 30 * DAY + retention.KEPT_ON_MS
+    assert stores.client().pexpiretime(keys.state(session_id)) >= now.now_ms + 30 * DAY + retention.GRACE_MS
     review()
     assert stored(session_id).status == "running"
 

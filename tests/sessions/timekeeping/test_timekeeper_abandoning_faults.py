@@ -14,7 +14,7 @@ from tests.sessions.timekeeping.test_timekeeper_abandoning import DAY, ago, revi
 @pytest.fixture(autouse=True)
 def _kept(monkeypatch):
     """The store keeps what a test says was done long ago."""
-    monkeypatch.setattr(retention, "KEPT_ON_MS", 400 * DAY)
+    monkeypatch.setattr(retention, "GRACE_MS", 400 * DAY)
 
 
 def test_while_the_store_is_full_that_is_said_once_and_when_there_is_room_they_are_let_go(caplog):

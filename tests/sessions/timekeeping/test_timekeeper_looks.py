@@ -6,7 +6,7 @@ import pytest
 
 from sessions.services import retention
 from sessions.services import sessions as service
-from sessions.services.retention import _Looks
+from sessions.services.retention import _ActivityNotes
 from synckairos.auth.principal import SYSTEM
 from synckairos.redis import client as stores
 from synckairos.redis import keys
@@ -16,8 +16,8 @@ from tests.sessions.timekeeping.test_timekeeper_abandoning import COUNTING, DAY,
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
     """The store keeps what a test says was done long ago; the process has just started."""
-    monkeypatch.setattr(retention, "KEPT_ON_MS", 400 * DAY)
-    monkeypatch.setattr(retention, "_looks", _Looks())
+    monkeypatch.setattr(retention, "GRACE_MS", 400 * DAY)
+    monkeypatch.setattr(retention, "_notes", _ActivityNotes())
 
 
 def test_a_read_of_a_session_that_was_commanded_lately_costs_no_more():

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sessions.services import abandonment, deadlines, retention
 from sessions.services import sessions as service
-from sessions.services.retention import _Looks
+from sessions.services.retention import _ActivityNotes
 from sessions.store import codec, idle, presence, store
 from sessions.store.presence import Attendance
 from sessions.store.store import Snapshot
@@ -41,7 +41,7 @@ CYCLING = {
 @pytest.fixture(autouse=True)
 def looks(monkeypatch):
     """What a process that has just started remembers."""
-    monkeypatch.setattr(retention, "_looks", _Looks())
+    monkeypatch.setattr(retention, "_notes", _ActivityNotes())
 
 
 def ago(hours):
@@ -128,7 +128,7 @@ def test_whoever_watches_keeps_it_and_for_12_hours_after_leaving():
     review()
     assert stored(session_id).status == "running"
     stores.client().zadd(keys.idle(0), {str(session_id): time.time() * 1000 + 60_000})
-    asked(perform(retention.watched(session_id)))  # as a web process notes when its last client has gone
+    asked(perform(retention.note_activity(session_id)))  # as a web process notes when its last client has gone
     assert check_at(session_id) == pytest.approx(time.time() * 1000 + TTL, abs=120_000)
 
 
@@ -204,13 +204,13 @@ def test_a_look_is_noted_once_in_a_while(monkeypatch):
     for minutes, times in ((0, 1), (1, 1), (23, 1), (25, 2), (26, 2)):
         at = Clock(clock.now_ms + minutes * 60_000)
         state = replace(stored(session_id), updated_ms=at.now_ms)
-        assert retention.sign_of_life(state, at.now_ms) is None or len(noted) == times
+        assert retention.activity_note(state, at.now_ms) is None or len(noted) == times
         assert len(noted) == times
 
 
 def test_a_process_remembers_so_many_looks_and_no_more(monkeypatch):
-    monkeypatch.setattr(retention, "_MOST_NOTED", 3)
-    looks = _Looks()
+    monkeypatch.setattr(retention, "_MAX_NOTED", 3)
+    looks = _ActivityNotes()
     for _ in range(9):
-        assert looks.is_news(uuid4(), 1, 1)
+        assert looks.take_turn(uuid4(), 1, 1)
     assert len(looks._noted) == 3
