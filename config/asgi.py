@@ -18,7 +18,7 @@ from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
 from synckairos.http.admission import Admission, SocketAdmission  # noqa: E402
 from synckairos.http.asgi import Application as Asgi  # noqa: E402
-from synckairos.http.asgi import Door  # noqa: E402
+from synckairos.http.asgi import EarlyHandler  # noqa: E402
 from synckairos.http.body_limits import Bodies  # noqa: E402
 from synckairos.http.cors import Cors  # noqa: E402
 from synckairos.http.django_handlers import BareHandler, ByPath  # noqa: E402
@@ -35,7 +35,7 @@ _cors = Cors(Bodies(_doors), conf().cors_origins, lets_local_in=conf().cors_loca
 class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no types
     """All that is served."""
 
-    first: Door = FastPath(_cors)
+    early_handler: EarlyHandler = FastPath(_cors)
     """Which our own server shows whole requests before all others."""
 
 

@@ -17,6 +17,20 @@ LEAKS = re.compile(
 )
 
 
+class EarlyRequest:
+    """A whole request as the server gives it to the fast path."""
+
+    def __init__(self, headers: list[tuple[bytes, bytes]] | dict[bytes, bytes], **changes: Any) -> None:
+        self.method, self.path, self.query_string, self.body = "POST", "/v1/sessions", b"", b""
+        self.scheme, self.client = "http", ("127.0.0.1", 1)
+        self.headers = list(headers.items()) if isinstance(headers, dict) else headers
+        vars(self).update(changes)
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        return vars(self)
+
+
 def seat(**changes: Any) -> dict[str, Any]:
     """One participant as asked for."""
     return {"participant_id": str(uuid4()), "total_time_ms": 60_000} | changes

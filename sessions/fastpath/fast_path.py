@@ -5,8 +5,8 @@ themselves do (docs/performance.md). So well-formed requests are served here, in
 with the same answers and the same refusals. A request that is malformed, or uses what is rare, is passed on to the DRF
 views (sessions/rest/views.py), which find the words for what is wrong.
 
-The fast path is no ASGI application: the server shows it whole requests (`Door` in synckairos/http/asgi.py), and it
-writes its answer in one piece, with the header lines that the other applications would add.
+The fast path is no ASGI application: the server gives it whole requests (`EarlyHandler` in synckairos/http/asgi.py),
+and it writes its answer in one piece, with the header lines that the other applications would add.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from synckairos.auth.principal import authenticate, bearer_token
 from synckairos.errors import ApiError, InternalError, Unauthenticated, ValidationFailed
 from synckairos.http import error_responses, json_bounds, security_log
 from synckairos.http.allowed_hosts import hosts
-from synckairos.http.asgi import Exchange, Scope
+from synckairos.http.asgi import EarlyRequest
 from synckairos.http.cors import Cors
 from synckairos.http.duplicate_names import refuse_repeated_names
 from synckairos.http.request_log import REQUEST_ID_HEADER, TOLD_SCHEME, record, true_scheme
@@ -63,29 +63,33 @@ class FastPath:
         self._requires_https = settings.SECURE_SSL_REDIRECT
         self._hsts_seconds = settings.SECURE_HSTS_SECONDS
 
-    def knows(self, scope: Scope) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         """Return whether a request may be one of the fast path, by its method and path."""
-        return scope["method"] in _METHODS and scope["path"].startswith(_ROOT)
+        return method in _METHODS and path.startswith(_ROOT)
 
-    def serves(self, scope: Scope, body: bytes, exchange: Exchange) -> bool:
-        """Serve a request and return True; return False to pass it on."""
-        headers = dict(scope["headers"])
+    def try_handle(self, request: EarlyRequest) -> bool:
+        """Serve a request and return True; return False to have it forwarded."""
+        fields, scheme = request.headers, request.scheme
+        headers = dict(fields)
         if TOLD_SCHEME in headers:
-            scope = true_scheme(scope)
-            headers = dict(scope["headers"])  # without that field: their numbers are compared
-        if self._requires_https and scope["scheme"] != "https":
+            scope = true_scheme(request.scope)
+            fields, scheme = scope["headers"], scope["scheme"]
+            headers = dict(fields)
+        if len(headers) < len(fields):
+            return False  # a field that is given twice is ambiguous
+        if self._requires_https and scheme != "https":
             return False
         if not hosts().admits(headers.get(b"host")):
             return False  # the refusals of both are the admission's (synckairos/http/admission.py)
-        request = parse(scope, headers, body)
-        if request is None:
+        parsed = parse(request, headers)
+        if parsed is None:
             return False
-        _Serving(request, scope, exchange, self).start()
+        _Serving(parsed, request, scheme, self).start()
         return True
 
-    def head(self, scope: Scope, origin: str | None, *, is_state: bool) -> bytes:
+    def head(self, scheme: str, origin: str | None, *, is_state: bool) -> bytes:
         """Return the header lines that do not depend on the outcome."""
-        return json_head(scope["scheme"], self._hsts_seconds, is_state) + self._cors.head_for(origin)
+        return json_head(scheme, self._hsts_seconds, is_state) + self._cors.head_for(origin)
 
 
 class Request(Struct, frozen=True):
@@ -104,12 +108,12 @@ class Request(Struct, frozen=True):
 class _Serving:
     """One request that the fast path serves, until it is answered; the completion of its operation."""
 
-    __slots__ = ("_exchange", "_info", "_limiter", "_path", "_request", "_scope")
+    __slots__ = ("_info", "_limiter", "_path", "_request", "_scheme", "_server_request")
 
-    def __init__(self, request: Request, scope: Scope, exchange: Exchange, path: FastPath) -> None:
+    def __init__(self, request: Request, server_request: EarlyRequest, scheme: str, path: FastPath) -> None:
         self._request = request
-        self._scope = scope
-        self._exchange = exchange
+        self._server_request = server_request
+        self._scheme = scheme
         self._path = path
         self._limiter = limits.RateLimiter()
         self._info: dict[str, Any] = {}
@@ -142,7 +146,7 @@ class _Serving:
             self._answer(operation.status, fields.encode(), body, is_state=True)
         except Exception:
             log.exception("answer failed")
-            self._exchange.abort()
+            self._server_request.abort()
 
     def failed(self, error: Exception) -> None:
         """Answer with the documented error."""
@@ -157,7 +161,7 @@ class _Serving:
     async def _refuse_credentials(self, error: ApiError) -> None:
         """Refuse a request without good credentials, which counts for the limit of its address."""
         try:
-            error = await limit_unauthenticated(error, self._scope, self._limiter)
+            error = await limit_unauthenticated(error, self._server_request.scope, self._limiter)
         except ApiError as other:
             error = other
         except Exception:
@@ -173,14 +177,15 @@ class _Serving:
             self._answer(error.http_status, b"".join(lines), body, is_state=False)
         except Exception:
             log.exception("answer failed")
-            self._exchange.abort()
+            self._server_request.abort()
 
     def _answer(self, status: int, fields: bytes, body: bytes, *, is_state: bool) -> None:
-        head = self._path.head(self._scope, self._request.origin, is_state=is_state)
-        self._exchange.answer(status, head + fields + self._limiter.header_lines(), body)
+        request = self._server_request
+        head = self._path.head(self._scheme, self._request.origin, is_state=is_state)
+        request.answer(status, head + fields + self._limiter.header_lines(), body)
         if not is_state:
-            security_log.of_answer(self._scope, status, self._request.route)
-        record(self._scope, self._info, status, time.perf_counter() - self._exchange.began_s)
+            security_log.of_answer(request.scope, status, self._request.route)
+        record(request.method, request.path, self._info, status, time.perf_counter() - request.started_s)
 
 
 _ROUTES: dict[tuple[str, bool, str | None], str] = {
@@ -194,21 +199,22 @@ _ROUTES: dict[tuple[str, bool, str | None], str] = {
 """The path patterns, by method, whether there is a session id, and verb."""
 
 
-def parse(scope: Scope, headers: dict[bytes, bytes], raw: bytes) -> Request | None:
-    """Parse a request with a raw body; None for one that is malformed, or uses what is rare."""
-    match = _PATH.fullmatch(scope["path"])
-    if match is None or not _RARE_HEADERS.isdisjoint(headers) or len(headers) < len(scope["headers"]):
-        return None  # a field that is given twice is ambiguous
-    route = _ROUTES.get((scope["method"], match[1] is not None, match[2]))
-    if route is None or scope["query_string"]:
+def parse(request: EarlyRequest, headers: dict[bytes, bytes]) -> Request | None:
+    """Parse a request; None for one that is malformed, or uses what is rare. The headers are the request's own, but for
+    those that proxies have added."""
+    match = _PATH.fullmatch(request.path)
+    if match is None or request.query_string or not _RARE_HEADERS.isdisjoint(headers):
+        return None
+    route = _ROUTES.get((request.method, match[1] is not None, match[2]))
+    if route is None:
         return None
     try:
-        return _parse(scope, headers, raw, route, match)
+        return _parse(request, headers, route, match)
     except (ValidationFailed, msgspec.DecodeError, RecursionError, OverflowError, ValueError):
         return None
 
 
-def _parse(scope: Scope, headers: dict[bytes, bytes], raw: bytes, route: str, match: re.Match[str]) -> Request:
+def _parse(request: EarlyRequest, headers: dict[bytes, bytes], route: str, match: re.Match[str]) -> Request:
     origin = _origin(headers[b"origin"]) if b"origin" in headers else None
     given_id = headers[REQUEST_ID_HEADER].decode("latin-1") if REQUEST_ID_HEADER in headers else None
     request_id = ids.request_id_from(given_id)
@@ -220,10 +226,10 @@ def _parse(scope: Scope, headers: dict[bytes, bytes], raw: bytes, route: str, ma
     session_id = None if session is None else ids.parse_uuid(session)
     if session is not None and session_id is None:
         raise ValueError
-    if scope["method"] == "GET" and session_id is not None:
+    if request.method == "GET" and session_id is not None:
         return Request(route, request_id, origin, Caller(principal, request_id), Read(session_id))
-    decoded = _json(headers, raw)
-    caller = Caller(principal, request_id, _idempotency(scope, headers, decoded))
+    decoded = _json(headers, bytes(request.body))
+    caller = Caller(principal, request_id, _idempotency(request.path, headers, decoded))
     if session_id is None or verb is None:
         creation = Creation(*schemas.creation(decoded, principal.subject))
         return Request(route, request_id, origin, caller, creation)
@@ -239,9 +245,9 @@ def _origin(field: bytes) -> str:
     return field.decode("latin-1")
 
 
-def _idempotency(scope: Scope, headers: dict[bytes, bytes], decoded: Any) -> Idempotency | None:
+def _idempotency(path: str, headers: dict[bytes, bytes], decoded: Any) -> Idempotency | None:
     key = headers.get(b"idempotency-key")
-    return None if key is None else Idempotency.of_request(key.decode("latin-1"), "POST", scope["path"], decoded)
+    return None if key is None else Idempotency.of_request(key.decode("latin-1"), "POST", path, decoded)
 
 
 def _json(headers: dict[bytes, bytes], raw: bytes) -> Any:

@@ -16,7 +16,7 @@ from synckairos import ids
 from synckairos.errors import ApiError, HttpsRequired, ValidationFailed
 from synckairos.http import client_address, error_responses, security_log
 from synckairos.http.allowed_hosts import hosts
-from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header, headers
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header, headers, server_request_of
 from synckairos.http.request_log import PROBED_PATHS, REQUEST_ID_HEADER, TOLD_SCHEME, known_host, true_scheme
 from synckairos.http.security_headers import Protected
 from synckairos.http.security_log import Reason
@@ -118,8 +118,8 @@ def _may_be_redirected(scope: Scope) -> bool:
 
 def _is_judged_already(scope: Scope) -> bool:
     """Whether our server refuses a request by its head already, of which perhaps not all is there."""
-    exchange = exchange_of(scope)
-    return exchange is not None and exchange.refusal is not None
+    request = server_request_of(scope)
+    return request is not None and request.refusal is not None
 
 
 def _refusing(error: ApiError) -> Application:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
 from synckairos.errors import ApiError
@@ -13,49 +13,72 @@ Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-EXCHANGE_EXTENSION = "synckairos.exchange"
-"""Where a server of ours has its `Exchange`, in the scope's `extensions`."""
+Fields: TypeAlias = list[tuple[bytes, bytes]]
+"""Header fields, with names in lower case."""
+
+REQUEST_EXTENSION = "synckairos.request"
+"""The key of our own server's `ServerRequest`, as a weak reference, in the scope's `extensions`."""
 
 
-class Exchange(Protocol):
-    """What a server of ours offers for one request, beyond ASGI."""
+class ServerRequest(Protocol):
+    """One request as our own server has it, beyond ASGI."""
 
-    began_s: float
-    """When its head was there, on `time.perf_counter`."""
+    started_s: float
+    """The instant when its head was complete, on `time.perf_counter`."""
     refusal: ApiError | None
-    """The error to answer with, whatever was asked for."""
-    known: Mapping[str, str]
-    """The ids of the request for the logs (synckairos/telemetry/log_context.py), its `request_id` first."""
-    told: Sequence[tuple[bytes, bytes]]
-    """Header fields that the answer is to have besides."""
+    """The error to answer with, whatever the request is."""
 
     def has_arrived(self) -> bool:
-        """Whether the whole request is there: then nobody need look at the clock."""
-
-    def answer(self, status: int, head: bytes, body: bytes) -> None:
-        """Answer with a status, by header lines as they go over the wire, without a Content-Length, and a body."""
-
-    def pass_on(self) -> None:
-        """Let the application answer."""
+        """Return whether the whole request is there: then reading it needs no timeout."""
 
     def abort(self) -> None:
         """Cut the connection."""
 
 
-class Door(Protocol):
-    """What is shown whole requests before the application is, and may answer them."""
+class EarlyRequest(Protocol):
+    """One whole request as an early handler sees it."""
 
-    def knows(self, scope: Scope) -> bool:
-        """Whether a request may be for it, as far as its head tells."""
+    method: str
+    path: str
+    query_string: bytes
+    headers: Fields
+    started_s: float
 
-    def serves(self, scope: Scope, body: bytes, exchange: Exchange) -> bool:
-        """Whether it has taken a request: then it answers, or passes it on, now or later."""
+    @property
+    def body(self) -> bytes | bytearray: ...
+
+    @property
+    def scheme(self) -> str: ...
+
+    @property
+    def scope(self) -> Scope:
+        """The ASGI scope, which is made when it is first asked for."""
+
+    def answer(self, status: int, head: bytes, body: bytes) -> None:
+        """Answer with a status, header lines as they go over the wire (without a Content-Length), and a body."""
+
+    def forward(self) -> None:
+        """Have the application answer."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
 
 
-def exchange_of(scope: Scope) -> Exchange | None:
-    """The server's, when it offers one."""
-    found: Exchange | None = (scope.get("extensions") or {}).get(EXCHANGE_EXTENSION)
-    return found
+class EarlyHandler(Protocol):
+    """A handler that sees whole requests before the application does, and may answer them."""
+
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether a request may be for this handler, as far as its head tells."""
+
+    def try_handle(self, request: EarlyRequest) -> bool:
+        """Return True to answer the request, or to forward it, now or later; False to have it forwarded at once."""
+
+
+def server_request_of(scope: Scope) -> ServerRequest | None:
+    """Return the request of a scope as our own server has it; None under another server."""
+    reference = (scope.get("extensions") or {}).get(REQUEST_EXTENSION)
+    request: ServerRequest | None = None if reference is None else reference()
+    return request
 
 
 def header(scope: Scope, name: bytes) -> str | None:

@@ -7,7 +7,7 @@ import asyncio
 from synckairos.conf import conf
 from synckairos.errors import ApiError, InternalError, PayloadTooLarge, RequestTimeout
 from synckairos.http import error_responses
-from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header, server_request_of
 from synckairos.http.parameters import check_fields
 from synckairos.telemetry import logs
 
@@ -48,11 +48,11 @@ class Bodies:
 
 async def _read_in_time(scope: Scope, receive: Receive) -> bytes:
     """The whole body. Raises RequestTimeout when it takes its time, and what the request is refused with already."""
-    exchange = exchange_of(scope)
-    if exchange is not None:
-        if exchange.refusal is not None:
-            raise exchange.refusal
-        if exchange.has_arrived():
+    request = server_request_of(scope)
+    if request is not None:
+        if request.refusal is not None:
+            raise request.refusal
+        if request.has_arrived():
             return await _read(scope, receive)
     try:
         async with asyncio.timeout(conf().body_timeout_s):

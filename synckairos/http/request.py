@@ -10,7 +10,7 @@ from typing import Any
 
 from synckairos.auth.principal import Principal, authenticate, bearer_token
 from synckairos.errors import Unauthenticated, ValidationFailed
-from synckairos.http.asgi import exchange_of
+from synckairos.http.asgi import server_request_of
 from synckairos.http.parameters import parameters
 from synckairos.telemetry import log_context
 
@@ -49,9 +49,9 @@ class Asked:
 
     def abort(self) -> None:
         """Cut the connection, when the server offers that."""
-        exchange = exchange_of(self.scope)
-        if exchange is not None:
-            exchange.abort()
+        request = server_request_of(self.scope)
+        if request is not None:
+            request.abort()
 
     def principal(self) -> Principal:
         """Who asks, by the `Authorization` header. Raises Unauthenticated."""

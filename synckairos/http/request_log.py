@@ -13,7 +13,7 @@ from django.conf import settings
 from synckairos import ids
 from synckairos.http import client_address, security_log
 from synckairos.http.allowed_hosts import PROBE_HOST
-from synckairos.http.asgi import Application, Event, Receive, Scope, Send, exchange_of, header, headers
+from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header, headers, server_request_of
 from synckairos.telemetry import log_context, metrics
 from synckairos.telemetry.logs import AccessLog
 
@@ -37,11 +37,10 @@ class Gate:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
-        began_s = time.perf_counter() if exchange is None else exchange.began_s
-        known, told = ({}, ()) if exchange is None else (exchange.known, exchange.told)
-        request_id = known.get("request_id") or ids.request_id_from(header(scope, REQUEST_ID_HEADER))
-        info = log_context.start(**{**known, "request_id": request_id})
+        request = server_request_of(scope)
+        started_s = time.perf_counter() if request is None else request.started_s
+        request_id = ids.request_id_from(header(scope, REQUEST_ID_HEADER))
+        info = log_context.start(request_id=request_id)
         status = _CLIENT_LEFT
 
         async def answer(event: Event) -> None:
@@ -51,13 +50,13 @@ class Gate:
                 if status in _TURNED_AWAY:
                     security_log.of_answer(scope, status, info.get("route"))
                 given = event["headers"] if status not in _BODILESS else _without_length(event["headers"])
-                event["headers"] = [*given, *told, (REQUEST_ID_HEADER, request_id.encode())]
+                event["headers"] = [*given, (REQUEST_ID_HEADER, request_id.encode())]
             await send(event)
 
         try:
             await self.inner(scope, receive, answer)
         finally:
-            record(scope, info, status, time.perf_counter() - began_s)
+            record(scope["method"], scope["path"], info, status, time.perf_counter() - started_s)
 
 
 def _without_length(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -88,15 +87,15 @@ def known_host(scope: Scope) -> Scope:
     return {**scope, "headers": [*others, (b"host", PROBE_HOST.encode())]}
 
 
-def record(scope: Scope, info: dict[str, Any], status: int, seconds: float) -> None:
+def record(method: str, path: str, info: dict[str, Any], status: int, seconds: float) -> None:
     """Count a request that was answered, and write its line, in the context of `info`."""
-    method = scope["method"] if scope["method"] in _METHODS else "other"
+    method = method if method in _METHODS else "other"
     answered, took = _meters(method, info.pop("route", "other"), status)
     answered.inc()
     took.observe(seconds)
-    level = logging.DEBUG if scope["path"] in PROBED_PATHS else logging.INFO
+    level = logging.DEBUG if path in PROBED_PATHS else logging.INFO
     # The path only: a query string may hold credentials.
-    _access_log().log_request(level, method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+    _access_log().log_request(level, method=method, path=path, status=status, ms=round(seconds * 1000, 1))
 
 
 @cache

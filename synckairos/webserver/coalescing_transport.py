@@ -13,7 +13,7 @@ log = logs.get_logger(__name__)
 _HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 
 
-class Corked:
+class CoalescingTransport:
     """An asyncio transport, but that the head of an answer waits for the next write, or for `flush`.
 
     Uvicorn writes them one after the other, and says when an answer is complete.
@@ -72,7 +72,7 @@ class Corked:
         self.raw.close()
 
 
-_answers: list[Corked] = []
+_answers: list[CoalescingTransport] = []
 """Whose answers wait."""
 
 

@@ -6,23 +6,19 @@ when these change.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from asyncio import TimerHandle
 from asyncio.transports import Transport
 from contextlib import suppress
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
 from synckairos import lifecycle
 from synckairos.conf import conf
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout, ValidationFailed
-from synckairos.http.asgi import EXCHANGE_EXTENSION
 from synckairos.telemetry import logs
-from synckairos.webserver.coalescing_transport import Corked
-from synckairos.webserver.early_dispatch import ShownFirst
-from synckairos.webserver.exchange import Exchange
+from synckairos.webserver.coalescing_transport import CoalescingTransport
+from synckairos.webserver.cycle import Cycle
+from synckairos.webserver.early_dispatch import EarlyDispatch
 
 log = logs.get_logger(__name__)
 
@@ -39,7 +35,7 @@ _PATIENCE = 3
 ended by its outlet before that, with a last word."""
 
 
-class HttpProtocol(ShownFirst):
+class HttpProtocol(EarlyDispatch):
     """One HTTP connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,10 +43,10 @@ class HttpProtocol(ShownFirst):
         self._limits = conf()
         self._max_head_bytes, self._max_headers = self._limits.max_head_bytes, self._limits.max_headers
         self._in_head = False
-        self._told_bytes = 0
-        """Of the head, as far as the parser has told of it."""
-        self._head_bytes = 0
-        """Of the head, but for the piece of data in which it began."""
+        self._piece_bytes = 0
+        """Size of the piece of data that is being parsed."""
+        self._first_bytes = self._later_bytes = 0
+        """Size of the piece of data in which a head began, and of the pieces after it, as far as its end."""
         self._fruitless_bytes = 0
         """Of the body since it last brought something: framing, and trailers, which nobody reads."""
         self._framing_bytes = 0
@@ -67,7 +63,7 @@ class HttpProtocol(ShownFirst):
     # ── what comes ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(Corked(transport))  # type: ignore[arg-type]  # all of one that Uvicorn uses
+        super().connection_made(CoalescingTransport(transport))  # type: ignore[arg-type]  # all of one that Uvicorn uses
         raw = transport.get_extra_info("socket")
         with suppress(OSError, AttributeError):  # not TCP, or a system that does not know it
             raw.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
@@ -76,31 +72,32 @@ class HttpProtocol(ShownFirst):
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
-        was_in_head = self._in_head
-        self._fruitless_bytes += len(data)
-        self._framing_bytes += len(data)
+        was_in_head, size = self._in_head, len(data)
+        self._piece_bytes = size
+        if was_in_head:
+            self._later_bytes += size
+        self._fruitless_bytes += size
+        self._framing_bytes += size
         super().data_received(data)
         if self._coming is None and self._is_waiting_for_a_head():  # one that is whole at once needs no clock
             self._await_head()
         if self._is_in_body and self._is_mostly_framing():
             self._is_deaf = True  # the parser puts it together piece by piece, at a cost that grows with the square
-            self._end()
+            self.end()
         if self._in_head and was_in_head:  # all of it was head, told of or not
-            self._head_bytes += len(data)
-            self._judge_head()
+            self._judge_head(self._later_bytes)
         if self._in_head and self._refusal is not None:
             self._refuse_now(self._refusal)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._unset_keepalive_if_required()
+        self.idle.stop()
         self._in_head = True
-        self._told_bytes = self._head_bytes = 0
+        self._first_bytes, self._later_bytes = self._piece_bytes, 0
         self._refusal = None
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        self._told_bytes += len(url)
         if len(self.url) > self._limits.max_address_bytes:
             self._refusal = self._refusal or AddressTooLong()
 
@@ -108,31 +105,29 @@ class HttpProtocol(ShownFirst):
         """As Uvicorn does, which is asked once for each field of every request; within bounds."""
         if not self._in_head:
             return  # a trailer: what comes after the head is none of it, above all no credentials
-        if self._refusal is None or not isinstance(self._refusal, HeadersTooLarge):
-            name = name.lower()
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-            self.headers.append((name, value))
-        self._told_bytes += len(name) + len(value) + _PUNCTUATION
-        if self._told_bytes > self._max_head_bytes or len(self.headers) > self._max_headers:
-            self._judge_head()
+        fields, name = self.headers, name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        if len(fields) < self._max_headers:
+            fields.append((name, value))
+        else:
+            self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        if self.parser.should_upgrade() and self.ignores_offer(self._refusal):
+        self._judge_head(0)
+        offers_protocol = self.parser.should_upgrade()
+        if offers_protocol and self.ignores_offer(self._refusal):
             return
         self._in_head = False
         self._is_in_body = True
         self._fruitless_bytes = self._framing_bytes = 0
         if self._coming is not None:
             self._stop_waiting()
-        exchange = Exchange(cast("Corked", self.transport), self._refusal, self._weakly)
-        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope["extensions"] = {EXCHANGE_EXTENSION: exchange}
-        super().on_headers_complete()
-        if self.cycle is not None and self.cycle.scope is self.scope:
-            exchange.belongs_to(self.cycle)
-            if lifecycle.is_draining():
-                self.cycle.keep_alive = False
+        if offers_protocol and self._should_upgrade():
+            return
+        self.start_cycle(self._refusal)
+        if lifecycle.is_draining():
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._fruitless_bytes = 0
@@ -151,14 +146,18 @@ class HttpProtocol(ShownFirst):
         super().on_message_complete()
         if self._is_idle():  # answered early, and whole now
             self._stop_waiting()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self.idle.start()
 
-    def _judge_head(self) -> None:
-        size = max(self._told_bytes, self._head_bytes)
-        is_too_large = size > self._limits.max_head_bytes or len(self.headers) > self._limits.max_headers
-        if is_too_large and not isinstance(self._refusal, AddressTooLong):
+    def _judge_head(self, least: int) -> None:
+        """Refuse a head that is too large: the parser has told of its parts, or it has `least` bytes anyhow."""
+        if self._first_bytes + self._later_bytes <= self._max_head_bytes:
+            return
+        sizes = [len(name) + len(value) + _PUNCTUATION for name, value in self.headers]
+        if max(least, len(self.url) + sum(sizes)) > self._max_head_bytes:
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        if not isinstance(self._refusal, AddressTooLong):
             self._refusal = HeadersTooLarge()
 
     def _should_upgrade(self) -> bool:
@@ -187,7 +186,7 @@ class HttpProtocol(ShownFirst):
         elif self._in_head:
             self._refuse_now(RequestTimeout())
         else:
-            self._end()
+            self.end()
 
     def send_400_response(self, msg: str) -> None:
         """Uvicorn's answer to what is no HTTP."""
@@ -204,27 +203,15 @@ class HttpProtocol(ShownFirst):
         if self._is_answering() and not self.cycle.more_body:
             self.cycle.keep_alive = False  # it is the last one
             return
-        if self.scope is None or self._is_answering():
-            self._end()  # nothing to answer, or the rest of what is being answered will not be heard
+        if self.headers is None or self._is_answering():
+            self.end()  # nothing to answer, or the rest of what is being answered will not be heard
             return
         known = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b""} | self._asked()
-        exchange = Exchange(cast("Corked", self.transport), error, self._weakly)
-        scope: Any = {**known, **self.scope, "extensions": {EXCHANGE_EXTENSION: exchange}}
-        self.cycle = RequestResponseCycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=True,  # until the client has had time to read
-            on_response=self._end_soon,
-        )
-        self.cycle.more_body = False
-        self._start_asgi_task(self.cycle, self.app)
+        self.cycle = cycle = Cycle(self, **known, keep_alive=True)  # until the client has had time to read
+        cycle.on_response = self._end_soon
+        cycle.refusal = error
+        cycle.more_body = False
+        self._start_asgi_task(cycle, self.app)
 
     def be_the_last_answer(self) -> None:
         """The process ends soon: whoever is being answered should come back on another connection. One that is idle
@@ -243,18 +230,15 @@ class HttpProtocol(ShownFirst):
     # ── what goes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_response_complete(self) -> None:
-        cast("Corked", self.transport).flush()
+        cast("CoalescingTransport", self.transport).flush()
         super().on_response_complete()
         if self.transport.is_closing():
             self._cut_off_later()
         elif self.cycle.response_complete and self.cycle.more_body:
-            self._coming = self.loop.call_later(_LINGER_S, self._end)
+            self._coming = self.loop.call_later(_LINGER_S, self.end)
         elif self._in_head:  # of the next one, which began to come meanwhile
-            self._unset_keepalive_if_required()
+            self.idle.stop()
             self._await_head()
-
-    def timeout_keep_alive_handler(self) -> None:
-        self._end()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -270,11 +254,11 @@ class HttpProtocol(ShownFirst):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        self.transport = cast("Corked", self.transport).raw  # frames have ways of their own
+        self.transport = cast("CoalescingTransport", self.transport).raw  # frames have ways of their own
         self._is_deaf = True
         self._stop_waiting()
         self._keep()
-        self._unset_keepalive_if_required()
+        self.idle.close()
         super().handle_websocket_upgrade()
 
     def _end_soon(self) -> None:
@@ -282,9 +266,9 @@ class HttpProtocol(ShownFirst):
         self.server_state.total_requests += 1
         with suppress(OSError, NotImplementedError, RuntimeError):
             self.transport.write_eof()
-        self._coming = self.loop.call_later(_LINGER_S, self._end)
+        self._coming = self.loop.call_later(_LINGER_S, self.end)
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Close; who does not take what is left is cut off."""
         if not self.transport.is_closing():
             self.transport.close()

@@ -39,7 +39,6 @@ class Upgrading(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """As Uvicorn does, but that nothing is lost of a request whose offer is ignored, or of what follows it."""
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
@@ -76,6 +75,7 @@ class Upgrading(HttpToolsProtocol):
         is_due, self._is_becoming_a_socket = self._is_becoming_a_socket, False
         if is_due and not self.transport.is_closing():
             self.transport.resume_reading()
+            self.scope = {"method": "GET", "headers": self.headers}  # type: ignore[typeddict-item]  # all that is used
             super().handle_websocket_upgrade()
 
     def shutdown(self) -> None:

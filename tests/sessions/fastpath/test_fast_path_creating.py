@@ -12,7 +12,7 @@ from synckairos.auth.principal import mint
 from tests import servers
 from tests.conftest import bearer, client_of
 from tests.sessions.fastpath.test_fast_path import SLOW, shape
-from tests.talk import at, created, done, refused
+from tests.talk import EarlyRequest, at, created, done, refused
 
 IDS = [str(uuid4()) for _ in range(3)]
 GROUPS = [str(uuid4()) for _ in range(2)]
@@ -162,12 +162,9 @@ def test_both_limits_are_counted_and_hold():
 
 
 def test_a_scheduled_session_is_not_for_this_door():
-    asked = {"path": "/v1/sessions", "method": "POST", "scheme": "http", "query_string": b""}
     fields = {"authorization": f"Bearer {mint('alice', is_staff=False)}", "content-type": "application/json"}
-    asked["headers"] = [(name.encode(), value.encode()) for name, value in fields.items()]
-    taken = fast_path.parse(asked, dict(asked["headers"]), b'{"sync_mode": "count_up"}')
+    headers = {name.encode(): value.encode() for name, value in fields.items()}
+    at_once, later = b'{"sync_mode": "count_up"}', b'{"sync_mode": "count_up", "start_at": "2030-01-01T00:00:00Z"}'
+    taken = fast_path.parse(EarlyRequest(headers, body=at_once), headers)
     assert isinstance(taken.operation, Creation)
-    assert (
-        fast_path.parse(asked, dict(asked["headers"]), b'{"sync_mode": "count_up", "start_at": "2030-01-01T00:00:00Z"}')
-        is None
-    )
+    assert fast_path.parse(EarlyRequest(headers, body=later), headers) is None

@@ -21,7 +21,7 @@ from synckairos.http.body_limits import replay
 from synckairos.http.drf import JSONParser
 from synckairos.http.json_bounds import MAX_FRAME_VALUES, MAX_VALUES
 from tests.conftest import bearer
-from tests.talk import JSON, at, done, game, seat
+from tests.talk import JSON, EarlyRequest, at, done, game, seat
 
 TOO_MANY = [{"field": "body", "message": f"At most {MAX_VALUES} values in all: send fewer items, or several requests."}]
 MOST = 80_000
@@ -43,9 +43,8 @@ def test_a_body_of_very_many_values_is_refused_as_a_whole(api, path):
 @pytest.mark.parametrize("body", BODIES.values())
 def test_and_nobody_decodes_it(token, body):
     headers = {b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json"}
-    scope = {"method": "POST", "path": "/v1/sessions", "query_string": b"", "headers": [*headers.items()]}
     with patch("synckairos.http.json_bounds.decode", side_effect=AssertionError("decoded")):
-        assert fast_path.parse(scope, headers, body) is None
+        assert fast_path.parse(EarlyRequest(headers, body=body), headers) is None
         with pytest.raises(ValidationFailed):
             JSONParser().parse(io.BytesIO(body))
 
@@ -64,9 +63,8 @@ def test_a_frame_of_very_many_values_is_refused_and_not_read():
 def test_a_float_that_is_slow_to_read_is_read_in_the_quick_way_at_both_doors(token):
     body = b'{"sync_mode":"global","total_time_ms":60000,"metadata":{"far":1e308}}'
     headers = {b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json"}
-    scope = {"method": "POST", "path": "/v1/sessions", "query_string": b"", "headers": [*headers.items()]}
     with patch("synckairos.http.json_bounds.math.isinf", return_value=False) as asked:
-        assert fast_path.parse(scope, headers, body) is not None
+        assert fast_path.parse(EarlyRequest(headers, body=body), headers) is not None
         assert JSONParser().parse(io.BytesIO(body))["metadata"] == {"far": 1e308}
     assert asked.call_count == 2
 

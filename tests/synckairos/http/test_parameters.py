@@ -19,7 +19,7 @@ from sessions.fastpath import fast_path
 from synckairos.auth.principal import mint
 from synckairos.http.duplicate_names import RepeatedName, refuse_repeated_names
 from tests.conftest import bearer
-from tests.talk import JSON, at, created, done, game, refused, wrong_fields
+from tests.talk import JSON, EarlyRequest, at, created, done, game, refused, wrong_fields
 
 PATHS = SchemaGenerator().get_schema(request=None, public=True)["paths"]
 
@@ -159,8 +159,7 @@ def test_the_hot_door_leaves_to_the_views_what_it_would_misunderstand(body, char
         b"authorization": f"Bearer {mint('alice', is_staff=False)}".encode(),
         b"content-type": f"application/json{charset}".encode(),
     }
-    scope = {"method": "POST", "path": f"/v1/sessions/{uuid4()}/switch", "query_string": b"", "scheme": "http"}
-    asked = fast_path.parse(scope | {"headers": list(headers.items())}, headers, body)
+    asked = fast_path.parse(EarlyRequest(headers, path=f"/v1/sessions/{uuid4()}/switch", body=body), headers)
     assert (asked is not None) == (body == b"{}" and not charset)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synckairos import coalescing
-from synckairos.webserver.coalescing_transport import Corked
+from synckairos.webserver.coalescing_transport import CoalescingTransport
 
 
 class Transport:
@@ -31,7 +31,7 @@ def raw():
 
 
 def test_a_head_goes_with_what_follows(raw):
-    corked = Corked(raw)
+    corked = CoalescingTransport(raw)
     corked.write(b"HTTP/1.1 200 OK\r\n\r\n")
     assert raw.noted == []
     corked.write(b"body")
@@ -39,7 +39,7 @@ def test_a_head_goes_with_what_follows(raw):
 
 
 def test_a_lone_answer_goes_out_at_once(raw):
-    Corked(raw).write_soon(b"answer")
+    CoalescingTransport(raw).write_soon(b"answer")
     assert raw.noted == [b"answer"]
 
 
@@ -47,16 +47,16 @@ def test_answers_of_one_batch_go_out_after_the_last(raw):
     others = [Transport() for _ in range(3)]
     coalescing.begin()
     for one in (raw, *others):
-        Corked(one).write_soon(b"answer")
+        CoalescingTransport(one).write_soon(b"answer")
     assert raw.noted == []
     coalescing.end()
     assert [one.noted for one in (raw, *others)] == [[b"answer"]] * 4
-    Corked(raw).write_soon(b"next")
+    CoalescingTransport(raw).write_soon(b"next")
     assert raw.noted == [b"answer", b"next"]
 
 
 def test_nothing_overtakes_an_answer_that_waits(raw):
-    corked = Corked(raw)
+    corked = CoalescingTransport(raw)
     coalescing.begin()
     corked.write_soon(b"one")
     corked.write_soon(b"two")
@@ -70,8 +70,8 @@ def test_nothing_overtakes_an_answer_that_waits(raw):
 def test_who_was_cut_off_meanwhile_holds_up_nobody(raw):
     cut = Transport()
     coalescing.begin()
-    Corked(cut).write_soon(b"answer")
-    Corked(raw).write_soon(b"answer")
+    CoalescingTransport(cut).write_soon(b"answer")
+    CoalescingTransport(raw).write_soon(b"answer")
     cut.is_cut = True
     coalescing.end()
     assert (cut.noted, raw.noted) == ([], [b"answer"])
@@ -82,9 +82,9 @@ def test_one_who_cannot_be_written_to_holds_up_nobody(raw, caplog):
     broken.write = lambda _data: 1 / 0
     coalescing.begin()
     assert coalescing.later(lambda: 1 / 0)
-    Corked(broken).write_soon(b"answer")
-    Corked(raw).write_soon(b"answer")
+    CoalescingTransport(broken).write_soon(b"answer")
+    CoalescingTransport(raw).write_soon(b"answer")
     coalescing.end()
-    Corked(raw).write_soon(b"next")
+    CoalescingTransport(raw).write_soon(b"next")
     assert raw.noted == [b"answer", b"next"]
     assert "was not sent" in caplog.text

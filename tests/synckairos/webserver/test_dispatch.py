@@ -1,4 +1,4 @@
-"""Our server between its connections and the first door: whatever the door does, each request is answered."""
+"""Our server between its connections and the early handler: whatever the handler does, each request is answered."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import weakref
 import pytest
 import uvicorn
 
-from synckairos.http.asgi import exchange_of
+from synckairos.http.asgi import server_request_of
 from synckairos.webserver.http_protocol import HttpProtocol
 from tests.loops import let_time_pass
 
 GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class Door:
-    """Answers some, passes others on later, and fails at others."""
+class Handler:
+    """Answers some requests, forwards others later, and fails at others."""
 
-    def knows(self, scope):
-        return scope["path"] != "/unknown"
+    def matches(self, method, path):
+        return path != "/unknown"
 
-    def serves(self, scope, body, exchange):
-        match scope["path"]:
+    def try_handle(self, request):
+        match request.path:
             case "/fails":
                 raise LookupError
             case "/later":
-                asyncio.get_running_loop().call_later(0.01, exchange.pass_on)
+                asyncio.get_running_loop().call_later(0.01, request.forward)
             case "/served":
-                exchange.answer(200, b"", b"served")
+                request.answer(200, b"", b"served")
             case _:
                 return False
         return True
@@ -40,10 +40,10 @@ class Application:
     """Says who has answered."""
 
     def __init__(self):
-        self.first = Door()
+        self.early_handler = Handler()
 
     async def __call__(self, scope, receive, send):
-        refusal = exchange_of(scope).refusal
+        refusal = server_request_of(scope).refusal
         text = b"application" if refusal is None else refusal.code.encode()
         start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(text))]}
         await send(start)
@@ -52,7 +52,7 @@ class Application:
 
 @pytest.fixture
 async def connect():
-    """Opens connections to a server of ours with that door."""
+    """Opens connections to a server of ours with that handler."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
