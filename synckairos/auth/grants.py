@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from synckairos.errors import Unauthenticated
 
@@ -41,11 +42,7 @@ class SessionGrant(Struct, frozen=True):
 
     def is_same_access(self, other: SessionGrant | None) -> bool:
         """Return true when the other grant gives the same role, so that its token can replace this one."""
-        return other is not None and self.access == other.access
-
-    @property
-    def access(self) -> tuple[UUID, str, Role, UUID | None]:
-        return self.session_id, self.epoch, self.role, self.participant_id
+        return other is not None and self == replace(other, token_id=self.token_id, generation=self.generation)
 
 
 _CLAIM_NAMES = {

@@ -120,7 +120,7 @@ class RateLimiter:
         """Count what a request has cost in the end, as a procedure. It never refuses; later requests wait for it."""
         if bucket is None or self._is_store_away or not cost or (rate := bucket[0].rate) is None:
             return
-        self.record(bucket[0], rate, (yield from _count(bucket, rate, min(cost, rate.limit), is_owed=True)))
+        self.record(bucket[0], rate, (yield from _count(bucket, rate, min(cost, rate.limit), is_charge=True)))
 
     def consume(self, bucket: Bucket, cost: int = 1) -> None:
         """Count the request, or its cost. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails
@@ -183,11 +183,13 @@ class RateLimiter:
             raise RateLimitExceeded(max(waits_s))
 
 
-def _count(bucket: tuple[policies.Limit, str], rate: Rate, cost: int, *, is_owed: bool = False) -> Procedure[list[int]]:
+def _count(
+    bucket: tuple[policies.Limit, str], rate: Rate, cost: int, *, is_charge: bool = False
+) -> Procedure[list[int]]:
     args: list[int] = [rate.interval_us, rate.limit]
-    if cost > 1 or is_owed:
+    if cost > 1 or is_charge:
         args.append(cost)
-    if is_owed:
+    if is_charge:
         args.append(1)
     return (yield from perform(Call(_GCRA, [bucket_key(bucket)], args, list)))
 
