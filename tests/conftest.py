@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -81,6 +82,14 @@ def webs(schema_url: str) -> Iterator[list[servers.Web]]:
     yield [server.wait_ready() for server in both]
     for server in both:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.StoreServer]:
+    """A running store of the module's own, which its tests may stop and configure."""
+    server = servers.StoreServer(tmp_path_factory.mktemp("store"), port=servers.free_port()).start()
+    yield server
+    server.stop(signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -27,6 +28,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(tempfile.mkdtemp(prefix="synckairos-test-"))
 READY_WITHIN_S = 120.0
 STOPS_WITHIN_S = 60.0
+PRODUCTION = {
+    "SYNCKAIROS_ENV": "production",
+    "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
+    "SYNCKAIROS_SIGNING_KEYS": str(DATA_DIR / "signing_key"),
+    "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1",
+    "SYNCKAIROS_TRUSTED_PROXIES": "127.0.0.1",
+}
+"""The least that a process in production demands."""
 
 
 def wait_until(condition: Callable[[], object], within_s: float, what: str) -> object:

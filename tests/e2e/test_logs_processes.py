@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -14,17 +13,13 @@ import httpx
 import pytest
 
 from config.celery import app
-from synckairos.auth.signing_keys import generate_pem
 from synckairos.telemetry.logs import logging_config
 from tests.conftest import bearer
 from tests.servers import DATA_DIR, ROOT, Child, wait_until
+from tests.servers import PRODUCTION as PRODUCTION_SETTINGS
 
 PRODUCTION = {
-    "SYNCKAIROS_ENV": "production",
-    "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
-    "SYNCKAIROS_SIGNING_KEYS": generate_pem(),
-    "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1",
-    "SYNCKAIROS_TRUSTED_PROXIES": "127.0.0.1",
+    **PRODUCTION_SETTINGS,
     "SYNCKAIROS_LOG_LEVEL": "INFO",
     "SYNCKAIROS_LAME_DUCK_S": "0",
     "PYTHONWARNINGS": "default",

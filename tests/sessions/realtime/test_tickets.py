@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
@@ -28,16 +27,9 @@ def session_id(api, game):
 
 
 @pytest.fixture(scope="module")
-def store():
-    server = servers.StoreServer(servers.DATA_DIR / "tickets", port=servers.free_port()).start()
-    yield server
-    server.stop(signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def lonely(store):
+def lonely(own_store):
     """A web process with a store of its own."""
-    web = servers.web(REDIS_URL=store.url)
+    web = servers.web(REDIS_URL=own_store.url)
     yield web.wait_ready()
     web.stop()
 
@@ -169,10 +161,10 @@ async def test_credentials_of_a_ticket_that_nobody_renews_close_the_socket(clock
         assert [frame["type"] for frame in viewer.frames] == ["CONNECTED", "ERROR"]
 
 
-async def test_a_ticket_that_is_not_used_in_time_is_over(lonely, store, token):
+async def test_a_ticket_that_is_not_used_in_time_is_over(lonely, own_store, token):
     session_id = str(uuid4())
     late = buy(lonely, session_id, token)
-    with servers.redis.Redis.from_url(store.url) as client:
+    with servers.redis.Redis.from_url(own_store.url) as client:
         assert 0 < client.pttl(keys.ticket(late)) <= 30_000  # the store forgets it by itself
         client.pexpire(keys.ticket(late), 1)
         servers.wait_until(lambda: not client.exists(keys.ticket(late)), 30, "the ticket's time is over")
@@ -182,13 +174,13 @@ async def test_a_ticket_that_is_not_used_in_time_is_over(lonely, store, token):
         assert (await viewer.receive())["type"] == "CONNECTED"
 
 
-async def test_with_the_store_away_a_ticket_may_come_back(lonely, store, token):
+async def test_with_the_store_away_a_ticket_may_come_back(lonely, own_store, token):
     session_id = str(uuid4())
-    store.stop()
+    own_store.stop()
     try:
         assert await end_of(lonely, session_id, ids.new_ticket()) == (4430, "SERVICE_UNAVAILABLE")
         assert await stream_status(lonely, session_id, ids.new_ticket()) == 503
         assert await end_of(lonely, session_id, "no-ticket") == SPENT
     finally:
-        store.start()
+        own_store.start()
     assert await stream_status(lonely, session_id, buy(lonely, session_id, token)) == 200

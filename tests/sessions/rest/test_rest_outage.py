@@ -16,17 +16,9 @@ from tests.talk import at, created, done, game, refused
 
 
 @pytest.fixture(scope="module")
-def store():
-    """A store of its own, running."""
-    server = servers.StoreServer(servers.DATA_DIR / "rest", port=servers.free_port()).start()
-    yield server
-    server.stop(signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def lonely(store, schema_url):
+def lonely(own_store, schema_url):
     """A moderator at a web process with that store."""
-    server = servers.web(REDIS_URL=store.url, DATABASE_URL=schema_url).wait_ready()
+    server = servers.web(REDIS_URL=own_store.url, DATABASE_URL=schema_url).wait_ready()
     with client_of(server, mint("moderator", is_staff=True)) as client:
         yield client
     server.stop()
@@ -45,9 +37,9 @@ def every_door(state):
     yield "PATCH", at(state, "participants", str(uuid4())), {"adjust_ms": 1}
 
 
-def test_every_door_says_that_the_store_is_away_and_works_when_it_is_back(store, lonely):
+def test_every_door_says_that_the_store_is_away_and_works_when_it_is_back(own_store, lonely):
     state = created(lonely)
-    store.stop()
+    own_store.stop()
     for method, path, body in every_door(state):
         answer = lonely.request(method, path, json=body, headers={"Idempotency-Key": "k"})
         error = refused(answer, 503, "SERVICE_UNAVAILABLE")
@@ -65,28 +57,28 @@ def test_every_door_says_that_the_store_is_away_and_works_when_it_is_back(store,
     assert lonely.get("/metrics").status_code == 200
     refused(lonely.post("/v1/sessions", json={}), 400, "VALIDATION_ERROR")
 
-    store.start()
+    own_store.start()
     assert done(lonely.get(at(state)))["version"] == 1
     assert done(lonely.post(at(state, "start")))["status"] == "running"
     assert lonely.get("/ready").json()["status"] == "ready"
 
 
-def test_a_store_that_hangs_does_not_hang_us(store, lonely):
+def test_a_store_that_hangs_does_not_hang_us(own_store, lonely):
     state = created(lonely)
-    store.process.send_signal(signal.SIGSTOP)
+    own_store.process.send_signal(signal.SIGSTOP)
     try:
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(lambda _: lonely.get(at(state)), range(4)))
         for answer in answers:
             refused(answer, 503, "SERVICE_UNAVAILABLE")
     finally:
-        store.process.send_signal(signal.SIGCONT)
+        own_store.process.send_signal(signal.SIGCONT)
     assert done(lonely.get(at(state)))["version"] == 1
 
 
-def test_a_store_that_only_reads_is_away_too(store, lonely):
+def test_a_store_that_only_reads_is_away_too(own_store, lonely):
     state = created(lonely)
-    with servers.redis.Redis.from_url(store.url) as admin:
+    with servers.redis.Redis.from_url(own_store.url) as admin:
         admin.replicaof("127.0.0.1", servers.free_port())
         try:
             refused(lonely.post(at(state, "start")), 503, "SERVICE_UNAVAILABLE")
@@ -95,12 +87,12 @@ def test_a_store_that_only_reads_is_away_too(store, lonely):
     assert done(lonely.post(at(state, "start")))["version"] == 2
 
 
-def test_a_repeat_after_an_outage_is_executed_once(store, lonely):
+def test_a_repeat_after_an_outage_is_executed_once(own_store, lonely):
     state = done(lonely.post(at(created(lonely), "start")))
     key = {"Idempotency-Key": "one turn"}
-    store.stop(signal.SIGKILL)
+    own_store.stop(signal.SIGKILL)
     refused(lonely.post(at(state, "switch"), headers=key), 503, "SERVICE_UNAVAILABLE")
-    store.start()
+    own_store.start()
     assert done(lonely.post(at(state, "switch"), headers=key))["version"] == 3
     assert lonely.post(at(state, "switch"), headers=key).headers["idempotency-replayed"] == "true"
     assert httpx.codes.is_success(lonely.get("/ready").status_code)

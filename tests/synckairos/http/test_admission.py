@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from contextlib import closing
 
 import httpx
@@ -19,13 +18,7 @@ from tests.raw import Raw
 
 SESSION = "/v1/sessions/cccccccc-0000-4000-8000-000000000004"
 SOCKET = "/ws?sessionId=cccccccc-0000-4000-8000-000000000004"
-PRODUCTION = {
-    "SYNCKAIROS_ENV": "production",
-    "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
-    "SYNCKAIROS_SIGNING_KEYS": str(servers.DATA_DIR / "signing_key"),
-    "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1,clock.example.com",
-    "SYNCKAIROS_TRUSTED_PROXIES": "127.0.0.1",
-}
+PRODUCTION = {**servers.PRODUCTION, "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1,clock.example.com"}
 BY_TLS = {"X-Forwarded-Proto": "https"}
 PLAIN = {"X-Forwarded-Proto": "http"}
 PERSON = bearer(mint("alice", is_staff=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
 import sys
 
@@ -10,21 +9,13 @@ import httpx
 import pytest
 from django.test import Client
 
-from synckairos.auth.signing_keys import generate_pem
 from synckairos.ops import durability
 from synckairos.ops.store_facts import StoreFacts, StoreNode, store_facts
 from tests import servers
 
 EVICTING = {"maxmemory-policy": "allkeys-lru"}
 WITHOUT_AOF = {"appendonly": "no"}
-PRODUCTION = {
-    "SYNCKAIROS_ENV": "production",
-    "SYNCKAIROS_SECRET_KEY": secrets.token_urlsafe(48),
-    "SYNCKAIROS_SIGNING_KEYS": generate_pem(),
-    "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1",
-    "SYNCKAIROS_TRUSTED_PROXIES": "127.0.0.1",
-    "SYNCKAIROS_ALLOW_LOSSY_STORE": "0",
-}
+PRODUCTION = {**servers.PRODUCTION, "SYNCKAIROS_ALLOW_LOSSY_STORE": "0"}
 CELERY = [sys.executable, "-m", "celery", "-A", "config.celery", "--quiet", "worker", "--pool", "solo"]
 PROCESSES = {
     "web": [sys.executable, "manage.py", "web", "--port", "0"],
@@ -33,20 +24,12 @@ PROCESSES = {
 }
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A store of its own, whose configuration tests change."""
-    server = servers.StoreServer(servers.DATA_DIR / "lossy", port=servers.free_port()).start()
-    yield server
-    server.stop(signal.SIGKILL)
-
-
 @pytest.fixture
-def store(server, configure, monkeypatch):
+def store(own_store, configure, monkeypatch):
     """Configures the store, which this process uses too: `store({"appendonly": "no"})`."""
     monkeypatch.setattr(durability._has_warned, "is_set", lambda: False)
-    with servers.redis.Redis.from_url(server.url) as admin:
-        configure(redis_url=server.url, lossy_store_allowed=False)
+    with servers.redis.Redis.from_url(own_store.url) as admin:
+        configure(redis_url=own_store.url, lossy_store_allowed=False)
 
         def change(config):
             for name, value in config.items():
@@ -81,9 +64,9 @@ def test_a_lossy_store_is_refused_with_the_reason_unless_allowed(store, configur
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("process", PROCESSES)
-def test_no_process_starts_on_a_lossy_store_in_production(store, server, process):
+def test_no_process_starts_on_a_lossy_store_in_production(store, own_store, process):
     store(EVICTING | WITHOUT_AOF)
-    child = servers.Child(PROCESSES[process], env={**PRODUCTION, "REDIS_URL": server.url}).start()
+    child = servers.Child(PROCESSES[process], env={**PRODUCTION, "REDIS_URL": own_store.url}).start()
     try:
         assert child.process.wait(60) == 1, child.output()
     finally:
@@ -95,9 +78,9 @@ def test_no_process_starts_on_a_lossy_store_in_production(store, server, process
     assert "Traceback" not in said
 
 
-def test_an_allowed_lossy_store_is_logged_once_and_reported_by_ready(store, server, schema_url):
+def test_an_allowed_lossy_store_is_logged_once_and_reported_by_ready(store, own_store, schema_url):
     store(EVICTING)
-    web = servers.web(REDIS_URL=server.url, DATABASE_URL=schema_url).wait_ready()
+    web = servers.web(REDIS_URL=own_store.url, DATABASE_URL=schema_url).wait_ready()
     try:
         answers = [httpx.get(f"{web.url}/ready", verify=False) for _ in range(3)]
     finally:
@@ -106,10 +89,10 @@ def test_an_allowed_lossy_store_is_logged_once_and_reported_by_ready(store, serv
     assert web.output().count("the state store may lose data") == 1
 
 
-def test_a_store_without_info_is_accepted_with_a_warning(store, server, configure, caplog):
+def test_a_store_without_info_is_accepted_with_a_warning(store, own_store, configure, caplog):
     admin = store({})
     admin.acl_setuser("managed", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-info"])
-    configure(redis_url=server.url.replace("//", "//managed:secret@"), lossy_store_allowed=False)
+    configure(redis_url=own_store.url.replace("//", "//managed:secret@"), lossy_store_allowed=False)
     durability.require_durable_store()
     assert store_facts().is_lossy is None
     assert "does not say whether it keeps its data" in caplog.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
 from uuid import uuid4
 
@@ -54,18 +53,10 @@ async def test_exactly_as_many_requests_pass_as_the_limit_allows(limited_webs, p
 
 
 @pytest.fixture(scope="module")
-def store():
-    """A store of its own, running."""
-    server = servers.StoreServer(servers.DATA_DIR / "limits", port=servers.free_port()).start()
-    yield server
-    server.stop(signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def strict(store):
+def strict(own_store):
     """A web process with a store of its own and every limit."""
     server = servers.web(
-        REDIS_URL=store.url,
+        REDIS_URL=own_store.url,
         RATE_LIMIT_GENERAL="100/h",
         RATE_LIMIT_SWITCH="100/h",
         RATE_LIMIT_CREATE="100/h",
@@ -79,11 +70,11 @@ def strict(store):
 WHO = {"username": "nobody", "password": "guess"}
 
 
-def test_without_the_store_requests_pass_and_logins_are_refused(store, strict):
+def test_without_the_store_requests_pass_and_logins_are_refused(own_store, strict):
     with client_of(strict, mint("alice", is_staff=False)) as api:
         state = created(api)
         form = api.get("/admin/login/")
-        store.stop()
+        own_store.stop()
         refused(api.post("/v1/sessions", json={}), 400, "VALIDATION_ERROR")
         for answer in (api.post("/v1/sessions", json=game()), api.post(at(state, "switch")), api.get(at(state))):
             refused(answer, 503, "SERVICE_UNAVAILABLE")
@@ -100,7 +91,7 @@ def test_without_the_store_requests_pass_and_logins_are_refused(store, strict):
             refused(answer, 503, "SERVICE_UNAVAILABLE")
             assert answer.headers["retry-after"] == "1"
         assert api.get("/admin/login/").status_code == 200
-        store.start()
+        own_store.start()
         assert api.get(at(state)).headers["ratelimit"].startswith('"general";r=98;')
 
 
