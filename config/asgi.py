@@ -33,7 +33,7 @@ _cors = Cors(Bodies(_doors), conf().cors_origins, lets_local_in=conf().cors_loca
 
 
 class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no types
-    """All that is served."""
+    """The ASGI application: everything that the product serves."""
 
     early_handler: EarlyHandler = FastPath(_cors)
     """Which our own server shows whole requests before all others."""

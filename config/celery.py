@@ -17,7 +17,7 @@ log = logs.get_logger(__name__)
 
 
 class Application(Celery):
-    """Celery, whose processes say what they do in our log and nowhere else, whatever their command line says."""
+    """The Celery application. Its processes log to the product's log only, whatever their command line says."""
 
     @cached_property
     def Beat(self) -> Any:  # noqa: N802 - Celery's name
@@ -36,8 +36,8 @@ class Application(Celery):
                     log.info("beat stopped")
 
             def install_sync_handler(self, service: Any) -> None:
-                """In the place of Celery's, which only raises: where Python throws away what is raised (in a callback
-                of a weak reference, say), the signal would be lost. The schedule is kept when the service ends."""
+                """Replaces Celery's handler, which raises an exception: where Python ignores it (in a callback of a
+                weak reference, for example), the signal would be lost. The schedule is saved when the service ends."""
 
                 def end(_signum: int, _frame: Any) -> None:
                     service._is_shutdown.set()  # noqa: SLF001 - its `stop` writes a log, as no signal handler may
@@ -50,12 +50,12 @@ class Application(Celery):
 
 @signals.setup_logging.connect
 def _keep_our_logs(**_options: Any) -> None:
-    """Somebody who answers here keeps Celery from setting up its own: ours came with the settings."""
+    """Keeps Celery from the setup of its own logs, since ours are set up with the settings."""
 
 
 @signals.celeryd_init.connect
-def _say_in_the_log(instance: Any, **_options: Any) -> None:
-    """In the place of a banner, and of what the worker's signal handlers write past every log."""
+def _log_start(instance: Any, **_options: Any) -> None:
+    """Logs one line instead of a banner, and of what the worker's signal handlers write past every log."""
     from celery.apps import worker  # noqa: PLC0415 - of use to one process only
 
     instance.quiet = True

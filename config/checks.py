@@ -1,4 +1,4 @@
-"""Checks of single values: each raises marshmallow's ValidationError, which says what was expected."""
+"""Checks of single values. Each raises marshmallow's ValidationError, which names what was expected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from synckairos.auth.names import is_name
 
 
 def one_of(*allowed: str) -> Callable[[str], None]:
-    """One of these words."""
+    """Return a check that accepts one of these words."""
 
     def check(value: str) -> None:
         if value not in allowed:
@@ -21,25 +21,25 @@ def one_of(*allowed: str) -> Callable[[str], None]:
 
 
 def not_empty(value: str) -> None:
-    """More than spaces."""
+    """Accepts a text with more than spaces."""
     if not value.strip():
         raise Unacceptable("Must not be empty.")
 
 
 def begins_names(value: str) -> None:
-    """What a person's name may begin with."""
+    """Accepts the beginning of a person's name."""
     if not is_name(f"{value}x"):
         raise Unacceptable("Must be something that a person's name may begin with.")
 
 
 def positive(value: float) -> None:
-    """A number above 0."""
+    """Accepts a number above 0."""
     if value <= 0:
         raise Unacceptable("Must be greater than 0.")
 
 
 def address(value: str) -> None:
-    """An address of this machine."""
+    """Accepts an address of this machine."""
     try:
         ip_address(value)
     except ValueError:

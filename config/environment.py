@@ -1,7 +1,5 @@
-"""Every environment variable, read once. All that is wrong is said at once, by name, and stops the start.
-
-docs/operations.md explains each.
-"""
+"""Every environment variable, read once. All faults are reported at once, by name, and stop the start.
+docs/operations.md explains each."""
 
 from __future__ import annotations
 
@@ -77,7 +75,8 @@ def _token(text: str) -> str | None:
 
 @_env.parser_for("shared_directory")
 def _shared_directory(text: str) -> Path | None:
-    """Prometheus' library looks at the variable itself, and takes an empty one for the working directory."""
+    """Check the directory of the metrics: Prometheus' library reads the variable itself, and takes an empty one for the
+    working directory."""
     if not text.strip():
         os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
         return None
@@ -102,7 +101,7 @@ def _store_url(text: str) -> str:
 
 @_env.parser_for("broker_url")
 def _broker_url(text: str) -> str:
-    """Of whatever kind Celery knows; what we know of stores holds for those of ours."""
+    """Accepts any kind of broker that Celery supports; those that are stores are checked as stores."""
     return _store_url(text) if text.startswith(_STORE_SCHEMES) else text
 
 
@@ -158,13 +157,14 @@ def _by_https(value: list[str]) -> None:
 
 
 def embedded_socket(data_dir: Path) -> Path:
-    """Where the embedded store listens. A socket's path is short by law, so a long directory gets a stand-in."""
+    """Return the path of the embedded store's socket. Systems limit the length of such paths, so a long directory gets
+    a short link."""
     path = data_dir / "valkey.sock"
     return path if len(str(path)) <= _LONGEST_SOCKET_PATH else data_directory.temporary_directory(data_dir) / path.name
 
 
 def kept_secret(path: Path, made: Callable[[], str]) -> str:
-    """A secret of this machine, made once and readable by its owner only."""
+    """Return a secret of this machine, made once and readable by its owner only."""
     if not path.exists():
         data_directory.make_directory(path.parent)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
@@ -196,7 +196,7 @@ def _signing_keys() -> KeyRing:
 
 
 def _provider() -> IdentityProvider | None:
-    """All three or none."""
+    """Return the identity provider; its three variables are set together, or none is."""
     named = [f"SYNCKAIROS_IDP_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
     prefix: str = _env.str("SYNCKAIROS_IDP_SUBJECT_PREFIX", "idp:", validate=checks.begins_names)
     staff_claim: str | None = _env.str("SYNCKAIROS_IDP_STAFF_CLAIM", "") or None

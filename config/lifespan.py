@@ -1,4 +1,4 @@
-"""The ASGI lifespan: by its end the server has closed all sockets (1012), and we close what is ours."""
+"""The ASGI lifespan. At its end the server has closed all sockets (1012), and our connections are closed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
-    """One process's life, as the server tells it."""
+    """Handle the lifespan events of one process."""
     probe: asyncio.Task[None] | None = None
     while True:
         event = await receive()
         if event["type"] == "lifespan.startup":
             probe = asyncio.create_task(store_clock.aprobe())  # a store that hangs must not hold up the start
             set_server_loop(asyncio.get_running_loop())
-            await _know_the_provider()
-            _spare_the_collector()
+            await _prefetch_provider_keys()
+            _freeze_garbage_collector()
             await send({"type": "lifespan.startup.complete"})
         elif event["type"] == "lifespan.shutdown":
             set_server_loop(None)
@@ -44,15 +44,16 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-def _spare_the_collector() -> None:
-    """What is here now stays: the collector need not look at it again with every few hundred objects that are made."""
+def _freeze_garbage_collector() -> None:
+    """Exempt all present objects from garbage collection, which would look at them again with every few hundred new
+    ones."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
-async def _know_the_provider() -> None:
-    """Have the identity provider's keys before the first request, unless it takes its time."""
+async def _prefetch_provider_keys() -> None:
+    """Fetch the keys of the identity provider before the first request, within a time limit."""
     provider = conf().provider
     if provider is None:
         return

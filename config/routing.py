@@ -1,4 +1,4 @@
-"""WebSocket addresses."""
+"""The WebSocket addresses of the product."""
 
 from django.urls import path, re_path
 

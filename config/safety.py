@@ -1,4 +1,5 @@
-"""What a setting must be like to be safe; stricter in production. Each says what it wants, and nothing of a secret."""
+"""Rules for safe settings, which are stricter in production. Each message names what is expected, and no part of a
+secret."""
 
 from __future__ import annotations
 
@@ -19,9 +20,10 @@ _UNSAFE_PREFIX = "django-insecure-"
 _OTHERS = 0o007
 _PRIVATE_SCHEMES = frozenset({"unix", "rediss"})
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
-"""What Django takes as the name in a Host header."""
-_MOST_STRANGERS = {4: 2**24, 6: 2**112}
-"""Addresses outside private networks: a /8 of IPv4, a /16 of IPv6. The largest providers publish less."""
+"""Names that Django accepts in a Host header."""
+_MAX_PUBLIC_ADDRESSES = {4: 2**24, 6: 2**112}
+"""Largest number of public addresses of trusted proxies: a /8 of IPv4, a /16 of IPv6. The largest providers publish
+less."""
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _PRIVATE: tuple[IPv4Network | IPv6Network, ...] = (
     *map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8")),
@@ -29,18 +31,19 @@ _PRIVATE: tuple[IPv4Network | IPv6Network, ...] = (
 )
 _APP_SCHEMES = frozenset({"capacitor", "ionic"})
 _APP_ORIGIN = "http://localhost"
-"""Where the web view of an Android app says that its pages are from."""
+"""Origins of pages in the web view of an Android app."""
 
 
 class Proxies(NamedTuple):
-    """Peers that stand between us and the clients."""
+    """Peers that are proxies between the clients and this server."""
 
     networks: tuple[IPv4Network | IPv6Network, ...]
     unix_sockets: bool
 
 
 def proxies(text: str, *, in_production: bool) -> Proxies:
-    """Networks, and `unix`. In production there must be one, since a proxy ends TLS; and not the whole world."""
+    """Return networks, and `unix`. In production there must be one, since a proxy ends TLS, and they must not cover
+    most addresses."""
     names = names_in(text)
     try:
         networks = tuple(ip_network(name) for name in names if name != "unix")
@@ -48,28 +51,28 @@ def proxies(text: str, *, in_production: bool) -> Proxies:
         raise Unacceptable(f"Expected networks such as 10.0.0.0/8, or unix, separated by commas: {error}.") from error
     if in_production and not names:
         raise Unacceptable("Name the proxies that end TLS: without them no request counts as HTTPS.")
-    if in_production and _is_most_of_the_world(networks):
+    if in_production and _covers_too_much(networks):
         raise Unacceptable("Name the proxies: networks as large as these, taken together, would believe every client.")
     return Proxies(networks, "unix" in names)
 
 
-def _is_most_of_the_world(networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    """Whether they hold, however they are cut, more addresses of strangers than any provider's proxies have."""
+def _covers_too_much(networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Return true for networks that contain, in sum, more public addresses than those of any provider's proxies."""
     plain = [_plain(network) for network in networks]
     fours = collapse_addresses(network for network in plain if isinstance(network, IPv4Network))
     sixes = collapse_addresses(network for network in plain if isinstance(network, IPv6Network))
-    return _strangers(fours) > _MOST_STRANGERS[4] or _strangers(sixes) > _MOST_STRANGERS[6]
+    return _public_addresses(fours) > _MAX_PUBLIC_ADDRESSES[4] or _public_addresses(sixes) > _MAX_PUBLIC_ADDRESSES[6]
 
 
 def _plain(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """An IPv4 network that is written as one of IPv6, as IPv4."""
+    """Return an IPv4 network that is written as one of IPv6 in its IPv4 form."""
     if isinstance(network, IPv4Network) or not network.subnet_of(_MAPPED):
         return network
     return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - _MAPPED.prefixlen))
 
 
-def _strangers(networks: Iterable[IPv4Network | IPv6Network]) -> int:
-    """How many addresses of these are not of private networks, where no stranger is."""
+def _public_addresses(networks: Iterable[IPv4Network | IPv6Network]) -> int:
+    """Return the number of addresses outside private networks."""
     return sum(network.num_addresses for network in networks if not any(_is_within(network, own) for own in _PRIVATE))
 
 
@@ -80,7 +83,7 @@ def _is_within(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Netw
 
 
 def origins(text: str, *, in_production: bool) -> tuple[str, ...]:
-    """Origins as browsers send them; in production only HTTPS, those of apps, and no `*`."""
+    """Return origins as browsers send them; in production only HTTPS and those of apps, and no `*`."""
     given = tuple(name.lower() for name in names_in(text))
     for origin in given:
         if origin == "*":
@@ -94,7 +97,7 @@ def origins(text: str, *, in_production: bool) -> tuple[str, ...]:
 
 
 def hosts(given: list[str], *, in_production: bool) -> list[str]:
-    """Host names; in production each by name."""
+    """Return host names; in production each has to be named."""
     named = [host.strip() for host in given if host.strip()]
     if in_production and not named:
         raise Unacceptable("Must not be empty.")
@@ -107,7 +110,7 @@ def hosts(given: list[str], *, in_production: bool) -> list[str]:
 
 
 def secret(value: str, *, in_production: bool) -> None:
-    """A secret long and mixed enough to sign with."""
+    """Accepts a secret that is long and mixed enough to sign with."""
     shortest = _SHORTEST_IN_PRODUCTION if in_production else _SHORTEST_SECRET
     if len(value) < shortest:
         raise Unacceptable(f"Must have at least {shortest} characters.")
@@ -120,7 +123,7 @@ def secret(value: str, *, in_production: bool) -> None:
 
 
 def store(address: Address, *, in_production: bool) -> None:
-    """A store that not everybody on its network can read and write: with a password, by TLS, or on this machine."""
+    """Accepts a store that other machines cannot simply use: with a password, by TLS, or on this machine."""
     if not in_production or address.password or address.scheme in _PRIVATE_SCHEMES:
         return
     if not all(_is_this_machine(host) for host, _ in address.nodes):
@@ -131,7 +134,7 @@ def store(address: Address, *, in_production: bool) -> None:
 
 
 def database(engine: str, *, in_production: bool, sqlite_allowed: bool) -> None:
-    """A server in production, unless a file is wanted in so many words."""
+    """Accepts in production only a database server, unless a file is explicitly allowed."""
     if in_production and engine.endswith("sqlite3") and not sqlite_allowed:
         raise Unacceptable(
             "SQLite is one file of one machine, without backups of its own: name a PostgreSQL, "
@@ -140,14 +143,14 @@ def database(engine: str, *, in_production: bool, sqlite_allowed: bool) -> None:
 
 
 def key_file(mode: int) -> str | None:
-    """What is wrong with the mode of a file that holds private keys; None when it is safe."""
+    """Return the fault in the mode of a file with private keys; None when it is safe."""
     if mode & _OTHERS:
         return "can be read or changed by every user of this machine: chmod o= it (0400 or 0440)"
     return None
 
 
 def token(value: str) -> str | None:
-    """A bearer token long enough not to be guessed; None for an empty one."""
+    """Return a bearer token that is long enough not to be guessed; None for an empty one."""
     if not value:
         return None
     if len(value) < _SHORTEST_SECRET or not (value.isascii() and value.isprintable() and " " not in value):
@@ -156,12 +159,12 @@ def token(value: str) -> str | None:
 
 
 def names_in(text: str) -> list[str]:
-    """The names of a list with commas."""
+    """Return the names of a list with commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def is_one_secure_origin(origin: str) -> bool:
-    """Whether it is the origin of pages of one host, by HTTPS."""
+    """Return true for the HTTPS origin of pages of one host."""
     return origin.startswith("https://") and "://." not in origin and _is_origin(origin.lower())
 
 

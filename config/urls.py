@@ -1,4 +1,4 @@
-"""All addresses."""
+"""The HTTP addresses of the product."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,7 +1,7 @@
-"""`make audit`: the compiled requirements against the published advisories, by pip-audit.
+"""`make audit`: checks the compiled requirements against the published advisories, by pip-audit.
 
-A finding fails. A service that cannot be reached, or that knows nothing of our packages (a mirror without advisories),
-does not: it is said aloud, since nothing was looked at then.
+A finding fails. A service that cannot be reached, or that does not know our packages (a mirror without advisories),
+does not fail: the output says that nothing was checked.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _UNREACHABLE = (
     "HTTPError",
     "ServiceError",
 )
-"""What pip-audit says last when nobody has answered it."""
+"""Last message of pip-audit when no service has answered."""
 
 
 def main() -> int:
-    """Gives the exit status: 1 for a known hole."""
+    """Return the exit status: 1 for a published vulnerability."""
     for service in SERVICES:
         report = looked_up(service)
         looked_at = [package for package in report if "skip_reason" not in package]
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def looked_up(service: str) -> list[dict[str, Any]]:
-    """What a service says of each package; nothing when it cannot be asked."""
+    """Return the answer of a service for each package; empty when it cannot be reached."""
     lists = [argument for name in LISTS for argument in ("-r", str(ROOT / "requirements" / f"{name}.txt"))]
     options = ["--disable-pip", "--no-deps", "--progress-spinner", "off", "--format", "json"]
     command = [sys.executable, "-m", "pip_audit", "--vulnerability-service", service, *options, *lists]
@@ -66,7 +66,7 @@ def looked_up(service: str) -> list[dict[str, Any]]:
 
 
 def found(package: dict[str, Any]) -> list[str]:
-    """The holes of a package, each with the versions that mend it."""
+    """Return the vulnerabilities of a package, each with the versions that fix it."""
     return [f"{hole['id']} (mended in {' or '.join(hole['fix_versions']) or 'none yet'})" for hole in package["vulns"]]
 
 

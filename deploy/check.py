@@ -1,5 +1,5 @@
-"""Part of `make check`: the settings of production pass Django's deployment checks, have no forgotten default, and what
-is unsafe is refused by name."""
+"""Part of `make check`: the settings of production pass Django's deployment checks, have no forgotten default, and
+unsafe values are refused by name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REQUIRED = {
     "REDIS_URL": "rediss://state.example.com:6379/0",
     "DATABASE_URL": "postgres://synckairos@audit.example.com:5432/synckairos",
 }
-"""What an operator has to say in production, with made-up values."""
+"""Variables that an operator has to set in production, with made-up values."""
 UNSAFE = [
     ("SYNCKAIROS_SECRET_KEY", "short-but-Quite-mixed-0123456789-abcdef"),
     ("SYNCKAIROS_SECRET_KEY", "abcabcabc" * 8),
@@ -70,13 +70,13 @@ UNSAFE = [
     ("SYNCKAIROS_ALLOW_LOSSY_STORE", "perhaps"),
     ("SYNCKAIROS_IDP_JWKS_URL", "http://login.example.com/keys"),
 ]
-"""What an operator might say, and must not."""
+"""Values that are refused in production."""
 SAFE = {"SYNCKAIROS_CORS_ORIGINS": "https://app.example.com,capacitor://localhost,ionic://localhost,http://localhost"}
 _IDP = {"SYNCKAIROS_IDP_ISSUER": "https://login.example.com", "SYNCKAIROS_IDP_AUDIENCE": "clock"}
 
 
 def main() -> int:
-    """Gives the exit status: 0 when production is safe to start."""
+    """Return the exit status: 0 when production is safe to start."""
     deploy = _python("manage.py", "check", "--deploy", "--fail-level", "WARNING", **SAFE)
     print(deploy.stdout + deploy.stderr, end="")
     problems = [f"starts without {name}, or refuses without naming it" for name in REQUIRED if not _refuses(name, None)]
@@ -98,7 +98,7 @@ def main() -> int:
 
 
 def _refuses(name: str, value: str | None) -> bool:
-    """Whether production does not start, names the variable, and says nothing of a secret."""
+    """Return true if production does not start, names the variable, and prints no part of a secret."""
     start = _python("-c", "import config.environment", **{**_IDP, name: value} if "IDP" in name else {name: value})
     tells = value is not None and ("KEY" in name or "TOKEN" in name) and value in start.stderr
     return start.returncode != 0 and f"{name}:" in start.stderr and "Traceback" not in start.stderr and not tells
@@ -125,7 +125,7 @@ def _cannot_be_debugged() -> bool:
 
 
 def _python(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-    """Run Python in production's environment: ours alone, so that no variable of the machine helps or harms."""
+    """Run Python with production's environment only, so that the result does not depend on variables of the machine."""
     given = {name: value for name, value in {**REQUIRED, **changes}.items() if value is not None}
     settings = {"SYNCKAIROS_ENV": "production", "DJANGO_SETTINGS_MODULE": "config.settings"}
     env = {"PATH": os.environ.get("PATH", ""), **settings, **given}

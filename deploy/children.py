@@ -1,4 +1,4 @@
-"""A process of the stack: started, started again when it dies, stopped for good."""
+"""A process of the stack: it is started, restarted when it dies, and stopped at the end."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pathlib import Path
 
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 30.0
-STEADY_AFTER_S = 10.0
-"""Who ran this long is not in a crash loop; its next restart comes after the first delay again."""
-PATIENCE = 10
-"""Niceness of who can wait."""
+STABLE_AFTER_S = 10.0
+"""Running time after which a process is not in a crash loop; its next restart comes after the first delay again."""
+LOW_PRIORITY_NICE = 10
+"""Niceness of processes that may wait."""
 _PR_SET_PDEATHSIG = 1
 
 
 def say(text: str) -> None:
-    """A line of the supervisor's own, among the logs of its children; in production of their form."""
+    """Print a line of the supervisor among the logs of its children, in the form of those."""
     if os.environ.get("SYNCKAIROS_ENV") == "production":
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         sys.stderr.write(json.dumps({"event": text, "level": "info", "logger": "stack", "timestamp": now}) + "\n")
@@ -35,11 +35,11 @@ def say(text: str) -> None:
 
 
 def beginning(*, is_patient: bool) -> Callable[[], None] | None:
-    """What a new child does first. Linux only.
+    """Return the function that a new child runs first. Linux only.
 
-    It has the kernel kill it when its supervisor dies, even by SIGKILL. A patient one gets the processor when nothing
-    more urgent wants it: by its niceness, and by that of its group, since the kernel shares out by sessions first
-    (sched(7), autogroup).
+    It lets the kernel kill the child when its supervisor dies, even by SIGKILL. A child that may wait gets the
+    processor when no other process needs it: by its niceness, and by that of its group, since the kernel divides time
+    among sessions first (sched(7), autogroup).
     """
     if sys.platform != "linux":
         return None
@@ -51,16 +51,16 @@ def beginning(*, is_patient: bool) -> Callable[[], None] | None:
         if os.getppid() != supervisor:  # it died before that
             os._exit(1)
         if is_patient:
-            os.nice(PATIENCE)
+            os.nice(LOW_PRIORITY_NICE)
             with suppress(OSError):  # a kernel without
-                Path("/proc/self/autogroup").write_text(str(PATIENCE))
+                Path("/proc/self/autogroup").write_text(str(LOW_PRIORITY_NICE))
 
     return begin
 
 
 @dataclass
-class Surroundings:
-    """What all children of one stack share."""
+class ChildEnvironment:
+    """The environment that all children of one stack share."""
 
     env: dict[str, str]
     cwd: Path
@@ -69,7 +69,7 @@ class Surroundings:
     async def spawn(
         self, command: list[str], stdout: int | None = None, *, is_patient: bool = False
     ) -> asyncio.subprocess.Process:
-        """A new process in a session of its own: Ctrl-C in the terminal reaches only the supervisor."""
+        """Start a process in its own session, so that Ctrl-C in the terminal reaches only the supervisor."""
         return await asyncio.create_subprocess_exec(
             *command,
             cwd=self.cwd,
@@ -84,24 +84,24 @@ class Surroundings:
 
 @dataclass
 class Child:
-    """One process that ought to run for as long as the stack does."""
+    """One process that runs for as long as the stack does."""
 
     name: str
     command: list[str]
-    around: Surroundings
+    around: ChildEnvironment
     is_patient: bool = False
-    """Nobody waits for what it does."""
+    """True if its work is never urgent."""
     process: asyncio.subprocess.Process | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _keeper: asyncio.Task[None] | None = None
 
     def start(self) -> Child:
-        """Begin to keep it running."""
+        """Start the process, and restart it whenever it ends."""
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.name}")
         return self
 
     async def stop(self, within_s: float) -> None:
-        """Ask it to end, and kill what has not ended after `within_s`."""
+        """Ask the process to end, and kill it after `within_s`."""
         if self._keeper is None:
             return
         self._stopping.set()
@@ -119,7 +119,7 @@ class Child:
             status = await self._run()
             if self._stopping.is_set():
                 return
-            if time.monotonic() - began >= STEADY_AFTER_S:
+            if time.monotonic() - began >= STABLE_AFTER_S:
                 delay_s = FIRST_DELAY_S
             say(f"{self.name} ended ({_explain(status)}); it starts again in {delay_s:g} s")
             with suppress(TimeoutError):

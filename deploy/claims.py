@@ -1,4 +1,5 @@
-"""What only one stack may have: its data directory and its port. Taken first, or the start ends with a message."""
+"""Resources of one stack alone: its data directory and its port. They are claimed first, or the start ends with a
+message."""
 
 from __future__ import annotations
 
@@ -36,10 +37,10 @@ def claim_directory(data_dir: Path) -> TextIO:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The listening socket that all web processes share.
+    """Return the listening socket that all web processes share.
 
-    The stack owns it, so that no connection is lost while a web process restarts: the others accept, or it waits in
-    the queue. (One SO_REUSEPORT socket for each process would strand those queued for the dead one.)
+    The stack owns it, so that no connection is lost while a web process restarts: another one accepts it, or it waits
+    in the queue. (With one SO_REUSEPORT socket for each process, connections in the queue of a dead one would be lost.)
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

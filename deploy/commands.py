@@ -17,31 +17,31 @@ _STORE = "--port 0 --daemonize no --appendonly yes --appendfsync everysec --logl
 
 
 def store(data_dir: Path, socket_path: Path) -> list[str]:
-    """The embedded store: a socket and no port, every write in its file within a second."""
+    """Return the command of the embedded store: a socket, no port, and every write in its file within a second."""
     places = ["--dir", str(data_dir), "--unixsocket", str(socket_path), "--save", ""]
     return [os.fspath(get_binary_path()), *_STORE.split(), *places]
 
 
 def prepare() -> list[str]:
-    """What must be done before the others start."""
+    """Return the command that runs before the others start."""
     return [sys.executable, str(Path(__file__).with_name("prepare.py"))]
 
 
 def web(listener_fd: int) -> list[str]:
-    """A web process on the shared listening socket."""
+    """Return the command of a web process on the shared listening socket."""
     return [sys.executable, "manage.py", "web", "--fd", str(listener_fd)]
 
 
 def timekeeper() -> list[str]:
-    """Applies deadlines when they are due."""
+    """Return the command of the timekeeper."""
     return [sys.executable, "manage.py", "timekeeper"]
 
 
 def worker() -> list[str]:
-    """Runs the tasks."""
+    """Return the command of the Celery worker."""
     return [sys.executable, *_QUIET, *_WORKER.split()]
 
 
 def beat(data_dir: Path) -> list[str]:
-    """Sends the periodic tasks."""
+    """Return the command of Celery beat."""
     return [sys.executable, *_BEAT.split(), str(data_dir / "beat-schedule")]

@@ -25,7 +25,7 @@ _LONGEST_S = 3600.0
 
 
 def main() -> int:
-    """Gives the exit status."""
+    """Run the demo, and return the exit status."""
     parser = argparse.ArgumentParser(description="A short game on three screens.")
     parser.add_argument("--seconds", type=float, default=12.0, help="how long they play (default 12)")
     seconds = parser.parse_args().seconds
@@ -57,7 +57,7 @@ async def _demo(seconds: float) -> int:
 
 @asynccontextmanager
 async def _stack(directory: Path) -> AsyncIterator[tuple[str, str]]:
-    """A stack in a directory; gives its address and a token."""
+    """Start a stack in a directory, and yield its address and a token."""
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
     own = {"SYNCKAIROS_ENV": "development", "SYNCKAIROS_DATA_DIR": str(directory), "PORT": "0", "WEB_WORKERS": "1"}
     logs = directory / "logs.txt"
@@ -82,7 +82,7 @@ async def _stack(directory: Path) -> AsyncIterator[tuple[str, str]]:
 
 
 async def _told(process: asyncio.subprocess.Process) -> tuple[str, str] | None:
-    """What the ready block says; None when there is none."""
+    """Return the values of the ready block; None when there is none."""
     url = ""
     while process.stdout is not None and (line := (await process.stdout.readline()).decode().split()):
         if line[0] == "SyncKairos":

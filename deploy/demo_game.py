@@ -1,4 +1,4 @@
-"""The demo's game: two players with a bank each, who move by REST and by socket in turn."""
+"""The game of the demo: two players with a bank each, who play by REST and by socket in turn."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PLAYERS = 2
 
 @dataclass
 class Game:
-    """One session, its screens, and what has been measured."""
+    """One session, its screens, and the measured instants."""
 
     api: client.Api
     session_id: str
@@ -35,12 +35,12 @@ class Game:
     """Names by participant id, in the order of play."""
     screens: list[Screen] = field(default_factory=list)
     moved_s: dict[int, float] = field(default_factory=dict)
-    """When each switch left its player, by the version that it made."""
+    """Instant of each switch at its player, by the version that it made."""
     events: deque[str] = field(default_factory=lambda: deque(maxlen=_EVENTS_SHOWN))
     worst_ms: float = 0.0
 
     async def play(self, seconds: float) -> None:
-        """Start, move for so long, complete."""
+        """Start the session, play for a given time, and complete it."""
         await self.api.start(self.session_id)
         ends_s = time.monotonic() + seconds
         await asyncio.gather(*(self._move_when_due(screen, ends_s) for screen in self.screens[:_PLAYERS]))
@@ -49,7 +49,7 @@ class Game:
         await asyncio.sleep(_LAST_FRAME_S)
 
     def latencies_ms(self) -> list[float]:
-        """From each switch to its frame on each screen, shortest first."""
+        """Return the times from each switch to its frame on each screen, the shortest first."""
         return sorted(
             (screen.arrived_s[version] - moved_s) * 1000
             for version, moved_s in self.moved_s.items()
@@ -78,7 +78,7 @@ class Game:
             await self.api.switch(self.session_id, current_participant_id=me)
 
     def heard(self, screen: Screen, events: tuple[dict[str, Any], ...]) -> None:
-        """Remember what the spectator is told."""
+        """Store what the spectator receives."""
         if screen is self.screens[-1]:
             who = self.players.get(str(screen.state["active_participant_id"]), "")
             self.events += [f"{event['type']:<18} version {screen.state['version']:<3} {who}" for event in events]
@@ -86,7 +86,7 @@ class Game:
 
 @asynccontextmanager
 async def new_game(url: str, token: str) -> AsyncIterator[Game]:
-    """A session with its three screens connected and in time."""
+    """Return a session with three connected screens whose clocks are synchronised."""
     players = {str(uuid4()): name for name, _ in _DEVICES[:_PLAYERS]}
     body = {
         "sync_mode": "per_participant",

@@ -1,4 +1,4 @@
-"""One screen of the demo: what one person sees, on a device whose clock is wrong."""
+"""One screen of the demo, on a device whose clock is wrong."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from synckairos_client.clock_sync import device_clock  # noqa: E402 - likewise
 
 @dataclass
 class Screen:
-    """`wrong_by_ms` is how far this device's clock is off: on one machine all would agree."""
+    """A screen. `wrong_by_ms` is the error of its device's clock: on one machine all clocks would agree."""
 
     name: str
     wrong_by_ms: float
     live: client.Screen
     on_events: Callable[[Screen, tuple[dict[str, Any], ...]], None]
     arrived_s: dict[int, float] = field(default_factory=dict)
-    """When each version was shown, on the machine's monotonic clock."""
+    """Arrival of each version, on the machine's monotonic clock."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def watch(self) -> None:
-        """Take updates until the screen ends."""
+        """Receive updates until the screen ends."""
         async for update in self.live.updates():
             self.arrived_s.setdefault(self.live.version, time.perf_counter())
             self.changed.set()
@@ -38,11 +38,11 @@ class Screen:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What it shows; a game exists before its screens."""
+        """Return the state on the screen; a game exists before its screens."""
         return self.live.state or {}
 
     def left_ms(self, participant_id: str) -> float:
-        """What it shows for a participant right now."""
+        """Return the time left of a participant on the screen."""
         return self.live.remaining_ms(participant_id) or 0.0
 
 
@@ -53,7 +53,7 @@ async def new_screen(
     on_events: Callable[[Screen, tuple[dict[str, Any], ...]], None],
     address: tuple[str, str, str],
 ) -> AsyncIterator[Screen]:
-    """A screen that is connected and watches; the address is a base URL, a session id and a token."""
+    """Return a connected screen; the address is a base URL, a session id and a token."""
     right_ms = device_clock()
     async with client.connect(*address, device_ms=lambda: right_ms() + wrong_by_ms) as live:
         screen = Screen(name, wrong_by_ms, live, on_events)
@@ -66,7 +66,8 @@ async def new_screen(
 
 
 def spread_ms(screens: list[Screen]) -> float | None:
-    """How far the screens' running clocks are apart right now; None while one of them lacks the last frame."""
+    """Return the largest difference between the screens' running clocks; None while one of them lacks the last
+    frame."""
     if len({screen.live.version for screen in screens}) != 1:
         return None
     active = screens[0].state["active_participant_id"]

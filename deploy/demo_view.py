@@ -1,4 +1,4 @@
-"""How the demo looks: three screens side by side in a terminal, plain lines anywhere else."""
+"""The view of the demo: three screens side by side in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WIDTH = 25  # three and their gaps in 80 columns
 
 
 async def show(game: Game, console: Console) -> None:
-    """Draw until cancelled, and note the largest difference between the screens."""
+    """Draw until cancelled, and store the largest difference between the screens."""
     if not console.is_terminal:
         await _watch(game, lambda: console.print(_line(game), highlight=False, soft_wrap=True), _LINE_EVERY_S)
         return

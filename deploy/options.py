@@ -1,4 +1,4 @@
-"""What a stack is told from outside: the environment, all of it checked before anything starts."""
+"""The options of a stack: environment variables, all checked before any process starts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # what to show
 
 @dataclass(frozen=True)
 class Options:
-    """One stack's place on the machine."""
+    """The place of one stack on the machine."""
 
     host: str
     port: int
-    """0 takes any free port."""
+    """Number of the port; 0 takes any free one."""
     web_workers: int
     data_dir: Path
 
     def address(self, port: int) -> str:
-        """Host and port as they stand in a URL, for somebody on this machine."""
+        """Return host and port as in a URL, for a client on this machine."""
         host = _WILDCARDS.get(self.host, self.host)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def read() -> Options:
-    """The options of this process's environment. Exits with a message that names what is wrong."""
+    """Return the options of this process. Exits with a message that names every fault."""
     env = Env(eager=False)
     options = Options(
         host=env.str("HOST", "") or "127.0.0.1",
@@ -57,7 +57,7 @@ def read() -> Options:
 
 
 def children_environment(options: Options) -> dict[str, str]:
-    """What every process of the stack finds in its environment."""
+    """Return the environment of every process of the stack."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -72,7 +72,7 @@ def children_environment(options: Options) -> dict[str, str]:
 
 
 def metrics_dir(options: Options) -> Path:
-    """Where the processes of one run share their metrics."""
+    """Return the directory in which the processes of one run share their metrics."""
     return options.data_dir / "metrics"
 
 

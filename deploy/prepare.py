@@ -1,7 +1,5 @@
-"""Before the first process serves: the schema, and somebody who may look inside.
-
-Prints JSON on standard output, for up.py: the admin's password and a token to try the API with.
-"""
+"""Preparation before the first process serves: the schema, and an admin user. It prints JSON on standard output, for
+up.py: the admin's password and a token to try the API with."""
 
 from __future__ import annotations
 
@@ -19,12 +17,12 @@ _GROUPS, _GROUP_LENGTH = 3, 5
 
 
 def main() -> None:
-    """Do what is not done yet."""
+    """Do what is missing, and print the result."""
     import django  # noqa: PLC0415  # its settings are read on import
 
     django.setup()
     if options.environment.IN_PRODUCTION:
-        _admit_the_store()
+        _check_store()
     with contextlib.redirect_stdout(sys.stderr):
         _migrate()
     told = {}
@@ -33,8 +31,8 @@ def main() -> None:
     sys.stdout.write(json.dumps(told))
 
 
-def _admit_the_store() -> None:
-    """Once for all, before each process refuses by itself, again and again."""
+def _check_store() -> None:
+    """Check the store once, before each process refuses it again and again."""
     from synckairos.ops import durability  # noqa: PLC0415
 
     durability.require_durable_store()
@@ -51,7 +49,7 @@ def _migrate() -> None:
 
 
 def _admin_password() -> str | None:
-    """The admin's password; None when somebody else made that user and chose it."""
+    """Return the admin's password; None when another person made that user."""
     from django.contrib.auth.models import User  # noqa: PLC0415
 
     path = options.environment.DATA_DIR / "admin_password"

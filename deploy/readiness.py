@@ -1,4 +1,4 @@
-"""Whether the servers of a stack answer yet."""
+"""Checks that the servers of a stack answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def store_answers(socket_path: Path) -> None:
 
 
 async def web_answers(host: str, port: int, named: str) -> tuple[bool, str]:
-    """Whether `/ready` says yes, and what it said. `named` is the Host header."""
+    """Return true if `/ready` answers 200, with its body. `named` is the Host header."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
             reader, writer = await asyncio.open_connection(host, port)

@@ -1,4 +1,4 @@
-"""All processes of SyncKairos on one machine: in which order they start and stop."""
+"""All processes of SyncKairos on one machine, with the order in which they start and stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import commands
 import readiness
-from children import Child, Surroundings, say
+from children import Child, ChildEnvironment, say
 from options import ROOT, Options, children_environment, data_directory, environment, metrics_dir
 
 # Together under ten seconds, which is what is promised.
@@ -24,16 +24,16 @@ _PAUSE_S = 0.05
 
 
 class CannotStartError(Exception):
-    """The stack cannot come up; the text says why."""
+    """The stack cannot start; the text has the reason."""
 
 
 @dataclass
 class Stack:
-    """The processes, in the order in which they start; they stop in the other order."""
+    """The processes, in the order in which they start; they stop in the reverse order."""
 
     options: Options
     listener: socket.socket
-    around: Surroundings = field(init=False)
+    around: ChildEnvironment = field(init=False)
     store: Child | None = None
     webs: list[Child] = field(default_factory=list)
     others: list[Child] = field(default_factory=list)
@@ -43,10 +43,10 @@ class Stack:
         directory = metrics_dir(self.options)
         shutil.rmtree(directory, ignore_errors=True)  # numbers of processes that are no more
         directory.mkdir(mode=0o700, parents=True)
-        self.around = Surroundings(children_environment(self.options), ROOT, (shared,))
+        self.around = ChildEnvironment(children_environment(self.options), ROOT, (shared,))
 
     async def start(self) -> dict[str, str | None]:
-        """Start everything, and return what is worth showing once `/ready` says yes. Raises CannotStartError."""
+        """Start everything, and return the values to be shown when `/ready` answers 200. Raises CannotStartError."""
         if self.socket_path is not None:
             await self._start_store(self.socket_path)
         told = await self._prepare()
@@ -61,7 +61,7 @@ class Stack:
         return told
 
     async def stop(self) -> None:
-        """Doors first, then those who finish the work, then the store they need for it."""
+        """Stop the web processes first, then the background processes, then the store that they need."""
         await _stop_all(self.webs, _WEB_STOPS_WITHIN_S)
         await _stop_all(self.others, _OTHERS_STOP_WITHIN_S)
         if self.store is not None and self.socket_path is not None:
@@ -70,14 +70,14 @@ class Stack:
 
     @property
     def socket_path(self) -> Path | None:
-        """Where the embedded store listens; None when REDIS_URL names another."""
+        """Path of the embedded store's socket; None when REDIS_URL names another store."""
         path = environment.embedded_socket(self.options.data_dir)
         is_embedded = f"unix://{path}" == environment.REDIS_URL
         return path if is_embedded else None
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """Return the port of the web processes."""
         return int(self.listener.getsockname()[1])
 
     def _child(self, name: str, command: list[str], *, is_patient: bool = False) -> Child:
@@ -97,7 +97,7 @@ class Stack:
             raise CannotStartError("the embedded store does not answer; its messages are above") from None
 
     async def _prepare(self) -> dict[str, str | None]:
-        """Nobody serves before this is done: no process meets a schema older than itself."""
+        """Prepare the databases before any process serves, so that none has an older schema than itself."""
         process = await self.around.spawn(commands.prepare(), asyncio.subprocess.PIPE)
         try:
             output, _ = await process.communicate()
@@ -111,7 +111,7 @@ class Stack:
         return told
 
     async def _ready(self) -> None:
-        """Wait for as long as it takes: a server of somebody else's may still come up."""
+        """Wait until `/ready` answers 200, without a limit: an external server may still be starting."""
         waited_s = 0.0
         named = next((host for host in environment.ALLOWED_HOSTS if "*" not in host), "localhost").lstrip(".")
         host = self.options.address(0).rpartition(":")[0].strip("[]")

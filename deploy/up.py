@@ -18,7 +18,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
-    """Run a stack; gives the exit status."""
+    """Run a stack, and return the exit status."""
     os.umask(options.data_directory.UMASK)  # of all children too
     chosen = options.read()
     with claims.claim_directory(chosen.data_dir), claims.listen(chosen.host, chosen.port) as listener:
@@ -26,7 +26,7 @@ def main() -> int:
 
 
 async def _run(stack: Stack) -> int:
-    asked = _asked_to_stop()
+    asked = _stop_requested()
     starting = asyncio.create_task(stack.start())
     try:
         either: set[asyncio.Future[Any]] = {starting, asked}
@@ -46,8 +46,8 @@ async def _run(stack: Stack) -> int:
     return 0
 
 
-def _asked_to_stop() -> asyncio.Future[None]:
-    """Done when somebody wants the stack to end: Ctrl-C, a supervisor, or the terminal that closes."""
+def _stop_requested() -> asyncio.Future[None]:
+    """Return a future that is done when the stack has to end: by Ctrl-C, a supervisor, or the end of the terminal."""
     loop = asyncio.get_running_loop()
     asked: asyncio.Future[None] = loop.create_future()
 

@@ -1,4 +1,4 @@
-"""DRF and its document."""
+"""Settings of DRF and of the OpenAPI document."""
 
 from synckairos import version
 

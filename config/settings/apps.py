@@ -1,4 +1,4 @@
-"""Apps, middleware, templates, static files, logs."""
+"""Settings of apps, middleware, templates, static files and logs."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Keys, hosts, cookies."""
+"""Settings of keys, hosts and cookies."""
 
 from config import environment
 from synckairos.http.allowed_hosts import PROBE_HOST

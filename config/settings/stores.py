@@ -1,4 +1,4 @@
-"""Databases, cache, channel layer."""
+"""Settings of databases, cache and channel layer."""
 
 from pathlib import Path
 

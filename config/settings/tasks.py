@@ -1,4 +1,4 @@
-"""Celery, on the same server as the state."""
+"""Settings of Celery, whose broker is the server of the state."""
 
 from urllib.parse import quote
 
@@ -9,7 +9,8 @@ _address = Address(environment.REDIS_URL)
 
 
 def _broker_url() -> str:
-    """Celery's transport knows plain servers and Sentinel; beside a Cluster it needs a server of its own."""
+    """Return the broker's address. Celery's transport supports plain servers and Sentinel; beside a Cluster it needs
+    another server."""
     if environment.BROKER_URL:
         return environment.BROKER_URL
     if _address.scheme == "unix":
