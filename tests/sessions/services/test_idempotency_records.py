@@ -210,7 +210,7 @@ def test_what_was_kept_a_day_ago_is_gone_and_counts_no_more(configure):
     over_s = idempotency_records.usage.seconds_over("alice")
     assert (hour + 25) * 3600 - time.time() == pytest.approx(over_s, abs=90)
     assert stores.client().hkeys(keys.record_bytes("alice")) == [str(hour - 20).encode(), str(hour).encode()]
-    idempotency_records.usage.note("alice", 0)
+    idempotency_records.usage.set_over("alice", 0)
     assert not idempotency_records.usage.seconds_over("alice")
 
 
