@@ -9,7 +9,7 @@ from audit import outbox_reader
 from audit.outbox_reader import BEFORE_ALL, StreamEntry
 from synckairos.dead_letter_command import DeadLetter
 from synckairos.instants import as_datetime
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 
 _PORTION = 200
@@ -22,7 +22,7 @@ def streams(shard: int, *, waiting: bool) -> Iterator[tuple[str, str]]:
     `newer`."""
     yield keys.outbox_dead(shard), "dead"
     if waiting:
-        _, newer, *refused = keys.outbox_waiting(shard)
+        _, newer, *refused = keys.undrained_outboxes(shard)
         yield newer, "newer"
         yield from ((key, "refused") for key in refused)
 
@@ -82,5 +82,5 @@ def count_by_state() -> dict[str, int]:
     counts: dict[str, int] = {"dead": 0, "refused": 0, "newer": 0}
     for shard in keys.all_shards():
         for key, state in streams(shard, waiting=True):
-            counts[state] += int(stores.client().xlen(key))
+            counts[state] += int(redis_client.blocking_client().xlen(key))
     return counts

@@ -22,7 +22,7 @@ from audit.failure_reasons import reason_of
 from audit.outbox_reader import BEFORE_ALL, Lease, StreamEntry
 from audit.row_mapping import Commit
 from synckairos import outbox
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.telemetry import logs, metrics
 
@@ -81,7 +81,7 @@ def _try_drain(shard: int, ends_at_s: float) -> bool:
 
 
 def _drain(shard: int, ends_at_s: float) -> None:
-    lease = Lease(stores.client(), keys.drain_lock(shard), timeout=LEASE_S, blocking=False)
+    lease = Lease(redis_client.blocking_client(), keys.drain_lock(shard), timeout=LEASE_S, blocking=False)
     if not lease.acquire():
         return
     try:
@@ -116,9 +116,9 @@ class ShardDrain:
                     _read_up_to[source.key] = batch[-1].entry_id
 
     def _sources(self) -> Iterator[Source]:
-        first, *deferred = keys.outbox_waiting(self.shard)
+        first, *deferred = keys.undrained_outboxes(self.shard)
         yield Source(first)
-        if not stores.client().exists(*deferred):
+        if not redis_client.blocking_client().exists(*deferred):
             return
         yield Source(keys.outbox_newer(self.shard))
         for refusals, after_ms in enumerate(retries.RETRY_DELAYS_MS, 1):
@@ -129,7 +129,7 @@ class ShardDrain:
         key = keys.outbox(self.shard)
         if key not in _read_up_to:
             with suppress(ResponseError):  # the stream does not exist
-                stores.client().xgroup_destroy(key, "audit")
+                redis_client.blocking_client().xgroup_destroy(key, "audit")
             _read_up_to[key] = BEFORE_ALL
 
     def _extend_lease(self) -> bool:

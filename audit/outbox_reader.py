@@ -17,7 +17,7 @@ from redis.lock import Lock
 
 from synckairos import outbox
 from synckairos.outbox import FIELD
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis.scripts import Call, Script, run_blocking_call
 
 COMMAND_SIZE = 500
@@ -78,13 +78,13 @@ class Lease(Lock):
 
 def now_ms() -> int:
     """Return the store's clock, of which ids of entries are made."""
-    seconds, microseconds = stores.client().time()
+    seconds, microseconds = redis_client.blocking_client().time()
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def last_id(key: str) -> str | None:
     """Return the id of the newest entry of a stream; None for an empty one."""
-    reply: Any = stores.client().xrevrange(key, count=1)
+    reply: Any = redis_client.blocking_client().xrevrange(key, count=1)
     return reply[0][0].decode() if reply else None
 
 
@@ -104,14 +104,14 @@ def read(key: str, position: str, until_ms: int | None = None) -> tuple[list[Str
 
 def read_range(key: str, position: str, count: int, until: str | int | None = None) -> list[StreamEntry]:
     """Return at most `count` of these; `until` is an instant, or the id of the last entry that may be among them."""
-    reply: Any = stores.client().xrange(key, f"({position}", "+" if until is None else str(until), count)
+    reply: Any = redis_client.blocking_client().xrange(key, f"({position}", "+" if until is None else str(until), count)
     return [StreamEntry(entry_id.decode(), fields) for entry_id, fields in reply]
 
 
 def delete(key: str, entries: Sequence[StreamEntry]) -> int:
     """Delete entries of a stream for good, and return how many existed."""
     ids = [entry.entry_id for entry in entries]
-    client = stores.client()
+    client = redis_client.blocking_client()
     return sum(int(client.xdel(key, *ids[start : start + COMMAND_SIZE])) for start in range(0, len(ids), COMMAND_SIZE))
 
 
@@ -124,7 +124,7 @@ def move(key: str, to: str, entries: Iterable[tuple[StreamEntry, Mapping[str, st
         for entry, notes in moves[start : start + _MOVE_SIZE]:
             fields = [item for pair in (entry.fields | _encode(notes)).items() for item in pair]
             arguments += [entry.entry_id, len(fields), *fields]
-        moved += run_blocking_call(stores.client(), Call(_MOVE, [key, to], arguments, int))
+        moved += run_blocking_call(redis_client.blocking_client(), Call(_MOVE, [key, to], arguments, int))
     return moved
 
 

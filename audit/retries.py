@@ -59,7 +59,7 @@ def schedule_retries(shard: int, key: str, refusals: int, failed: Failures, last
     for entry, fault in failed:
         reasons[reason_of(fault)].append(entry)
         count = refusals + (not refusals or last_write_ms > entry.added_ms)
-        if count > keys.REFUSALS or isinstance(fault, Diverged):
+        if count > keys.MAX_DATABASE_REFUSALS or isinstance(fault, Diverged):
             dead.append((entry, fault))
         else:
             moves_by_count[count].append((entry, _notes(entry, fault) | {"tries": str(count)}))

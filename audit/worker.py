@@ -15,7 +15,7 @@ from celery.worker.consumer import Consumer
 from django.db import connections
 
 from audit.drain_pace import DrainPace, pace
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.telemetry import logs
 
 IDLE_S = 3.0
@@ -79,7 +79,7 @@ class BrokerRetryConsumer(Consumer):
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Wait while the broker is full; Celery retries when this returns."""
-        if not stores.is_full(exc):
+        if not redis_client.is_full(exc):
             super().on_connection_error_before_connected(exc)
             return
         if not self._is_logged:

@@ -50,7 +50,7 @@ async def running_sessions(
     number: int, participants: int = 2, *, mode: SyncMode = SyncMode.PER_PARTICIPANT, is_audited: bool = True
 ) -> list[UUID]:
     """So many running sessions. Without an audit they only fill the store: their entries are thrown away."""
-    await store_clock.aprobe()
+    await store_clock.probe_async()
     made: list[UUID] = []
     aside = keys.outbox(0) + ":bench"
     while len(made) < number:

@@ -23,7 +23,7 @@ from synckairos.auth.signing_keys import InvalidKey, KeyRing, generate_pem, key_
 from synckairos.conf import HEARTBEAT_MAX_S, IdentityProvider, Rate
 from synckairos.engine.units import Visibility
 from synckairos.ratelimit.policies import SETTINGS
-from synckairos.redis.client import Address
+from synckairos.redis.client import StoreUrl
 from synckairos.telemetry import stderr
 
 _PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -92,7 +92,7 @@ def _store_url(text: str) -> str:
     if not text.startswith(_STORE_SCHEMES):
         raise Unacceptable(f"Expected a URL that begins with one of {', '.join(_STORE_SCHEMES)}.")
     try:
-        address = Address(text)
+        address = StoreUrl(text)
     except ValueError as error:
         raise Unacceptable(f"Not the URL of a store: {error}.") from error
     safety.store(address, in_production=IN_PRODUCTION)

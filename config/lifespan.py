@@ -26,7 +26,7 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
     while True:
         event = await receive()
         if event["type"] == "lifespan.startup":
-            probe = asyncio.create_task(store_clock.aprobe())  # a store that hangs must not hold up the start
+            probe = asyncio.create_task(store_clock.probe_async())  # a store that hangs must not hold up the start
             set_server_loop(asyncio.get_running_loop())
             await _prefetch_provider_keys()
             _freeze_garbage_collector()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from marshmallow.exceptions import ValidationError as Unacceptable
 
-from synckairos.redis.client import Address
+from synckairos.redis.client import StoreUrl
 
 _SHORTEST_SECRET = 32
 _SHORTEST_IN_PRODUCTION = 50
@@ -122,7 +122,7 @@ def secret(value: str, *, in_production: bool) -> None:
         raise Unacceptable(f"Must not begin with {_UNSAFE_PREFIX}: that one is in somebody's repository.")
 
 
-def store(address: Address, *, in_production: bool) -> None:
+def store(address: StoreUrl, *, in_production: bool) -> None:
     """Accepts a store that other machines cannot simply use: with a password, by TLS, or on this machine."""
     if not in_production or address.password or address.scheme in _PRIVATE_SCHEMES:
         return

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from synckairos.errors import ServiceUnavailable
 from synckairos.ids import parse_uuid
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 
 DEFAULT_LIMIT = 50
 """Number of letters that are listed by default."""
@@ -116,8 +116,8 @@ class DeadLetterCommand(BaseCommand):
                 self._list(selection, options)
         except ServiceUnavailable as away:
             raise CommandError(str(away)) from None
-        except stores.FAULTS as error:
-            if not stores.is_away(error):
+        except redis_client.ERRORS as error:
+            if not redis_client.is_unavailable(error):
                 raise
             raise CommandError(f"The state store cannot be reached ({type(error).__name__}).") from None
 

@@ -15,7 +15,7 @@ from django.db import connection
 from msgspec.structs import replace
 
 from synckairos.auth.principal import mint
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from tests import servers
 from tests.clocked_web import WallClock
 
@@ -30,7 +30,7 @@ hypothesis.settings.load_profile("any machine")
 def _empty_store(request: pytest.FixtureRequest) -> None:
     """Every test begins with an empty store."""
     if "tests/synckairos/engine" not in str(request.path):
-        stores.client().flushall()
+        redis_client.blocking_client().flushall()
 
 
 @pytest.fixture

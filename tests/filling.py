@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 
 
 @contextmanager
 def full(client: Any = None) -> Iterator[None]:
     """The store has more than it may have, and throws nothing away: it refuses whatever needs memory."""
-    client = client or stores.client()
+    client = client or redis_client.blocking_client()
     before = client.config_get("maxmemory", "maxmemory-policy")
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", 1)

@@ -13,7 +13,7 @@ from synckairos.auth.principal import Principal
 from synckairos.engine import commands as cmd
 from synckairos.engine import create_session, decide
 from synckairos.engine.units import SyncMode
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 
 T0 = 1_790_000_000_000
@@ -85,7 +85,7 @@ def full_history(**fields):
 
 def post(*entries):
     """Put entries, or whatever bytes, on the outbox of shard 0."""
-    pipe = stores.client().pipeline(transaction=False)
+    pipe = redis_client.blocking_client().pipeline(transaction=False)
     for entry in entries:
         pipe.xadd(keys.outbox(0), {"e": entry if isinstance(entry, bytes) else outbox.encode(entry)})
     return pipe.execute()
@@ -93,7 +93,7 @@ def post(*entries):
 
 def waiting():
     """How many entries the outbox holds."""
-    return stores.client().xlen(keys.outbox(0))
+    return redis_client.blocking_client().xlen(keys.outbox(0))
 
 
 def drained():
@@ -107,18 +107,18 @@ def drained():
 
 def refused():
     """How often each entry that is to be tried again was refused."""
-    streams = {times: keys.outbox_refused(0, times) for times in range(1, keys.REFUSALS + 1)}
-    return [times for times, stream in streams.items() for _ in range(stores.client().xlen(stream))]
+    streams = {times: keys.outbox_refused(0, times) for times in range(1, keys.MAX_DATABASE_REFUSALS + 1)}
+    return [times for times, stream in streams.items() for _ in range(redis_client.blocking_client().xlen(stream))]
 
 
 def newer():
     """How many entries wait for a worker of a newer release."""
-    return stores.client().xlen(keys.outbox_newer(0))
+    return redis_client.blocking_client().xlen(keys.outbox_newer(0))
 
 
 def dead():
     """The fields of all entries set aside."""
-    return [fields for _, fields in stores.client().xrange(keys.outbox_dead(0))]
+    return [fields for _, fields in redis_client.blocking_client().xrange(keys.outbox_dead(0))]
 
 
 def tables():

@@ -12,7 +12,7 @@ from uuid import UUID
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests import documented, servers
 
@@ -22,7 +22,9 @@ WITHIN_S = 60.0
 def until_listened(session_id: str) -> None:
     """Wait until a process listens for this session's news: who polls, or has connected, has joined."""
     channel = keys.group_channel(UUID(session_id))
-    servers.wait_until(lambda: stores.client().pubsub_numsub(channel)[0][1], WITHIN_S, "somebody listens")
+    servers.wait_until(
+        lambda: redis_client.blocking_client().pubsub_numsub(channel)[0][1], WITHIN_S, "somebody listens"
+    )
 
 
 class Screen:

@@ -7,7 +7,7 @@ import dj_database_url
 from config import environment
 from synckairos import data_directory
 from synckairos.redis import keys
-from synckairos.redis.client import layer_hosts
+from synckairos.redis.client import channel_layer_hosts
 
 _ENGINES = {
     "django.db.backends.sqlite3": "django_prometheus.db.backends.sqlite3",
@@ -54,7 +54,7 @@ CACHES = {
 
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "synckairos.redis.channel_layer.SteadyLayer",
-        "CONFIG": {"hosts": layer_hosts(environment.REDIS_URL), "prefix": keys.LAYER_PREFIX},
+        "BACKEND": "synckairos.redis.channel_layer.PubSubChannelLayer",
+        "CONFIG": {"hosts": channel_layer_hosts(environment.REDIS_URL), "prefix": keys.CHANNEL_LAYER_PREFIX},
     }
 }

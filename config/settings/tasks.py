@@ -3,9 +3,9 @@
 from urllib.parse import quote
 
 from config import environment
-from synckairos.redis.client import Address
+from synckairos.redis.client import StoreUrl
 
-_address = Address(environment.REDIS_URL)
+_address = StoreUrl(environment.REDIS_URL)
 
 
 def _broker_url() -> str:

@@ -129,7 +129,7 @@ class _Serving:
             return
         info["principal"] = caller.principal.subject
         if operation.session_id is not None:
-            info["session_id"] = keys.text_of(operation.session_id)
+            info["session_id"] = keys.id_text(operation.session_id)
         self._info = context.run(log_context.start, **info)
         operation.start(caller, self._limiter, self, context)
 

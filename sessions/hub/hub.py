@@ -213,7 +213,7 @@ class Hub:
                 self.presence.look_again()
             self._may_have_missed.clear()
             try:
-                await store_clock.aprobe()
+                await store_clock.probe_async()
                 await reconciliation.check_all(self.rooms, self.presence.reseat)
             except ServiceUnavailable:
                 log.warning("position check failed: the state store is away")

@@ -51,14 +51,14 @@ class Liveness:
 
     async def ask(self) -> tuple[dict[str, Duration], float]:
         """Tell that this process is alive; gives what `look` is to be told. Raises ServiceUnavailable."""
-        heard = await send(list_alive(keys.webs(), _FORGOTTEN_MS))  # first: are we still there ourselves?
+        heard = await send(list_alive(keys.web_processes(), _FORGOTTEN_MS))  # first: are we still there ourselves?
         now_s = asyncio.get_running_loop().time()
-        await send(report_alive(keys.webs(), self.process))
+        await send(report_alive(keys.web_processes(), self.process))
         return heard, now_s
 
     async def leave(self) -> None:
         """Be forgotten. Raises ServiceUnavailable."""
-        await send(report_stopped(keys.webs(), self.process))
+        await send(report_stopped(keys.web_processes(), self.process))
 
     def look(self, heard: Mapping[str, Duration], now_s: float) -> Noted:
         """Take note of who lives: how long ago the store has heard of each, at an instant on the loop's clock.

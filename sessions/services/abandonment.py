@@ -23,7 +23,7 @@ from synckairos.engine.deadlines import is_due
 from synckairos.engine.units import Duration, Instant
 from synckairos.errors import ServiceUnavailable
 from synckairos.ops import alive_processes
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, perform, run_many
 from synckairos.redis.scripts import Call, send
@@ -46,7 +46,7 @@ async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
     together = list(due)
     rolls = await send(presence.rolls(together))
     # After the rolls: a process is alive before it tells who is connected to it.
-    alive = await send(alive_processes.list_alive(keys.webs(), ALIVE_WITHIN_MS))
+    alive = await send(alive_processes.list_alive(keys.web_processes(), ALIVE_WITHIN_MS))
     ended = await run_many(
         [
             _review(session_id, due[session_id], now, is_watched=_is_watched(roll, alive))
@@ -84,7 +84,7 @@ def _review(session_id: UUID, check_ms: Instant, now: Instant, *, is_watched: bo
 
 def _note(call: Call[bool]) -> Procedure[None]:
     """Write a note. One that fails is written with the next review."""
-    with suppress(ServiceUnavailable, *stores.FAULTS):
+    with suppress(ServiceUnavailable, *redis_client.ERRORS):
         yield call
 
 

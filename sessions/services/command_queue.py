@@ -44,7 +44,7 @@ def submit(
 
     Return its place in the queue; None when it runs at once.
     """
-    store_clock.freshen()
+    store_clock.refresh_in_background()
     number = session_id.int
     waiting = _queues.get(number)
     if waiting is None:

@@ -23,7 +23,7 @@ from synckairos.engine import Decision, State, observe
 from synckairos.engine.deadlines import is_due
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis.procedures import Procedure, perform, run_many
 from synckairos.telemetry import metrics
 
@@ -108,7 +108,7 @@ def _apply(session_id: UUID) -> Procedure[DeadlineResult]:
             status = yield from _commit_due(decision, at_ms)
     except ServiceUnavailable:
         raise
-    except stores.FAULTS as fault:
+    except redis_client.ERRORS as fault:
         status, error = DeadlineStatus.POSTPONED, fault
     except Exception as fault:  # noqa: BLE001 - a broken session must not stop the others
         status, error = DeadlineStatus.BROKEN, fault
@@ -119,7 +119,7 @@ def _commit_due(decision: Decision, now: Instant) -> Procedure[DeadlineStatus]:
     """Commit what has become due; the frame of a large session is only made when somebody listens."""
     if not decision.events:
         return DeadlineStatus.NOTHING_DUE
-    unheard = len(decision.state.participants) >= LARGE and stores.is_in_one_place()
+    unheard = len(decision.state.participants) >= LARGE and not redis_client.is_cluster()
     reply = yield from commit(write_of(decision, now, TIMEKEEPER, unheard=unheard))
     if isinstance(reply, Heard):
         reply = yield from commit(write_of(decision, now, TIMEKEEPER))

@@ -35,7 +35,7 @@ def get(session_id: UUID, reader: Principal) -> Procedure[Present]:
     yield from sessions.get(session_id, reader)
     (roll,) = yield from perform(presence.rolls([session_id]))
     alive = yield from perform(
-        alive_processes.list_alive(keys.webs(), ALIVE_WITHIN_MS)
+        alive_processes.list_alive(keys.web_processes(), ALIVE_WITHIN_MS)
     )  # after: who has told something has come before
     return present(roll, alive)
 

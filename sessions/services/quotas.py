@@ -16,7 +16,7 @@ from synckairos.engine import Decision
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration
 from synckairos.errors import SessionLimitExceeded
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.redis.scripts import Pipeline
@@ -36,9 +36,9 @@ def places_taken(state: State, creator: Principal) -> Places | None:
     running = settings.self_running_per_service if of_service else settings.self_running_per_owner
     sets = []
     if running is not None and state.config.skips_on_timeout:
-        sets.append((keys.self_running_of(owner), running))
+        sets.append((keys.self_running_sessions(owner), running))
     if live is not None:
-        sets.append((keys.live_of(owner), live))
+        sets.append((keys.live_sessions(owner), live))
     if not owner or not sets:
         return None
     return Places(_member(state), tuple([name for name, _ in sets]), tuple([most for _, most in sets]))
@@ -49,7 +49,9 @@ def places_released(decision: Decision, *, is_deletion: bool) -> Places | None:
     state = decision.state
     if not (is_deletion or state.status.is_final) or decision.before.status.is_final or not state.access.owner:
         return None
-    return Places(_member(state), (keys.live_of(state.access.owner), keys.self_running_of(state.access.owner)))
+    return Places(
+        _member(state), (keys.live_sessions(state.access.owner), keys.self_running_sessions(state.access.owner))
+    )
 
 
 def _member(state: State) -> str:
@@ -59,7 +61,7 @@ def _member(state: State) -> str:
 def commit(write: Write, *, if_full: NoRoom | None = None) -> Procedure[CommitReply]:
     """Commit a write with its changes of the owner's places; on a Cluster in separate calls."""
     owned = write.places
-    if owned is None or stores.is_in_one_place():
+    if owned is None or not redis_client.is_cluster():
         return (yield from perform(writes.commit(write, if_full=if_full)))
     if owned.mosts:
         full = yield from perform(owner_quotas.claim(owned))

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from sessions.store.store import Snapshot, SnapshotCheck
 from synckairos.engine.state import Config, State
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis.store_clock import store_clock
 
 MAX_BYTES = 32_000_000
@@ -54,7 +54,7 @@ class StateCache:
         """Return an unproved snapshot of a session; None when it should be loaded: its state is not cached, or is
         probably stale, or the store's clock is not known well enough."""
         cached = self._sessions.get(session_id.int)
-        if cached is None or cached.is_shared or (now := store_clock.surely_past_ms()) is None:
+        if cached is None or cached.is_shared or (now := store_clock.lower_bound_ms()) is None:
             return None
         state = cached.state
         return Snapshot(max(now, state.updated_ms), state, None, SnapshotCheck(now, cached.command_id))
@@ -106,4 +106,4 @@ _cache = StateCache()
 def state_cache() -> StateCache | None:
     """Return the cache of this process; None on a Cluster, where one script cannot check a snapshot and count the
     caller's limit."""
-    return _cache if stores.is_in_one_place() else None
+    return _cache if not redis_client.is_cluster() else None

@@ -31,12 +31,12 @@ def alive(session_id: UUID, for_ms: Duration, kept_on_ms: Duration, with_deadlin
     answered all the same."""
     shard = keys.shard_of(session_id)
     names = [keys.idle(shard), keys.state(session_id), keys.recent(session_id), keys.deadlines(shard)]
-    return Call(_ALIVE, names, [keys.text_of(session_id), for_ms, kept_on_ms, with_deadline_ms], bool, if_full=False)
+    return Call(_ALIVE, names, [keys.id_text(session_id), for_ms, kept_on_ms, with_deadline_ms], bool, if_full=False)
 
 
 def postpone(session_id: UUID, at_ms: Instant) -> Call[bool]:
     """See again at this instant."""
-    return Call(_POSTPONE, [keys.idle(keys.shard_of(session_id))], [keys.text_of(session_id), at_ms], bool)
+    return Call(_POSTPONE, [keys.idle(keys.shard_of(session_id))], [keys.id_text(session_id), at_ms], bool)
 
 
 def forget(session_id: UUID) -> Call[bool]:

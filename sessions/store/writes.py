@@ -20,7 +20,7 @@ from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
 from synckairos.ids import COMMAND_ID_BYTES
 from synckairos.ratelimit.limits import GCRA_RULE
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
@@ -122,9 +122,9 @@ class NoRoom(CommitReply, frozen=True):
 
 def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
     """Write one transition, all or nothing. A full store's refusal is StoreFull, or this reply."""
-    places = keys.of_commit(write.session_id)
+    places = keys.commit_keys(write.session_id)
     names = [*places.keys]
-    owned = write.places if write.places is not None and stores.is_in_one_place() else None
+    owned = write.places if write.places is not None and not redis_client.is_cluster() else None
     if owned is not None:
         names += owned.sets
     if write.record is not None:

@@ -38,7 +38,7 @@ class Leases:
     async def renew(self) -> None:
         """Keep what is held, give back what is above the fair share, take what is free below it."""
         began_s = time.monotonic()
-        alive = await send(alive_processes.report_alive(keys.keepers(), self.keeper, int(LEASE_S * 1000)))
+        alive = await send(alive_processes.report_alive(keys.timekeepers(), self.keeper, int(LEASE_S * 1000)))
         share = -(-len(keys.all_shards()) // max(1, len(alive)))
         held = {shard for shard in self.held if await self._take(shard)}
         for shard in sorted(held)[share:]:
@@ -58,7 +58,9 @@ class Leases:
 
     async def close(self) -> None:
         """Give everything back, so that another one need not wait."""
-        await send(alive_processes.report_stopped(keys.keepers(), self.keeper))  # first: the others' share grows by it
+        await send(
+            alive_processes.report_stopped(keys.timekeepers(), self.keeper)
+        )  # first: the others' share grows by it
         for shard in self.held:
             await send(store.release(shard, self.keeper))
         self.held = set()

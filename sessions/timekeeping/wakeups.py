@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from synckairos import background
 from synckairos.conf import conf
 from synckairos.redis import keys
-from synckairos.redis.client import make_subscriber
+from synckairos.redis.client import make_pubsub_client
 from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
@@ -60,7 +60,7 @@ class Wakeups:
 
     async def _listen(self) -> None:
         while True:
-            client = make_subscriber(conf().redis_url)
+            client = make_pubsub_client(conf().redis_url)
             subscription: Any = client.pubsub(ignore_subscribe_messages=True)
             try:
                 await subscription.subscribe(*(keys.wake_channel(shard) for shard in keys.all_shards()))

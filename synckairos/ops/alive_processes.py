@@ -22,7 +22,8 @@ def report_stopped(kind: str, process: str) -> Call[dict[str, Duration]]:
 
 
 def list_alive(kind: str, within_ms: Duration) -> Call[dict[str, Duration]]:
-    """List the processes of a kind (`keys.keepers()` or `keys.webs()`) that reported within this time, 60 s at most.
+    """List the processes of a kind (`keys.timekeepers()` or `keys.web_processes()`) that reported within
+    this time, 60 s at most.
 
     The result maps the name of each process to the time since its last report, in milliseconds.
     """

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from synckairos.conf import conf
 from synckairos.ops.bounded_check import BoundedCheck
 from synckairos.ops.store_facts import StoreFacts, store_facts
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
@@ -30,7 +30,7 @@ def require_durable_store() -> None:
     """
     try:
         facts = _at_start.result()
-    except (*stores.FAULTS, TimeoutError):
+    except (*redis_client.ERRORS, TimeoutError):
         return
     if facts.is_lossy and not conf().lossy_store_allowed:
         allow = f"configure the store, or set {SETTING}=1 to start all the same"

@@ -19,7 +19,7 @@ from synckairos.ops.database import AuditStore, audit_store_status
 from synckairos.ops.durability import Durability, durability_of
 from synckairos.ops.store_facts import StoreFacts, store_facts
 from synckairos.ops.timekeepers import alive_timekeepers
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis.procedures import run_blocking
 from synckairos.telemetry import logs
 
@@ -85,9 +85,9 @@ def _not_ready(error: str, **stores: Any) -> NotReadyView:
 def _state_store() -> StoreFacts | None:
     """Return the facts of the state store; None when it is away."""
     try:
-        stores.client().ping()  # INFO succeeds while a store loads or has no master, and serves nothing
+        redis_client.blocking_client().ping()  # INFO succeeds while a store loads or has no master, and serves nothing
         return store_facts()
-    except stores.FAULTS as error:
+    except redis_client.ERRORS as error:
         log.warning("state store unreachable", error=type(error).__name__)
         return None
 

@@ -21,7 +21,7 @@ from synckairos.ops.database import audit_store_status
 from synckairos.ops.durability import durability_of
 from synckairos.ops.store_facts import StoreFacts, store_facts
 from synckairos.ops.timekeepers import TimekeepingStatus, timekeeping_status
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from synckairos.telemetry import buffered_metrics, dead_processes, logs, metrics
@@ -69,9 +69,9 @@ def serve_metrics(port: int | None, host: str) -> None:
 
 def measure_state_store() -> StateStoreFigures:
     """Read the figures of the state store: a few round trips, and one for each shard. Raises when it is away."""
-    client = stores.client()
+    client = redis_client.blocking_client()
     facts, found = store_facts(), run_blocking(timekeeping_status())
-    waiting = [stream for shard in keys.all_shards() for stream in keys.outbox_waiting(shard)]
+    waiting = [stream for shard in keys.all_shards() for stream in keys.undrained_outboxes(shard)]
     dead = [keys.outbox_dead(shard) for shard in keys.all_shards()]
     pipe = client.pipeline(transaction=False)
     for stream in (*waiting, *dead):
@@ -92,7 +92,7 @@ class StateStoreCollector(Collector):
         """Yield the figures, or only that the store is down."""
         try:
             measured = _measurement.result()
-        except (*stores.FAULTS, ServiceUnavailable, TimeoutError) as away:
+        except (*redis_client.ERRORS, ServiceUnavailable, TimeoutError) as away:
             log.warning("state store not measured", error=type(away).__name__)
             yield metrics.STATE_STORE_UP.family(0)
             return

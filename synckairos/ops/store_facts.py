@@ -10,7 +10,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from synckairos.conf import conf
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 
 _SECTIONS = ("memory", "persistence")
 _KEEPS_ALL = "noeviction"
@@ -69,16 +69,16 @@ class StoreFacts(Struct, frozen=True):
 
 
 def store_facts() -> StoreFacts:
-    """Read the facts of each master, one round trip each. Raises one of `synckairos.redis.client.FAULTS` when the store
+    """Read the facts of each master, one round trip each. Raises one of `synckairos.redis.client.ERRORS` when the store
     is away."""
-    client = stores.client()
+    client = redis_client.blocking_client()
     try:
         if isinstance(client, RedisCluster):
             masters = client.get_primaries()
             return StoreFacts({node.name: _read_node(client.info(*_SECTIONS, target_nodes=node)) for node in masters})
         return StoreFacts({_node_name(): _read_node(client.info(*_SECTIONS))})
     except ResponseError as refusal:
-        if stores.is_away(refusal):
+        if redis_client.is_unavailable(refusal):
             raise
         return StoreFacts({})  # the store serves, and INFO is forbidden
 
@@ -101,7 +101,7 @@ def _to_int(value: Any) -> int | None:
 
 def _node_name() -> str:
     """Return the address of the one master, without user and password."""
-    address = stores.Address(conf().redis_url)
+    address = redis_client.StoreUrl(conf().redis_url)
     if address.scheme == "redis+sentinel":
         return address.service
     return conf().redis_url.rpartition("@")[2].rpartition("://")[2]

@@ -42,7 +42,7 @@ class TimekeepingStatus(Struct, frozen=True):
 
 def alive_timekeepers() -> Procedure[dict[str, Duration]]:
     """Return the living timekeepers. Raises ServiceUnavailable."""
-    timekeepers = yield from perform(list_alive(keys.keepers(), ALIVE_WITHIN_MS))
+    timekeepers = yield from perform(list_alive(keys.timekeepers(), ALIVE_WITHIN_MS))
     return timekeepers
 
 

@@ -24,19 +24,19 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from synckairos import background
-from synckairos.redis.pipelined_connection import TakenOver
+from synckairos.redis.pipelined_connection import RawConnection
 from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
 
-_CONNECTED_WITHIN_S = 2.0
-_CONFIRMED_WITHIN_S = 2.0
-_QUIET_S = 10.0
+_CONNECT_TIMEOUT_S = 2.0
+_SUBSCRIBE_TIMEOUT_S = 2.0
+_PING_AFTER_S = 10.0
 """After so long without a word the server is asked for one."""
-_AGAIN_AFTER_S = (0.05, 0.25)
+_RECONNECT_DELAYS_S = (0.05, 0.25)
 
 
-class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
+class PubSubChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
     """The layer of the settings."""
 
     def on_reconnected(self, told: Callable[[], None]) -> None:
@@ -44,7 +44,7 @@ class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_re
         self._get_layer().on_reconnect = told
 
     async def new_channel(self, prefix: str = "specific.") -> str:
-        """A channel of this process, that is listened to. Raises what `SteadyConnection.subscribe` does."""
+        """A channel of this process, that is listened to. Raises what `Subscriptions.subscribe` does."""
         layer = self._get_layer()
         channel = f"{layer.prefix}{prefix}{uuid4().hex}"
         await self._open(layer, channel)
@@ -92,12 +92,12 @@ class SteadyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_re
         layer = super()._get_layer()
         shards = layer._shards  # noqa: SLF001 - there is no other way in; the version is pinned
         for place, shard in enumerate(shards):
-            if not isinstance(shard, SteadyConnection):
-                shards[place] = SteadyConnection(shard.host, layer)
+            if not isinstance(shard, Subscriptions):
+                shards[place] = Subscriptions(shard.host, layer)
         return layer
 
 
-class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
+class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
     """The subscriptions on one server."""
 
     def __init__(self, host: Any, layer: Any) -> None:
@@ -106,13 +106,13 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
         self._subscribed_to: set[str] = set()
         """What is wanted."""
         self._pool: Any = None
-        self._ear: _Ear | None = None
+        self._connection: _PubSubConnection | None = None
         """The connection that is up."""
-        self._asked: Counter[str] = Counter()
+        self._unconfirmed: Counter[str] = Counter()
         """How often this connection has been asked for a channel and has not said yes yet."""
         self._confirmed: set[str] = set()
-        self._has_been_up = False
-        self._is_coming_back = False
+        self._has_connected = False
+        self._is_reconnecting = False
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         """Who is to hear that a channel is confirmed, or that it will not be."""
 
@@ -126,9 +126,9 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             return
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(channel, []).append(confirmed)
-        self._ask_for(channel)
+        self._subscribe(channel)
         try:
-            async with asyncio.timeout(_CONFIRMED_WITHIN_S):
+            async with asyncio.timeout(_SUBSCRIBE_TIMEOUT_S):
                 await confirmed
         except TimeoutError:
             raise RedisTimeoutError("The group layer cannot be reached") from None
@@ -139,7 +139,7 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             return
         self._subscribed_to.remove(channel)
         self._confirmed.discard(channel)
-        self._tell(channel, RedisConnectionError("Unsubscribed meanwhile"))
+        self._resolve(channel, RedisConnectionError("Unsubscribed meanwhile"))
         self._send("UNSUBSCRIBE", channel)
 
     async def flush(self) -> None:
@@ -148,15 +148,15 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             await background.stop(self._receive_task)
             self._receive_task = None
         self._subscribed_to = set()
-        self._has_been_up = self._is_coming_back = False
+        self._has_connected = self._is_reconnecting = False
         for channel in list(self._waiting):
-            self._tell(channel, RedisConnectionError("The group layer has been closed"))
+            self._resolve(channel, RedisConnectionError("The group layer has been closed"))
         pool, self._pool = self._pool, None
         await super().flush()
         if pool is not None:
             await pool.disconnect()
 
-    def _tell(self, channel: str, fault: Exception | None) -> None:
+    def _resolve(self, channel: str, fault: Exception | None) -> None:
         for waiting in self._waiting.pop(channel, ()):
             if waiting.done():
                 continue
@@ -165,14 +165,14 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             else:
                 waiting.set_exception(fault)
 
-    def _ask_for(self, *channels: str) -> None:
-        if self._ear is not None:
-            self._asked.update(channels)
+    def _subscribe(self, *channels: str) -> None:
+        if self._connection is not None:
+            self._unconfirmed.update(channels)
             self._send("SUBSCRIBE", *channels)
 
     def _send(self, *command: str) -> None:
-        if self._ear is not None:
-            self._ear.send(*command)
+        if self._connection is not None:
+            self._connection.send(*command)
 
     def _ensure_receiver(self) -> None:
         if self._receive_task is None or self._receive_task.done():
@@ -181,77 +181,77 @@ class SteadyConnection(RedisSingleShardConnection):  # type: ignore[misc]
             self._receive_task = loop.create_task(self._do_receiving(), name="group layer", context=Context())
 
     async def _do_receiving(self) -> None:
-        is_known_to_be_away = False
+        is_outage_logged = False
         while True:
             try:
-                await self._serve()
-            except (RedisError, OSError, TimeoutError) as away:
-                if self._confirmed or not is_known_to_be_away:
-                    log.warning("group layer away", error=type(away).__name__)
-                is_known_to_be_away = True
+                await self._run_connection()
+            except (RedisError, OSError, TimeoutError) as error:
+                if self._confirmed or not is_outage_logged:
+                    log.warning("group layer away", error=type(error).__name__)
+                is_outage_logged = True
             except Exception:
                 log.exception("group layer failed")  # it begins again: screens depend on it
             finally:
-                self._ear = None
-                self._asked.clear()
+                self._connection = None
+                self._unconfirmed.clear()
                 self._confirmed.clear()
-            await asyncio.sleep(random.uniform(*_AGAIN_AFTER_S))  # noqa: S311 - spreads load, keeps no secret
+            await asyncio.sleep(random.uniform(*_RECONNECT_DELAYS_S))  # noqa: S311 - spreads load, keeps no secret
 
-    async def _serve(self) -> None:
+    async def _run_connection(self) -> None:
         """One connection, from its beginning to its end."""
         if self._pool is None:
             self._pool = create_pool(self.host)
             self._pool.connection_kwargs["protocol"] = 2  # messages as plain answers
         connection = self._pool.make_connection()
         try:
-            async with asyncio.timeout(_CONNECTED_WITHIN_S):
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await connection.connect()
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise asyncio.CancelledError  # redis-py has not heard it, see `background.stop`
-            self._ear = _Ear(connection, self._take)
+            self._connection = _PubSubConnection(connection, self._handle_message)
         finally:
             await connection.disconnect(nowait=True)  # nothing, once the ear has taken it over
-        self._is_coming_back, self._has_been_up = self._has_been_up, True
+        self._is_reconnecting, self._has_connected = self._has_connected, True
         try:
             if self._subscribed_to:
-                self._ask_for(*self._subscribed_to)
-            await self._ear.lost
+                self._subscribe(*self._subscribed_to)
+            await self._connection.lost
         finally:
-            self._ear.end()
+            self._connection.end()
 
-    def _take(self, message: Any) -> None:
+    def _handle_message(self, message: Any) -> None:
         match message:
             case [b"message" | "message", channel, data]:
                 self._receive_message({"channel": channel, "data": data})
             case [b"subscribe" | "subscribe", channel, _]:
                 name = channel.decode() if isinstance(channel, bytes) else channel
-                self._asked[name] -= 1
-                if self._asked[name] > 0:
+                self._unconfirmed[name] -= 1
+                if self._unconfirmed[name] > 0:
                     return  # there is another request behind it, and maybe an UNSUBSCRIBE between them
-                del self._asked[name]
+                del self._unconfirmed[name]
                 if name in self._subscribed_to:
                     self._confirmed.add(name)
-                if self._is_coming_back and self._subscribed_to <= self._confirmed:
-                    self._is_coming_back = False
+                if self._is_reconnecting and self._subscribed_to <= self._confirmed:
+                    self._is_reconnecting = False
                     if self.channel_layer.on_reconnect is not None:
                         self.channel_layer.on_reconnect()
-                self._tell(name, None)
+                self._resolve(name, None)
             case Exception():
                 raise message
 
 
-class _Ear(TakenOver):
+class _PubSubConnection(RawConnection):
     """One connection that listens, from its beginning to its end."""
 
-    def __init__(self, connection: Any, take: Callable[[Any], None]) -> None:
+    def __init__(self, connection: Any, on_message: Callable[[Any], None]) -> None:
         super().__init__(connection)
-        self._take = take
+        self._on_message = on_message
         """Is given all that the server says."""
         self._loop = asyncio.get_running_loop()
-        self._heard_s = self._loop.time()
-        self._is_asked = False
+        self._received_at_s = self._loop.time()
+        self._is_ping_sent = False
         """Whether it has been asked for a word since it was heard."""
-        self._watch = self._loop.call_later(_QUIET_S, self._look)
+        self._timer = self._loop.call_later(_PING_AFTER_S, self._check_silence)
         self.lost: asyncio.Future[None] = self._loop.create_future()
         """Fails when nothing more will come."""
 
@@ -261,11 +261,11 @@ class _Ear(TakenOver):
             self._transport.write(hiredis.pack_command(command))
 
     def data_received(self, data: bytes) -> None:
-        self._heard_s, self._is_asked = self._loop.time(), False
+        self._received_at_s, self._is_ping_sent = self._loop.time(), False
         self._reader.feed(data)
         try:
             while (message := self._reader.gets()) is not False:
-                self._take(message)
+                self._on_message(message)
         except Exception as fault:  # noqa: BLE001 - whatever it is, what comes after it may not be understood either
             self._fail(fault)
 
@@ -274,20 +274,20 @@ class _Ear(TakenOver):
 
     def end(self) -> None:
         """Close it."""
-        self._watch.cancel()
+        self._timer.cancel()
         self.lost.cancel()
         self._transport.abort()
 
-    def _look(self) -> None:
+    def _check_silence(self) -> None:
         """Whether the server has been quiet for too long; else when to look again."""
-        left_s = self._heard_s + _QUIET_S - self._loop.time()
+        left_s = self._received_at_s + _PING_AFTER_S - self._loop.time()
         if left_s <= 0:
-            if self._is_asked:
+            if self._is_ping_sent:
                 self._fail(RedisTimeoutError("The server is silent"))
                 return
-            self._is_asked, left_s = True, _QUIET_S
+            self._is_ping_sent, left_s = True, _PING_AFTER_S
             self.send("PING")
-        self._watch = self._loop.call_later(left_s, self._look)
+        self._timer = self._loop.call_later(left_s, self._check_silence)
 
     def _fail(self, fault: Exception) -> None:
         if not self.lost.done():

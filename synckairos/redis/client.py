@@ -24,27 +24,27 @@ from redis.retry import Retry
 
 from synckairos.conf import conf
 from synckairos.errors import ServiceUnavailable, StoreFull
-from synckairos.redis.pipelined_connection import Line
+from synckairos.redis.pipelined_connection import PipelinedConnection
 
-SyncClient: TypeAlias = Any
+BlockingClient: TypeAlias = Any
 """redis.Redis or redis.RedisCluster: the same commands, no common type."""
 AsyncClient: TypeAlias = Any
 
-AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, ClusterDownError)
+UNAVAILABLE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, ClusterDownError)
 """The store cannot serve just now."""
-_AWAY_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "TRYAGAIN", "UNKILLABLE", "BUSY"})
+_UNAVAILABLE_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "TRYAGAIN", "UNKILLABLE", "BUSY"})
 """Error codes (the first word of an error reply, by protocol) that mean the same and have no class in redis-py."""
-_NO_WRITES_CODES = frozenset({"MISCONF", "NOREPLICAS"})
+_WRITE_REFUSED_CODES = frozenset({"MISCONF", "NOREPLICAS"})
 """Those of a master that answers every question, and has no disk or too few replicas to take anything."""
 
 
-FAULTS = (RedisError, RedisClusterException)
+ERRORS = (RedisError, RedisClusterException)
 """Everything that a client may raise: those of a Cluster have no common base with the others."""
 
 
-def is_away(error: Exception) -> bool:
+def is_unavailable(error: Exception) -> bool:
     """Whether an error means that the store cannot serve just now, not that we asked for something wrong."""
-    return isinstance(error, (*AWAY, RedisClusterException)) or _code_of(error) in _AWAY_CODES
+    return isinstance(error, (*UNAVAILABLE, RedisClusterException)) or _code_of(error) in _UNAVAILABLE_CODES
 
 
 def is_full(error: Exception) -> bool:
@@ -52,34 +52,34 @@ def is_full(error: Exception) -> bool:
     return isinstance(error, OutOfMemoryError)
 
 
-def takes_no_writes(error: Exception) -> bool:
+def is_write_refused(error: Exception) -> bool:
     """Whether an error means that the store can be read and not written."""
-    return is_full(error) or _code_of(error) in _NO_WRITES_CODES
+    return is_full(error) or _code_of(error) in _WRITE_REFUSED_CODES
 
 
 def _code_of(error: Exception) -> str:
     return str(error).partition(" ")[0]
 
 
-def unavailable(error: Exception) -> ServiceUnavailable | None:
+def as_service_unavailable(error: Exception) -> ServiceUnavailable | None:
     """What a caller is told whom the store could not serve; None when we asked for something wrong."""
     if is_full(error):
         return StoreFull()
-    return ServiceUnavailable() if is_away(error) else None
+    return ServiceUnavailable() if is_unavailable(error) else None
 
 
 CONNECT_TIMEOUT_S = 1.0
 SOCKET_TIMEOUT_S = 2.0
 POOL_WAIT_S = 2.0
 POOL_SIZE = 64
-_PLAIN = frozenset({"redis", "rediss", "unix"})
+_SINGLE_SERVER_SCHEMES = frozenset({"redis", "rediss", "unix"})
 """Schemes of one server."""
 RETRIES = 2
 _HEALTH_CHECK_S = 15
 _PORT = 6379
 
 
-class Address:
+class StoreUrl:
     """A parsed store URL. Raises ValueError for one that cannot be understood."""
 
     def __init__(self, url: str) -> None:
@@ -121,9 +121,9 @@ def _backoff() -> ExponentialWithJitterBackoff:
     return ExponentialWithJitterBackoff(base=0.05, cap=0.4)
 
 
-def make_client(url: str) -> SyncClient:
+def make_client(url: str) -> BlockingClient:
     """A new blocking client, with a pool of its own."""
-    address = Address(url)
+    address = StoreUrl(url)
     options = _options(Retry(_backoff(), RETRIES, (RedisConnectionError,)))
     if address.scheme == "redis+cluster":
         options.pop("retry_on_error")
@@ -140,7 +140,7 @@ def make_client(url: str) -> SyncClient:
 
 def make_async_client(url: str) -> AsyncClient:
     """A new client for the running event loop, with a pool of its own."""
-    address = Address(url)
+    address = StoreUrl(url)
     options = _options(AsyncRetry(_backoff(), RETRIES, (RedisConnectionError,)))
     if address.scheme == "redis+cluster":
         options.pop("retry_on_error")
@@ -157,9 +157,9 @@ def make_async_client(url: str) -> AsyncClient:
     return redis.asyncio.Redis.from_pool(pool)
 
 
-def make_subscriber(url: str) -> AsyncClient:
+def make_pubsub_client(url: str) -> AsyncClient:
     """A client for one subscription: it waits for messages without end. Any node of a cluster hears them all."""
-    address = Address(url)
+    address = StoreUrl(url)
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "health_check_interval": _HEALTH_CHECK_S,
@@ -178,9 +178,9 @@ def make_subscriber(url: str) -> AsyncClient:
     return redis.asyncio.Redis.from_url(url, **options)
 
 
-def layer_hosts(url: str) -> list[Any]:
+def channel_layer_hosts(url: str) -> list[Any]:
     """The same server as the channel layer wants it. Any node of a cluster carries its pub/sub messages."""
-    address = Address(url)
+    address = StoreUrl(url)
     if address.scheme == "redis+sentinel":
         return [
             {
@@ -202,26 +202,26 @@ def _scheme(url: str) -> str:
     return urlsplit(url).scheme
 
 
-def is_in_one_place() -> bool:
+def is_cluster() -> bool:
     """Whether a script may touch any keys together: not on a Cluster."""
-    return _scheme(conf().redis_url) != "redis+cluster"
+    return _scheme(conf().redis_url) == "redis+cluster"
 
 
-_sync_client: dict[str, SyncClient] = {}
-_sync_lock = threading.Lock()
+_blocking_clients: dict[str, BlockingClient] = {}
+_blocking_lock = threading.Lock()
 _async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
-_scripts: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient | Line] = WeakKeyDictionary()
-_latest: tuple[asyncio.AbstractEventLoop, AsyncClient | Line] | None = None
+_script_runners: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient | PipelinedConnection] = WeakKeyDictionary()
+_last_used: tuple[asyncio.AbstractEventLoop, AsyncClient | PipelinedConnection] | None = None
 """The one that was asked for last."""
 
 
-def client() -> SyncClient:
+def blocking_client() -> BlockingClient:
     """This process's blocking client."""
     url = conf().redis_url
-    with _sync_lock:
-        if url not in _sync_client:
-            _sync_client[url] = make_client(url)
-        return _sync_client[url]
+    with _blocking_lock:
+        if url not in _blocking_clients:
+            _blocking_clients[url] = make_client(url)
+        return _blocking_clients[url]
 
 
 def async_client() -> AsyncClient:
@@ -233,27 +233,27 @@ def async_client() -> AsyncClient:
     return found
 
 
-def scripts() -> AsyncClient | Line:
+def script_runner() -> AsyncClient | PipelinedConnection:
     """What runs scripts on the running loop: one line to a plain store, else the client. Both have evalsha and eval."""
-    global _latest  # noqa: PLW0603 - a process has one loop for long, and looking it up costs more than comparing
+    global _last_used  # noqa: PLW0603 - a process has one loop for long, and looking it up costs more than comparing
     loop = asyncio.get_running_loop()
-    latest = _latest  # other threads have loops too
+    latest = _last_used  # other threads have loops too
     if latest is not None and latest[0] is loop:
         return latest[1]
-    found = _scripts.get(loop)
+    found = _script_runners.get(loop)
     if found is None:
         client = async_client()
-        is_plain = Address(conf().redis_url).scheme in _PLAIN
-        found = _scripts[loop] = _line(client) if is_plain else client
-    _latest = (loop, found)
+        is_plain = StoreUrl(conf().redis_url).scheme in _SINGLE_SERVER_SCHEMES
+        found = _script_runners[loop] = _pipelined_connection(client) if is_plain else client
+    _last_used = (loop, found)
     return found
 
 
-def _line(client: AsyncClient) -> Line:
+def _pipelined_connection(client: AsyncClient) -> PipelinedConnection:
     pool = client.connection_pool
     # The line tries again itself; retries of retries would keep callers waiting.
     options = pool.connection_kwargs | {"retry": AsyncRetry(NoBackoff(), 0), "retry_on_error": []}
-    return Line(
+    return PipelinedConnection(
         lambda: pool.connection_class(**options),
         timeout_s=SOCKET_TIMEOUT_S,
         retries=RETRIES,
@@ -263,10 +263,10 @@ def _line(client: AsyncClient) -> Line:
 
 async def close_async_client() -> None:
     """Close the running loop's connections, at the end of a process or a test."""
-    global _latest  # noqa: PLW0603 - likewise
-    _latest = None
-    line = _scripts.pop(asyncio.get_running_loop(), None)
-    if isinstance(line, Line):
+    global _last_used  # noqa: PLW0603 - likewise
+    _last_used = None
+    line = _script_runners.pop(asyncio.get_running_loop(), None)
+    if isinstance(line, PipelinedConnection):
         line.close()
     found = _async_clients.pop(asyncio.get_running_loop(), None)
     if found is None:
@@ -279,19 +279,19 @@ async def close_async_client() -> None:
 
 
 __all__ = [
-    "AWAY",
-    "Address",
+    "UNAVAILABLE",
     "RedisError",
+    "StoreUrl",
+    "as_service_unavailable",
     "async_client",
-    "client",
+    "blocking_client",
+    "channel_layer_hosts",
     "close_async_client",
-    "is_away",
+    "is_cluster",
     "is_full",
-    "is_in_one_place",
-    "layer_hosts",
+    "is_unavailable",
     "make_async_client",
     "make_client",
-    "make_subscriber",
-    "scripts",
-    "unavailable",
+    "make_pubsub_client",
+    "script_runner",
 ]

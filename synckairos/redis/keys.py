@@ -16,9 +16,9 @@ from msgspec import Struct
 from synckairos.conf import conf
 
 PREFIX = "sk"
-_REMEMBERED_CHARS = 256
+_MAX_CACHED_CHARS = 256
 """A longer name is nobody's who comes often: the key that its limit has is worked out each time."""
-LAYER_PREFIX = "sk"
+CHANNEL_LAYER_PREFIX = "sk"
 """First part of the names of the group layer's channels."""
 
 
@@ -32,11 +32,11 @@ def all_shards() -> range:
     return range(conf().shards)
 
 
-def _in(shard: int, name: str) -> str:
+def _shard_key(shard: int, name: str) -> str:
     return f"{PREFIX}:{{{shard}}}:{name}"
 
 
-def text_of(session_id: UUID) -> str:
+def id_text(session_id: UUID) -> str:
     """A session's id as text, as its keys and messages have it."""
     return _parts(session_id.int, conf().shards)[1]
 
@@ -46,15 +46,15 @@ def _parts(number: int, shards: int) -> tuple[str, str]:
     """What all keys of a session begin with, and its id as text: a command needs both a dozen times. By the number of
     the id, which hashes without Python."""
     session_id = UUID(int=number)
-    return _in(crc32(session_id.bytes) % shards, ""), str(session_id)
+    return _shard_key(crc32(session_id.bytes) % shards, ""), str(session_id)
 
 
-def _of(session_id: UUID, kind: str) -> str:
+def _session_key(session_id: UUID, kind: str) -> str:
     stem, text = _parts(session_id.int, conf().shards)
     return f"{stem}{kind}:{text}"
 
 
-class OfCommit(Struct, frozen=True):
+class CommitKeys(Struct, frozen=True):
     """What a commit of one session touches."""
 
     keys: tuple[str, str, str, str, str]
@@ -65,118 +65,118 @@ class OfCommit(Struct, frozen=True):
     wake_channel: str
 
 
-def of_commit(session_id: UUID) -> OfCommit:
+def commit_keys(session_id: UUID) -> CommitKeys:
     """All that a commit touches, made once for many."""
-    return _of_commit(session_id.int, conf().shards)
+    return _commit_keys(session_id.int, conf().shards)
 
 
 @lru_cache(maxsize=4096)
-def _of_commit(number: int, shards: int) -> OfCommit:
+def _commit_keys(number: int, shards: int) -> CommitKeys:
     session_id = UUID(int=number)
     shard = crc32(session_id.bytes) % shards
     touched = (state(session_id), recent(session_id), deadlines(shard), outbox(shard), idle(shard))
-    return OfCommit(touched, text_of(session_id), group_channel(session_id), wake_channel(shard))
+    return CommitKeys(touched, id_text(session_id), group_channel(session_id), wake_channel(shard))
 
 
 def state(session_id: UUID) -> str:
     """String: header and encoded state."""
-    return _of(session_id, "s")
+    return _session_key(session_id, "s")
 
 
 def recent(session_id: UUID) -> str:
     """List: the latest commits, newest first."""
-    return _of(session_id, "r")
+    return _session_key(session_id, "r")
 
 
 def idempotency(session_id: UUID, principal: str, route: str, key: str) -> str:
     """String: the first answer to a command with an Idempotency-Key."""
     digest = blake2b(f"{principal}\0{route}\0{key}".encode(), digest_size=16).hexdigest()
-    return f"{_of(session_id, 'i')}:{digest}"
+    return f"{_session_key(session_id, 'i')}:{digest}"
 
 
 def deadlines(shard: int) -> str:
     """Sorted set: session ids by the instant of their next deadline."""
-    return _in(shard, "deadlines")
+    return _shard_key(shard, "deadlines")
 
 
 def idle(shard: int) -> str:
     """Sorted set: sessions without a deadline, by when it is time to see whether to let them go."""
-    return _in(shard, "idle")
+    return _shard_key(shard, "idle")
 
 
 def set_aside(shard: int) -> str:
     """Sorted set: sessions the timekeeper could not handle."""
-    return _in(shard, "deadlines:aside")
+    return _shard_key(shard, "deadlines:aside")
 
 
 def set_aside_reasons(shard: int) -> str:
     """Hash: why each of them was set aside."""
-    return _in(shard, "deadlines:aside:why")
+    return _shard_key(shard, "deadlines:aside:why")
 
 
 def lease(shard: int) -> str:
     """String: the timekeeper that serves this shard, for as long as it lives."""
-    return _in(shard, "keeper")
+    return _shard_key(shard, "keeper")
 
 
-def keepers() -> str:
+def timekeepers() -> str:
     """Sorted set: timekeepers by when they were last seen, on the store's clock."""
-    return _in(0, "keepers")
+    return _shard_key(0, "keepers")
 
 
-def webs() -> str:
+def web_processes() -> str:
     """Sorted set: web processes by when they were last seen, on the store's clock."""
-    return _in(0, "webs")
+    return _shard_key(0, "webs")
 
 
 def presence(session_id: UUID) -> str:
     """Hash: what each web process has told of the clients it has for this session."""
-    return _of(session_id, "p")
+    return _session_key(session_id, "p")
 
 
 def wake_channel(shard: int) -> str:
     """Channel on which commits tell the timekeeper of a new earliest deadline."""
-    return _in(shard, "wake")
+    return _shard_key(shard, "wake")
 
 
 def outbox(shard: int) -> str:
     """Stream: commits on their way to the audit."""
-    return _in(shard, "outbox")
+    return _shard_key(shard, "outbox")
 
 
 def outbox_dead(shard: int) -> str:
     """Stream: outbox entries that the audit could not take."""
-    return _in(shard, "outbox:dead")
+    return _shard_key(shard, "outbox:dead")
 
 
-REFUSALS = 5
+MAX_DATABASE_REFUSALS = 5
 """How often an entry that the database alone refuses is tried again."""
 
 
 def outbox_refused(shard: int, times: int) -> str:
-    """Stream: outbox entries that the database has refused so many times (1 to REFUSALS), while it took others."""
-    return _in(shard, f"outbox:refused:{times}")
+    """Stream: outbox entries that the database refused so many times (1 to MAX_DATABASE_REFUSALS)."""
+    return _shard_key(shard, f"outbox:refused:{times}")
 
 
 def outbox_newer(shard: int) -> str:
     """Stream: outbox entries of a newer release, which wait for a worker of that release."""
-    return _in(shard, "outbox:newer")
+    return _shard_key(shard, "outbox:newer")
 
 
-def outbox_waiting(shard: int) -> list[str]:
+def undrained_outboxes(shard: int) -> list[str]:
     """Every stream with entries that the audit will take yet."""
-    refused = [outbox_refused(shard, times) for times in range(1, REFUSALS + 1)]
+    refused = [outbox_refused(shard, times) for times in range(1, MAX_DATABASE_REFUSALS + 1)]
     return [outbox(shard), outbox_newer(shard), *refused]
 
 
 def drain_lock(shard: int) -> str:
     """Lock of the one drain that is at work."""
-    return _in(shard, "drain")
+    return _shard_key(shard, "drain")
 
 
 def switch_rate(session_id: UUID) -> str:
     """String: theoretical arrival time of a session's limit of switches, which the commit script keeps."""
-    return _of(session_id, "l")
+    return _session_key(session_id, "l")
 
 
 def id_secret() -> str:
@@ -186,28 +186,28 @@ def id_secret() -> str:
 
 def rate(scope: str, who: str) -> str:
     """String: theoretical arrival time of a rate limit."""
-    return (_rate if len(who) <= _REMEMBERED_CHARS else _rate_of)(scope, who)
+    return (_cached_rate_key if len(who) <= _MAX_CACHED_CHARS else _rate_key)(scope, who)
 
 
-def _rate_of(scope: str, who: str) -> str:
+def _rate_key(scope: str, who: str) -> str:
     digest = blake2b(who.encode(), digest_size=12).hexdigest()
     return f"{PREFIX}:rate:{scope}:{digest}"
 
 
-_rate = lru_cache(maxsize=8192)(_rate_of)
+_cached_rate_key = lru_cache(maxsize=8192)(_rate_key)
 
 
-def live_of(owner: str) -> str:
+def live_sessions(owner: str) -> str:
     """Sorted set: an owner's sessions that have not ended, with their epochs, by when each was made or last seen."""
-    return _of_owner(owner, "live")
+    return _owner_key(owner, "live")
 
 
-def self_running_of(owner: str) -> str:
+def self_running_sessions(owner: str) -> str:
     """Sorted set: the same of those that switch by themselves."""
-    return _of_owner(owner, "self_running")
+    return _owner_key(owner, "self_running")
 
 
-def _of_owner(owner: str, name: str) -> str:
+def _owner_key(owner: str, name: str) -> str:
     return f"{PREFIX}:{{owner:{blake2b(owner.encode(), digest_size=12).hexdigest()}}}:{name}"
 
 
@@ -224,9 +224,9 @@ def ticket(value: str) -> str:
 
 def group(session_id: UUID) -> str:
     """Name of the Channels group of a session's sockets."""
-    return f"session.{text_of(session_id)}"
+    return f"session.{id_text(session_id)}"
 
 
 def group_channel(session_id: UUID) -> str:
     """The Redis channel on which the pub/sub layer listens for that group (a private format of channels_redis)."""
-    return f"{LAYER_PREFIX}__group__{group(session_id)}"
+    return f"{CHANNEL_LAYER_PREFIX}__group__{group(session_id)}"

@@ -28,11 +28,11 @@ log = logs.get_logger(__name__)
 
 Replies: TypeAlias = list[Any]
 """One for each command, in order; an error that the store says is a value."""
-Told: TypeAlias = Callable[[Replies | Exception], None]
+ReplyCallback: TypeAlias = Callable[[Replies | Exception], None]
 """Hears what has become of commands that were sent together. Must not raise."""
 
 
-class Line:
+class PipelinedConnection:
     """Scripts over one connection that is opened when it is needed, and again when it is lost.
 
     Commands whose connection is lost are sent again, up to `retries` times: they may have been carried out. Those that
@@ -45,25 +45,27 @@ class Line:
         self._timeout_s = timeout_s
         self._retries = retries
         self._backoff = backoff or ExponentialWithJitterBackoff(base=0.05, cap=0.4)
-        self._open: _Wire | None = None
-        self._opening: asyncio.Task[_Wire] | None = None
+        self._connection: _OpenConnection | None = None
+        self._connecting: asyncio.Task[_OpenConnection] | None = None
         self._is_closed = False
 
     async def evalsha(self, sha: str, number_of_keys: int, *rest: Any) -> Any:
         """Run a script that the store knows. Raises NoScriptError when it does not."""
-        return _good(*await self.replies([("EVALSHA", sha, number_of_keys, *rest)]))
+        return _raise_error_reply(*await self.replies([("EVALSHA", sha, number_of_keys, *rest)]))
 
     async def eval(self, source: str, number_of_keys: int, *rest: Any) -> Any:
         """Run a script, and let the store know it."""
-        return _good(*await self.replies([("EVAL", source, number_of_keys, *rest)]))
+        return _raise_error_reply(*await self.replies([("EVAL", source, number_of_keys, *rest)]))
 
-    def ask(self, commands: Sequence[tuple[Any, ...]], told: Told) -> bool:
-        """Send these at once, if the connection is up, and let somebody be told what the store says: nobody waits for
-        it, so there is no task to wake. What is lost is not sent again."""
-        wire = self._open
-        if wire is None or not wire.is_open:
+    def send(self, commands: Sequence[tuple[Any, ...]], on_replies: ReplyCallback) -> bool:
+        """Send commands at once and pass their replies to `on_replies`; return False when the connection is down.
+
+        No task waits for the replies, so none must be woken. Lost commands are not sent again.
+        """
+        connection = self._connection
+        if connection is None or not connection.is_open:
             return False
-        wire.ask(commands, told)
+        connection.send(commands, on_replies)
         return True
 
     async def replies(self, commands: Sequence[tuple[Any, ...]]) -> Replies:
@@ -71,11 +73,11 @@ class Line:
         failures = 0
         while commands:
             try:
-                wire = self._open
-                if wire is None or not wire.is_open:
-                    wire = await self._connected()
+                connection = self._connection
+                if connection is None or not connection.is_open:
+                    connection = await self._connect_once()
                 replies: asyncio.Future[Replies] = asyncio.get_running_loop().create_future()
-                wire.ask(commands, partial(_tell, replies))
+                connection.send(commands, partial(_resolve, replies))
                 return await replies
             except RedisConnectionError:
                 failures += 1
@@ -87,33 +89,33 @@ class Line:
     def close(self) -> None:
         """Close the connection, for good: who still waits hears of it, and nobody opens another."""
         self._is_closed = True
-        if self._open is not None:
-            self._open.end()
+        if self._connection is not None:
+            self._connection.end()
 
-    async def _connected(self) -> _Wire:
+    async def _connect_once(self) -> _OpenConnection:
         """One attempt for all who wait: with the store away, they fail together and not one after the other."""
         if self._is_closed:
             raise RedisConnectionError("Connection closed")
-        if self._opening is None:
-            self._opening = asyncio.ensure_future(self._connect())
-            self._opening.add_done_callback(self._connected_or_not)
-        return await asyncio.shield(self._opening)
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+            self._connecting.add_done_callback(self._on_connect_done)
+        return await asyncio.shield(self._connecting)
 
-    async def _connect(self) -> _Wire:
+    async def _connect(self) -> _OpenConnection:
         connection = self._make()
         await connection.connect()
-        return _Wire(connection, self._timeout_s)
+        return _OpenConnection(connection, self._timeout_s)
 
-    def _connected_or_not(self, opening: asyncio.Task[_Wire]) -> None:
-        self._opening = None
-        if opening.cancelled() or opening.exception() is not None:
-            return  # whoever waited has been told
-        self._open = opening.result()
+    def _on_connect_done(self, connecting: asyncio.Task[_OpenConnection]) -> None:
+        self._connecting = None
+        if connecting.cancelled() or connecting.exception() is not None:
+            return  # the callers that waited have the exception
+        self._connection = connecting.result()
         if self._is_closed:
-            self._open.end()
+            self._connection.end()
 
 
-class TakenOver(asyncio.Protocol):
+class RawConnection(asyncio.Protocol):
     """A connection that redis-py has opened, and has no more to do with. Raises ConnectionError of redis-py's when it
     has ended meanwhile."""
 
@@ -123,41 +125,41 @@ class TakenOver(asyncio.Protocol):
         has_ended = connection._reader.at_eof() or self._writer.is_closing()  # noqa: SLF001
         connection._reader = connection._writer = None  # noqa: SLF001 - it is not connected any more
         self._transport: asyncio.Transport = self._writer.transport
-        if has_ended:  # which a new protocol is not told
+        if has_ended:  # a new protocol gets no notice of it
             self._transport.abort()
             raise RedisConnectionError("Connection lost")
-        self._reader = hiredis.Reader(replyError=cast("Any", _fault))
+        self._reader = hiredis.Reader(replyError=cast("Any", _parse_error))
         self._transport.set_protocol(self)
 
 
-class _Wire(TakenOver):
+class _OpenConnection(RawConnection):
     """Commands on their way, and whoever waits for the replies."""
 
     def __init__(self, connection: Any, timeout_s: float) -> None:
         super().__init__(connection)
         self._loop = asyncio.get_running_loop()
         self._timeout_s = timeout_s
-        self._waiting: deque[tuple[int, Told, float]] = deque()
-        """Whoever is to be told, in order: of how many replies, and since when they wait on the loop's clock."""
+        self._waiting: deque[tuple[int, ReplyCallback, float]] = deque()
+        """Number of expected replies, callback, and loop time of sending, in order."""
         self._replies: Replies = []
         """To the first of them, as far as they have come."""
         self._unsent: list[bytes] = []
-        self._watch: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.is_open = True
 
-    def ask(self, commands: Sequence[tuple[Any, ...]], told: Told) -> None:
-        """Send commands, and let somebody be told of their replies."""
+    def send(self, commands: Sequence[tuple[Any, ...]], on_replies: ReplyCallback) -> None:
+        """Send commands and pass their replies to `on_replies`."""
         packed = [hiredis.pack_command(command) for command in commands]
         is_alone = not self._waiting
-        self._waiting.append((len(commands), told, self._loop.time()))
+        self._waiting.append((len(commands), on_replies, self._loop.time()))
         if is_alone:
             self._transport.write(b"".join(packed))
         else:
             if not self._unsent:  # what others ask for in this turn of the loop goes with it
                 self._loop.call_soon(self._send)
             self._unsent += packed
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._timeout_s, self._look)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._timeout_s, self._check_timeout)
 
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
@@ -166,19 +168,19 @@ class _Wire(TakenOver):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
-        answered: list[tuple[Told, Replies]] = []
+        answered: list[tuple[ReplyCallback, Replies]] = []
         try:
             while self._waiting and (reply := self._reader.gets()) is not False:
                 self._replies.append(reply)
                 if len(self._replies) == self._waiting[0][0]:
-                    _, told, _ = self._waiting.popleft()
-                    answered.append((told, self._replies))
+                    _, on_replies, _ = self._waiting.popleft()
+                    answered.append((on_replies, self._replies))
                     self._replies = []
         finally:  # what is no reply ends the connection, after those who have theirs
             if len(answered) > 1:
                 coalescing.begin()
-            for told, replies in answered:
-                _say(told, replies)
+            for on_replies, replies in answered:
+                _call_back(on_replies, replies)
             if len(answered) > 1:
                 coalescing.end()
 
@@ -190,14 +192,14 @@ class _Wire(TakenOver):
         self._fail(RedisConnectionError("Connection closed"))
         self._transport.close()
 
-    def _look(self) -> None:
+    def _check_timeout(self) -> None:
         """Whether the oldest command has waited too long; else when to look again."""
-        self._watch = None
+        self._timer = None
         if not self._waiting:
             return
         left_s = self._waiting[0][2] + self._timeout_s - self._loop.time()
         if left_s > 0:
-            self._watch = self._loop.call_later(left_s, self._look)
+            self._timer = self._loop.call_later(left_s, self._check_timeout)
             return
         log.warning("the store does not answer", waiting=len(self._waiting))
         self._fail(RedisTimeoutError("Timeout reading from the store"))
@@ -205,22 +207,22 @@ class _Wire(TakenOver):
 
     def _fail(self, error: Exception) -> None:
         self.is_open = False
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        waiting, self._waiting = self._waiting, deque()  # who is told may ask again, of another connection
-        for _, told, _ in waiting:
-            _say(told, error)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, deque()  # a callback may send again, over another connection
+        for _, on_replies, _ in waiting:
+            _call_back(on_replies, error)
 
 
-def _say(told: Told, what: Replies | Exception) -> None:
+def _call_back(on_replies: ReplyCallback, what: Replies | Exception) -> None:
     try:
-        told(what)
+        on_replies(what)
     except Exception:
         log.exception("a reply of the store was not heard")  # those after it are
 
 
-def _tell(waiting: asyncio.Future[Replies], replies: Replies | Exception) -> None:
+def _resolve(waiting: asyncio.Future[Replies], replies: Replies | Exception) -> None:
     if waiting.done():
         return  # a caller may have given up, its place in the order stays
     if isinstance(replies, Exception):
@@ -229,13 +231,13 @@ def _tell(waiting: asyncio.Future[Replies], replies: Replies | Exception) -> Non
         waiting.set_result(replies)
 
 
-def _good(reply: Any) -> Any:
+def _raise_error_reply(reply: Any) -> Any:
     if isinstance(reply, Exception):
         raise reply
     return reply
 
 
-def _fault(text: str) -> Exception:
+def _parse_error(text: str) -> Exception:
     """An error reply, in redis-py's words."""
     fault: Exception = BaseParser.parse_error(text)
     return fault

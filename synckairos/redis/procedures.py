@@ -21,8 +21,8 @@ from redis.exceptions import NoScriptError
 
 from synckairos import background
 from synckairos.errors import ServiceUnavailable
-from synckairos.redis import client as stores
-from synckairos.redis.pipelined_connection import Line, Replies
+from synckairos.redis import client as redis_client
+from synckairos.redis.pipelined_connection import PipelinedConnection, Replies
 from synckairos.redis.scripts import (
     Call,
     Pipeline,
@@ -238,9 +238,11 @@ class _Run(Generic[T]):
             self._completion.failed(error)
             return
         try:
-            connection = stores.scripts()
+            connection = redis_client.script_runner()
             self._sent_s = time.monotonic()
-            is_sent = isinstance(connection, Line) and connection.ask(commands_of(calls_of(request)), self._on_replies)
+            is_sent = isinstance(connection, PipelinedConnection) and connection.send(
+                commands_of(calls_of(request)), self._on_replies
+            )
         except Exception as error:  # noqa: BLE001 - likewise
             self._completion.failed(error)
             return
@@ -256,7 +258,7 @@ class _Run(Generic[T]):
             replies = [replies] if isinstance(replies, Exception) else replies
             try:
                 result = parse_replies(self._request, replies, self._sent_s)
-            except stores.FAULTS as error:
+            except redis_client.ERRORS as error:
                 if isinstance(error, (RedisConnectionError, NoScriptError)):
                     self._continue_as_task()  # sends it again: the command id shows what was done already
                     return

@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar, overload
 from redis.asyncio import RedisCluster
 from redis.exceptions import NoScriptError
 
-from synckairos.redis import client as stores
-from synckairos.redis.pipelined_connection import Line
+from synckairos.redis import client as redis_client
+from synckairos.redis.pipelined_connection import PipelinedConnection
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import metrics
 
@@ -100,7 +100,7 @@ def parse_replies(request: Request, replies: list[Any], sent_s: float) -> Any:
     script = request.script
     script.seconds.observe(received_s - sent_s)
     if script.clock_index is not None:
-        store_clock.take(sent_s, _clock_in(replies[0], script.clock_index), received_s)
+        store_clock.add_sample(sent_s, _clock_in(replies[0], script.clock_index), received_s)
     return request.parse(replies[0])
 
 
@@ -112,9 +112,9 @@ def result_of_fault(request: Request, error: Exception) -> Any:
     """Return the results for a store that takes no writes, if all calls have one. Raises ServiceUnavailable for a store
     that cannot serve, and any other error as it is."""
     calls = calls_of(request)
-    if stores.takes_no_writes(error) and all(call.if_full is not None for call in calls):
+    if redis_client.is_write_refused(error) and all(call.if_full is not None for call in calls):
         return [call.if_full for call in calls] if isinstance(request, Pipeline) else calls[0].if_full
-    unavailable = stores.unavailable(error)
+    unavailable = redis_client.as_service_unavailable(error)
     if unavailable is None:
         raise error
     raise unavailable from error
@@ -126,12 +126,12 @@ def send_blocking(request: Call[T]) -> T: ...
 def send_blocking(request: Request) -> Any: ...
 def send_blocking(request: Request) -> Any:
     """Send a request with the blocking client, call by call, and return its result. Raises ServiceUnavailable."""
-    client = stores.client()
+    client = redis_client.blocking_client()
     try:
         if isinstance(request, Pipeline):
             return [run_blocking_call(client, call) for call in request.calls]
         return run_blocking_call(client, request)
-    except stores.FAULTS as error:
+    except redis_client.ERRORS as error:
         return result_of_fault(request, error)
 
 
@@ -156,7 +156,7 @@ async def send(request: Call[T]) -> T: ...
 async def send(request: Request) -> Any: ...
 async def send(request: Request) -> Any:
     """Send a request on the running loop, and return its result. Raises ServiceUnavailable."""
-    client = stores.scripts()
+    client = redis_client.script_runner()
     sent_s = time.monotonic()
     try:
         if isinstance(request, Pipeline):
@@ -164,16 +164,16 @@ async def send(request: Request) -> Any:
         else:
             replies = [await _eval(client, request)]
         return parse_replies(request, replies, sent_s)
-    except stores.FAULTS as error:
+    except redis_client.ERRORS as error:
         return result_of_fault(request, error)
 
 
 async def send_all(calls: Sequence[Call[T]]) -> list[T | Exception]:
     """Send calls in one round trip; return for each its result or its error. Raises ServiceUnavailable."""
     try:
-        replies = await _eval_all(stores.scripts(), calls)
-    except stores.FAULTS as error:
-        unavailable = stores.unavailable(error)
+        replies = await _eval_all(redis_client.script_runner(), calls)
+    except redis_client.ERRORS as error:
+        unavailable = redis_client.as_service_unavailable(error)
         if unavailable is None:
             raise
         raise unavailable from error
@@ -182,7 +182,7 @@ async def send_all(calls: Sequence[Call[T]]) -> list[T | Exception]:
 
 def _parsed(call: Call[Any], reply: Any) -> Any:
     if isinstance(reply, Exception):
-        return stores.unavailable(reply) or reply
+        return redis_client.as_service_unavailable(reply) or reply
     try:
         return call.parse(reply)
     except Exception as fault:  # noqa: BLE001 - a value that cannot be parsed must not hide the others
@@ -192,7 +192,7 @@ def _parsed(call: Call[Any], reply: Any) -> Any:
 async def _eval_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
     if isinstance(client, RedisCluster):  # its pipelines do not support scripts
         return await asyncio.gather(*(_eval(client, call) for call in calls), return_exceptions=True)
-    if isinstance(client, Line):
+    if isinstance(client, PipelinedConnection):
         replies = await client.replies(commands_of(calls))
     else:
         pipe = client.pipeline(transaction=False)

@@ -14,16 +14,16 @@ from msgspec import Struct
 from redis.exceptions import RedisError
 
 from synckairos.engine.units import Instant
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 
-FRESH_S = 5.0
+MAX_AGE_S = 5.0
 """How long an estimate is trusted before the next probe."""
 WINDOW_S = 15.0
 """The quickest probe of this window and of the last one is believed: a slow one says little (D. L. Mills, RFC 5905, the
 clock filter)."""
-PARTING = 200e-6
+MAX_DRIFT_RATE = 200e-6
 """How fast two clocks may part, of the time that goes by: good ones by a tenth of that."""
-_DRIFT_MS = 1.0
+_MAX_DRIFT_MS = 1.0
 """How far two good clocks may part while probes are remembered."""
 
 
@@ -42,9 +42,9 @@ def estimate(sent_s: float, store_s: float, received_s: float) -> Estimate:
     )
 
 
-def _may_both_hold(one: Estimate, other: Estimate) -> bool:
+def _are_consistent(one: Estimate, other: Estimate) -> bool:
     """Whether two probes can be of the same pair of clocks; otherwise one of these was set in between."""
-    return abs(one.offset_ms - other.offset_ms) <= one.error_ms + other.error_ms + _DRIFT_MS
+    return abs(one.offset_ms - other.offset_ms) <= one.error_ms + other.error_ms + _MAX_DRIFT_MS
 
 
 class StoreClock:
@@ -56,10 +56,10 @@ class StoreClock:
     def __init__(self) -> None:
         self._best = Estimate((time.time() - time.monotonic()) * 1000, float("inf"))
         """Of this window and the last."""
-        self._quickest = self._best
+        self._best_of_window = self._best
         """Of this window."""
-        self._window_since_s = self._taken_at_s = self._floor_at_s = float("-inf")
-        self._floor_ms = float("-inf")
+        self._window_since_s = self._sampled_at_s = self._lower_bound_at_s = float("-inf")
+        self._lower_bound_offset_ms = float("-inf")
         """The store's clock was at least so much ahead of the local one, when it was learnt."""
         self._probing: asyncio.Task[None] | None = None
 
@@ -67,65 +67,67 @@ class StoreClock:
         """The store's clock, as well as it is known."""
         return int(time.monotonic() * 1000 + self._best.offset_ms)
 
-    def surely_past_ms(self) -> Instant | None:
-        """The latest instant that the store's clock has reached, if the two part no faster than PARTING; None while the
-        estimate is stale."""
-        now_s = time.monotonic()
-        if now_s - self._taken_at_s >= FRESH_S:
-            return None
-        return int(now_s * 1000 + self._floor_now_ms(now_s))
+    def lower_bound_ms(self) -> Instant | None:
+        """Return an instant that the store's clock has surely reached, in ms; None while the estimate is stale.
 
-    def _floor_now_ms(self, now_s: float) -> float:
-        return self._floor_ms - (now_s - self._floor_at_s) * PARTING * 1000
+        It holds while the two clocks drift apart no faster than MAX_DRIFT_RATE.
+        """
+        now_s = time.monotonic()
+        if now_s - self._sampled_at_s >= MAX_AGE_S:
+            return None
+        return int(now_s * 1000 + self._current_lower_bound_ms(now_s))
+
+    def _current_lower_bound_ms(self, now_s: float) -> float:
+        return self._lower_bound_offset_ms - (now_s - self._lower_bound_at_s) * MAX_DRIFT_RATE * 1000
 
     @property
     def is_stale(self) -> bool:
         """Whether the next probe is due."""
-        return time.monotonic() - self._taken_at_s >= FRESH_S
+        return time.monotonic() - self._sampled_at_s >= MAX_AGE_S
 
     def probe(self) -> None:
         """Ask the store, when the last answer is old."""
         if self.is_stale:
             sent_s = time.monotonic()
             try:
-                seconds, microseconds = stores.client().time()
+                seconds, microseconds = redis_client.blocking_client().time()
             except RedisError:
                 return
-            self.take(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
+            self.add_sample(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
 
-    async def aprobe(self) -> None:
+    async def probe_async(self) -> None:
         """The same on the running loop."""
         if self.is_stale:
             sent_s = time.monotonic()
             try:
-                seconds, microseconds = await stores.async_client().time()
+                seconds, microseconds = await redis_client.async_client().time()
             except RedisError:
                 return
-            self.take(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
+            self.add_sample(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
 
-    def freshen(self) -> None:
+    def refresh_in_background(self) -> None:
         """Let the running loop ask the store, when the last answer is old, and do not wait for it."""
         if self.is_stale and (self._probing is None or self._probing.done()):
-            self._probing = asyncio.get_running_loop().create_task(self.aprobe())
+            self._probing = asyncio.get_running_loop().create_task(self.probe_async())
 
-    def take(self, sent_s: float, store_s: float, received_s: float) -> None:
+    def add_sample(self, sent_s: float, store_s: float, received_s: float) -> None:
         """Learn from a reply that told the store's clock. Seconds: on the local clock (`time.monotonic`) when it was
         asked for, on the store's clock, and on the local one when it was there."""
-        self._taken_at_s = received_s
+        self._sampled_at_s = received_s
         is_next_window = received_s - self._window_since_s >= WINDOW_S
         newest = estimate(sent_s, store_s, received_s)
-        floor_ms, was_set = newest.offset_ms - newest.error_ms, not _may_both_hold(newest, self._best)
-        if was_set or floor_ms >= self._floor_now_ms(received_s):
-            self._floor_ms, self._floor_at_s = floor_ms, received_s
+        lower_bound_offset_ms, was_set = newest.offset_ms - newest.error_ms, not _are_consistent(newest, self._best)
+        if was_set or lower_bound_offset_ms >= self._current_lower_bound_ms(received_s):
+            self._lower_bound_offset_ms, self._lower_bound_at_s = lower_bound_offset_ms, received_s
         if was_set:
-            self._quickest = self._best = newest
+            self._best_of_window = self._best = newest
             self._window_since_s = received_s
         elif is_next_window:
-            self._best = min(self._quickest, newest, key=_error_of)
-            self._quickest = newest
+            self._best = min(self._best_of_window, newest, key=_error_of)
+            self._best_of_window = newest
             self._window_since_s = received_s
-        elif newest.error_ms < self._quickest.error_ms:
-            self._quickest = newest
+        elif newest.error_ms < self._best_of_window.error_ms:
+            self._best_of_window = newest
             self._best = min(self._best, newest, key=_error_of)
 
 

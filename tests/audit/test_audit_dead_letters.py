@@ -12,7 +12,7 @@ from audit.drain import drain_all
 from audit.models import SyncEvent
 from synckairos import outbox
 from synckairos.engine import commands as cmd
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.filling import full
 from tests.outboxes import History, dead, post, refused, waiting
@@ -34,11 +34,11 @@ def listed(*arguments):
 def add_dead_letters(*entries):
     """These become dead letters with all that the drain notes; as if nothing were wrong with them now."""
     post(*entries)
-    for entry in [*stores.client().xrange(keys.outbox(0))]:
+    for entry in [*redis_client.blocking_client().xrange(keys.outbox(0))]:
         entry_id, fields = entry
         notes = {"id": entry_id, "error": "IntegrityError", "reason": "IntegrityError: CheckViolation 23514"}
-        stores.client().xadd(keys.outbox_dead(0), fields | notes)
-        stores.client().xdel(keys.outbox(0), entry_id)
+        redis_client.blocking_client().xadd(keys.outbox_dead(0), fields | notes)
+        redis_client.blocking_client().xdel(keys.outbox(0), entry_id)
 
 
 def test_they_are_listed_with_reason_and_session_as_text_and_as_json():
@@ -62,7 +62,7 @@ def test_all_are_sent_again_and_written():
     add_dead_letters(*history.entries)
     assert command("--send-again", "--all") == "sent again: 5\n"
     assert (dead(), waiting()) == ([], 5)
-    assert [set(fields) for _, fields in stores.client().xrange(keys.outbox(0))] == [{b"e"}] * 5
+    assert [set(fields) for _, fields in redis_client.blocking_client().xrange(keys.outbox(0))] == [{b"e"}] * 5
     drain_all()
     assert SyncEvent.objects.count() == history.state.sequence
 
@@ -109,7 +109,7 @@ def test_what_is_named_and_not_there_is_an_error():
 
 def test_those_from_before_the_store_s_clock_was_set_back_are_found_too():
     entry_id = f"{int(time.time() * 1000) + 3_600_000}-0"
-    stores.client().xadd(
+    redis_client.blocking_client().xadd(
         keys.outbox_dead(0), {"e": outbox.encode(History().entries[0]), "error": "IntegrityError"}, id=entry_id
     )
     assert [one["id"] for one in listed()] == [f"0/{entry_id}"]
@@ -117,7 +117,7 @@ def test_those_from_before_the_store_s_clock_was_set_back_are_found_too():
 
 
 def test_many_are_listed_in_part_and_sent_again_in_full():
-    pipe = stores.client().pipeline(transaction=False)
+    pipe = redis_client.blocking_client().pipeline(transaction=False)
     for _ in range(3_000):
         pipe.xadd(keys.outbox_dead(0), {"e": b"\xc1", "error": "DecodeError"})
     pipe.execute()

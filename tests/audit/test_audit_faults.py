@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from audit import drain, outbox_reader
 from audit.drain import drain_all
 from audit.models import SyncEvent
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.telemetry import metrics
 from tests.outboxes import History, dead, post, tables, waiting
@@ -28,7 +28,7 @@ def test_a_poison_entry_is_set_aside_and_the_others_go_through(caplog):
     first, *rest = history.entries
     before = deaths()
     (_, poison_id, *_) = post(first, b"\xc1poison", *rest)
-    stores.client().xadd(keys.outbox(0), {"other": "field"})
+    redis_client.blocking_client().xadd(keys.outbox(0), {"other": "field"})
     drain_all()
     assert SyncEvent.objects.count() == history.state.sequence
     assert waiting() == 0
@@ -67,7 +67,7 @@ def test_with_the_state_store_away_the_drain_says_so_and_returns(monkeypatch, ca
     def away(*_, **__):
         raise RedisConnectionError("away")
 
-    monkeypatch.setattr(stores.client(), "xrange", away)
+    monkeypatch.setattr(redis_client.blocking_client(), "xrange", away)
     post(*History().entries)
     drain_all()
     assert "state store" in caplog.text
@@ -115,13 +115,13 @@ def test_rows_are_committed_before_the_entry_is_let_go(monkeypatch):
 def test_what_a_former_release_has_read_and_not_finished_is_written_too():
     history = History().played(5)
     post(*history.entries)
-    stores.client().xgroup_create(keys.outbox(0), "audit", id="0")
-    stores.client().xreadgroup("audit", "drain", {keys.outbox(0): ">"}, count=3)
+    redis_client.blocking_client().xgroup_create(keys.outbox(0), "audit", id="0")
+    redis_client.blocking_client().xreadgroup("audit", "drain", {keys.outbox(0): ">"}, count=3)
     drain._read_up_to.clear()
     drain_all()
     assert SyncEvent.objects.count() == history.state.sequence
     assert waiting() == 0
-    assert stores.client().xinfo_groups(keys.outbox(0)) == []
+    assert redis_client.blocking_client().xinfo_groups(keys.outbox(0)) == []
 
 
 def test_a_drain_stops_when_its_time_is_over_and_the_next_goes_on(monkeypatch):

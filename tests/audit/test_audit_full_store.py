@@ -13,7 +13,7 @@ from audit.models import SyncEvent
 from sessions.services import sessions
 from synckairos.engine import commands as cmd
 from synckairos.errors import StoreFull
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from tests import servers
@@ -75,4 +75,4 @@ def test_a_worker_that_starts_on_a_store_filled_by_its_outbox_empties_it_by_itse
         assert worker.process.poll() is None
     finally:
         worker.stop(signal.SIGKILL)
-    assert not stores.client().exists(keys.outbox_dead(0))
+    assert not redis_client.blocking_client().exists(keys.outbox_dead(0))

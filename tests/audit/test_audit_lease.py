@@ -10,7 +10,7 @@ from audit.drain import drain_all
 from audit.event_writer import write
 from audit.models import SyncEvent
 from synckairos import outbox
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.outboxes import History, full_history, post, tables, waiting
 
@@ -18,7 +18,7 @@ from tests.outboxes import History, full_history, post, tables, waiting
 @pytest.mark.django_db
 def test_while_one_drains_another_leaves_everything_alone(caplog):
     post(*History().entries)
-    lease = stores.client().lock(keys.drain_lock(0), timeout=5)
+    lease = redis_client.blocking_client().lock(keys.drain_lock(0), timeout=5)
     assert lease.acquire(blocking=False)
     drain_all()
     assert (waiting(), SyncEvent.objects.count()) == (1, 0)
@@ -34,7 +34,7 @@ def test_a_drain_gives_its_lease_back_whatever_happens(failing):
     post(*History().entries)
     with failing("audit_", OperationalError("away")):
         drain_all()
-    assert not stores.client().exists(keys.drain_lock(0))
+    assert not redis_client.blocking_client().exists(keys.drain_lock(0))
 
 
 @pytest.mark.django_db
@@ -46,14 +46,14 @@ def test_a_drain_that_lost_its_lease_stops_after_what_it_has_in_hand(monkeypatch
     write_isolating_faults = drain.write_isolating_faults
 
     def slowly(commits, keep):
-        stores.client().set(keys.drain_lock(0), "somebody else")
+        redis_client.blocking_client().set(keys.drain_lock(0), "somebody else")
         return write_isolating_faults(commits, keep)
 
     monkeypatch.setattr(drain, "write_isolating_faults", slowly)
     drain_all()
     assert "lost its lease" in caplog.text
     assert waiting() == 4
-    assert stores.client().get(keys.drain_lock(0)) == b"somebody else"
+    assert redis_client.blocking_client().get(keys.drain_lock(0)) == b"somebody else"
 
 
 @pytest.mark.django_db
@@ -63,10 +63,10 @@ def test_every_shard_is_drained(configure):
     for history in histories:
         shard = keys.shard_of(history.state.session_id)
         for entry in history.entries:
-            stores.client().xadd(keys.outbox(shard), {"e": outbox.encode(entry)})
+            redis_client.blocking_client().xadd(keys.outbox(shard), {"e": outbox.encode(entry)})
     drain_all()
     assert SyncEvent.objects.count() == sum(history.state.sequence for history in histories)
-    assert not any(stores.client().xlen(keys.outbox(shard)) for shard in range(3))
+    assert not any(redis_client.blocking_client().xlen(keys.outbox(shard)) for shard in range(3))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from kombu import pools
 
 from audit.schedule import MAX_QUEUED, BackpressureScheduler
 from config.celery import app
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from tests.filling import full
 
 
@@ -24,8 +24,12 @@ def _pool():
 
 
 def waiting() -> int:
-    keys = [key for key in stores.client().scan_iter("sk-celery:*") if stores.client().type(key) == b"list"]
-    return sum(stores.client().llen(key) for key in keys)
+    keys = [
+        key
+        for key in redis_client.blocking_client().scan_iter("sk-celery:*")
+        if redis_client.blocking_client().type(key) == b"list"
+    ]
+    return sum(redis_client.blocking_client().llen(key) for key in keys)
 
 
 def test_only_a_few_tasks_wait_for_a_worker_that_does_not_come(tmp_path):

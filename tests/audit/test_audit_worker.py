@@ -11,7 +11,7 @@ from audit import selectors
 from audit.models import SyncEvent, SyncSession
 from config.celery import app
 from synckairos.engine import commands as cmd
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.outboxes import History, creation, dead, post, waiting
 from tests.servers import DATA_DIR, Child, wait_until
@@ -65,7 +65,7 @@ def test_a_row_can_be_read_without_anybody_asking_for_it(beat, worker, real):
     written = SyncEvent.objects.filter
     wait_until(written(version=1).exists, 30, f"the worker is up\n{running.output()}")
     # The worker's own first drain did that: the next row waits for beat, which may still be starting.
-    wait_until(lambda: not stores.client().exists(keys.drain_lock(0)), 30, "the first drain is over")
+    wait_until(lambda: not redis_client.blocking_client().exists(keys.drain_lock(0)), 30, "the first drain is over")
     real(session_id, cmd.Start())
     wait_until(written(version=2).exists, 30, f"beat is up\n{beat.output()}")
     version = real(session_id, cmd.Switch()).version

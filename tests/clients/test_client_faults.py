@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos_client import CommandTimeout, Ended, Refused, connect
 from tests import servers
@@ -191,11 +191,11 @@ async def test_a_session_deleted_while_the_connection_was_away_ends_the_screen(r
 
 async def test_what_the_store_has_lost_is_taken_back_and_said_so(webs, api, token, session_id):
     key = keys.state(UUID(session_id))
-    early = stores.client().get(key)
+    early = redis_client.blocking_client().get(key)
     async with watching(webs[0].url, session_id, token) as watcher:
         switch(api, session_id, 4)
         await watcher.until_version(6)
-        stores.client().set(key, early)
+        redis_client.blocking_client().set(key, early)
         update = await watcher.until(lambda update: update.resynced)
         assert update.state["version"] == 2
         switch(api, session_id)

@@ -22,7 +22,7 @@ from pathspec import GitIgnoreSpec
 from config import environment, safety
 from deploy import check
 from synckairos.auth.signing_keys import InvalidKey, generate_pem, key_ring
-from synckairos.redis.client import Address
+from synckairos.redis.client import StoreUrl
 from tests import servers
 from tests.servers import ROOT
 
@@ -133,9 +133,9 @@ def test_but_it_does_with_what_is_not(tmp_path):
     ],
 )
 def test_a_store_that_others_can_reach_has_a_password_or_tls(url, is_safe):
-    safety.store(Address(url), in_production=False)
+    safety.store(StoreUrl(url), in_production=False)
     with nullcontext() if is_safe else pytest.raises(Unacceptable):
-        safety.store(Address(url), in_production=True)
+        safety.store(StoreUrl(url), in_production=True)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 
 from audit.models import SyncEvent
 from synckairos.auth.principal import mint
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos_client import connect
 from tests import servers
@@ -117,13 +117,13 @@ class Storm:
         while (left_s := ends_s - time.monotonic()) > 0:
             await asyncio.sleep(min(rng.uniform(*self.kill_every_s), left_s))
             kind = rng.choice(("pubsub", "pubsub", "pubsub", "normal"))
-            killed = await asyncio.to_thread(stores.client().client_kill_filter, _type=kind)
+            killed = await asyncio.to_thread(redis_client.blocking_client().client_kill_filter, _type=kind)
             self.counts[f"{kind} kills"] += 1
             self.counts["connections killed"] += killed
 
     def _speak_last(self) -> None:
         """One more switch in every session while nobody listens: only the position check can bring it."""
-        stores.client().client_kill_filter(_type="pubsub")
+        redis_client.blocking_client().client_kill_filter(_type="pubsub")
         with httpx.Client(
             base_url=self.webs[0].url, headers=bearer(mint("host", is_staff=False)), verify=False
         ) as http:
@@ -164,7 +164,9 @@ class Storm:
 
     def _listened(self) -> list[str]:
         sessions = {keys.group_channel(UUID(view.session_id)): view.session_id for view in self.views}
-        return [sessions[name.decode()] for name, count in stores.client().pubsub_numsub(*sessions) if count]
+        return [
+            sessions[name.decode()] for name, count in redis_client.blocking_client().pubsub_numsub(*sessions) if count
+        ]
 
     async def _none(self, remaining: Callable[[], list[str]], what: str) -> None:
         ends_s = time.monotonic() + LEFT_WITHIN_S

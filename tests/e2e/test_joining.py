@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from sessions.store import codec
 from synckairos.engine.commands import AdjustTime
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.clocked import Clock
 from tests.conftest import bearer
@@ -33,7 +33,7 @@ async def test_who_was_there_is_told_what_a_newcomers_arrival_brought_to_light(w
     now_ms, hour_ms = int(time.time() * 1000), 3_600_000
     past = Clock(now_ms - 2 * hour_ms)
     session_id = past.start(bank_ms=24 * hour_ms, action_on_timeout={"type": "end_session"})
-    seat = codec.decode_state(stores.client().get(keys.state(session_id))).participants[0].participant_id
+    seat = codec.decode_state(redis_client.blocking_client().get(keys.state(session_id))).participants[0].participant_id
     session_id = str(session_id)
     async with screen(webs[0], session_id, token) as early:
         assert (await early.until("CONNECTED"))["state"]["status"] == "running"
@@ -48,8 +48,8 @@ async def test_who_was_there_is_told_what_a_newcomers_arrival_brought_to_light(w
 async def test_a_lost_message_is_made_good_even_when_somebody_joins_at_once(webs, api, token, running):
     async with screen(webs[0], running, token) as early:
         await early.until("CONNECTED")
-        for client in stores.client().client_list(_type="pubsub"):
-            stores.client().client_kill_filter(_id=client["id"])
+        for client in redis_client.blocking_client().client_list(_type="pubsub"):
+            redis_client.blocking_client().client_kill_filter(_id=client["id"])
         api.post(f"/v1/sessions/{running}/switch")
         async with screen(webs[0], running, token) as late:
             assert (await late.until("CONNECTED"))["version"] == 3

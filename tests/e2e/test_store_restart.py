@@ -12,7 +12,7 @@ import pytest
 from sessions.store import codec
 from synckairos.engine import decide
 from synckairos.engine.commands import Start
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests import servers
 from tests.conftest import bearer
@@ -71,7 +71,7 @@ async def test_a_message_the_layer_loses_is_made_good_by_the_position_check(webs
     session_id = UUID(created["session_id"])
     async with screen(webs[0], str(session_id), token) as viewer:
         await viewer.until("CONNECTED")
-        client = stores.client()
+        client = redis_client.blocking_client()
         state = codec.decode_state(client.get(keys.state(session_id)))
         started = decide(state, Start(), state.updated_ms).state
         client.set(keys.state(session_id), codec.encode_state(started))
@@ -83,7 +83,7 @@ async def test_a_session_that_vanished_from_the_store_is_told_as_deleted(webs, a
     session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
-        stores.client().flushall()
+        redis_client.blocking_client().flushall()
         await viewer.until("SESSION_DELETED", within_s=WITHIN_S)
         assert (await viewer.closed())[0] == 1000
 
@@ -93,13 +93,13 @@ async def test_a_store_that_went_back_in_time_sends_the_screens_away_to_come_bac
     session_id = api.post("/v1/sessions", json=game).json()["data"]["session_id"]
     key = keys.state(UUID(session_id))
     api.post(f"/v1/sessions/{session_id}/start")
-    early = stores.client().get(key)
+    early = redis_client.blocking_client().get(key)
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
         for _ in range(5):
             api.post(f"/v1/sessions/{session_id}/switch")
         await viewer.until_version(7)
-        stores.client().set(key, early)
+        redis_client.blocking_client().set(key, early)
         assert (await viewer.closed())[0] == 1012
     versions = [frame["version"] for frame in viewer.frames]
     assert versions == sorted(versions)

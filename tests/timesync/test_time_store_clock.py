@@ -7,7 +7,7 @@ import random
 import pytest
 
 from synckairos.redis import store_clock as clock
-from synckairos.redis.store_clock import FRESH_S, StoreClock, estimate
+from synckairos.redis.store_clock import MAX_AGE_S, StoreClock, estimate
 
 
 class Local:
@@ -24,12 +24,12 @@ class Local:
     monotonic = time
 
     def probe(self, store_clock: StoreClock) -> None:
-        self.now_s += FRESH_S
+        self.now_s += MAX_AGE_S
         sent_s = self.now_s
         there_s = sent_s + self.trip_s[0]
         store_s = there_s + self.ahead_s
         self.now_s = there_s + self.trip_s[1]
-        store_clock.take(sent_s, store_s, self.now_s)
+        store_clock.add_sample(sent_s, store_s, self.now_s)
 
 
 @pytest.fixture
@@ -73,25 +73,25 @@ def test_an_estimate_is_fresh_for_five_seconds(local):
     assert store_clock.is_stale
     local.probe(store_clock)
     assert not store_clock.is_stale
-    local.now_s += FRESH_S
+    local.now_s += MAX_AGE_S
     assert store_clock.is_stale
 
 
 @pytest.mark.parametrize("parting", [0.0, 190e-6, -190e-6])
 def test_what_is_surely_past_is_never_ahead_of_the_store(local, parting):
     store_clock = StoreClock()
-    assert store_clock.surely_past_ms() is None
+    assert store_clock.lower_bound_ms() is None
     chance = random.Random(1)
     for _ in range(2_000):
         local.trip_s = (chance.expovariate(500), chance.expovariate(500))
         before_s = local.now_s
         local.probe(store_clock)
-        local.now_s += chance.random() * (FRESH_S - 0.1)
+        local.now_s += chance.random() * (MAX_AGE_S - 0.1)
         local.ahead_s += (local.now_s - before_s) * parting
-        behind_ms = (local.now_s + local.ahead_s) * 1000 - store_clock.surely_past_ms()
+        behind_ms = (local.now_s + local.ahead_s) * 1000 - store_clock.lower_bound_ms()
         assert -1 <= behind_ms <= 50
-    local.now_s += FRESH_S
-    assert store_clock.surely_past_ms() is None
+    local.now_s += MAX_AGE_S
+    assert store_clock.lower_bound_ms() is None
 
 
 def test_nobody_can_set_the_clock_it_runs_on(monkeypatch):

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from synckairos.ops import probes
 from synckairos.ops.broker import is_broker_reachable
 from synckairos.ops.store_facts import store_facts
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 
 
 class Command(BaseCommand):
@@ -38,6 +38,6 @@ def _waits(role: str) -> bool:
     """Whether what a process of this role works with cannot serve now."""
     try:
         is_full = store_facts().is_full
-    except stores.FAULTS:
+    except redis_client.ERRORS:
         return True
     return is_full or (role != "timekeeper" and not is_broker_reachable())

@@ -12,7 +12,7 @@ import pytest
 
 from sessions.store.presence import NOBODY, announce
 from synckairos.auth.principal import mint
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.scripts import send_blocking
 from tests import servers
@@ -150,7 +150,7 @@ async def test_clients_of_a_process_that_dies_are_forgotten(webs, session_id, to
 async def test_presence_that_the_store_has_lost_is_told_again(webs, session_id):
     async with screen(webs[0], session_id, as_("ada")) as ada:
         await ada.until("PRESENCE", connected=[ADA])
-        stores.client().delete(keys.presence(UUID(session_id)))
+        redis_client.blocking_client().delete(keys.presence(UUID(session_id)))
         async with screen(webs[1], session_id, as_(GRACE)) as grace:
             await grace.until("PRESENCE", connected=[ADA, GRACE])
             assert (await ada.until("PRESENCE"))["connected"] == [ADA, GRACE]  # a process knows its own all the time
@@ -159,7 +159,7 @@ async def test_presence_that_the_store_has_lost_is_told_again(webs, session_id):
 async def test_a_process_that_was_taken_for_dead_tells_at_once_that_its_clients_are_there(webs, session_id, token):
     async with screen(webs[1], session_id, token) as hall, screen(webs[0], session_id, as_("ada")):
         await hall.until("PRESENCE", connected=[ADA])
-        for process in stores.client().hkeys(keys.presence(UUID(session_id))):
+        for process in redis_client.blocking_client().hkeys(keys.presence(UUID(session_id))):
             send_blocking(announce(UUID(session_id), process.decode(), NOBODY, is_news=True))
         await hall.until("PRESENCE", connected=[])
         await hall.until("PRESENCE", connected=[ADA])

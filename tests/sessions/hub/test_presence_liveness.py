@@ -11,7 +11,7 @@ from sessions.hub.rooms import Rooms
 from sessions.hub.subscriber import Outlet
 from sessions.store.presence import Attendance, announce
 from synckairos.auth.principal import Principal
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.scripts import send_blocking
 from tests.wires import NoWire
@@ -85,7 +85,7 @@ async def cleared(monkeypatch):
         monkeypatch.setattr(here, "_hear", hear)
         await here._hear()
         await here._read({session_id})
-        return not stores.client().hexists(keys.presence(session_id), "other")
+        return not redis_client.blocking_client().hexists(keys.presence(session_id), "other")
 
     return clears
 

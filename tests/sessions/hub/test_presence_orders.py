@@ -15,7 +15,7 @@ from sessions.services import presence as service
 from sessions.store.presence import Attendance, announce
 from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.ops.alive_processes import list_alive, report_alive
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.scripts import send, send_blocking
 from tests.wires import DirectWire
@@ -134,7 +134,7 @@ async def test_ada_is_shown_beside_grace_while_the_store_forgets_who_is_alive_ag
     await one.works()
     await two.works()
     for second in range(1, 6):
-        stores.client().delete(keys.webs())
+        redis_client.blocking_client().delete(keys.web_processes())
         two.presence._look({}, two.now_s + second)
     assert shown(hall) == [[ADA]]
     grace = two.comes(GRACE)
@@ -156,7 +156,7 @@ async def test_what_a_process_has_told_that_is_back_again_is_not_cleared_away(on
     await one.looks()
     two.presence._living._looked_at_s = asyncio.get_running_loop().time()
     await two.works(is_hinted=True)
-    assert stores.client().hexists(keys.presence(SESSION), one.presence._process)
+    assert redis_client.blocking_client().hexists(keys.presence(SESSION), one.presence._process)
     assert (shown(hall), shown(ada)) == ([[ADA]], [[ADA]])
 
 
@@ -164,7 +164,7 @@ async def test_all_is_read_again_when_the_layer_has_been_away(one):
     hall = one.comes()
     await one.works()
     one.presence.look_again()
-    send_blocking(report_alive(keys.webs(), "other"))
+    send_blocking(report_alive(keys.web_processes(), "other"))
     send_blocking(announce(SESSION, "other", Attendance(0, {ADA: 1}), is_news=False))
     await one.works()
     assert shown(hall) == [[ADA]]
@@ -184,10 +184,10 @@ async def test_a_process_that_the_store_has_forgotten_tells_again_who_is_there(o
     one.comes(ADA)
     await one.looks()
     await one.works()
-    stores.client().flushall()
+    redis_client.blocking_client().flushall()
     await one.looks()
     await one.works()
-    assert stores.client().hexists(keys.presence(SESSION), one.presence._process)
+    assert redis_client.blocking_client().hexists(keys.presence(SESSION), one.presence._process)
 
 
 async def test_who_could_not_take_back_what_it_told_is_left_to_be_found_dead(one, monkeypatch):
@@ -199,7 +199,7 @@ async def test_who_could_not_take_back_what_it_told_is_left_to_be_found_dead(one
 
     monkeypatch.setattr("sessions.hub.presence.send_all", refused)
     await one.presence.leave()
-    assert one.presence._process in send_blocking(list_alive(keys.webs(), 60_000))
+    assert one.presence._process in send_blocking(list_alive(keys.web_processes(), 60_000))
 
 
 async def test_who_is_read_over_rest_while_others_come_was_there_alone(one, two, monkeypatch):

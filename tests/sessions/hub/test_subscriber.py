@@ -12,7 +12,7 @@ from sessions.hub.credential_expiry import sweep
 from sessions.hub.hub import hub, stop_hub
 from sessions.hub.subscriber import MAX_WAITING, Outlet, Position
 from synckairos.auth.principal import Principal
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.webserver.transport import Frame
 
 
@@ -291,7 +291,7 @@ async def test_a_hub_stops_even_when_a_client_leaves_in_that_very_moment(moments
     async with asyncio.timeout(30):
         await stop_hub()
     await leaving
-    await stores.close_async_client()
+    await redis_client.close_async_client()
 
 
 def offered(outlet: Outlet, epoch: str, version: int) -> None:

@@ -19,7 +19,7 @@ from sessions.realtime.long_poll_and_sse import Fallbacks
 from synckairos.conf import Rate
 from synckairos.http.body_limits import Bodies
 from synckairos.http.request_log import Gate
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import scripts
 from tests import servers
 from tests.conftest import bearer
@@ -299,7 +299,7 @@ async def test_a_fault_of_a_fallback_has_the_documented_answer(configure, monkey
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert "secret" not in answer.text
     await stop_hub()
-    await stores.close_async_client()
+    await redis_client.close_async_client()
 
 
 async def test_a_stream_followed_by_another_request_on_the_same_connection_ends_with_it(webs, api, token, session_id):

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from sessions import frames
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests import servers
 from tests.sockets import Screen, screen
@@ -279,7 +279,7 @@ async def test_no_value_of_any_field_of_any_frame_kills_the_socket_or_floods_the
 
 async def test_after_hostile_frames_nothing_is_left_of_the_socket(webs, token, session_id):
     def subscriptions() -> int:
-        return stores.client().pubsub_numsub(keys.group_channel(UUID(session_id)))[0][1]
+        return redis_client.blocking_client().pubsub_numsub(keys.group_channel(UUID(session_id)))[0][1]
 
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")

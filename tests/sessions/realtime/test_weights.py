@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from synckairos.auth.principal import mint
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests import servers
 from tests.conftest import bearer
@@ -71,7 +71,7 @@ async def test_a_viewers_reconnects_count_over_all_its_sockets(narrow, api):
         api.post(f"/v1/sessions/{session_id}/start")
         await other.until_version(2)
         assert left(narrow, viewer) == 0
-        stores.client().delete(keys.rate("general", "viewer"))
+        redis_client.blocking_client().delete(keys.rate("general", "viewer"))
         assert (await answered(one, "STATE_SYNC", type="RECONNECT"))["type"] == "STATE_SYNC"
         refused = await answered(other, "STATE_SYNC", type="RECONNECT")
         assert refused["code"] == "RATE_LIMIT_EXCEEDED", "it was told until when, and nobody asks the store meanwhile"

@@ -16,7 +16,7 @@ from synckairos.auth.principal import Principal
 from synckairos.engine.commands import Create, Seat
 from synckairos.engine.units import SyncMode
 from synckairos.errors import SessionNotFound
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from synckairos.redis.scripts import Pipeline
@@ -54,7 +54,7 @@ def test_who_knows_subject_and_key_does_not_know_the_id(process):
     assert made_id != guess
     with pytest.raises(SessionNotFound):
         run_blocking(service.get(guess, ALICE))
-    stores.client().flushall()
+    redis_client.blocking_client().flushall()
     process()
     assert made() != made_id, "another store has another secret"
 
@@ -95,13 +95,13 @@ def _just(call: Pipeline):
 def test_processes_agree_again_when_the_store_has_lost_its_data(process):
     made()
     older = derived_ids._known
-    stores.client().flushall()
+    redis_client.blocking_client().flushall()
     process()
     first = made()  # at a process that has just started: the secret is a new one
     assert derived_ids._known != older
     process(older)
     assert made() == first
-    stores.client().flushall()
+    redis_client.blocking_client().flushall()
     assert made() == first, "who is first gives back the secret that it knows"
 
 
@@ -114,7 +114,7 @@ def test_the_id_survives_a_rotation_of_all_keys(process, settings, configure):
 
 def test_the_secret_stays_and_is_told_to_nobody(process, caplog):
     made()
-    store = stores.client()
+    store = redis_client.blocking_client()
     secret = store.get(keys.id_secret())
     assert len(secret) == ids.SECRET_BYTES
     assert store.ttl(keys.id_secret()) == -1

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from tests.talk import at, created, done
 
 
@@ -19,9 +19,9 @@ def test_health_is_exactly_this(api):
 
 def test_time_is_the_stores_own_without_an_envelope(api, other_api):
     for client in (api, other_api):
-        before = stores.client().time()
+        before = redis_client.blocking_client().time()
         body = client.get("/v1/time").json()
-        after = stores.client().time()
+        after = redis_client.blocking_client().time()
         assert (body["server_version"], body["drift_tolerance_ms"]) == ("2.0.0", 50)
         assert isinstance(body["timestamp_ms"], int)
         low, high = (seconds * 1000 + micros // 1000 for seconds, micros in (before, after))

@@ -11,7 +11,7 @@ import pytest
 from sessions.services import tickets
 from synckairos.auth.principal import authenticate, mint
 from synckairos.errors import Unauthenticated
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from tests.conftest import bearer
@@ -70,7 +70,7 @@ def test_nobody_without_a_token_gets_a_ticket_and_a_ticket_buys_no_other(api):
 
 def test_the_store_knows_a_digest_and_forgets_it_in_time(api):
     value = bought(api, str(uuid4()))["ticket"]
-    store = stores.client()
+    store = redis_client.blocking_client()
     assert 0 < store.pttl(keys.ticket(value)) <= 30_000
     assert store.exists(keys.ticket(value))
     for key in store.scan_iter():
@@ -93,7 +93,7 @@ def test_a_ticket_is_good_no_longer_than_its_token(api):
     token = mint("carol", is_staff=False, lifetime=timedelta(seconds=25))
     ticket = bought(api, str(uuid4()), **bearer(token))
     assert ms(ticket["expires_at"]) <= authenticate(token).expires_s * 1000 + 50
-    assert stores.client().pttl(keys.ticket(ticket["ticket"])) <= 25_000
+    assert redis_client.blocking_client().pttl(keys.ticket(ticket["ticket"])) <= 25_000
 
 
 def test_what_cannot_be_a_ticket_is_not_looked_for_in_the_store():

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from synckairos.auth.principal import mint
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from tests.conftest import bearer
 from tests.servers import wait_until
 from tests.sockets import screen, until_listened
@@ -85,7 +85,7 @@ async def test_a_creation_that_the_layer_lost_is_shown_to_its_people_all_the_sam
     async with screen(webs[0], session_id, MALLORY) as stranger, screen(webs[0], session_id, ALICE) as owner:
         await owner.until("CONNECTED")
         await stranger.until("CONNECTED")
-        stores.client().client_kill_filter(_type="pubsub")
+        redis_client.blocking_client().client_kill_filter(_type="pubsub")
         created(api, game(session_id=session_id))
         assert (await owner.until("STATE_UPDATE"))["version"] == 1
         assert await shown_so_far(stranger) == ["CONNECTED"]
@@ -95,7 +95,7 @@ async def test_a_session_made_anew_for_others_sends_its_old_screens_away(api, we
     """The word of the deletion was lost: nobody goes on showing what is no more, or sees what is not theirs."""
     async with screen(webs[0], public.id, MALLORY) as viewer:
         await viewer.until("CONNECTED")
-        stores.client().client_kill_filter(_type="pubsub")
+        redis_client.blocking_client().client_kill_filter(_type="pubsub")
         api.delete(public.at())
         created(api, game(session_id=public.id))
         code, _ = await viewer.closed()
@@ -134,7 +134,7 @@ async def test_a_poll_of_a_session_that_becomes_somebody_elses_brings_nothing(ap
 
 async def lose_what_is_said(action):
     """Do something while no process hears of it."""
-    stores.client().client_kill_filter(_type="pubsub")
+    redis_client.blocking_client().client_kill_filter(_type="pubsub")
     answer = await asyncio.to_thread(action)
     assert answer.is_success, answer.text
 

@@ -10,7 +10,7 @@ import pytest
 from synckairos.auth.grants import Role, SessionGrant
 from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_token, validity_from_now
 from synckairos.auth.signing_keys import generate_pem, key_ring
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from tests.conftest import bearer
 from tests.talk import at, created, refused, wrong_fields
 
@@ -96,7 +96,7 @@ def test_who_may_give_none_any_more_gets_none_again(api, staff_api):
 
 def test_the_store_holds_no_token(api):
     token = api.post(at(created(api), "tokens"), json=VIEWER, headers=KEY).json()["data"]["token"]
-    client = stores.client()
+    client = redis_client.blocking_client()
     kept = [client.dump(key) for key in client.scan_iter("*")]
     assert any(authenticate(token).grant.token_id.encode() in value for value in kept)
     assert not any(token.rpartition(".")[2].encode() in value for value in kept)

@@ -12,7 +12,7 @@ import pytest
 from sessions.services import command_queue
 from sessions.services.command_queue import run_in_order, run_in_order_from_thread
 from synckairos.auth.principal import mint
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis.procedures import set_server_loop
 from tests import servers
 from tests.conftest import bearer, client_of
@@ -37,7 +37,7 @@ async def stage(monkeypatch):
 
     yield start, lambda name: running[name].done(name), noted
     assert not command_queue._queues
-    await stores.close_async_client()
+    await redis_client.close_async_client()
 
 
 async def settle():

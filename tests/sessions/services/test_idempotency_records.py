@@ -21,7 +21,7 @@ from synckairos.engine.commands import Create, Delete, Pause, Resume, Seat, Star
 from synckairos.engine.state import Access
 from synckairos.errors import IdempotencyKeyReused, RateLimitExceeded
 from synckairos.ratelimit.limits import RateLimiter
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from synckairos.redis.scripts import Pipeline
@@ -35,7 +35,7 @@ SMALL = 2
 @pytest.fixture(autouse=True)
 def books(monkeypatch):
     """The books of a process that has just started; a second one is another process."""
-    store_clock.take(time.monotonic(), time.time() - 0.001, time.monotonic())
+    store_clock.add_sample(time.monotonic(), time.time() - 0.001, time.monotonic())
     monkeypatch.setattr(idempotency_records, "usage", RecordUsage())
 
     def another():
@@ -57,7 +57,7 @@ def made(seats, who="alice", key=None):
 
 def kept_bytes():
     """Of all answers in the store."""
-    client = stores.client()
+    client = redis_client.blocking_client()
     return sum(client.strlen(name) for name in client.scan_iter("sk:*:i:*"))
 
 
@@ -114,9 +114,9 @@ def test_a_large_answer_is_kept_packed_and_a_small_one_as_it_is():
     for seats in (SMALL, LARGE):
         session_id = made(seats)
         play(session_id, Start(), "k")
-        state = stores.client().strlen(keys.state(session_id))
+        state = redis_client.blocking_client().strlen(keys.state(session_id))
         name = keys.idempotency(session_id, "alice", "POST", "k")
-        record = stores.client().get(name)
+        record = redis_client.blocking_client().get(name)
         assert record[:1] == (b"\x95" if seats == SMALL else b"\x93")
         assert len(record) < (state + 60 if seats == SMALL else 0.65 * state)
         assert codec.decode_answer(record).state.version == 2
@@ -205,11 +205,14 @@ def test_what_was_kept_a_day_ago_is_gone_and_counts_no_more(configure):
     configure(record_bytes_per_person=1)
     hour = int(time.time()) // 3600
     payer = idempotency_records.RecordOwner("alice", 100)
-    stores.client().hset(keys.record_bytes("alice"), mapping={str(hour - 25): 10**9, str(hour - 20): 60})
+    redis_client.blocking_client().hset(keys.record_bytes("alice"), mapping={str(hour - 25): 10**9, str(hour - 20): 60})
     run_blocking(idempotency_records.charge_bytes(REPORT_BYTES, DAY_MS, payer))
     over_s = idempotency_records.usage.seconds_over("alice")
     assert (hour + 25) * 3600 - time.time() == pytest.approx(over_s, abs=90)
-    assert stores.client().hkeys(keys.record_bytes("alice")) == [str(hour - 20).encode(), str(hour).encode()]
+    assert redis_client.blocking_client().hkeys(keys.record_bytes("alice")) == [
+        str(hour - 20).encode(),
+        str(hour).encode(),
+    ]
     idempotency_records.usage.set_over("alice", 0)
     assert not idempotency_records.usage.seconds_over("alice")
 

@@ -22,7 +22,7 @@ from synckairos.engine.state import Access
 from synckairos.engine.units import Status
 from synckairos.errors import InvalidStateTransition, RateLimitExceeded, SessionNotFound, Unauthenticated
 from synckairos.ratelimit.limits import RateLimiter
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from synckairos.redis.scripts import Pipeline, send_blocking
@@ -86,7 +86,7 @@ def stored(session_id):
 
 
 def entries():
-    return [outbox.decode(fields[outbox.FIELD]) for _, fields in stores.client().xrange(keys.outbox(0))]
+    return [outbox.decode(fields[outbox.FIELD]) for _, fields in redis_client.blocking_client().xrange(keys.outbox(0))]
 
 
 def test_a_command_after_another_one_takes_one_round_trip(here, session_id):
@@ -156,7 +156,7 @@ def test_nothing_is_refused_on_a_cached_state(here, elsewhere, session_id):
 @pytest.mark.parametrize("off_ms", [60_000, 1_000, -1_000, -60_000])
 def test_a_decision_at_an_instant_that_is_not_the_present_is_not_written(here, session_id, monkeypatch, off_ms):
     real_ms = store_clock.now_ms()
-    monkeypatch.setattr(store_clock, "surely_past_ms", lambda: store_clock.now_ms() + off_ms)
+    monkeypatch.setattr(store_clock, "lower_bound_ms", lambda: store_clock.now_ms() + off_ms)
     outcome = here.do(session_id, Switch())
     assert here.asked == ["commit", "commit"]
     assert real_ms - 500 < outcome.at_ms < store_clock.now_ms() + 500
@@ -164,14 +164,14 @@ def test_a_decision_at_an_instant_that_is_not_the_present_is_not_written(here, s
 
 
 def test_while_the_store_s_clock_is_not_known_commands_load_the_session(here, session_id, monkeypatch):
-    monkeypatch.setattr(store_clock, "surely_past_ms", lambda: None)
+    monkeypatch.setattr(store_clock, "lower_bound_ms", lambda: None)
     here.do(session_id, Switch())
     assert here.asked == LOADED_FIRST
 
 
 def test_a_state_of_the_same_version_that_another_commit_led_to_is_another_state(here, session_id):
     """A store that has lost its last moments may come to the same version by another way."""
-    client, recent = stores.client(), keys.recent(session_id)
+    client, recent = redis_client.blocking_client(), keys.recent(session_id)
     client.lset(recent, 0, b"otherid!" + client.lindex(recent, 0)[8:])
     here.do(session_id, Switch())
     assert here.asked == ["commit", "commit"]

@@ -20,7 +20,7 @@ from synckairos.engine import SyncMode
 from synckairos.engine.commands import Cancel, Complete, Create, Delete, Seat, Start
 from synckairos.engine.state import Access
 from synckairos.errors import SessionLimitExceeded
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from tests import servers
@@ -43,7 +43,7 @@ def bounded(request, configure):
 
 
 def have(name):
-    return stores.client().zcard(name)
+    return redis_client.blocking_client().zcard(name)
 
 
 def full(kind, limit, **options):
@@ -59,7 +59,7 @@ def test_an_owner_may_have_so_many_sessions_and_an_end_gives_a_place_back(bounde
     Clock().do(ids[0], end())
     Clock().create()
     full("live", 3)
-    assert have(keys.live_of("alice")) == 3
+    assert have(keys.live_sessions("alice")) == 3
 
 
 def test_those_that_switch_by_themselves_have_a_bound_of_their_own(bounded):
@@ -70,7 +70,7 @@ def test_those_that_switch_by_themselves_have_a_bound_of_their_own(bounded):
     full("live", 3)
     Clock().do(first, Cancel())
     Clock().create(**SKIPS)
-    assert (have(keys.live_of("alice")), have(keys.self_running_of("alice"))) == (3, 1)
+    assert (have(keys.live_sessions("alice")), have(keys.self_running_sessions("alice"))) == (3, 1)
 
 
 def test_a_service_account_has_bounds_of_its_own_and_owners_do_not_share(bounded):
@@ -92,19 +92,19 @@ def test_a_service_account_has_bounds_of_its_own_and_owners_do_not_share(bounded
 def test_what_ends_by_itself_gives_its_place_back_too(bounded, who):
     clock = Clock(int(time.time() * 1000) - 120_000)
     session_id = clock.start(action_on_timeout={"type": "end_session"})
-    assert have(keys.live_of("alice")) == 1
+    assert have(keys.live_sessions("alice")) == 1
     if who == "reader":
         run_blocking(service.get(session_id, SYSTEM))
     else:
         kept(Timekeeper().tick, session_id)
-    assert have(keys.live_of("alice")) == 0
+    assert have(keys.live_sessions("alice")) == 0
 
 
 def test_what_is_let_go_gives_its_place_back_too(bounded):
     session_id = Clock(int(time.time() * 1000) - 31 * 86_400_000).create()
-    assert have(keys.live_of("alice")) == 1
+    assert have(keys.live_sessions("alice")) == 1
     kept(Reviews().tick, session_id)
-    assert have(keys.live_of("alice")) == 0
+    assert have(keys.live_sessions("alice")) == 0
 
 
 def kept(tick, session_id):
@@ -112,7 +112,7 @@ def kept(tick, session_id):
 
     async def main():
         await tick(keys.shard_of(session_id))
-        await stores.close_async_client()
+        await redis_client.close_async_client()
 
     asyncio.run(main())
 
@@ -124,7 +124,7 @@ def test_a_refused_and_a_repeated_creation_take_no_place(bounded):
     assert run_blocking(service.create(body, None, key)).replayed
     with pytest.raises(Exception, match="already exists"):
         run_blocking(service.create(body, first.state.session_id, ALICE))
-    assert have(keys.live_of("alice")) == 1
+    assert have(keys.live_sessions("alice")) == 1
     for _ in range(2):
         Clock().create()
     assert run_blocking(
@@ -138,16 +138,16 @@ def test_a_session_made_anew_under_its_id_keeps_its_place_when_the_one_before_gi
     before = run_blocking(service.get(session_id, SYSTEM)).state
     Clock().do(session_id, Delete())
     run_blocking(service.create(Create(SyncMode.COUNT_UP, access=Access("alice")), session_id, ALICE))
-    client = stores.client()
-    client.zrem(keys.live_of("alice"), f"{session_id}{before.epoch}")
-    assert have(keys.live_of("alice")) == 1
+    client = redis_client.blocking_client()
+    client.zrem(keys.live_sessions("alice"), f"{session_id}{before.epoch}")
+    assert have(keys.live_sessions("alice")) == 1
 
 
 def test_what_the_store_has_forgotten_and_what_has_ended_unseen_is_found_when_a_place_is_needed(bounded, monkeypatch):
     monkeypatch.setattr(quotas, "CHECK_AFTER_MS", -60_000)
     forgotten, ended, lives = (Clock().create() for _ in range(3))
     full("live", 3)
-    client = stores.client()
+    client = redis_client.blocking_client()
     client.delete(keys.state(forgotten))
     client.pexpire(keys.state(ended), 60_000)
     Clock().create()
@@ -161,11 +161,11 @@ def test_both_bounds_may_hold_what_the_store_has_forgotten_and_whoever_is_refuse
 ):
     monkeypatch.setattr(quotas, "CHECK_AFTER_MS", -60_000)
     for session_id in (Clock().create(**SKIPS), Clock().create(), Clock().create()):
-        stores.client().delete(keys.state(session_id))
+        redis_client.blocking_client().delete(keys.state(session_id))
     first = Clock().create(**SKIPS)
     for _ in range(2):
         Clock().create()
-    stores.client().delete(keys.state(first))
+    redis_client.blocking_client().delete(keys.state(first))
     Clock().create()  # in the place of the first, which has its place among the self-running still
     full("live", 3, **SKIPS)
 
@@ -173,7 +173,7 @@ def test_both_bounds_may_hold_what_the_store_has_forgotten_and_whoever_is_refuse
 def test_a_place_that_was_taken_a_moment_ago_is_not_looked_at(bounded):
     """Its creation may be on its way."""
     session_id, *_ = [Clock().create() for _ in range(3)]
-    stores.client().delete(keys.state(session_id))
+    redis_client.blocking_client().delete(keys.state(session_id))
     full("live", 3)
 
 

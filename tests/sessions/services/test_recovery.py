@@ -13,7 +13,7 @@ from synckairos.auth.principal import SYSTEM
 from synckairos.engine.commands import Create, Delete, Pause, Resume, Seat, Switch
 from synckairos.engine.units import SyncMode
 from synckairos.ids import COMMAND_ID_BYTES
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.clocked import ALICE, Clock
 
@@ -72,10 +72,10 @@ def test_events_beyond_the_commits_that_are_kept_are_not_told_at_all(clock, play
 def test_a_commit_of_a_newer_release_is_not_told_and_hides_neither_the_state_nor_what_came_after_it(clock, playing):
     """Processes of two releases serve side by side during an upgrade."""
     name = keys.recent(playing)
-    (stored,) = stores.client().lrange(name, 1, 1)
+    (stored,) = redis_client.blocking_client().lrange(name, 1, 1)
     parts = msgspec.msgpack.decode(stored[COMMAND_ID_BYTES:])
     parts[-1] = [[99, "an event of tomorrow"]]
-    stores.client().lset(name, 1, stored[:COMMAND_ID_BYTES] + msgspec.msgpack.encode(parts))
+    redis_client.blocking_client().lset(name, 1, stored[:COMMAND_ID_BYTES] + msgspec.msgpack.encode(parts))
     assert [event.version for event in recover(clock, playing, 5).missed] == [6]
     found = recover(clock, playing, 4)
     assert (found.recovered, found.missed, found.state.version) == (False, (), 6)

@@ -22,7 +22,7 @@ from synckairos.errors import RateLimitExceeded, ServiceUnavailable, StoreFull
 from synckairos.ops import alive_processes, timekeepers
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.limits import RateLimiter
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_async, run_blocking
 from synckairos.redis.scripts import send_blocking
@@ -103,7 +103,7 @@ def test_reads_go_on_while_the_store_takes_no_writes_for_another_reason(days):
     """It has no disk, or too few replicas; of a session that nobody looked at for a day a read would take note."""
     past = Clock(int(time.time() * 1000) - days * 86_400_000 - 60_000)
     counting, running = past.start(sync_mode=SyncMode.COUNT_UP), past.start(bank_ms=20_000)
-    client = stores.client()
+    client = redis_client.blocking_client()
     client.config_set("min-replicas-to-write", 1)
     try:
         for session_id in (counting, running):
@@ -123,7 +123,7 @@ async def _aread(session_id):
         (outcome,), _ = await run_async(sessions.get_many([session_id], SYSTEM))
         return outcome
     finally:
-        await stores.close_async_client()
+        await redis_client.close_async_client()
 
 
 def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_room(caplog):
@@ -140,11 +140,13 @@ def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_r
                     await keeper.leases.renew()
                     assert keeper.leases.held == {0}
                 assert send_blocking(timekeepers.shard_status(0)).holder == keeper.leases.keeper
-                assert send_blocking(alive_processes.list_alive(keys.keepers(), 5_000)).keys() == {keeper.leases.keeper}
+                assert send_blocking(alive_processes.list_alive(keys.timekeepers(), 5_000)).keys() == {
+                    keeper.leases.keeper
+                }
             await keeper._round()
         finally:
             await keeper.leases.close()
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     asyncio.run(main())
     assert caplog.text.count("The state store is full") == 1
@@ -166,5 +168,5 @@ def test_limits_are_counted_and_tickets_are_good_without_room(configure):
 
 
 def test_what_a_full_store_refuses_is_no_outage_of_the_store():
-    assert stores.is_full(OutOfMemoryError("command not allowed when used memory > 'maxmemory'."))
-    assert isinstance(stores.unavailable(OutOfMemoryError("OOM")), StoreFull)
+    assert redis_client.is_full(OutOfMemoryError("command not allowed when used memory > 'maxmemory'."))
+    assert isinstance(redis_client.as_service_unavailable(OutOfMemoryError("OOM")), StoreFull)

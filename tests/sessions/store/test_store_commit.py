@@ -27,7 +27,7 @@ from synckairos.engine import SyncMode, create_session, decide, next_deadline
 from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, Seat, Start, Switch
 from synckairos.engine.state import Access
 from synckairos.errors import Conflict, IdempotencyKeyReused, SessionAlreadyExists, SessionNotFound
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_async, run_blocking
 from synckairos.redis.scripts import send_blocking
@@ -45,7 +45,7 @@ def loaded(session_id):
 
 def everything(session_id):
     """All that the store holds of one session, without the outbox."""
-    client = stores.client()
+    client = redis_client.blocking_client()
     shard = keys.shard_of(session_id)
     return {
         "state": client.get(keys.state(session_id)),
@@ -126,7 +126,7 @@ def test_deleting_takes_everything_away_and_is_told_to_the_audit(clock):
     clock.do(session_id, Delete())
     found = everything(session_id)
     assert (found["state"], found["recent"], found["deadline"]) == (None, [], None)
-    _, fields = stores.client().xrevrange(keys.outbox(keys.shard_of(session_id)), count=1)[0]
+    _, fields = redis_client.blocking_client().xrevrange(keys.outbox(keys.shard_of(session_id)), count=1)[0]
     entry = outbox.decode(fields[outbox.FIELD])
     assert [event.name for event in entry.events] == ["session.deleted"]
     clock.run(service.delete(session_id, ALICE))
@@ -148,7 +148,7 @@ def test_a_session_outlives_its_last_transition_and_its_next_deadline(clock):
     """24 h of bank: it is still there long after the clock ran out, and a paused one even longer after the pause."""
     clock.now_ms = int(time.time() * 1000)
     session_id = clock.start(bank_ms=86_400_000)
-    client = stores.client()
+    client = redis_client.blocking_client()
     deadline_ms = clock.now_ms + 86_400_000
     assert client.pexpiretime(keys.state(session_id)) == deadline_ms + conf().idle_ttl_ms + GRACE_MS
     assert client.pexpiretime(keys.recent(session_id)) == deadline_ms + conf().idle_ttl_ms + GRACE_MS
@@ -160,7 +160,7 @@ def test_a_session_outlives_its_last_transition_and_its_next_deadline(clock):
 
 
 def test_a_running_two_player_session_costs_at_most_2_kib(clock, capsys):
-    client = stores.client()
+    client = redis_client.blocking_client()
 
     def used() -> int:
         return sum(client.memory_usage(key, samples=0) for key in client.scan_iter("*"))
@@ -192,7 +192,7 @@ def test_what_is_published_is_what_the_layer_delivers(clock, transactional_db):
             return await asyncio.wait_for(layer.receive(channel), 30)
         finally:
             await layer.flush()
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     session_id = clock.create()
     message = asyncio.run(receive())
@@ -335,7 +335,7 @@ def test_sync_and_async_callers_get_the_same(clock):
         try:
             return (await run_async(service.get(session_id, SYSTEM))).state
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     assert asyncio.run(read()) == run_blocking(service.get(session_id, SYSTEM)).state
 
@@ -358,11 +358,11 @@ def test_a_day_long_session_with_pauses_over_an_hour_is_still_there_and_still_ex
         clock.now_ms += 5 * hour_ms + 1
         clock.do(session_id, Pause())
         clock.now_ms += hour_ms + 7
-        kept_until_ms.append((clock.now_ms, stores.client().pexpiretime(keys.state(session_id))))
+        kept_until_ms.append((clock.now_ms, redis_client.blocking_client().pexpiretime(keys.state(session_id))))
         clock.do(session_id, Resume())
     deadline_ms = began_ms + 28 * hour_ms + 4 * 7
     assert everything(session_id)["deadline"] == deadline_ms
-    assert stores.client().pexpiretime(keys.state(session_id)) > deadline_ms + hour_ms
+    assert redis_client.blocking_client().pexpiretime(keys.state(session_id)) > deadline_ms + hour_ms
     assert all(until_ms > at_ms for at_ms, until_ms in kept_until_ms)
     clock.now_ms = deadline_ms + 3
     state = clock.run(service.get(session_id, SYSTEM)).state

@@ -20,9 +20,9 @@ from synckairos.engine.commands import Start, Switch
 from synckairos.errors import Unauthenticated
 from synckairos.ops.scrape import measure_state_store
 from synckairos.ops.store_facts import store_facts
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
-from synckairos.redis.client import Address, layer_hosts
+from synckairos.redis.client import StoreUrl, channel_layer_hosts
 from synckairos.redis.procedures import run_async, run_blocking
 from synckairos.redis.scripts import send_blocking
 from tests.clocked import ALICE, Clock
@@ -97,7 +97,7 @@ def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
     clock = Clock()
     ids = [clock.start() for _ in range(40)]
     for shard in keys.all_shards():
-        stores.client().xadd(keys.outbox(shard), {"e": b"\xc1poison"})
+        redis_client.blocking_client().xadd(keys.outbox(shard), {"e": b"\xc1poison"})
     assert drain_all()
     assert SyncEvent.objects.count() == 2 * len(ids)
     assert dead_letters.count_by_state() == {"dead": 8, "refused": 0, "newer": 0}
@@ -122,22 +122,22 @@ def test_async_callers_are_served_too(topology):
             await run_async(service.execute(session_id, Start(), ALICE))
             return (await run_async(service.execute(session_id, Switch(), ALICE))).state.version
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     assert asyncio.run(play()) == 3
 
 
 def test_addresses_of_every_kind_are_understood():
-    sentinel = Address("redis+sentinel://:secret@a:26379,b:26380/clocks/2")
+    sentinel = StoreUrl("redis+sentinel://:secret@a:26379,b:26380/clocks/2")
     assert (sentinel.nodes, sentinel.service, sentinel.db) == ([("a", 26379), ("b", 26380)], "clocks", 2)
     assert sentinel.password == "secret"
-    assert layer_hosts("redis+cluster://u:p%40@a:7000,b:7001")[0] == {
+    assert channel_layer_hosts("redis+cluster://u:p%40@a:7000,b:7001")[0] == {
         "host": "a",
         "port": 7000,
         "username": "u",
         "password": "p@",
     }
-    assert layer_hosts("unix:///run/valkey.sock")[0]["address"] == "unix:///run/valkey.sock"
+    assert channel_layer_hosts("unix:///run/valkey.sock")[0]["address"] == "unix:///run/valkey.sock"
 
 
 def test_every_key_of_a_session_lies_in_one_slot(configure):

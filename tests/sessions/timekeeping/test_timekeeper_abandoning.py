@@ -21,7 +21,7 @@ from synckairos.engine.commands import AdjustTime, Cancel, Complete, Delete, Pau
 from synckairos.engine.units import SyncMode
 from synckairos.instants import as_datetime
 from synckairos.ops import alive_processes
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import perform
 from synckairos.redis.procedures import run_blocking as asked
@@ -53,7 +53,7 @@ def review(times=1):
             for _ in range(times):
                 await Reviews().tick(0)
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     asyncio.run(main())
 
@@ -67,18 +67,18 @@ def rounds(number):
             return [await keeper._round() for _ in range(number)]
         finally:
             await keeper.leases.close()
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     return asyncio.run(main())
 
 
 def stored(session_id):
-    return codec.decode_state(stores.client().get(keys.state(session_id)))
+    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def check_at(session_id):
     """When it is time to see whether to let a session go."""
-    return stores.client().zscore(keys.idle(0), str(session_id))
+    return redis_client.blocking_client().zscore(keys.idle(0), str(session_id))
 
 
 def due():
@@ -89,7 +89,7 @@ def watched_by(session_id, process, *, lives=True):
     """Some web process tells that it has one viewer of a session."""
     asked(perform(presence.announce(session_id, process, Attendance(viewers=1), is_news=False)))
     if lives:
-        asked(perform(alive_processes.report_alive(keys.webs(), process)))
+        asked(perform(alive_processes.report_alive(keys.web_processes(), process)))
 
 
 @pytest.mark.parametrize("kind", ["pending", "counting", "overdrawn"])
@@ -107,7 +107,7 @@ def test_a_session_without_a_sign_of_life_for_30_days_is_let_go_as_of_that_insta
     state = stored(session_id)
     assert (state.status, state.completed_ms) == ("cancelled", alive_ms + 30 * DAY)
     assert check_at(session_id) is None
-    left_ms = stores.client().pttl(keys.state(session_id))
+    left_ms = redis_client.blocking_client().pttl(keys.state(session_id))
     assert conf().finished_ttl_ms - 60_000 < left_ms <= conf().finished_ttl_ms
     drained()
     row = selectors.session_get(session_id)
@@ -157,7 +157,9 @@ def test_whoever_reads_a_session_keeps_it_and_lets_none_go(is_batch):
             found = now.run(service.get(session_id, SYSTEM))
         assert found.state.status == "running"
     assert check_at(session_id) >= now.now_ms + 30 * DAY
-    assert stores.client().pexpiretime(keys.state(session_id)) >= now.now_ms + 30 * DAY + retention.GRACE_MS
+    assert (
+        redis_client.blocking_client().pexpiretime(keys.state(session_id)) >= now.now_ms + 30 * DAY + retention.GRACE_MS
+    )
     review()
     assert stored(session_id).status == "running"
 
@@ -169,7 +171,7 @@ def test_what_is_watched_is_kept_and_what_a_dead_process_has_told_counts_for_not
     review()
     assert (stored(watched).status, stored(left).status) == ("running", "cancelled")
     assert check_at(watched) >= ago(0).now_ms + 30 * DAY - 60_000
-    stores.client().delete(keys.presence(watched))
+    redis_client.blocking_client().delete(keys.presence(watched))
     review()
     assert stored(watched).status == "running"
 
@@ -189,7 +191,7 @@ def test_a_session_with_a_deadline_is_kept_until_long_after_it(days):
     clock = ago(100)
     session_id = clock.create(start_at_ms=ago(0).now_ms + days * DAY)
     assert check_at(session_id) is None
-    assert stores.client().pttl(keys.state(session_id)) > (days + 30) * DAY
+    assert redis_client.blocking_client().pttl(keys.state(session_id)) > (days + 30) * DAY
     review()
     assert stored(session_id).status == "pending"
 
@@ -234,9 +236,9 @@ def test_a_command_that_comes_between_keeps_the_session(monkeypatch):
 
 def test_what_cannot_be_read_or_is_gone_holds_nobody_up():
     gone, broken, idle_one = (ago(40).start(**COUNTING) for _ in range(3))
-    stores.client().delete(keys.state(gone))
-    stores.client().set(keys.state(broken), b"nonsense")
-    stores.client().zadd(keys.idle(0), {"junk": 1})
+    redis_client.blocking_client().delete(keys.state(gone))
+    redis_client.blocking_client().set(keys.state(broken), b"nonsense")
+    redis_client.blocking_client().zadd(keys.idle(0), {"junk": 1})
     review()
     assert stored(idle_one).status == "cancelled"
     assert check_at(gone) is None
@@ -252,7 +254,7 @@ def test_many_are_let_go_in_portions():
             for _ in range(2):
                 await keeper.tick(0)
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     asyncio.run(main())
     assert {stored(session_id).status for session_id in sessions} == {"cancelled"}
@@ -272,11 +274,11 @@ async def test_a_session_on_a_screen_is_kept_beyond_its_time_and_its_viewers_hea
     session_id = api.post("/v1/sessions", json={"sync_mode": "count_up"}).json()["data"]["session_id"]
     address = f"/v1/sessions/{session_id}"
     api.post(f"{address}/start")
-    client = stores.client()
+    client = redis_client.blocking_client()
     presences = keys.presence(UUID(session_id))
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
-        seen = lambda: client.exists(presences) and client.zcard(keys.webs())  # noqa: E731
+        seen = lambda: client.exists(presences) and client.zcard(keys.web_processes())  # noqa: E731
         await asyncio.to_thread(servers.wait_until, seen, 30, "it is watched, by one that lives")
         client.zadd(keys.idle(0), {session_id: 1})
         await Reviews().tick(0)
@@ -285,7 +287,7 @@ async def test_a_session_on_a_screen_is_kept_beyond_its_time_and_its_viewers_hea
         client.zadd(keys.idle(0), {session_id: 1})
         await Reviews().tick(0)
         update = await viewer.until("STATE_UPDATE")
-    await stores.close_async_client()
+    await redis_client.close_async_client()
     assert [event["type"] for event in update["events"]] == ["session.abandoned"]
     assert update["state"]["status"] == "cancelled"
     assert api.post(f"{address}/switch").json()["error"]["code"] == "INVALID_STATE_TRANSITION"

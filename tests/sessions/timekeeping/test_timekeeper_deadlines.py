@@ -13,7 +13,7 @@ from sessions.store import codec
 from sessions.timekeeping.keeper import LONGEST_SLEEP_S, Timekeeper
 from synckairos.engine.commands import Pause
 from synckairos.engine.units import SyncMode
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests import servers
 from tests.clocked import Clock
@@ -26,13 +26,13 @@ def run(*steps):
         try:
             return [await keeper.tick(0) for _ in range(*steps or (1,))]
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     return asyncio.run(main())
 
 
 def stored(session_id):
-    return codec.decode_state(stores.client().get(keys.state(session_id)))
+    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_paused_session_and_one_whose_time_has_not_come_are_left_alone(a_minut
 
 def test_a_broken_session_is_set_aside_and_the_others_go_on(a_minute_ago, caplog):
     broken, whole, gone = (a_minute_ago.start(bank_ms=20_000) for _ in range(3))
-    client = stores.client()
+    client = redis_client.blocking_client()
     client.set(keys.state(broken), b"0123abcd" + b"\0" * 8 + b"nonsense")
     client.delete(keys.state(gone))
     assert run(2)[1] > 0
@@ -87,7 +87,7 @@ def test_two_timekeepers_apply_a_deadline_once(a_minute_ago):
         try:
             await asyncio.gather(*(Timekeeper().tick(0) for _ in range(2)))
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     asyncio.run(both())
     for session_id in ids:

@@ -17,7 +17,7 @@ from sessions.timekeeping.keeper import Timekeeper
 from synckairos.engine.commands import AdjustTime, Delete, Pause, Switch
 from synckairos.engine.units import SyncMode
 from synckairos.ops import timekeepers
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys, procedures
 from synckairos.redis.scripts import send_blocking
 from tests import servers
@@ -31,7 +31,7 @@ def now_ms() -> int:
 
 
 def stored(session_id: UUID):
-    data = stores.client().get(keys.state(session_id))
+    data = redis_client.blocking_client().get(keys.state(session_id))
     return None if data is None else codec.decode_state(data)
 
 
@@ -40,7 +40,7 @@ def tick() -> None:
         try:
             await Timekeeper().tick(0)
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     asyncio.run(main())
 
@@ -98,7 +98,7 @@ def test_a_session_paused_deleted_or_given_time_while_its_deadline_is_applied_is
         try:
             return await apply_due(ids)
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     monkeypatch.setattr(procedures, "send_all", with_interference)
     fates = {applied.session_id: applied.status for applied in asyncio.run(main())}
@@ -126,7 +126,9 @@ async def test_a_deadline_that_becomes_the_earliest_wakes_the_sleeper(monkeypatc
     async def until(condition, what):
         await asyncio.to_thread(servers.wait_until, condition, 30, what)
 
-    await until(lambda: stores.client().pubsub_numsub(keys.wake_channel(0))[0][1], "it listens for wake-ups")
+    await until(
+        lambda: redis_client.blocking_client().pubsub_numsub(keys.wake_channel(0))[0][1], "it listens for wake-ups"
+    )
     clock = Clock(now_ms())
     for left_ms in (60, 110, 170):
         session_id = await asyncio.to_thread(ends, clock, 3_600_000)
@@ -137,7 +139,7 @@ async def test_a_deadline_that_becomes_the_earliest_wakes_the_sleeper(monkeypatc
         await until(lambda session_id=session_id: stored(session_id).status == "expired", "it has expired")
     keeper.stop()
     await running
-    await stores.close_async_client()
+    await redis_client.close_async_client()
 
 
 @pytest.mark.parametrize("for_ms", [0, pytest.param(10_000, marks=pytest.mark.slow)])
@@ -174,10 +176,10 @@ def test_after_a_restart_of_the_store_deadlines_fire_again(tmp_path, configure):
 def test_what_is_no_session_in_the_deadlines_is_taken_away_and_the_rest_goes_on():
     past = Clock(now_ms() - 60_000)
     session_id = ends(past, 20_000)
-    stores.client().zadd(keys.deadlines(0), {"junk": 1})
+    redis_client.blocking_client().zadd(keys.deadlines(0), {"junk": 1})
     tick()
     assert stored(session_id).status == "expired"
-    assert stores.client().zrange(keys.deadlines(0), 0, -1) == []
+    assert redis_client.blocking_client().zrange(keys.deadlines(0), 0, -1) == []
 
 
 def test_a_store_that_refuses_one_session_puts_it_off_and_sets_nothing_aside(monkeypatch):
@@ -189,8 +191,8 @@ def test_a_store_that_refuses_one_session_puts_it_off_and_sets_nothing_aside(mon
 
     monkeypatch.setattr(procedures, "send_all", refused)
     tick()
-    assert stores.client().zrange(keys.deadlines(0), 0, -1) == [str(session_id).encode()]
-    assert stores.client().zcard(keys.set_aside(0)) == 0
+    assert redis_client.blocking_client().zrange(keys.deadlines(0), 0, -1) == [str(session_id).encode()]
+    assert redis_client.blocking_client().zcard(keys.set_aside(0)) == 0
 
 
 def test_sessions_with_long_arrears_do_not_hold_up_the_others():

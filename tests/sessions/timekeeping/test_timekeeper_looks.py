@@ -8,7 +8,7 @@ from sessions.services import retention
 from sessions.services import sessions as service
 from sessions.services.retention import _ActivityNotes
 from synckairos.auth.principal import SYSTEM
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.sessions.timekeeping.test_timekeeper_abandoning import COUNTING, DAY, ago, check_at
 
@@ -34,5 +34,5 @@ def test_reads_of_a_session_that_is_idle_for_long_are_noted_once_a_day_by_each_p
     for days in (3, 3, 2.5, 1.9, 1.8):
         ago(days).run(service.get(session_id, SYSTEM))
         noted.append(check_at(session_id))
-        stores.client().zadd(keys.idle(0), {str(session_id): 1})
+        redis_client.blocking_client().zadd(keys.idle(0), {str(session_id): 1})
     assert [bool(at_ms > 1) for at_ms in noted] == [True, False, False, True, False]

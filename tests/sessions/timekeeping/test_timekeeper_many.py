@@ -16,7 +16,7 @@ from sessions.timekeeping.leases import LEASE_S, RENEW_EVERY_S, Leases
 from synckairos import outbox
 from synckairos.engine.events import ParticipantExpired
 from synckairos.ops import alive_processes, timekeepers
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.scripts import send_blocking
 from tests import servers
@@ -28,19 +28,19 @@ def on_loop(steps):
         try:
             return await steps
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     return asyncio.run(main())
 
 
 def stored(session_id: UUID):
-    return codec.decode_state(stores.client().get(keys.state(session_id)))
+    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def expiries() -> dict[UUID, list[int]]:
     """How late each expiry in the outbox was committed, by session, in ms."""
     late: dict[UUID, list[int]] = {}
-    for _, fields in stores.client().xrange(keys.outbox(0)):
+    for _, fields in redis_client.blocking_client().xrange(keys.outbox(0)):
         entry = outbox.decode(fields[outbox.FIELD])
         for event in entry.events:
             if isinstance(event, ParticipantExpired):
@@ -79,9 +79,9 @@ def test_a_suspended_holder_must_renew_before_it_goes_on(monkeypatch):
 def two_keepers():
     keepers = {}
     for _ in range(2):
-        known = set(send_blocking(alive_processes.list_alive(keys.keepers(), 5_000)))
+        known = set(send_blocking(alive_processes.list_alive(keys.timekeepers(), 5_000)))
         child = servers.managed("timekeeper")
-        call = alive_processes.list_alive(keys.keepers(), 5_000)
+        call = alive_processes.list_alive(keys.timekeepers(), 5_000)
         new = servers.wait_until(lambda known=known, call=call: set(send_blocking(call)) - known, 30, "it lives")
         keepers[new.pop()] = child
     yield keepers

@@ -19,7 +19,7 @@ from synckairos.auth.principal import Principal
 from synckairos.engine import SyncMode
 from synckairos.engine.commands import Complete, Create, Seat, Start
 from synckairos.engine.state import Access
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
 from tests.clocked import Clock
@@ -29,7 +29,7 @@ CYCLE_MS = 3_600_000
 
 
 def stored(session_id: UUID):
-    return codec.decode_state(stores.client().get(keys.state(session_id)))
+    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def running(owner, seats=2):
@@ -54,8 +54,8 @@ def overdue(*session_ids: UUID):
         state = stored(session_id)
         long_ago = int(time.time() * 1000) - CYCLE_MS - 20_000 + place
         aged = replace(state, updated_ms=long_ago, cycle=replace(state.cycle, started_ms=long_ago))
-        stores.client().set(keys.state(session_id), codec.encode_state(aged), keepttl=True)
-        stores.client().zadd(keys.deadlines(0), {str(session_id): long_ago + CYCLE_MS})
+        redis_client.blocking_client().set(keys.state(session_id), codec.encode_state(aged), keepttl=True)
+        redis_client.blocking_client().zadd(keys.deadlines(0), {str(session_id): long_ago + CYCLE_MS})
 
 
 def played(play):
@@ -63,13 +63,13 @@ def played(play):
         try:
             return await play(Timekeeper())
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     return asyncio.run(main())
 
 
 async def all_applied(keeper):
-    while stores.client().zcount(keys.deadlines(0), "-inf", time.time() * 1000):
+    while redis_client.blocking_client().zcount(keys.deadlines(0), "-inf", time.time() * 1000):
         await keeper.tick(0)
 
 

@@ -26,7 +26,7 @@ def test_one_shard_without_a_timekeeper_is_enough(configure):
 
 
 def test_all_is_well_when_each_shard_is_served(capsys):
-    send_blocking(alive_processes.report_alive(keys.keepers(), "one"))
+    send_blocking(alive_processes.report_alive(keys.timekeepers(), "one"))
     send_blocking(store.lease(0, "one", 60_000))
     call_command("timekeeper", "--status")
     assert "shard 0: served by one" in capsys.readouterr().out

@@ -22,7 +22,7 @@ from synckairos.conf import conf
 from synckairos.engine.commands import Complete, Pause, Resume, Switch
 from synckairos.engine.units import SyncMode
 from synckairos.ops import alive_processes
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import perform
 from synckairos.redis.procedures import run_blocking as asked
@@ -54,7 +54,7 @@ def on_loop(*steps):
             for step in steps:
                 await step()
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     asyncio.run(main())
 
@@ -65,11 +65,11 @@ def review():
 
 
 def stored(session_id):
-    return codec.decode_state(stores.client().get(keys.state(session_id)))
+    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def check_at(session_id):
-    return stores.client().zscore(keys.idle(0), str(session_id))
+    return redis_client.blocking_client().zscore(keys.idle(0), str(session_id))
 
 
 def apply_all(session_id):
@@ -94,7 +94,10 @@ def test_one_that_nobody_has_looked_at_for_12_hours_is_let_go_though_it_has_swit
     after = stored(session_id)
     assert (after.status, after.version) == ("cancelled", before.version + 1)
     assert after.completed_ms == before.updated_ms
-    assert (check_at(session_id), stores.client().zscore(keys.deadlines(0), str(session_id))) == (None, None)
+    assert (check_at(session_id), redis_client.blocking_client().zscore(keys.deadlines(0), str(session_id))) == (
+        None,
+        None,
+    )
     event = asked(perform(store.history(session_id))).commits[0].events[-1]
     assert (event.name, event.idle_since_ms) == ("session.abandoned", began_ms)
 
@@ -124,10 +127,10 @@ def test_whoever_watches_keeps_it_and_for_12_hours_after_leaving():
     session_id = ago(13).start(**CYCLING)
     apply_all(session_id)
     asked(perform(presence.announce(session_id, "web", Attendance(viewers=1), is_news=False)))
-    asked(perform(alive_processes.report_alive(keys.webs(), "web")))
+    asked(perform(alive_processes.report_alive(keys.web_processes(), "web")))
     review()
     assert stored(session_id).status == "running"
-    stores.client().zadd(keys.idle(0), {str(session_id): time.time() * 1000 + 60_000})
+    redis_client.blocking_client().zadd(keys.idle(0), {str(session_id): time.time() * 1000 + 60_000})
     asked(perform(retention.note_activity(session_id)))  # as a web process notes when its last client has gone
     assert check_at(session_id) == pytest.approx(time.time() * 1000 + TTL, abs=120_000)
 
@@ -155,7 +158,7 @@ def test_one_that_starts_by_itself_is_noted_with_its_first_deadline():
 
 def test_one_from_before_it_was_noted_is_noted_with_its_next_deadline():
     session_id = ago(1).start(**CYCLING)
-    stores.client().delete(keys.idle(0))
+    redis_client.blocking_client().delete(keys.idle(0))
     on_loop(lambda: Timekeeper().tick(0))
     assert check_at(session_id) is not None
 

@@ -16,7 +16,7 @@ from sessions.services.deadlines import LARGE, DeadlineStatus, apply_due
 from sessions.store import codec
 from synckairos import outbox
 from synckairos.engine.units import SyncMode
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.clocked import Clock
 
@@ -41,25 +41,25 @@ def applied(*session_ids):
         try:
             return await apply_due(session_ids)
         finally:
-            await stores.close_async_client()
+            await redis_client.close_async_client()
 
     return {one.session_id: one.status for one in asyncio.run(main())}
 
 
 def stored(session_id):
-    return codec.decode_state(stores.client().get(keys.state(session_id)))
+    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def test_of_a_large_session_that_nobody_shows_no_frame_is_made_and_all_else_is_as_ever(packed):
     session_id = cycling(LARGE)
     packed.clear()
-    before = stores.client().xlen(keys.outbox(0))
+    before = redis_client.blocking_client().xlen(keys.outbox(0))
     assert applied(session_id) == {session_id: DeadlineStatus.APPLIED}
     assert packed == []
     state = stored(session_id)
     assert (state.version, state.cycle.number) == (3, 1)
-    assert stores.client().xlen(keys.outbox(0)) == before + 1
-    (_, fields), *_ = stores.client().xrevrange(keys.outbox(0), count=1)
+    assert redis_client.blocking_client().xlen(keys.outbox(0)) == before + 1
+    (_, fields), *_ = redis_client.blocking_client().xrevrange(keys.outbox(0), count=1)
     assert outbox.decode(fields[outbox.FIELD]).version == 3
 
 
@@ -67,9 +67,9 @@ def test_of_a_large_session_that_nobody_shows_no_frame_is_made_and_all_else_is_a
 def test_whoever_listens_gets_it(packed, players):
     shown, hidden = cycling(players), cycling(LARGE)
     packed.clear()
-    subscription = stores.client().pubsub(ignore_subscribe_messages=True)
+    subscription = redis_client.blocking_client().pubsub(ignore_subscribe_messages=True)
     subscription.subscribe(keys.group_channel(shown))
-    while not stores.client().pubsub_numsub(keys.group_channel(shown))[0][1]:
+    while not redis_client.blocking_client().pubsub_numsub(keys.group_channel(shown))[0][1]:
         time.sleep(0.01)
     assert applied(shown, hidden) == {shown: DeadlineStatus.APPLIED, hidden: DeadlineStatus.APPLIED}
     message = None
@@ -85,7 +85,7 @@ def test_whoever_listens_gets_it(packed, players):
 def test_where_no_node_knows_who_listens_it_is_made_for_everybody(packed, monkeypatch):
     session_id = cycling(LARGE)
     packed.clear()
-    monkeypatch.setattr(deadlines.stores, "is_in_one_place", lambda: False)
+    monkeypatch.setattr(deadlines.redis_client, "is_cluster", lambda: True)
     assert applied(session_id) == {session_id: DeadlineStatus.APPLIED}
     assert len(packed) == 1
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from django.test import Client
 
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests import servers
 from tests.servers import wait_until
@@ -44,12 +44,12 @@ def scraped():
 
 
 def now_ms():
-    return stores.client().time()[0] * 1000
+    return redis_client.blocking_client().time()[0] * 1000
 
 
 def add_trouble():
     """One deadline that is an hour overdue, two entries that wait, one dead letter, one session set aside."""
-    client = stores.client()
+    client = redis_client.blocking_client()
     client.zadd(keys.deadlines(0), {str(uuid4()): now_ms() - HOUR_MS})
     broken = uuid4()
     client.set(keys.state(broken), b"nonsense")  # a timekeeper tries it once more, and sets it aside again
@@ -81,14 +81,16 @@ def test_figures_of_an_unreachable_store_are_missing_and_the_store_is_down(confi
 
 @pytest.mark.django_db
 def test_a_living_timekeeper_is_counted():
-    stores.client().zadd(keys.keepers(), {"one": now_ms(), "long gone": now_ms() - 60_000})
+    redis_client.blocking_client().zadd(keys.timekeepers(), {"one": now_ms(), "long gone": now_ms() - 60_000})
     assert scraped()["timekeepers"] == 1
 
 
 @pytest.mark.timeout(240)
 def test_every_scraped_process_shows_the_same_figures(tmp_path, schema_url):
     add_trouble()
-    stores.client().delete(keys.deadlines(0), keys.outbox(0))  # a timekeeper and a worker would see to them
+    redis_client.blocking_client().delete(
+        keys.deadlines(0), keys.outbox(0)
+    )  # a timekeeper and a worker would see to them
     timekeeper_port, worker_port = servers.free_port(), servers.free_port()
     celery = [sys.executable, "-m", "celery", "-A", "config.celery", "--quiet", "worker", "--pool", "solo"]
     shared = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "DATABASE_URL": schema_url}

@@ -11,7 +11,7 @@ from django.test import Client
 from synckairos.auth.principal import authenticate, mint
 from synckairos.conf import Conf, Rate
 from synckairos.ratelimit import policies
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.conftest import bearer
 from tests.servers import ROOT
@@ -57,7 +57,7 @@ def retry_after(answer):
 
 def pass_time(state, seconds):
     """Let time pass for a session's limit, which the store keeps as an instant in microseconds."""
-    stores.client().decrby(keys.switch_rate(UUID(state["session_id"])), seconds * 1_000_000)
+    redis_client.blocking_client().decrby(keys.switch_rate(UUID(state["session_id"])), seconds * 1_000_000)
 
 
 def test_the_limit_of_a_session_counts_its_switches(alice, moderator, configure):

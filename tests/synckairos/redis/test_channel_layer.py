@@ -15,32 +15,34 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
-from synckairos.redis.channel_layer import _CONFIRMED_WITHIN_S, SteadyLayer
+from synckairos.redis.channel_layer import _SUBSCRIBE_TIMEOUT_S, PubSubChannelLayer
 from tests import servers
 from tests.loops import let_time_pass
 
 
 @pytest.fixture
 async def layer():
-    made = SteadyLayer(**settings.CHANNEL_LAYERS["default"]["CONFIG"])
+    made = PubSubChannelLayer(**settings.CHANNEL_LAYERS["default"]["CONFIG"])
     yield made
     await made.flush()
-    await stores.close_async_client()
+    await redis_client.close_async_client()
 
 
 def subscribers(session_id) -> int:
-    return stores.client().pubsub_numsub(keys.group_channel(session_id))[0][1]
+    return redis_client.blocking_client().pubsub_numsub(keys.group_channel(session_id))[0][1]
 
 
 async def publish(session_id, number) -> None:
-    await stores.async_client().publish(keys.group_channel(session_id), msgpack.packb({"type": "t", "number": number}))
+    await redis_client.async_client().publish(
+        keys.group_channel(session_id), msgpack.packb({"type": "t", "number": number})
+    )
 
 
 async def cut() -> None:
     """The server drops every subscription's connection."""
-    await stores.async_client().client_kill_filter(_type="pubsub")
+    await redis_client.async_client().client_kill_filter(_type="pubsub")
 
 
 def waiting(layer, channel) -> int:
@@ -76,7 +78,7 @@ async def test_who_stops_waiting_has_left_the_channel(layer):
             await layer.receive_all(channel)
 
     def subscriptions() -> int:
-        return stores.client().pubsub_numsub(channel)[0][1]
+        return redis_client.blocking_client().pubsub_numsub(channel)[0][1]
 
     await asyncio.to_thread(servers.wait_until, lambda: subscriptions() == 0, 30, "nobody listens")
 
@@ -91,7 +93,7 @@ class Server:
         self.asked: list[bytes] = []
 
     @asynccontextmanager
-    async def layer(self) -> AsyncIterator[SteadyLayer]:
+    async def layer(self) -> AsyncIterator[PubSubChannelLayer]:
         is_over = False
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,7 +104,7 @@ class Server:
 
         async with asyncio.TaskGroup() as serving:
             server = await asyncio.start_server(begin, "127.0.0.1", 0)
-            layer = SteadyLayer(hosts=[f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"])
+            layer = PubSubChannelLayer(hosts=[f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"])
             try:
                 yield layer
             finally:
@@ -137,7 +139,7 @@ async def test_a_server_that_says_nothing_is_asked_and_then_left_and_one_that_an
                 return b"" if connection == 1 else b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
         return None
 
-    monkeypatch.setattr("synckairos.redis.channel_layer._QUIET_S", 0.5)
+    monkeypatch.setattr("synckairos.redis.channel_layer._PING_AFTER_S", 0.5)
     server, back = Server(reply_to), asyncio.Event()
     async with server.layer() as layer:
         layer.on_reconnected(back.set)
@@ -160,7 +162,7 @@ async def test_a_subscription_that_the_server_refuses_is_tried_again_and_who_wai
         async with asyncio.timeout(30):
             while server.connections < 2:  # noqa: ASYNC110 - a counter of the test's own
                 await asyncio.sleep(0.01)
-        let_time_pass(_CONFIRMED_WITHIN_S)
+        let_time_pass(_SUBSCRIBE_TIMEOUT_S)
         with pytest.raises(RedisTimeoutError):
             await joining
 
@@ -229,7 +231,7 @@ async def test_a_confirmation_of_what_has_been_given_up_is_not_taken_for_that_of
 
     async with Server(reply_to).layer() as layer:
         channel = await layer.new_channel()
-        monkeypatch.setattr("synckairos.redis.channel_layer._CONFIRMED_WITHIN_S", 0.5)
+        monkeypatch.setattr("synckairos.redis.channel_layer._SUBSCRIBE_TIMEOUT_S", 0.5)
         given_up = asyncio.create_task(layer.group_add("g", channel))
         await asyncio.sleep(0)
         given_up.cancel()
@@ -247,7 +249,7 @@ async def test_who_gives_up_takes_nothing_from_those_who_were_there_before(layer
     (of_this_loop,) = layer._layers.values()
     (connection,) = of_this_loop._shards
     async with asyncio.timeout(30):
-        while connection._ear is not None:  # noqa: ASYNC110 - nobody says so; it is back after 50 ms at the earliest
+        while connection._connection is not None:  # noqa: ASYNC110 - nobody says so; it is back after 50 ms at the earliest
             await asyncio.sleep(0)
     joining = [asyncio.create_task(layer.group_add(keys.group(session_id), channel)) for channel in (first, second)]
     await asyncio.sleep(0)
@@ -264,7 +266,7 @@ async def test_a_channel_that_is_given_up_or_cannot_be_is_forgotten(monkeypatch)
     def reply_to(command: list[bytes], _connection: int) -> bytes | None:
         return b"" if command[0] == b"SUBSCRIBE" else None
 
-    monkeypatch.setattr("synckairos.redis.channel_layer._CONFIRMED_WITHIN_S", 0.1)
+    monkeypatch.setattr("synckairos.redis.channel_layer._SUBSCRIBE_TIMEOUT_S", 0.1)
     async with Server(reply_to).layer() as layer:
         given_up = asyncio.create_task(layer.new_channel())
         await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from synckairos import coalescing
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis import pipelined_connection as module
 from tests import servers
 
@@ -33,8 +33,8 @@ def store(tmp_path):
 async def line(store, configure):
     """A line to its second database."""
     configure(redis_url=f"redis://:secret@127.0.0.1:{store.port}/1")
-    yield stores.scripts()
-    await stores.close_async_client()
+    yield redis_client.script_runner()
+    await redis_client.close_async_client()
 
 
 @pytest.fixture(autouse=True)
@@ -63,14 +63,14 @@ async def test_errors_are_those_of_the_library(line):
         await line.evalsha("0" * 40, 0)
     with pytest.raises(ResponseError, match="nonexistent"):
         await line.eval("return nonsense", 0)
-    assert stores.is_away(module._fault("LOADING the dataset"))
-    assert stores.is_away(module._fault("MISCONF no disk"))
-    assert not stores.is_away(module._fault("WRONGTYPE of value"))
+    assert redis_client.is_unavailable(module._parse_error("LOADING the dataset"))
+    assert redis_client.is_unavailable(module._parse_error("MISCONF no disk"))
+    assert not redis_client.is_unavailable(module._parse_error("WRONGTYPE of value"))
 
 
 async def test_names_passwords_and_databases_are_the_librarys_to_handle(line):
     await line.eval("redis.call('SET', KEYS[1], 'x')", 1, "here")
-    with stores.make_client(stores.conf().redis_url) as there:
+    with redis_client.make_client(redis_client.conf().redis_url) as there:
         assert there.get("here") == b"x"
         assert there.connection_pool.connection_kwargs["db"] == 1
 
@@ -86,7 +86,7 @@ async def test_whoever_gives_up_takes_nobody_elses_reply(line):
 
 async def test_a_connection_that_is_cut_is_opened_again_and_the_command_sent_again(line, store):
     await echo(line, "open")
-    with stores.make_client(stores.conf().redis_url) as other:
+    with redis_client.make_client(redis_client.conf().redis_url) as other:
         for _ in range(20):
             asked = [asyncio.ensure_future(echo(line, str(number))) for number in range(20)]
             await asyncio.sleep(0)
@@ -111,9 +111,9 @@ async def test_without_a_store_it_says_so_and_with_one_again_it_serves(line, sto
 
 
 async def test_a_store_that_hangs_is_not_waited_for_and_not_asked_again(store, configure, monkeypatch):
-    monkeypatch.setattr(stores, "SOCKET_TIMEOUT_S", 2)
+    monkeypatch.setattr(redis_client, "SOCKET_TIMEOUT_S", 2)
     configure(redis_url=f"redis://:secret@127.0.0.1:{store.port}/1")
-    line, key = stores.scripts(), str(uuid4())
+    line, key = redis_client.script_runner(), str(uuid4())
     await echo(line, "open")
     store.process.send_signal(signal.SIGSTOP)
     asked = [asyncio.ensure_future(line.eval("return redis.call('INCR', KEYS[1])", 1, key)) for _ in range(3)]
@@ -121,7 +121,7 @@ async def test_a_store_that_hangs_is_not_waited_for_and_not_asked_again(store, c
     assert [type(answer) for answer in answers] == [RedisTimeoutError] * 3
     store.process.send_signal(signal.SIGCONT)
     assert await line.eval("return redis.call('INCR', KEYS[1])", 1, key) in {1, 4}  # once each, if they arrived at all
-    await stores.close_async_client()
+    await redis_client.close_async_client()
 
 
 async def test_a_closed_line_fails_who_waits_and_opens_no_other(line):
@@ -136,26 +136,26 @@ async def test_a_closed_line_fails_who_waits_and_opens_no_other(line):
 
 async def test_with_the_store_away_all_who_ask_fail_together(configure):
     configure(redis_url=f"redis://127.0.0.1:{servers.free_port()}/0")
-    line = stores.scripts()
+    line = redis_client.script_runner()
     async with asyncio.timeout(30):
         answers = await asyncio.gather(*(echo(line, str(number)) for number in range(200)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {RedisConnectionError}
-    await stores.close_async_client()
+    await redis_client.close_async_client()
 
 
 async def test_a_host_that_does_not_answer_is_given_up_by_all_at_once(configure, monkeypatch):
-    monkeypatch.setattr(stores, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(redis_client, "CONNECT_TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         queued = [socket.socket() for _ in range(8)]  # nobody accepts: further connections are not answered
         for one in queued:
             one.setblocking(False)
             one.connect_ex(full.getsockname())
         configure(redis_url=f"redis://127.0.0.1:{full.getsockname()[1]}/0")
-        line = stores.scripts()
+        line = redis_client.script_runner()
         async with asyncio.timeout(30):
             answers = await asyncio.gather(*(echo(line, str(n)) for n in range(50)), return_exceptions=True)
-        assert all(stores.is_away(answer) for answer in answers)
-        await stores.close_async_client()
+        assert all(redis_client.is_unavailable(answer) for answer in answers)
+        await redis_client.close_async_client()
         for one in queued:
             one.close()
 
@@ -163,37 +163,37 @@ async def test_a_host_that_does_not_answer_is_given_up_by_all_at_once(configure,
 async def test_sentinel_and_cluster_are_the_clients(configure):
     for url in ("redis+sentinel://localhost:1/main/0", "redis+cluster://localhost:1"):
         configure(redis_url=url)
-        assert not isinstance(stores.scripts(), module.Line)
-        await stores.close_async_client()
+        assert not isinstance(redis_client.script_runner(), module.PipelinedConnection)
+        await redis_client.close_async_client()
 
 
 async def test_who_has_a_reply_is_told_though_what_follows_is_none(line):
     await echo(line, "open")
-    told = []
-    wire = line._open
+    on_replies = []
+    connection = line._connection
     for name in "abc":
-        assert line.ask([("EVAL", ECHO, 0, name)], lambda what, name=name: told.append((name, what)))
+        assert line.send([("EVAL", ECHO, 0, name)], lambda what, name=name: on_replies.append((name, what)))
     with pytest.raises(hiredis.ProtocolError):
-        wire.data_received(b"+one\r\n+two\r\n?garbage\r\n")
-    wire.connection_lost(None)
-    assert told[:2] == [("a", [b"one"]), ("b", [b"two"])]
-    assert isinstance(told[2][1], RedisConnectionError)
+        connection.data_received(b"+one\r\n+two\r\n?garbage\r\n")
+    connection.connection_lost(None)
+    assert on_replies[:2] == [("a", [b"one"]), ("b", [b"two"])]
+    assert isinstance(on_replies[2][1], RedisConnectionError)
 
 
 async def test_one_who_fails_at_a_reply_keeps_it_from_nobody(line, caplog):
     await echo(line, "open")
-    told = []
-    for hear in (lambda _what: 1 / 0, told.append):
-        line.ask([("EVAL", ECHO, 0, "x")], hear)
+    on_replies = []
+    for hear in (lambda _what: 1 / 0, on_replies.append):
+        line.send([("EVAL", ECHO, 0, "x")], hear)
     assert await echo(line, "y") == b"y"
-    assert told == [[b"x"]]
+    assert on_replies == [[b"x"]]
     assert "was not heard" in caplog.text
 
 
 async def test_a_command_that_cannot_be_sent_takes_nobody_elses_reply(line):
     await echo(line, "open")
     with pytest.raises(TypeError):
-        line.ask([("EVAL", ECHO, 0, object())], lambda _what: None)
+        line.send([("EVAL", ECHO, 0, object())], lambda _what: None)
     assert await echo(line, "x") == b"x"
 
 
@@ -206,7 +206,7 @@ async def test_replies_that_come_together_are_one_batch_and_a_lone_one_is_none(l
 
     for replies in (b"+lone\r\n", b"+one\r\n+two\r\n", b"+lone again\r\n"):
         for _ in range(replies.count(b"+")):
-            line._open._waiting.append((1, hear, 0.0))
-        line._open.data_received(replies)
+            line._connection._waiting.append((1, hear, 0.0))
+        line._connection.data_received(replies)
     assert heard == [False, True, True, False]
     assert afterwards == [3, 3]

@@ -12,7 +12,7 @@ import pytest
 from sessions.services import command_queue
 from sessions.store.lua import FOLDER
 from synckairos.errors import ServiceUnavailable
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from synckairos.redis.procedures import perform, run_on_loop
 from synckairos.redis.scripts import Call, Pipeline, Script
 from tests import servers
@@ -24,7 +24,7 @@ def echo(text, source="return ARGV[1]"):
     """A call for a script that the store has perhaps never seen."""
     script = Script(FOLDER / "roll.lua")
     script.source = f"{source} -- {uuid4()}"
-    script.sha = stores.redis.Redis().register_script(script.source).sha
+    script.sha = redis_client.redis.Redis().register_script(script.source).sha
     return Call(script, [], [text], bytes.decode)
 
 
@@ -50,7 +50,7 @@ async def store(tmp_path, configure):
     server = servers.StoreServer(tmp_path, port=servers.free_port()).start()
     configure(redis_url=server.url)
     yield server
-    await stores.close_async_client()
+    await redis_client.close_async_client()
     server.stop(signal.SIGKILL)
 
 
@@ -104,7 +104,7 @@ async def test_what_a_procedure_raises_is_told(store):
 async def test_a_connection_that_is_lost_meanwhile_loses_nothing(store):
     call = echo("a")
     await ended(perform(call))
-    with stores.make_client(store.url) as other:
+    with redis_client.make_client(store.url) as other:
         for _ in range(10):
             heard = [start(three(call, call)) for _ in range(20)]
             other.client_kill_filter(_type="normal", skipme=True)
@@ -119,7 +119,7 @@ async def test_without_a_store_it_is_told_so(store):
 
 
 async def test_a_store_that_hangs_is_not_asked_again(store, monkeypatch):
-    monkeypatch.setattr(stores, "SOCKET_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(redis_client, "SOCKET_TIMEOUT_S", 0.2)
     await ended(perform(echo("a")))
     store.process.send_signal(signal.SIGSTOP)
     try:

@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 from synckairos.auth.principal import mint
-from synckairos.redis import client as stores
+from synckairos.redis import client as redis_client
 from tests import servers
 from tests.conftest import bearer
 from tests.following import Follower
@@ -153,7 +153,7 @@ async def test_more_frames_than_allowed_close_the_socket_and_none_beyond_is_carr
 async def test_who_misbehaves_is_still_told_what_became_of_the_command_before(
     strict, token, session_id, misbehaviour, told
 ):
-    store = stores.client()
+    store = redis_client.blocking_client()
     async with screen(strict, session_id, token) as viewer:
         await viewer.until("CONNECTED")
         wire = viewer.connection.transport.get_extra_info("socket")
