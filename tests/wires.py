@@ -37,7 +37,7 @@ class Transport:
 
 
 class DirectWire:
-    """A wire of our own server, as an outlet sees it."""
+    """A wire of our own server, as an subscriber sees it."""
 
     def __init__(self):
         self.sent = []

@@ -1,65 +1,73 @@
-"""Clients that are in step: all have been given the same state, nothing waits for any of them, and there is room.
+"""Groups of subscribers to which a frame is written without checks of each subscriber.
 
-What a frame to thousands of sockets costs beyond the kernel's work is finding out, socket by socket, that it may be
-written. Here nobody has to: whoever is not in step falls out when that happens, and for the others a frame is a write.
+Beyond the kernel's work, a frame to thousands of sockets costs mostly the check, for each socket, of whether the frame
+may be written now. The receivers of a group all have the same position, an empty queue and a transport with space, and
+leave the group's broadcast as soon as this ends. So a frame is one write for each.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
+from sessions.hub.position import Position
 from synckairos.telemetry import logs, metrics
-
-if TYPE_CHECKING:
-    from sessions.hub.subscriber import Outlet, Position
-    from synckairos.webserver.transport import Direct, Frame
+from synckairos.webserver.transport import Direct, Frame
 
 log = logs.get_logger(__name__)
 
-LARGEST = 500
-"""Clients that are served before others get their turn."""
+MAX_GROUP_SIZE = 500
+"""Number of clients that are served before other tasks of the loop run."""
 
 
-class Step:
-    """Some clients of one session, those in step and the others."""
+class HasPosition(Protocol):
+    """A subscriber as its group uses it."""
 
-    __slots__ = ("_in_step", "outlets", "position")
+    position: Position
+
+
+S = TypeVar("S", bound=HasPosition)
+
+
+class BroadcastGroup(Generic[S]):
+    """Some subscribers of one session: the receivers of its broadcasts, and the others."""
+
+    __slots__ = ("_receivers", "position", "subscribers")
 
     def __init__(self, position: Position) -> None:
-        self.outlets: set[Outlet] = set()
-        """All of them."""
+        self.subscribers: set[S] = set()
+        """All subscribers of the group, receivers or not."""
         self.position = position
-        """Of those in step."""
-        self._in_step: dict[Direct, Outlet] = {}
+        """The position of all receivers."""
+        self._receivers: dict[Direct, S] = {}
 
     @property
-    def others(self) -> list[Outlet]:
-        """Who is not in step."""
-        if len(self._in_step) == len(self.outlets):
+    def non_receivers(self) -> list[S]:
+        """Return the subscribers that a broadcast does not reach."""
+        if len(self._receivers) == len(self.subscribers):
             return []
-        return list(self.outlets.difference(self._in_step.values()))
+        return list(self.subscribers.difference(self._receivers.values()))
 
-    def fall_in(self, outlet: Outlet, direct: Direct, position: Position) -> bool:
-        """Go in step; False for a client that has been given another state than those who are."""
-        if not self._in_step:
+    def join(self, subscriber: S, direct: Direct, position: Position) -> bool:
+        """Make a subscriber a receiver; return False when its position differs from that of the receivers."""
+        if not self._receivers:
             self.position = position
         elif self.position != position:
             return False
-        self._in_step[direct] = outlet
+        self._receivers[direct] = subscriber
         return True
 
-    def fall_out(self, direct: Direct) -> None:
-        """Go alone again."""
-        del self._in_step[direct]
+    def leave(self, direct: Direct) -> None:
+        """Make the subscriber with this transport a receiver no longer."""
+        del self._receivers[direct]
 
-    def pass_on(self, shown: Position, frame: Frame) -> int:
-        """Give all in step a state of the same epoch, if it is newer than theirs; gives how many they are."""
+    def broadcast(self, position: Position, frame: Frame) -> int:
+        """Write a state of the same epoch to all receivers, if it is newer than theirs; return their number."""
         before = self.position
-        if not self._in_step or before.epoch != shown.epoch or before.version >= shown.version:
+        if not self._receivers or before.epoch != position.epoch or before.version >= position.version:
             return 0
-        self.position = shown  # first: who has no more room after this frame falls out with it
+        self.position = position  # first: a receiver whose transport is full after this frame leaves with this position
         data = frame.encoded
-        for direct in (clients := list(self._in_step)):
+        for direct in (transports := list(self._receivers)):
             try:
                 direct.write(data)
             except Exception:
@@ -67,11 +75,11 @@ class Step:
                 if self._has_failed(direct, before):
                     metrics.SOCKET_FAULTS.inc()
                     log.exception("client failed")
-        return len(clients)
+        return len(transports)
 
     def _has_failed(self, direct: Direct, before: Position) -> bool:
-        """It has not been given the state; False for a client that has gone, as its wire will tell in a moment."""
-        outlet = self._in_step.get(direct)
-        if outlet is not None:
-            outlet.position = before
+        """Reset the position of a client whose write failed; return False for one that has disconnected."""
+        subscriber = self._receivers.get(direct)
+        if subscriber is not None:
+            subscriber.position = before
         return not direct.is_closing()

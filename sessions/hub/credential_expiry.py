@@ -1,4 +1,4 @@
-"""What time does to a client: credentials run out, and who takes nothing is let go."""
+"""Periodic check of each client: expired credentials, and transports that take no frames, end the connection."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import time
 
 from sessions import messages
-from sessions.hub.rooms import Rooms
-from sessions.hub.subscriber import Outlet
+from sessions.hub.subscriber import Subscriber
+from sessions.hub.topics import Topics
 from synckairos.close_codes import CloseReason
 from synckairos.conf import conf
 from synckairos.errors import CredentialsExpired
@@ -16,33 +16,36 @@ from synckairos.webserver.transport import Frame
 
 log = logs.get_logger(__name__)
 
-SWEEP_EVERY_S = 0.5
+CHECK_INTERVAL_S = 0.5
 
 
-async def run(rooms: Rooms) -> None:
-    """Look at every client, for as long as the process serves."""
+async def run(topics: Topics) -> None:
+    """Check every client, for as long as the process serves."""
     loop = asyncio.get_running_loop()
     while True:
-        await asyncio.sleep(SWEEP_EVERY_S)
+        await asyncio.sleep(CHECK_INTERVAL_S)
         wall_s, loop_s = time.time(), loop.time()
-        for outlet in rooms.outlets():
+        for subscriber in topics.subscribers():
             try:
-                sweep(outlet, wall_s, loop_s)
+                check(subscriber, wall_s, loop_s)
             except Exception:
-                log.exception("sweep failed")  # one client's fault is its own
+                log.exception("sweep failed")  # the other clients are checked all the same
 
 
-def sweep(outlet: Outlet, wall_s: float, loop_s: float) -> None:
-    """Look at one client, at an instant on the clock of its token and on the one of the loop."""
-    if outlet.waits_since_s is not None and loop_s - outlet.waits_since_s >= conf().send_timeout_s:
-        outlet.give_up()
+def check(subscriber: Subscriber, wall_s: float, loop_s: float) -> None:
+    """Close one client if its time is over, or notify it that its credentials have expired.
+
+    `wall_s` is the instant on the clock of its token, `loop_s` the same on the loop's clock.
+    """
+    if subscriber.blocked_since_s is not None and loop_s - subscriber.blocked_since_s >= conf().send_timeout_s:
+        subscriber.abort()
         return
-    over_s = wall_s - outlet.principal.expires_s
+    over_s = wall_s - subscriber.principal.expires_s
     if over_s < 0:
         return
     if over_s >= conf().auth_grace_s:
-        outlet.finish(*CloseReason.CREDENTIALS_EXPIRED.value)
-    elif not outlet.is_told_of_expiry:
-        outlet.is_told_of_expiry = True
+        subscriber.close(*CloseReason.CREDENTIALS_EXPIRED.value)
+    elif not subscriber.is_notified_of_expiry:
+        subscriber.is_notified_of_expiry = True
         left_ms = round((conf().auth_grace_s - over_s) * 1000)
-        outlet.put(Frame(messages.error(CredentialsExpired(left_ms))))
+        subscriber.enqueue(Frame(messages.error(CredentialsExpired(left_ms))))

@@ -21,11 +21,11 @@ from redis.exceptions import RedisError
 from sessions import announcements
 from sessions.announcements import HubMessage
 from sessions.hub import credential_expiry, reconciliation
-from sessions.hub.broadcast_group import LARGEST
+from sessions.hub.broadcast_group import MAX_GROUP_SIZE
 from sessions.hub.delivery import Delivery
 from sessions.hub.presence import Presence
-from sessions.hub.rooms import Room, Rooms
-from sessions.hub.subscriber import Outlet
+from sessions.hub.subscriber import Subscriber
+from sessions.hub.topics import Topic, Topics
 from synckairos import background
 from synckairos.close_codes import CloseReason
 from synckairos.engine.state import State
@@ -45,11 +45,11 @@ T = TypeVar("T")
 
 
 class Hub:
-    """All rooms of one event loop, and what keeps them right."""
+    """All topics of one event loop, and what keeps them right."""
 
     def __init__(self) -> None:
-        self.rooms = Rooms()
-        self.presence = Presence(self.rooms)
+        self.topics = Topics()
+        self.presence = Presence(self.topics)
         self._layer = get_channel_layer()
         self._channel: str | None = None
         self._opening = asyncio.Lock()
@@ -60,71 +60,71 @@ class Hub:
         self._served = 0
         """Clients since others had their turn."""
 
-    async def join(self, session_id: UUID, outlet: Outlet) -> None:
+    async def join(self, session_id: UUID, subscriber: Subscriber) -> None:
         """Subscribe a client to a session. Raises ServiceUnavailable, RateLimitExceeded. Read the state after."""
-        room = self.rooms.admit(session_id, outlet)
+        topic = self.topics.add(session_id, subscriber)
         try:
             channel = await self._open()
-            async with room.lock:
-                if not room.is_subscribed:
+            async with topic.lock:
+                if not topic.is_subscribed:
                     await self._layer.group_add(keys.group(session_id), channel)
-                    room.is_subscribed = True
+                    topic.is_subscribed = True
         except (RedisError, ServiceUnavailable) as away:
-            await self.leave(session_id, outlet)
+            await self.leave(session_id, subscriber)
             raise ServiceUnavailable from away
 
-    def judged(self, session_id: UUID, state: State) -> None:
+    def note_access_checked(self, session_id: UUID, state: State) -> None:
         """A client was judged by this state: from here on, messages say what changes."""
-        room = self.rooms.get(session_id)
-        if room is not None and room.known[0] is None:
-            room.known = (state.epoch, state.version)
+        topic = self.topics.get(session_id)
+        if topic is not None and topic.access_position[0] is None:
+            topic.access_position = (state.epoch, state.version)
 
-    def welcome(self, session_id: UUID, outlet: Outlet) -> None:
+    def welcome(self, session_id: UUID, subscriber: Subscriber) -> None:
         """The client has been shown the state: tell it who is there, and the others of it."""
-        room = self.rooms.get(session_id)
-        if room is None or not outlet.is_present:
+        topic = self.topics.get(session_id)
+        if topic is None or not subscriber.is_present:
             return
-        if room.connected and room.presence is not None:
-            outlet.offer_presence(room.presence)
+        if topic.connected and topic.presence is not None:
+            subscriber.offer_presence(topic.presence)
         self.presence.changed(session_id)
 
-    async def leave(self, session_id: UUID, outlet: Outlet) -> None:
+    async def leave(self, session_id: UUID, subscriber: Subscriber) -> None:
         """Forget a client; the last one of a session ends the subscription."""
-        outlet.detach()
-        room = self.rooms.part(session_id, outlet)
-        if room is None:
+        subscriber.detach()
+        topic = self.topics.remove(session_id, subscriber)
+        if topic is None:
             return
-        if outlet.counts_as_present:
+        if subscriber.counts_as_present:
             self.presence.changed(session_id)
-        async with room.lock:
-            if self.rooms.close(room) and room.is_subscribed:
-                room.is_subscribed = False
+        async with topic.lock:
+            if self.topics.remove_if_empty(topic) and topic.is_subscribed:
+                topic.is_subscribed = False
                 await self._unsubscribe(session_id)
 
     def __len__(self) -> int:
         """The number of clients that are connected to this process."""
-        return len(self.rooms.outlets())
+        return len(self.topics.subscribers())
 
     async def send_away(self, within_s: float, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         """Ask all clients to come back to another process, one after the other or in portions, and see them off.
 
         However few they are, they go spread over all of the time. `pause` waits for seconds, or less when it must not.
         """
-        outlets = self.rooms.outlets()
-        random.shuffle(outlets)  # one session's clients should not all ask anew at once
+        subscribers = self.topics.subscribers()
+        random.shuffle(subscribers)  # one session's clients should not all ask anew at once
         began_s = asyncio.get_running_loop().time()
-        for after_s, portion in spread(outlets, within_s):
+        for after_s, portion in spread(subscribers, within_s):
             if after_s:
                 await pause(began_s + after_s - asyncio.get_running_loop().time())
-            for outlet in portion:
+            for subscriber in portion:
                 retry_ms = random.randrange(_LONGEST_RETRY_MS)  # noqa: S311 - spreads load, keeps no secret
                 with suppress(Exception):  # it was leaving anyway
-                    outlet.finish(*CloseReason.SERVER_RESTARTING.format(n=retry_ms))
+                    subscriber.close(*CloseReason.SERVER_RESTARTING.format(n=retry_ms))
         try:
             async with asyncio.timeout(_LAST_WORDS_S):
-                await self.rooms.are_empty.wait()
+                await self.topics.are_empty.wait()
         except TimeoutError:
-            log.warning("clients did not leave", clients=len(self.rooms.outlets()))
+            log.warning("clients did not leave", clients=len(self.topics.subscribers()))
 
     async def stop(self) -> None:
         """End the hub's tasks, and its connection to the group layer. Nobody joins any more."""
@@ -147,7 +147,7 @@ class Hub:
                 self._tasks = [
                     background.run_forever(self._receive, "receive"),
                     background.run_forever(self._check_positions, "check positions"),
-                    background.run_forever(partial(credential_expiry.run, self.rooms), "sweep"),
+                    background.run_forever(partial(credential_expiry.run, self.topics), "sweep"),
                     background.run_forever(self.presence.stay_alive, "stay alive"),
                     background.run_forever(self.presence.run, "presence"),
                 ]
@@ -181,28 +181,28 @@ class Hub:
                     log.exception("message of the group layer not understood")
 
     async def _deliver(self, message: HubMessage) -> None:
-        room = self.rooms.get(message.session_id)
-        if room is None:
+        topic = self.topics.get(message.session_id)
+        if topic is None:
             return
         delivery = Delivery(message)
-        for step in list(room.steps):
-            if self._served >= LARGEST:
+        for group in list(topic.groups):
+            if self._served >= MAX_GROUP_SIZE:
                 self._served = 0
                 await asyncio.sleep(0)  # others get their turn
-            self._served += len(step.outlets)
-            delivery.to(step)
-        self._keep_up(room, message)
+            self._served += len(group.subscribers)
+            delivery.deliver_to(group)
+        self._keep_up(topic, message)
         if message.access_snapshot is not None:
-            self.presence.changed(room.session_id)
+            self.presence.changed(topic.session_id)
 
-    def _keep_up(self, room: Room, message: HubMessage) -> None:
+    def _keep_up(self, topic: Topic, message: HubMessage) -> None:
         """A message that was missed may have said who may look on: then all are judged anew."""
-        epoch, version = room.known
+        epoch, version = topic.access_position
         if message.epoch == epoch and message.version <= version:
             return  # a late one
-        if not message.is_creation and (message.epoch, message.since_version) != room.known:
-            self.presence.reseat(room.session_id)
-        room.known = (message.epoch, message.version)
+        if not message.is_creation and (message.epoch, message.since_version) != topic.access_position:
+            self.presence.reseat(topic.session_id)
+        topic.access_position = (message.epoch, message.version)
 
     async def _check_positions(self) -> None:
         while True:
@@ -214,7 +214,7 @@ class Hub:
             self._may_have_missed.clear()
             try:
                 await store_clock.probe_async()
-                await reconciliation.check_all(self.rooms, self.presence.reseat)
+                await reconciliation.reconcile_all(self.topics, self.presence.reseat)
             except ServiceUnavailable:
                 log.warning("position check failed: the state store is away")
             except Exception:

@@ -15,8 +15,8 @@ from uuid import UUID
 
 from sessions import messages
 from sessions.hub.liveness import ALIVE_EVERY_S, Liveness
-from sessions.hub.reconciliation import by_shard, portions
-from sessions.hub.rooms import Room, Rooms
+from sessions.hub.reconciliation import batches, group_by_shard
+from sessions.hub.topics import Topic, Topics
 from sessions.services import presence as service
 from sessions.services import sessions
 from sessions.services.retention import note_activity
@@ -45,8 +45,8 @@ _TOLD_TOGETHER = 500
 class Presence:
     """What this process tells of its clients, and what it knows of the others'."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, topics: Topics) -> None:
+        self._rooms = topics
         self._living = Liveness()
         self._process = self._living.process
         self._announced: dict[UUID, Attendance] = {}
@@ -76,8 +76,8 @@ class Presence:
         self._wake.set()
 
     def _is_read(self, session_id: UUID) -> bool:
-        room = self._rooms.get(session_id)
-        return room is not None and room.roll is not None
+        topic = self._rooms.get(session_id)
+        return topic is not None and topic.roll is not None
 
     def reseat(self, session_id: UUID) -> None:
         """Who may look on, and who is who there, may have changed."""
@@ -153,22 +153,22 @@ class Presence:
 
     async def _seat(self, session_ids: set[UUID]) -> None:
         for session_id in session_ids:
-            room = self._rooms.get(session_id)
-            if room is None:
+            topic = self._rooms.get(session_id)
+            if topic is None:
                 continue
             try:
                 state = (await run_async(sessions.get(session_id, SYSTEM))).state
             except SessionNotFound:
                 continue
-            if room.known[0] not in {None, state.epoch}:
+            if topic.access_position[0] not in {None, state.epoch}:
                 self._to_seat.add(session_id)  # it has been made anew since: look again
                 self._wake.set()
                 continue
-            room.known = max(room.known, (state.epoch, state.version), key=lambda known: known[1])
+            topic.access_position = max(topic.access_position, (state.epoch, state.version), key=lambda known: known[1])
             seats = seats_by_subject(state)
-            for number, outlet in enumerate(list(room.outlets), 1):
-                if outlet.position.is_before(state.epoch, state.version + 1):  # else judged by a newer one
-                    outlet.judge(state, seats)
+            for number, subscriber in enumerate(list(topic.subscribers), 1):
+                if subscriber.position.is_before(state.epoch, state.version + 1):  # else judged by a newer one
+                    subscriber.check_access(state, seats)
                 if not number % _TOLD_TOGETHER:
                     await asyncio.sleep(0)
             self._to_announce.add(session_id)
@@ -176,28 +176,28 @@ class Presence:
     async def _announce_some(self, session_ids: set[UUID]) -> None:
         mine = {session_id: self._attendance(session_id) for session_id in session_ids}
         for session_id, new in mine.items():
-            room = self._rooms.get(session_id)
-            if room is not None and (room.roll is None or self._is_news(session_id, new)):
+            topic = self._rooms.get(session_id)
+            if topic is not None and (topic.roll is None or self._is_news(session_id, new)):
                 # What the others had when we read last need not be what they have beside this.
                 self._to_read.add(session_id)
         await self._announce(mine)
 
     def _attendance(self, session_id: UUID) -> Attendance:
         """What there is to tell of a session now."""
-        room = self._rooms.get(session_id)
+        topic = self._rooms.get(session_id)
         viewers = 0
         clients: dict[str, int] = {}
-        for outlet in () if room is None else room.outlets:
-            if not outlet.is_present:
+        for subscriber in () if topic is None else topic.subscribers:
+            if not subscriber.is_present:
                 continue
-            viewers += not outlet.participants
-            for participant_id in outlet.participants:
+            viewers += not subscriber.participants
+            for participant_id in subscriber.participants:
                 clients[str(participant_id)] = clients.get(str(participant_id), 0) + 1
         return Attendance(viewers, clients)
 
     async def _announce(self, mine: Mapping[UUID, Attendance]) -> None:
         changed = {i: new for i, new in mine.items() if i in self._unsure or new != self._told(i)}
-        for some in portions(list(changed), _TOGETHER):
+        for some in batches(list(changed), _TOGETHER):
             calls: list[Call[bool]] = []
             for session_id in some:
                 is_news = self._is_news(session_id, changed[session_id])
@@ -223,40 +223,40 @@ class Presence:
         return self._announced.get(session_id, NOBODY)
 
     async def _read(self, session_ids: set[UUID]) -> None:
-        for together in by_shard(session_ids):
-            for some in portions(together, _TOGETHER):
-                rooms = [self._rooms.get(session_id) for session_id in some]
-                listening = [room is not None and room.is_subscribed for room in rooms]
+        for together in group_by_shard(session_ids):
+            for some in batches(together, _TOGETHER):
+                topics = [self._rooms.get(session_id) for session_id in some]
+                listening = [topic is not None and topic.is_subscribed for topic in topics]
                 found = await send(store.rolls(some))
                 rolls = dict(zip(some, found, strict=True))
                 if any(roll.keys() - self._living.alive for roll in rolls.values()):
                     await self._hear()  # it may have come, or come back, since we asked last
-                for room, hears_of_news in zip(rooms, listening, strict=True):
-                    if room is not None and hears_of_news:  # else it is read when it does, for its first client
-                        await self._take(room, rolls[room.session_id])
+                for topic, hears_of_news in zip(topics, listening, strict=True):
+                    if topic is not None and hears_of_news:  # else it is read when it does, for its first client
+                        await self._take(topic, rolls[topic.session_id])
                 await self._clear_away(rolls)
 
-    async def _take(self, room: Room, roll: Roll) -> None:
+    async def _take(self, topic: Topic, roll: Roll) -> None:
         """Take note of what all have told of a session."""
-        room.roll = roll
-        if roll.get(self._process, NOBODY) != self._told(room.session_id):
-            self._unsure.add(room.session_id)  # the store has lost ours, or has an older one
-            self.changed(room.session_id)
-        await self._tell(room)
+        topic.roll = roll
+        if roll.get(self._process, NOBODY) != self._told(topic.session_id):
+            self._unsure.add(topic.session_id)  # the store has lost ours, or has an older one
+            self.changed(topic.session_id)
+        await self._tell(topic)
 
-    async def _tell(self, room: Room) -> None:
+    async def _tell(self, topic: Topic) -> None:
         """Send the clients here what has changed for them."""
-        session_id = room.session_id
+        session_id = topic.session_id
         # Of our own clients we know better than the store, which may have lost what we have told.
-        roll = (room.roll or {}) | {self._process: self._told(session_id)}
+        roll = (topic.roll or {}) | {self._process: self._told(session_id)}
         connected = service.present(roll, self._living.alive | {self._process}).connected
-        if connected == room.connected:
+        if connected == topic.connected:
             return
-        room.connected = connected
-        room.presence = Frame(messages.presence(session_id, store_clock.now_ms(), connected))
-        for number, outlet in enumerate(list(room.outlets), 1):
-            if outlet.is_present:
-                outlet.offer_presence(room.presence)
+        topic.connected = connected
+        topic.presence = Frame(messages.presence(session_id, store_clock.now_ms(), connected))
+        for number, subscriber in enumerate(list(topic.subscribers), 1):
+            if subscriber.is_present:
+                subscriber.offer_presence(topic.presence)
             if not number % _TOLD_TOGETHER:
                 await asyncio.sleep(0)
 

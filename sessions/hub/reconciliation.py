@@ -1,7 +1,7 @@
-"""The position check: what each client has been given, compared with the store, every second.
+"""Reconciliation: every second, the position of each client is compared with the store.
 
-The group layer may lose messages (across a restart of the store it does). This is what makes the screens right all the
-same: whoever missed something is sent it without asking. See docs/consistency.md.
+The group layer may lose messages (across a restart of the store it does). Clients that missed a state are sent it
+without a request of theirs. See docs/consistency.md.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from itertools import groupby, islice
 from uuid import UUID
 
 from sessions import messages
-from sessions.hub.rooms import Rooms
-from sessions.hub.subscriber import NOWHERE, Outlet, Position
+from sessions.hub.position import NOWHERE, Position
+from sessions.hub.subscriber import Subscriber
+from sessions.hub.topics import Topics
 from sessions.services.commits import notices_of
 from sessions.services.recovery import recover
 from sessions.store import store
@@ -29,72 +30,80 @@ from synckairos.webserver.transport import Frame
 
 log = logs.get_logger(__name__)
 
-_CHECKED_TOGETHER = 500
+_BATCH_SIZE = 500
 
 
-async def check_all(rooms: Rooms, reseat: Callable[[UUID], None]) -> None:
-    """One round over every session that is shown here. Raises ServiceUnavailable.
+async def reconcile_all(topics: Topics, reseat: Callable[[UUID], None]) -> None:
+    """Reconcile every session that has clients here, once. Raises ServiceUnavailable.
 
-    `reseat` is called for sessions whose new participants nobody may have heard of.
+    `reseat` is called for each session of which a change of access may have been missed.
     """
-    for session_ids in by_shard(rooms):
-        for some in portions(session_ids, _CHECKED_TOGETHER):
-            await _check(rooms, some, reseat)
+    for session_ids in group_by_shard(topics):
+        for batch in batches(session_ids, _BATCH_SIZE):
+            await _reconcile(topics, batch, reseat)
 
 
-async def _check(rooms: Rooms, session_ids: list[UUID], reseat: Callable[[UUID], None]) -> None:
-    """Compare what clients were given before the read with what the store says after it."""
-    before = {session_id: _positions(rooms, session_id) for session_id in session_ids}
-    known = {room.session_id: room.known for room in map(rooms.get, session_ids) if room is not None}
+async def _reconcile(topics: Topics, session_ids: list[UUID], reseat: Callable[[UUID], None]) -> None:
+    """Compare the positions of clients before the read with the headers that it returns."""
+    before = {session_id: _positions(topics, session_id) for session_id in session_ids}
+    access_before = {
+        topic.session_id: topic.access_position for topic in map(topics.get, session_ids) if topic is not None
+    }
     found = await send(store.headers(session_ids))
     for session_id, stored in zip(session_ids, found, strict=True):
-        room = rooms.get(session_id)
-        if room is not None and stored is not None and known.get(session_id) == room.known != stored:
-            room.known = stored
-            reseat(session_id)  # what was missed may have said who may look on
-        for position, outlets in before[session_id].items():
-            # Who has been given something since then will be looked at in the next round.
-            still = [outlet for outlet in outlets if outlet.position == position]
+        topic = topics.get(session_id)
+        if (
+            topic is not None
+            and stored is not None
+            and access_before.get(session_id) == topic.access_position != stored
+        ):
+            topic.access_position = stored
+            reseat(session_id)  # a missed message may have changed the access
+        for position, subscribers in before[session_id].items():
+            # A client whose position has changed meanwhile is compared in the next round.
+            unchanged = [subscriber for subscriber in subscribers if subscriber.position == position]
             try:
-                if await _compare(session_id, position, stored, still):
+                if await _compare(session_id, position, stored, unchanged):
                     reseat(session_id)
             except Exception:
                 # One session that cannot be read must not leave the others unchecked.
                 log.exception("position check failed", session_id=str(session_id))
 
 
-def _positions(rooms: Rooms, session_id: UUID) -> dict[Position, list[Outlet]]:
-    """The clients of a session, by what they have been given."""
-    found: dict[Position, list[Outlet]] = {}
-    room = rooms.get(session_id)
-    for outlet in () if room is None else room.outlets:
-        if not (outlet.is_held or outlet.is_hidden_from):
-            found.setdefault(outlet.position, []).append(outlet)
+def _positions(topics: Topics, session_id: UUID) -> dict[Position, list[Subscriber]]:
+    """Return the clients of a session by position."""
+    found: dict[Position, list[Subscriber]] = {}
+    topic = topics.get(session_id)
+    for subscriber in () if topic is None else topic.subscribers:
+        if subscriber.may_view and not subscriber.awaits_first_frame:
+            found.setdefault(subscriber.position, []).append(subscriber)
     return found
 
 
-async def _compare(session_id: UUID, position: Position, stored: tuple[str, int] | None, outlets: list[Outlet]) -> bool:
-    """Whether clients were brought up to date."""
-    if not outlets or position == stored:
+async def _compare(
+    session_id: UUID, position: Position, stored: tuple[str, int] | None, subscribers: list[Subscriber]
+) -> bool:
+    """Send clients with this position what they have missed; return true if that was a newer state."""
+    if not subscribers or position == stored:
         return False
     if stored is None:
         if position != NOWHERE:
             frame = Frame(messages.session_deleted(session_id, store_clock.now_ms()))
-            for outlet in outlets:
-                outlet.finish(*CloseReason.SESSION_DELETED.value, frame, of_epoch=position.epoch)
+            for subscriber in subscribers:
+                subscriber.close(*CloseReason.SESSION_DELETED.value, frame, of_epoch=position.epoch)
     elif position.is_before(*stored):
-        await _resync(session_id, position, outlets)
+        await _resync(session_id, position, subscribers)
         return True
     else:
-        # It has lost commits that were shown. No screen goes back: the sockets come back for the truth.
+        # The store has lost commits that clients have seen. No screen shows an older version: the clients reconnect.
         log.error("the store went back", session_id=str(session_id), version=stored[1])
-        for outlet in outlets:
-            outlet.finish(*CloseReason.STATE_RESTORED.value)
+        for subscriber in subscribers:
+            subscriber.close(*CloseReason.STATE_RESTORED.value)
     return False
 
 
-async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -> None:
-    """Bring clients to the store's state: with the events since, when they are all still there."""
+async def _resync(session_id: UUID, position: Position, subscribers: list[Subscriber]) -> None:
+    """Send clients the store's state, with the events since their position if all of these are still stored."""
     try:
         recovery = await run_async(recover(session_id, SYSTEM, position.version, position.epoch))
     except SessionNotFound:
@@ -105,20 +114,20 @@ async def _resync(session_id: UUID, position: Position, outlets: list[Outlet]) -
     notices = [Frame(notice) for event in recovery.missed for notice in notices_of(state, event, recovery.now)]
     metrics.SOCKET_RESYNCS.inc()
     seats = seats_by_subject(state)
-    for outlet in outlets:
-        outlet.judge(state, seats)
-        if outlet.position == position:
-            outlet.offer_state(state.epoch, state.version, frame, notices)
+    for subscriber in subscribers:
+        subscriber.check_access(state, seats)
+        if subscriber.position == position:
+            subscriber.offer_state(state.epoch, state.version, frame, notices)
 
 
-def by_shard(session_ids: Iterable[UUID]) -> list[list[UUID]]:
-    """Sessions that may be read in one call together."""
+def group_by_shard(session_ids: Iterable[UUID]) -> list[list[UUID]]:
+    """Return the sessions in lists that one call can read."""
     ordered = sorted(session_ids, key=keys.shard_of)
-    return [list(some) for _, some in groupby(ordered, key=keys.shard_of)]
+    return [list(group) for _, group in groupby(ordered, key=keys.shard_of)]
 
 
-def portions(session_ids: list[UUID], size: int) -> Iterable[list[UUID]]:
-    """The same, no more than `size` at a time."""
+def batches(session_ids: list[UUID], size: int) -> Iterable[list[UUID]]:
+    """Yield the sessions in lists of at most `size`."""
     rest = iter(session_ids)
-    while some := list(islice(rest, size)):
-        yield some
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -1,7 +1,7 @@
-"""The outgoing side of one client: what its wire cannot take at once waits here, within bounds.
+"""A subscriber's send queue: what its transport cannot take at once waits here, within bounds.
 
-State frames conflate: only the newest waits. Notices and answers queue up to a bound. So a slow client costs a fixed
-amount of memory, holds up nobody, and always ends with the last state.
+State frames conflate: only the newest one waits. Notices and answers queue up to a bound. So a slow client costs a
+fixed amount of memory, delays no other client, and always ends with the last state.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
 from uuid import UUID
 
-from sessions.hub.broadcast_group import Step
+from sessions.hub.broadcast_group import BroadcastGroup
+from sessions.hub.position import NOWHERE, Position
 from synckairos.auth.permissions import SeatsBySubject, SessionAccess, role_of
 from synckairos.auth.principal import Principal
 from synckairos.close_codes import CloseReason
@@ -20,191 +20,176 @@ from synckairos.errors import Unauthenticated
 from synckairos.telemetry import metrics
 from synckairos.webserver.transport import Direct, Frame, Wire
 
-MAX_WAITING = 64
-"""Notices and answers that may wait; beyond it the oldest are dropped."""
+MAX_QUEUED = 64
+"""Largest number of queued notices and answers; beyond it the oldest are dropped."""
 
 
-class Position(NamedTuple):
-    """The state that a client has been given, or is about to be."""
-
-    epoch: str | None
-    version: int
-
-    def is_before(self, epoch: str, version: int) -> bool:
-        """Whether that state is news: a newer version, or another session of the same id."""
-        return epoch != self.epoch or version > self.version
-
-
-NOWHERE = Position(None, 0)
-
-
-class Outlet:
+class Subscriber:
     """One client of one session, as the hub sees it."""
 
     __slots__ = (
-        "_closing",
+        "_close_reason",
         "_deleted_epoch",
         "_direct",
-        "_is_clear",
         "_is_ended",
-        "_last",
+        "_is_idle",
+        "_last_frame",
         "_position",
         "_presence",
         "_queue",
         "_state",
         "_sync",
         "_wire",
+        "access_epoch",
+        "awaits_first_frame",
+        "blocked_since_s",
         "counts_as_present",
+        "group",
         "is_busy",
-        "is_held",
-        "is_hidden_from",
-        "is_told_of_expiry",
-        "judged_epoch",
+        "is_notified_of_expiry",
+        "may_view",
         "participants",
         "principal",
-        "step",
         "subject",
-        "waits_since_s",
     )  # fmt: skip
 
     def __init__(self, wire: Wire, principal: Principal, *, counts_as_present: bool = True) -> None:
-        self.step: Step | None = None
-        """With whom it goes in step, when it does."""
+        self.group: BroadcastGroup[Subscriber] | None = None
         self._position = NOWHERE
         self._direct: Direct | None = None
-        """Where the step writes to; None while the client goes alone."""
+        """The transport that the group's broadcasts write to; None while the subscriber is not a receiver."""
         self.principal = principal
-        """Whose credentials opened it; replaced when fresh ones come."""
+        """Principal of the newest credentials of the connection."""
         self.subject = principal.subject
-        """Whom it counts for."""
-        self.judged_epoch: str | None = None
-        """The session's life for which it is known whether the client may look on."""
-        self.is_hidden_from = False
-        """The client waits for a session that does not exist, as far as it may know."""
-        self.is_told_of_expiry = False
+        """The subject whose connection limit the client counts for."""
+        self.access_epoch: str | None = None
+        """Epoch of the session for which `may_view` was decided; None before."""
+        self.may_view = True
+        """False while the session does not exist, as far as this client may know."""
+        self.is_notified_of_expiry = False
         self.counts_as_present = counts_as_present
         self.participants: tuple[UUID, ...] = ()
         """The participants that this client is."""
-        self.is_held = True
-        """Until the first frame is there, the others wait."""
+        self.awaits_first_frame = True
+        """True until `start`: all other frames wait for the first one."""
         self.is_busy = False
-        """A command is being carried out: its answer goes out before the end does."""
-        self.waits_since_s: float | None = None
-        """Since when the wire has taken nothing of what waits, on the loop's clock."""
-        self._queue: deque[Frame] = deque(maxlen=MAX_WAITING)
+        """True while a command is executed: its answer is sent before the connection is closed."""
+        self.blocked_since_s: float | None = None
+        """Instant since which the transport has taken no queued frame, on the loop's clock."""
+        self._queue: deque[Frame] = deque(maxlen=MAX_QUEUED)
         self._state: Frame | None = None
         self._sync: Frame | None = None
         self._presence: Frame | None = None
-        self._last: Frame | None = None
-        self._closing: tuple[int, str] | None = None
+        self._last_frame: Frame | None = None
+        self._close_reason: tuple[int, str] | None = None
         self._deleted_epoch: str | None = None
         self._is_ended = False
-        self._is_clear = False
-        """Nothing waits, and nothing has to come before the next frame."""
+        self._is_idle = False
+        """True while nothing is queued and nothing has to precede the next frame."""
         self._wire = wire
         wire.on_writable = self.flush
-        wire.on_blocked = self._go_alone
-        wire.on_misbehaved = self.finish
+        wire.on_blocked = self._leave_broadcast
+        wire.on_misbehaved = self.close
 
     @property
     def position(self) -> Position:
-        """The state that the client has been given, or is about to be."""
-        return self._position if self._direct is None or self.step is None else self.step.position
+        """Return the position of the latest state that the client has been given, or that is queued for it."""
+        return self._position if self._direct is None or self.group is None else self.group.position
 
     @position.setter
-    def position(self, shown: Position) -> None:
-        self._go_alone()
-        self._position = shown
+    def position(self, position: Position) -> None:
+        self._leave_broadcast()
+        self._position = position
 
-    def _go_alone(self) -> None:
-        """Something is to come before the next frame, or there is no room."""
-        self._is_clear = False
-        if self._direct is not None and self.step is not None:
-            self._position = self.step.position
-            self.step.fall_out(self._direct)
+    def _leave_broadcast(self) -> None:
+        """Leave the group's broadcast, because a frame is queued or the transport is full."""
+        self._is_idle = False
+        if self._direct is not None and self.group is not None:
+            self._position = self.group.position
+            self.group.leave(self._direct)
             self._direct = None
 
-    def _fall_in(self) -> None:
-        """Nothing waits: go in step with those who have been given the same, if the wire can do that."""
-        self._is_clear = True
-        direct = None if self.is_hidden_from else self._wire.direct
-        if direct is not None and self.step is not None and self.step.fall_in(self, direct, self._position):
+    def _join_broadcast(self) -> None:
+        """Join the group's broadcast when nothing is queued, if the transport allows direct writes."""
+        self._is_idle = True
+        direct = self._wire.direct if self.may_view else None
+        if direct is not None and self.group is not None and self.group.join(self, direct, self._position):
             self._direct = direct
 
     @property
     def is_closing(self) -> bool:
-        """Whether it has been told to end."""
-        return self._closing is not None
+        """Return true once `close` has been called."""
+        return self._close_reason is not None
 
-    def judge(self, session: SessionAccess, seats: SeatsBySubject | None = None) -> None:
-        """Find out what the session is to this client: who it is there, and whether it may look on."""
-        self.judged_epoch = session.epoch
+    def check_access(self, session: SessionAccess, seats: SeatsBySubject | None = None) -> None:
+        """Set the client's participants, and whether it may view the session; if it no longer may, close it."""
+        self.access_epoch = session.epoch
         try:
             found = role_of(self.principal, session, seats)
         except Unauthenticated:
-            self.hide()
-            self.finish(*CloseReason.CREDENTIALS_REVOKED.value)
+            self.hide_session()
+            self.close(*CloseReason.CREDENTIALS_REVOKED.value)
             return
         if found is not None:
-            self.is_hidden_from, self.participants = False, found.seats
+            self.may_view, self.participants = True, found.seats
             return
-        was_shown = self.position.epoch
-        self.hide()
-        if was_shown is not None:  # its seat is another's now; or the session is one that is not for this client
-            end = CloseReason.ACCESS_WITHDRAWN if was_shown == session.epoch else CloseReason.SESSION_REPLACED
-            self.finish(*end.value)
+        given_epoch = self.position.epoch
+        self.hide_session()
+        if given_epoch is not None:  # another subject has its seat now, or it may not view the session that came after
+            end = CloseReason.ACCESS_WITHDRAWN if given_epoch == session.epoch else CloseReason.SESSION_REPLACED
+            self.close(*end.value)
 
-    def hide(self) -> None:
-        """Show nothing, as if there were no session."""
-        self.is_hidden_from, self.participants = True, ()
+    def hide_session(self) -> None:
+        """Drop queued frames of the session and send no more of it, as if it did not exist."""
+        self.may_view, self.participants = False, ()
         self.position, self._state, self._sync, self._presence = NOWHERE, None, None, None
-        if self.is_held:
+        if self.awaits_first_frame:
             self._queue.clear()
             if self._deleted_epoch is not None:
-                self._closing = self._last = self._deleted_epoch = None
+                self._close_reason = self._last_frame = self._deleted_epoch = None
 
     @property
     def is_present(self) -> bool:
-        """Whether it is one of those who are told to be there."""
-        return self.counts_as_present and not self.is_hidden_from
+        """Return true for a client that is listed in the session's presence."""
+        return self.counts_as_present and self.may_view
 
-    def release(self, first: Frame | None, shown: Position = NOWHERE) -> None:
-        """Send this frame, which shows this state, before all others; of those that wait, only news follow.
+    def start(self, first: Frame | None, position: Position = NOWHERE) -> None:
+        """Send this frame, which shows the state at `position`, before all queued ones.
 
-        Without a frame: the client has that state already.
+        Queued states that are not newer are dropped. Without a frame the client has that state already.
         """
-        self._go_alone()
+        self._leave_broadcast()
         if first is not None:
             self._queue.appendleft(first)
-        if self._deleted_epoch is not None and shown.epoch not in {None, self._deleted_epoch}:
-            self._closing = self._last = None  # that was the session before this one
-        if shown.epoch is not None and (self.position.epoch != shown.epoch or self.position.version <= shown.version):
-            self.position, self._state = shown, None
-        self.is_held = False
+        if self._deleted_epoch is not None and position.epoch not in {None, self._deleted_epoch}:
+            self._close_reason = self._last_frame = None  # the deleted session preceded this one
+        given = self.position
+        if position.epoch is not None and (given.epoch != position.epoch or given.version <= position.version):
+            self.position, self._state = position, None
+        self.awaits_first_frame = False
         self.flush()
 
-    def pass_on(self, shown: Position, frame: Frame) -> bool:
-        """Hand over a state at once: the short way of `offer_state`, for the many to whom it is simply the next.
+    def try_send(self, position: Position, frame: Frame) -> bool:
+        """Write a state at once if it is the next one, nothing is queued and the transport has space; else give False.
 
-        False when it is not, or when something waits, or there is no room: then nothing has happened. Not for those in
-        step.
+        It is the fast way of `offer_state`. After False nothing has changed. Receivers of a broadcast do not use it.
         """
-        position = self._position
+        given = self._position
         if (
-            self._is_clear
-            and not self.is_hidden_from
-            and position[1] < shown[1]
-            and position[0] == shown[0]
+            self._is_idle
+            and self.may_view
+            and given[1] < position[1]
+            and given[0] == position[0]
             and self._wire.take(frame)
         ):
-            self._position = shown
-            self._fall_in()
+            self._position = position
+            self._join_broadcast()
             return True
         return False
 
     def offer_state(self, epoch: str, version: int, frame: Frame, notices: Iterable[Frame] = ()) -> None:
-        """A state with its notices; dropped when the client has been given this or a newer one."""
-        if self.is_hidden_from or self._closing is not None or not self.position.is_before(epoch, version):
+        """Queue a state with its notices; drop it when the client has been given this state or a newer one."""
+        if not self.may_view or self._close_reason is not None or not self.position.is_before(epoch, version):
             return
         self.position = Position(epoch, version)
         if self._state is not None:
@@ -214,77 +199,81 @@ class Outlet:
         self.flush()
 
     def offer_presence(self, frame: Frame) -> None:
-        """Who is there; an older one that still waits is forgotten."""
-        if self._closing is None and not self.is_hidden_from:
-            self._go_alone()
+        """Queue a presence frame in place of an older one."""
+        if self._close_reason is None and self.may_view:
+            self._leave_broadcast()
             self._presence = frame
             self.flush()
 
-    def put(self, frame: Frame) -> None:
-        """An answer."""
-        self._go_alone()
+    def enqueue(self, frame: Frame) -> None:
+        """Queue an answer to a frame of the client."""
+        self._leave_broadcast()
         self._queue.append(frame)
         self.flush()
 
-    def put_sync(self, shown: Position, frame: Frame, asked_at: Position) -> bool:
-        """An answer that shows a state, asked for at a position. False, and nothing is sent, when the client has been
-        given a newer one since: of the same session, or of one made anew under its id."""
-        if self.position.epoch == shown.epoch and self.position.version > shown.version:
+    def enqueue_sync(self, position: Position, frame: Frame, asked_at: Position) -> bool:
+        """Queue an answer that shows a state; `asked_at` is the client's position when the state was requested.
+
+        Return False, and queue nothing, when the client has been given a newer state since: of the same session, or of
+        one that was created later under its id.
+        """
+        given = self.position
+        if given.epoch == position.epoch and given.version > position.version:
             return False
-        if self.position.epoch not in {asked_at.epoch, shown.epoch}:
+        if given.epoch not in {asked_at.epoch, position.epoch}:
             return False
-        self.position, self._state, self._sync = shown, None, frame
+        self.position, self._state, self._sync = position, None, frame
         self.flush()
         return True
 
-    def finish(self, code: int, reason: str, last: Frame | None = None, *, of_epoch: str | None = None) -> None:
-        """End after what is waiting, and after a last frame; because the session of this epoch is no more."""
-        if self._closing is None:
-            self._go_alone()
-            self._closing, self._last, self._deleted_epoch = (code, reason), last, of_epoch
+    def close(self, code: int, reason: str, last: Frame | None = None, *, of_epoch: str | None = None) -> None:
+        """Close the connection after the queued frames and a last one; `of_epoch` names the deleted session's epoch."""
+        if self._close_reason is None:
+            self._leave_broadcast()
+            self._close_reason, self._last_frame, self._deleted_epoch = (code, reason), last, of_epoch
             self.flush()
 
-    def give_up(self) -> None:
-        """End a client that takes nothing."""
+    def abort(self) -> None:
+        """Close the connection of a client that takes no frames, without sending what is queued."""
         if not self._is_ended:
-            self._go_alone()
+            self._leave_broadcast()
             self._is_ended = True
-            code, reason = self._closing or CloseReason.TOO_SLOW.value
+            code, reason = self._close_reason or CloseReason.TOO_SLOW.value
             self._wire.expel(code, reason)
 
     def detach(self) -> None:
-        """The client is gone."""
-        self._go_alone()
+        """Forget the transport of a client that has disconnected."""
+        self._leave_broadcast()
         self._is_ended = True
         self._wire.on_writable = self._wire.on_blocked = self._wire.on_misbehaved = None
 
     def flush(self) -> None:
-        """Hand over what the wire has room for."""
-        if self.is_held or self._is_ended:
+        """Write queued frames while the transport has space."""
+        if self.awaits_first_frame or self._is_ended:
             return
         wire = self._wire
         while wire.is_writable:
-            frame = self._next()
+            frame = self._pop_next()
             if frame is None:
-                self.waits_since_s = None
-                if self._closing is None:
+                self.blocked_since_s = None
+                if self._close_reason is None:
                     if self._direct is None:
-                        self._fall_in()
+                        self._join_broadcast()
                 elif not self.is_busy:
                     self._is_ended = True
-                    wire.finish(*self._closing)
+                    wire.finish(*self._close_reason)
                 return
-            self.waits_since_s = None
+            self.blocked_since_s = None
             metrics.SOCKET_FRAMES_OUT.inc()
             wire.write(frame)
-        if self.waits_since_s is None and self._is_waiting:
-            self.waits_since_s = asyncio.get_running_loop().time()
+        if self.blocked_since_s is None and self._has_queued:
+            self.blocked_since_s = asyncio.get_running_loop().time()
 
     @property
-    def _is_waiting(self) -> bool:
-        return bool(self._queue or self._sync or self._state or self._presence or self._closing)
+    def _has_queued(self) -> bool:
+        return bool(self._queue or self._sync or self._state or self._presence or self._close_reason)
 
-    def _next(self) -> Frame | None:
+    def _pop_next(self) -> Frame | None:
         if self._queue:
             return self._queue.popleft()
         frame, self._sync = self._sync, None
@@ -293,5 +282,5 @@ class Outlet:
         if frame is None:
             frame, self._presence = self._presence, None
         if frame is None and not self.is_busy:
-            frame, self._last = self._last, None
+            frame, self._last_frame = self._last_frame, None
         return frame

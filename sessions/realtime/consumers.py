@@ -12,7 +12,8 @@ import msgspec
 
 from sessions import messages, weights
 from sessions.hub.hub import hub
-from sessions.hub.subscriber import NOWHERE, Outlet, Position
+from sessions.hub.position import NOWHERE, Position
+from sessions.hub.subscriber import Subscriber
 from sessions.realtime import handshake
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
@@ -56,7 +57,7 @@ class SessionConsumer(FramesConsumer):
     """Shows the session on every change, and takes commands for it."""
 
     session_id: UUID | None = None
-    outlet: Outlet
+    subscriber: Subscriber
     _token: str | None = None
     """That the socket's credentials came with; a ticket tells of none."""
     _barred_until_s = 0.0
@@ -88,24 +89,24 @@ class SessionConsumer(FramesConsumer):
         raise Unauthenticated
 
     async def _show(self, session_id: UUID, principal: Principal) -> None:
-        """Join first, read after: what happens in between waits in the outlet."""
-        self.outlet = Outlet(self.wire, principal)
+        """Join first, read after: what happens in between waits in the subscriber."""
+        self.subscriber = Subscriber(self.wire, principal)
         self.session_id = session_id
         metrics.SOCKETS_OPENED.inc()
         metrics.SOCKETS.inc()
-        await hub().join(session_id, self.outlet)
+        await hub().join(session_id, self.subscriber)
         try:
-            outcome = await current(session_id, self.outlet)
+            outcome = await current(session_id, self.subscriber)
             state, now = outcome.state, outcome.at_ms
             shown = Position(state.epoch, state.version)
             first = messages.connected(session_id, state, now)
         except SessionNotFound:
-            if self.outlet.judged_epoch is None:  # else it has been made meanwhile, and the client told of it
-                self.outlet.hide()
+            if self.subscriber.access_epoch is None:  # else it has been made meanwhile, and the client told of it
+                self.subscriber.hide_session()
             shown = NOWHERE
             first = messages.connected(session_id, None, store_clock.now_ms())
-        self.outlet.release(Frame(first), shown)
-        hub().welcome(session_id, self.outlet)
+        self.subscriber.start(Frame(first), shown)
+        hub().welcome(session_id, self.subscriber)
         log.info("socket opened")
         if shown is not NOWHERE:
             await limits.RateLimiter().acharge(limits.general(principal), weights.of_state(state))
@@ -114,21 +115,21 @@ class SessionConsumer(FramesConsumer):
         if self.session_id is None:
             return
         metrics.SOCKETS.dec()
-        await hub().leave(self.session_id, self.outlet)
+        await hub().leave(self.session_id, self.subscriber)
         log.info("socket closed")
 
     def answer(self, payload: bytes) -> None:
-        self.outlet.put(Frame(payload))
+        self.subscriber.enqueue(Frame(payload))
 
     async def frame(self, text: str) -> None:
-        if self.outlet.is_closing:
+        if self.subscriber.is_closing:
             return  # whoever sent it will ask again where it comes back
-        self.outlet.is_busy = True
+        self.subscriber.is_busy = True
         try:
             await self._handle(text)
         finally:
-            self.outlet.is_busy = False
-            self.outlet.flush()
+            self.subscriber.is_busy = False
+            self.subscriber.flush()
 
     async def _handle(self, text: str) -> None:
         received_ms = store_clock.now_ms()
@@ -154,14 +155,14 @@ class SessionConsumer(FramesConsumer):
         They count as a request, before they are looked at. Those that the socket has already change nothing, and cost
         nothing.
         """
-        outlet = self.outlet
+        subscriber = self.subscriber
         try:
             if message.token == self._token:
                 self._renewed(message, authenticate(message.token))
                 return
             limiter, general = await self._counted()
             principal = authenticate(message.token)
-            if not outlet.principal.is_same_access(principal):
+            if not subscriber.principal.is_same_access(principal):
                 raise Forbidden
             state = await self._readable_by(principal)
         except ApiError as error:
@@ -169,17 +170,17 @@ class SessionConsumer(FramesConsumer):
             self.answer(messages.error(error, message.id))
             return
         self._token = message.token
-        outlet.principal, outlet.is_told_of_expiry = principal, False
+        subscriber.principal, subscriber.is_notified_of_expiry = principal, False
         if state is None:
-            outlet.hide()
+            subscriber.hide_session()
         else:
-            outlet.judge(state)
+            subscriber.check_access(state)
             await limiter.acharge(general, weights.of_state(state))
         self._renewed(message, principal)
 
     def _renewed(self, message: messages.Auth, principal: Principal) -> None:
         expires_ms = int(principal.expires_s * 1000)
-        self.answer(messages.authenticated(message.id, self.outlet.position.version, expires_ms))
+        self.answer(messages.authenticated(message.id, self.subscriber.position.version, expires_ms))
 
     async def _readable_by(self, principal: Principal) -> State | None:
         """The session, as far as these credentials show it. Raises Unauthenticated for a token that is no good here."""
@@ -192,11 +193,11 @@ class SessionConsumer(FramesConsumer):
         """It counts as a request, and for more when the session is large."""
         limiter, general = await self._counted()
         for _ in range(RECONNECT_TRIES):
-            asked_at = self.outlet.position
-            recovering = recover(self._shown(), self.outlet.principal, message.last_version, message.epoch)
+            asked_at = self.subscriber.position
+            recovering = recover(self._shown(), self.subscriber.principal, message.last_version, message.epoch)
             recovery = await run_async(recovering)
             state = recovery.state
-            self.outlet.judge(state)
+            self.subscriber.check_access(state)
             frame = messages.state_sync(
                 state,
                 recovery.now,
@@ -204,7 +205,7 @@ class SessionConsumer(FramesConsumer):
                 since_version=message.last_version if recovery.recovered else None,
                 missed=recovery.missed,
             )
-            if self.outlet.put_sync(Position(state.epoch, state.version), Frame(frame), asked_at):
+            if self.subscriber.enqueue_sync(Position(state.epoch, state.version), Frame(frame), asked_at):
                 await limiter.acharge(general, weights.of_state(state))
                 return
         raise Conflict
@@ -212,7 +213,7 @@ class SessionConsumer(FramesConsumer):
     async def _counted(self) -> tuple[limits.RateLimiter, limits.Bucket]:
         """Count a frame that costs work, before the work. Raises RateLimitExceeded: until the time that this tells is
         over, the store need not be asked again."""
-        limiter, general = limits.RateLimiter(), limits.general(self.outlet.principal)
+        limiter, general = limits.RateLimiter(), limits.general(self.subscriber.principal)
         wait_s = self._barred_until_s - time.monotonic()
         if wait_s > 0 and general is not None:
             metrics.RATE_LIMITED.labels(general[0].scope).inc()
@@ -236,7 +237,7 @@ class SessionConsumer(FramesConsumer):
 
     async def _execute(self, message: messages.ClientCommand) -> Outcome:
         session_id = self._shown()
-        if self.outlet.principal.has_expired:
+        if self.subscriber.principal.has_expired:
             raise Unauthenticated  # it may look on for a while, and bring fresh credentials
         if isinstance(message, messages.Switch):
             command: commands.Command = commands.Switch(
@@ -251,11 +252,11 @@ class SessionConsumer(FramesConsumer):
     def _caller(self, message: messages.ClientCommand) -> Caller:
         request_id = log_context.current().get("request_id", "")
         if message.id is None:
-            return Caller(self.outlet.principal, request_id)
+            return Caller(self.subscriber.principal, request_id)
         fingerprint = blake2b(msgspec.json.encode(message), digest_size=16).digest()
         route = f"socket {type(message).__name__}"
         key = Idempotency(str(message.id), route, fingerprint, COMMAND_IDS_KEPT_MS)
-        return Caller(self.outlet.principal, request_id, key)
+        return Caller(self.subscriber.principal, request_id, key)
 
     def _shown(self) -> UUID:
         if self.session_id is None:

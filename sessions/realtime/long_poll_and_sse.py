@@ -16,7 +16,8 @@ from msgspec import Raw
 from sessions import messages, weights
 from sessions.entity_tags import entity_tag
 from sessions.hub.hub import hub
-from sessions.hub.subscriber import NOWHERE, Outlet, Position
+from sessions.hub.position import NOWHERE, Position
+from sessions.hub.subscriber import Subscriber
 from sessions.presentation import present, to_json
 from sessions.realtime.credentials import credentials_of
 from sessions.realtime.initial_state import current
@@ -109,20 +110,20 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
     if lifecycle.is_shutting_down():
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
     wire = PollWire()
-    outlet = Outlet(wire, principal, counts_as_present=False)
-    await hub().join(session_id, outlet)
+    subscriber = Subscriber(wire, principal, counts_as_present=False)
+    await hub().join(session_id, subscriber)
     try:
-        outcome = await current(session_id, outlet)
+        outcome = await current(session_id, subscriber)
         state = outcome.state
         await send.limiter.acharge(limits.general(principal), weights.of_state(state))
         if state.version != since or epoch not in {None, state.epoch}:
             body = to_json(present(state, outcome.at_ms))
             await _answer_state(send, entity_tag(state.epoch, state.version), body)
             return
-        outlet.release(None, Position(state.epoch, state.version))
+        subscriber.start(None, Position(state.epoch, state.version))
         woken = await _first(wire.woken, receive, (LONGEST_WAIT_MS if wait_ms is None else wait_ms) / 1000)
     finally:
-        await hub().leave(session_id, outlet)
+        await hub().leave(session_id, subscriber)
     match woken:
         case Stateful(version=int(version), epoch=str(anew), state=Raw() as body):
             await _answer_state(send, entity_tag(anew, version), bytes(body))
@@ -180,11 +181,11 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
         await error_responses.part(send, as_event(frame))
 
     wire = TaskWire(show, close, on_broken=ended.set)
-    outlet = Outlet(wire, principal)
-    await hub().join(session_id, outlet)
+    subscriber = Subscriber(wire, principal)
+    await hub().join(session_id, subscriber)
     metrics.STREAMS.inc()
     try:
-        shown, first, weight = await _first_frame(session_id, outlet, _last_event_id(asked))
+        shown, first, weight = await _first_frame(session_id, subscriber, _last_event_id(asked))
         await send.limiter.acharge(limits.general(principal), weight)
         await error_responses.begin(
             send,
@@ -193,12 +194,12 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
             (b"x-accel-buffering", b"no"),
             (b"connection", b"close"),  # nothing can follow on it
         )
-        outlet.release(Frame(first), shown)
-        hub().welcome(session_id, outlet)
+        subscriber.start(Frame(first), shown)
+        hub().welcome(session_id, subscriber)
         is_over = await _until(ended, receive, wire, send)
     finally:
         metrics.STREAMS.dec()
-        await hub().leave(session_id, outlet)
+        await hub().leave(session_id, subscriber)
     if is_over:
         await _part(asked, send)
 
@@ -210,23 +211,25 @@ def _last_event_id(asked: Asked) -> str | None:
     return asked.text(LAST_EVENT_ID) if told is None else told
 
 
-async def _first_frame(session_id: UUID, outlet: Outlet, last_event_id: str | None) -> tuple[Position, bytes, int]:
+async def _first_frame(
+    session_id: UUID, subscriber: Subscriber, last_event_id: str | None
+) -> tuple[Position, bytes, int]:
     """How a stream begins: where the client left off, or with the whole; and what that weighs."""
     try:
         if last_event_id is not None:
             version, epoch = _read_id(last_event_id)
-            found = await run_async(recover(session_id, outlet.principal, version, epoch))
+            found = await run_async(recover(session_id, subscriber.principal, version, epoch))
             state, now = found.state, found.now
-            outlet.judge(state)
+            subscriber.check_access(state)
             since = version if found.recovered else None
             first = messages.state_sync(state, now, recovered=found.recovered, since_version=since, missed=found.missed)
         else:
-            outcome = await current(session_id, outlet)
+            outcome = await current(session_id, subscriber)
             state, now = outcome.state, outcome.at_ms
             first = messages.connected(session_id, state, now)
     except SessionNotFound:
-        if outlet.judged_epoch is None:
-            outlet.hide()
+        if subscriber.access_epoch is None:
+            subscriber.hide_session()
         return NOWHERE, messages.connected(session_id, None, store_clock.now_ms()), 0
     return Position(state.epoch, state.version), first, weights.of_state(state)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,47 @@ def test_every_event_type_has_a_name_in_the_past_tense_and_a_tag_of_its_own():
     tags = [kind.__struct_config__.tag for kind in kinds.values()]
     assert len(set(tags)) == len(tags) == 16
     assert all(name.partition(".")[2].endswith(("ed",)) for name in kinds)
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def import_graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return the modules that each module names in any import, those in functions and for type checks included."""
+    graph: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{module} has a relative import"
+                members = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+                names |= {member if member in sources else node.module or "" for member in members.values()}
+        graph[module] = names & sources.keys()
+    return graph
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    rooms = (*ROOMS, "deploy")
+    sources = {name_of(path): path.read_text() for room in rooms for path in (ROOT / room).rglob("*.py")}
+    graphlib.TopologicalSorter(import_graph(sources)).prepare()  # CycleError names one
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "import a.b",
+        "from a import b",
+        "from a.b import name",
+        "if TYPE_CHECKING:\n    from a.b import Name",
+        "def f():\n    import a.b",
+    ],
+)
+def test_an_import_of_any_kind_closes_a_circle(back):
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(import_graph({"a": "", "a.b": "from a import c", "a.c": back})).prepare()
 
 
 def test_files_stay_small():

@@ -1,4 +1,4 @@
-"""Clients in step: a frame is a write for each, and whatever happens to one of them, it misses and repeats nothing."""
+"""Clients in group: a frame is a write for each, and whatever happens to one of them, it misses and repeats nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from uuid import uuid4
 import pytest
 
 from sessions.announcements import HubMessage
-from sessions.hub import rooms as rooms_module
-from sessions.hub.broadcast_group import Step
+from sessions.hub import topics as topics_module
+from sessions.hub.broadcast_group import BroadcastGroup
 from sessions.hub.delivery import Delivery
-from sessions.hub.rooms import Room
-from sessions.hub.subscriber import Outlet, Position
+from sessions.hub.position import Position
+from sessions.hub.subscriber import Subscriber
+from sessions.hub.topics import Topic
 from synckairos.auth.permissions import AccessSnapshot, ParticipantIdentity
 from synckairos.auth.principal import Principal
 from synckairos.engine.state import Access
@@ -26,19 +27,19 @@ ALICE = Principal("alice", is_staff=False, expires_s=2**40)
 
 
 class Stage:
-    """One session's room, and its commits."""
+    """One session's topic, and its commits."""
 
     def __init__(self):
-        self.room = Room(SESSION)
+        self.topic = Topic(SESSION)
         self.version = 1
 
     def come(self, principal=ALICE):
         wire = DirectWire()
-        outlet = Outlet(wire, principal)
-        self.room.add(outlet)
-        outlet.judged_epoch = "one"
-        outlet.release(Frame(self.state()), Position("one", self.version))
-        return outlet, wire
+        subscriber = Subscriber(wire, principal)
+        self.topic.add(subscriber)
+        subscriber.access_epoch = "one"
+        subscriber.start(Frame(self.state()), Position("one", self.version))
+        return subscriber, wire
 
     def state(self):
         return json.dumps({"version": self.version}).encode()
@@ -46,11 +47,11 @@ class Stage:
     def commit(self, *notices, **more):
         self.version += 1
         message = HubMessage(SESSION, "one", self.version - 1, self.version, self.state(), notices, **more)
-        for step in list(self.room.steps):
-            Delivery(message).to(step)
+        for group in list(self.topic.groups):
+            Delivery(message).deliver_to(group)
 
     def in_step(self):
-        return sum(len(step.outlets) - len(step.others) for step in self.room.steps)
+        return sum(len(group.subscribers) - len(group.non_receivers) for group in self.topic.groups)
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ async def test_a_state_goes_to_all_in_step(stage):
     stage.commit()
     stage.commit()
     assert [wire.versions for _, wire in clients] == [[1, 2, 3]] * 3
-    assert {outlet.position for outlet, _ in clients} == {Position("one", 3)}
+    assert {subscriber.position for subscriber, _ in clients} == {Position("one", 3)}
 
 
 async def test_who_has_no_room_falls_out_with_what_it_was_given_and_is_shown_the_newest_later(stage):
@@ -82,8 +83,8 @@ async def test_who_has_no_room_falls_out_with_what_it_was_given_and_is_shown_the
 
 
 async def test_an_answer_comes_between_two_states_and_the_client_stays_in_step(stage):
-    (outlet, wire), _ = stage.come(), stage.come()
-    outlet.put(Frame(b'{"answer": true}'))
+    (subscriber, wire), _ = stage.come(), stage.come()
+    subscriber.enqueue(Frame(b'{"answer": true}'))
     assert stage.in_step() == 2
     stage.commit()
     assert wire.sent == [{"version": 1}, {"answer": True}, {"version": 2}]
@@ -129,46 +130,46 @@ async def test_who_may_look_on_no_more_is_shown_nothing_more(stage):
     stage.commit(access_snapshot=AccessSnapshot(SESSION, "one", Access("alice", Visibility.PRIVATE), ()))
     stage.commit()
     assert (hers.versions, his.versions) == ([1, 2, 3], [1])
-    assert (guest.is_hidden_from, owner.is_hidden_from) == (True, False)
+    assert (guest.may_view, owner.may_view) == (False, True)
 
 
 async def test_who_was_judged_for_a_new_life_is_shown_its_state_at_once(stage):
-    (outlet, wire), (_, other) = stage.come(), stage.come()
-    outlet.judged_epoch = "two"
+    (subscriber, wire), (_, other) = stage.come(), stage.come()
+    subscriber.access_epoch = "two"
     message = HubMessage(SESSION, "two", 2, 3, b'{"version": 3}')
-    for step in stage.room.steps:
-        Delivery(message).to(step)
+    for group in stage.topic.groups:
+        Delivery(message).deliver_to(group)
     assert (wire.versions, other.versions) == ([1, 3], [1])
 
 
 async def test_the_end_comes_last(stage):
-    (outlet, wire), (_, other) = stage.come(), stage.come()
-    outlet.finish(1012, "restart")
+    (subscriber, wire), (_, other) = stage.come(), stage.come()
+    subscriber.close(1012, "restart")
     stage.commit()
     assert (wire.ended, wire.versions, other.versions) == (1012, [1], [1, 2])
-    outlet.detach()
-    stage.room.remove(outlet)
+    subscriber.detach()
+    stage.topic.remove(subscriber)
     stage.commit()
     assert (stage.in_step(), other.versions) == (1, [1, 2, 3])
 
 
 async def test_large_rooms_are_served_in_portions_that_empty_and_fill_again(stage, monkeypatch):
-    monkeypatch.setattr(rooms_module, "LARGEST", 2)
+    monkeypatch.setattr(topics_module, "MAX_GROUP_SIZE", 2)
     clients = [stage.come() for _ in range(5)]
-    assert [len(step.outlets) for step in stage.room.steps] == [2, 2, 1]
-    for outlet, _ in clients[:2]:
-        outlet.detach()
-        stage.room.remove(outlet)
-    assert [len(step.outlets) for step in stage.room.steps] == [2, 1]
+    assert [len(group.subscribers) for group in stage.topic.groups] == [2, 2, 1]
+    for subscriber, _ in clients[:2]:
+        subscriber.detach()
+        stage.topic.remove(subscriber)
+    assert [len(group.subscribers) for group in stage.topic.groups] == [2, 1]
     stage.come()
-    assert [len(step.outlets) for step in stage.room.steps] == [2, 2]
+    assert [len(group.subscribers) for group in stage.topic.groups] == [2, 2]
     stage.commit()
     assert all(wire.versions == [1, 2] for _, wire in clients[2:])
 
 
 def happen(stage, clients, ended, chance):
     """One thing of many, to one client or all."""
-    outlet, wire = place = chance.choice(clients)
+    subscriber, wire = place = chance.choice(clients)
     match chance.choice(("commit", "commit", "commit", "notice", "pause", "resume", "answer", "presence", "leave")):
         case "commit":
             stage.commit()
@@ -179,13 +180,13 @@ def happen(stage, clients, ended, chance):
         case "resume":
             wire.resume()
         case "answer":
-            outlet.put(Frame(b'{"answer": true}'))
+            subscriber.enqueue(Frame(b'{"answer": true}'))
         case "presence":
-            outlet.offer_presence(Frame(b'{"presence": true}'))
+            subscriber.offer_presence(Frame(b'{"presence": true}'))
         case "leave" if chance.random() < 0.2:
             clients.remove(place)
-            outlet.detach()
-            stage.room.remove(outlet)
+            subscriber.detach()
+            stage.topic.remove(subscriber)
             ended.append((wire, list(wire.sent)))
             clients.append(stage.come())
 
@@ -199,17 +200,17 @@ async def test_whatever_happens_no_client_misses_the_last_state_or_is_shown_one_
         wire.pauses_next = False
         wire.resume()
     stage.commit()
-    for outlet, wire in clients:
+    for subscriber, wire in clients:
         assert wire.versions == sorted(set(wire.versions))
-        assert (wire.versions[-1], outlet.position.version) == (stage.version, stage.version)
+        assert (wire.versions[-1], subscriber.position.version) == (stage.version, stage.version)
     assert all(wire.sent == seen for wire, seen in ended)
     stage.commit()
     assert stage.in_step() == len(clients)
 
 
 def test_nobody_in_step_is_nobody_to_write_to():
-    step = Step(Position(None, 0))
-    assert step.pass_on(Position("one", 2), Frame(b"{}")) == 0
+    group = BroadcastGroup(Position(None, 0))
+    assert group.broadcast(Position("one", 2), Frame(b"{}")) == 0
 
 
 def private_session_of(*names):
@@ -227,9 +228,9 @@ async def test_who_loses_a_seat_is_sent_away_and_sees_no_more(stage):
 
 async def test_a_late_word_of_who_was_there_before_sends_nobody_away(stage):
     stage.version = 6
-    outlet, wire = stage.come()  # who has been seated by the sixth transition, and shown it
+    subscriber, wire = stage.come()  # who has been seated by the sixth transition, and shown it
     stage.version = 4
     stage.commit(access_snapshot=private_session_of("bob"))
     stage.version = 6
     stage.commit()
-    assert (wire.versions, wire.ended, outlet.is_hidden_from) == ([6, 7], None, False)
+    assert (wire.versions, wire.ended, subscriber.may_view) == ([6, 7], None, True)

@@ -8,7 +8,7 @@ import pytest
 
 from sessions.announcements import HubMessage
 from sessions.hub.hub import Hub
-from sessions.hub.subscriber import Outlet
+from sessions.hub.subscriber import Subscriber
 from synckairos.auth.principal import Principal
 from tests.wires import NoWire
 
@@ -17,16 +17,16 @@ SESSION = uuid4()
 
 @pytest.fixture
 async def heard():
-    """Whether a room that knows everything up to version 2 is judged anew after this message."""
+    """Whether a topic that knows everything up to version 2 is judged anew after this message."""
     hub = Hub()
-    hub.rooms.admit(SESSION, Outlet(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
+    hub.topics.add(SESSION, Subscriber(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
 
     async def hear(epoch, since_version, version, *, known=("one", 2), is_creation=False):
-        room = hub.rooms.get(SESSION)
-        room.known = known
+        topic = hub.topics.get(SESSION)
+        topic.access_position = known
         hub.presence._to_seat.clear()
         await hub._deliver(HubMessage(SESSION, epoch, since_version, version, b"{}", is_creation=is_creation))
-        return SESSION in hub.presence._to_seat, room.known
+        return SESSION in hub.presence._to_seat, topic.access_position
 
     return hear
 

@@ -14,7 +14,8 @@ from sessions import announcements
 from sessions.announcements import HubMessage
 from sessions.hub import hub as hub_module
 from sessions.hub.hub import Hub
-from sessions.hub.subscriber import Outlet, Position
+from sessions.hub.position import Position
+from sessions.hub.subscriber import Subscriber
 from synckairos.auth.principal import Principal
 from synckairos.webserver.transport import Frame
 from tests.wires import DirectWire
@@ -65,10 +66,10 @@ def wires(hub):
     made = []
     for _ in range(3):
         wire = DirectWire()
-        outlet = Outlet(wire, ALICE)
-        hub.rooms.admit(SESSION, outlet)
-        outlet.judged_epoch = "one"
-        outlet.release(Frame(b'{"version": 1}'), Position("one", 1))
+        subscriber = Subscriber(wire, ALICE)
+        hub.topics.add(SESSION, subscriber)
+        subscriber.access_epoch = "one"
+        subscriber.start(Frame(b'{"version": 1}'), Position("one", 1))
         made.append(wire)
     return made
 
@@ -82,7 +83,7 @@ async def test_every_message_is_delivered_and_one_that_is_not_understood_keeps_n
 
 
 async def test_who_waits_for_the_loop_gets_it_before_all_are_served(hub, wires, monkeypatch):
-    monkeypatch.setattr(hub_module, "LARGEST", 6)
+    monkeypatch.setattr(hub_module, "MAX_GROUP_SIZE", 6)
     seen = []
     async with receiving(hub, [commit(version) for version in range(2, 8)]):
         while not hub._layer.is_done.is_set():

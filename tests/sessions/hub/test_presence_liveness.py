@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from sessions.hub.presence import Presence
-from sessions.hub.rooms import Rooms
-from sessions.hub.subscriber import Outlet
+from sessions.hub.subscriber import Subscriber
+from sessions.hub.topics import Topics
 from sessions.store.presence import Attendance, announce
 from synckairos.auth.principal import Principal
 from synckairos.redis import client as redis_client
@@ -21,7 +21,7 @@ from tests.wires import NoWire
 async def looking():
     """What one process believes of the others: `looking({"web": 0}, at_s=…)` tells it what the store has heard of them;
     of this process it has, unless it has forgotten all that it was told."""
-    here = Presence(Rooms())
+    here = Presence(Topics())
 
     def look(heard, at_s, *, is_forgotten=False):
         here._look(heard if is_forgotten else {here._process: 0} | heard, at_s)
@@ -72,10 +72,10 @@ async def test_silence_while_the_store_is_away_proves_nothing(looking):
 @pytest.fixture
 async def cleared(monkeypatch):
     """Whether a process, told this of how long ago the store has heard of "other", clears away what that has told."""
-    session_id, rooms = uuid4(), Rooms()
-    room = rooms.admit(session_id, Outlet(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
-    room.is_subscribed = True
-    here = Presence(rooms)
+    session_id, topics = uuid4(), Topics()
+    topic = topics.add(session_id, Subscriber(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
+    topic.is_subscribed = True
+    here = Presence(topics)
     send_blocking(announce(session_id, "other", Attendance(viewers=1), is_news=False))
 
     async def clears(at_s, heard):

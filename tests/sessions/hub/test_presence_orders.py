@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from sessions.hub.hub import Hub
+from sessions.hub.position import NOWHERE
 from sessions.hub.presence import Presence
-from sessions.hub.rooms import Rooms
-from sessions.hub.subscriber import NOWHERE, Outlet
+from sessions.hub.subscriber import Subscriber
+from sessions.hub.topics import Topics
 from sessions.services import presence as service
 from sessions.store.presence import Attendance, announce
 from synckairos.auth.principal import SYSTEM, Principal
@@ -28,25 +29,25 @@ class Process:
     """What one web process does for presence, each step when the test says so."""
 
     def __init__(self):
-        self.rooms = Rooms()
-        self.presence = Presence(self.rooms)
+        self.topics = Topics()
+        self.presence = Presence(self.topics)
         self.now_s = asyncio.get_running_loop().time()
 
     def comes(self, *participants):
-        """A client that is these; gives its outlet."""
-        outlet = Outlet(DirectWire(), Principal(str(uuid4()), is_staff=False, expires_s=2**40))
-        room = self.rooms.admit(SESSION, outlet)
-        room.is_subscribed = True
-        outlet.participants = tuple(map(UUID, participants))
-        outlet.release(None, NOWHERE)
+        """A client that is these; gives its subscriber."""
+        subscriber = Subscriber(DirectWire(), Principal(str(uuid4()), is_staff=False, expires_s=2**40))
+        topic = self.topics.add(SESSION, subscriber)
+        topic.is_subscribed = True
+        subscriber.participants = tuple(map(UUID, participants))
+        subscriber.start(None, NOWHERE)
         self.presence.changed(SESSION)
-        return outlet
+        return subscriber
 
-    def goes(self, outlet):
-        outlet.detach()
-        room = self.rooms.part(SESSION, outlet)
+    def goes(self, subscriber):
+        subscriber.detach()
+        topic = self.topics.remove(SESSION, subscriber)
         self.presence.changed(SESSION)
-        self.rooms.close(room)
+        self.topics.remove_if_empty(topic)
 
     async def works(self, *, is_hinted=False):
         if is_hinted:
@@ -57,9 +58,9 @@ class Process:
         await self.presence._hear()
 
 
-def shown(outlet):
+def shown(subscriber):
     """The lists that a client was sent, one after the other."""
-    return [frame["connected"] for frame in outlet._wire.sent if frame["type"] == "PRESENCE"]
+    return [frame["connected"] for frame in subscriber._wire.sent if frame["type"] == "PRESENCE"]
 
 
 @pytest.fixture
@@ -120,10 +121,10 @@ async def test_what_was_read_before_the_room_listens_does_not_count(one, two):
     one.comes(ADA)
     await one.works()
     hall = two.comes()
-    two.rooms.get(SESSION).is_subscribed = False
+    two.topics.get(SESSION).is_subscribed = False
     await two.works(is_hinted=True)
     assert shown(hall) == []
-    assert two.rooms.get(SESSION).roll is None
+    assert two.topics.get(SESSION).roll is None
 
 
 async def test_ada_is_shown_beside_grace_while_the_store_forgets_who_is_alive_again_and_again(one, two):
@@ -214,10 +215,10 @@ async def test_who_is_read_over_rest_while_others_come_was_there_alone(one, two,
 
     monkeypatch.setattr("sessions.services.sessions.get", known)
     await two.looks()
-    steps = service.of(SESSION, SYSTEM)
-    asked = next(steps)
+    groups = service.of(SESSION, SYSTEM)
+    asked = next(groups)
     first = await send(asked)
     await both_come()
     with pytest.raises(StopIteration) as end:
-        steps.send(await send(steps.send(first)))
+        groups.send(await send(groups.send(first)))
     assert end.value.value.connected == ()  # as it was before either came; Grace was never there without Ada
