@@ -105,7 +105,8 @@ def _impatience(function: ast.AST) -> Iterator[Finding]:
             name, args = ast.unparse(args[0]).rpartition(".")[2], args[1:]
         place = {"wait_until": 1, "wait_for": 1, "timeout": 0}.get(name, len(args))
         limits = args[place : place + 1]
-        limits += [word.value for word in call.keywords if word.arg in {"timeout", "within_s", "timeout_s"}]
+        names = {"timeout", "within_s", "timeout_s", "max_duration_s"}
+        limits += [word.value for word in call.keywords if word.arg in names]
         for seconds in map(_number, limits):
             if seconds is not None and seconds < PATIENCE_S:
                 yield call.lineno, f"waits for no longer than {seconds} s"
