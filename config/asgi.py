@@ -19,17 +19,17 @@ from synckairos.conf import conf  # noqa: E402
 from synckairos.http.admission import Admission, SocketAdmission  # noqa: E402
 from synckairos.http.asgi import Application as Asgi  # noqa: E402
 from synckairos.http.asgi import EarlyHandler  # noqa: E402
-from synckairos.http.body_limits import Bodies  # noqa: E402
+from synckairos.http.body_limits import BodyLimits  # noqa: E402
 from synckairos.http.cors import Cors  # noqa: E402
-from synckairos.http.django_handlers import BareHandler, ByPath  # noqa: E402
-from synckairos.http.request_log import Gate  # noqa: E402
-from synckairos.http.security_headers import Protected, Secure  # noqa: E402
+from synckairos.http.django_handlers import ApiHandler, PathRouter  # noqa: E402
+from synckairos.http.request_log import RequestLog  # noqa: E402
+from synckairos.http.security_headers import HttpsRedirect, SecurityHeaders  # noqa: E402
 
 _django = cast("Asgi", django_application)
 _documents = {**views.DOCUMENTS, **asyncapi.DOCUMENTS} if conf().api_docs else {}
-_behind = views.RenderedFirst(_documents, ByPath(cast("Asgi", BareHandler()), _django))
-_doors = Secure(Fallbacks(_behind), _django)
-_cors = Cors(Bodies(_doors), conf().cors_origins, lets_local_in=conf().cors_local)
+_behind = views.RenderedFirst(_documents, PathRouter(cast("Asgi", ApiHandler()), _django))
+_doors = HttpsRedirect(Fallbacks(_behind), _django)
+_cors = Cors(BodyLimits(_doors), conf().cors_origins, allow_local_pages=conf().cors_local)
 
 
 class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no types
@@ -41,7 +41,7 @@ class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no 
 
 application = Application(
     {
-        "http": Gate(Admission(Protected(_cors))),
+        "http": RequestLog(Admission(SecurityHeaders(_cors))),
         "websocket": SocketAdmission(SocketOrigins(URLRouter(websocket_urlpatterns))),
         "lifespan": lifespan,
     }

@@ -31,7 +31,7 @@ from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarne
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
 from synckairos.errors import ApiError
-from synckairos.http.duplicate_names import RepeatedName, refuse_repeated_names
+from synckairos.http.duplicate_names import DuplicateName, check_unique_names
 from synckairos.instants import as_iso
 
 __all__ = [
@@ -199,7 +199,7 @@ def parse(text: str) -> ClientMessage:
     """A client's frame. Raises msgspec.DecodeError, or its subclass ValidationError for JSON of another shape."""
     message: ClientMessage = _client_messages.decode(text)
     try:
-        refuse_repeated_names(text, message)
-    except RepeatedName as error:
+        check_unique_names(text, message)
+    except DuplicateName as error:
         raise msgspec.ValidationError(str(error)) from None
     return message

@@ -7,7 +7,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["synckairos.http.drf.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["synckairos.http.drf.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "synckairos.http.drf.AlwaysJSON",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "synckairos.http.drf.JSONNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "synckairos.http.drf.exception_handler",
     "UNAUTHENTICATED_USER": None,

@@ -108,9 +108,11 @@ class RenderedFirst:
         log_context.bind(route=scope["path"])
         told = ((b"etag", kept.tag.encode()), (b"cache-control", _KEPT.encode()))
         if matches(header(scope, b"if-none-match"), kept.tag):
-            await error_responses.answer(send, 304, b"", *told)
+            await error_responses.send_response(send, 304, b"", *told)
         else:
-            await error_responses.answer(send, 200, kept.body, (b"content-type", kept.media_type.encode()), *told)
+            await error_responses.send_response(
+                send, 200, kept.body, (b"content-type", kept.media_type.encode()), *told
+            )
 
     def _asked_for(self, scope: Scope) -> Rendered | None:
         path = scope["path"]

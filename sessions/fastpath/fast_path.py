@@ -33,9 +33,9 @@ from synckairos.http import error_responses, json_bounds, security_log
 from synckairos.http.allowed_hosts import hosts
 from synckairos.http.asgi import EarlyRequest
 from synckairos.http.cors import Cors
-from synckairos.http.duplicate_names import refuse_repeated_names
-from synckairos.http.request_log import REQUEST_ID_HEADER, TOLD_SCHEME, record, true_scheme
-from synckairos.http.security_headers import json_head
+from synckairos.http.duplicate_names import check_unique_names
+from synckairos.http.request_log import FORWARDED_PROTO_HEADER, REQUEST_ID_HEADER, log_request, with_client_scheme
+from synckairos.http.security_headers import json_header_lines
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.asgi import limit_unauthenticated
 from synckairos.redis import keys
@@ -71,15 +71,15 @@ class FastPath:
         """Serve a request and return True; return False to have it forwarded."""
         fields, scheme = request.headers, request.scheme
         headers = dict(fields)
-        if TOLD_SCHEME in headers:
-            scope = true_scheme(request.scope)
+        if FORWARDED_PROTO_HEADER in headers:
+            scope = with_client_scheme(request.scope)
             fields, scheme = scope["headers"], scope["scheme"]
             headers = dict(fields)
         if len(headers) < len(fields):
             return False  # a field that is given twice is ambiguous
         if self._requires_https and scheme != "https":
             return False
-        if not hosts().admits(headers.get(b"host")):
+        if not hosts().allows(headers.get(b"host")):
             return False  # the refusals of both are the admission's (synckairos/http/admission.py)
         parsed = parse(request, headers)
         if parsed is None:
@@ -89,7 +89,7 @@ class FastPath:
 
     def head(self, scheme: str, origin: str | None, *, is_state: bool) -> bytes:
         """Return the header lines that do not depend on the outcome."""
-        return json_head(scheme, self._hsts_seconds, is_state) + self._cors.head_for(origin)
+        return json_header_lines(scheme, self._hsts_seconds, is_state) + self._cors.header_lines(origin)
 
 
 class Request(Struct, frozen=True):
@@ -171,7 +171,7 @@ class _Serving:
 
     def _refuse(self, error: ApiError) -> None:
         try:
-            (_, *fields), body = error_responses.refusal(error)  # the first is the content type
+            (_, *fields), body = error_responses.error_response(error)  # the first is the content type
             lines = [b"%s: %s\r\n" % field for field in fields]
             lines.append(f"x-request-id: {self._request.request_id}\r\n".encode())
             self._answer(error.http_status, b"".join(lines), body, is_state=False)
@@ -184,8 +184,8 @@ class _Serving:
         head = self._path.head(self._scheme, self._request.origin, is_state=is_state)
         request.answer(status, head + fields + self._limiter.header_lines(), body)
         if not is_state:
-            security_log.of_answer(request.scope, status, self._request.route)
-        record(request.method, request.path, self._info, status, time.perf_counter() - request.started_s)
+            security_log.log_error_status(request.scope, status, self._request.route)
+        log_request(request.method, request.path, self._info, status, time.perf_counter() - request.started_s)
 
 
 _ROUTES: dict[tuple[str, bool, str | None], str] = {
@@ -262,5 +262,5 @@ def _json(headers: dict[bytes, bytes], raw: bytes) -> Any:
     if json_bounds.may_have_too_many_values(raw):
         raise ValueError
     decoded = json_bounds.decode(raw)
-    refuse_repeated_names(raw, decoded)
+    check_unique_names(raw, decoded)
     return decoded

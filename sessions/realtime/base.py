@@ -76,7 +76,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
     async def refuse(self, code: CloseCode, reason: str) -> None:
         """Accept and close: only so does a client see a code and a reason."""
         if code in _TURNED_AWAY:
-            security_log.refused_scope(_TURNED_AWAY[code], self.scope)
+            security_log.log_refused_connection(_TURNED_AWAY[code], self.scope)
         if not self.is_open:
             await self.accept()
         await self.close(code, reason)

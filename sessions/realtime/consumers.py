@@ -166,7 +166,7 @@ class SessionConsumer(FramesConsumer):
                 raise Forbidden
             state = await self._readable_by(principal)
         except ApiError as error:
-            security_log.of_error(self.scope, error)
+            security_log.log_frame_error(self.scope, error)
             self.answer(messages.error(error, message.id))
             return
         self._token = message.token
@@ -229,7 +229,7 @@ class SessionConsumer(FramesConsumer):
         try:
             outcome = await self._execute(message)
         except ApiError as error:
-            security_log.of_error(self.scope, error)
+            security_log.log_frame_error(self.scope, error)
             self.answer(messages.error(error, message.id))
             return
         view = outcome.switched if isinstance(message, messages.Switch) else outcome.shown
@@ -278,7 +278,7 @@ _COMMANDS: dict[
 
 def _parse(text: str) -> messages.ClientMessage:
     if len(text) > json_bounds.MAX_DEPTH:  # a shorter one cannot be too much
-        excess = json_bounds.excess(text.encode(errors="replace"), json_bounds.MAX_FRAME_VALUES)
+        excess = json_bounds.size_error(text.encode(errors="replace"), json_bounds.MAX_FRAME_VALUES)
         if excess is not None:
             raise ValidationFailed([("frame", excess)])
     try:

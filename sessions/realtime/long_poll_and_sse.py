@@ -36,7 +36,7 @@ from synckairos.errors import (
     ValidationFailed,
 )
 from synckairos.http import error_responses
-from synckairos.http.request import Asked
+from synckairos.http.request import AsgiRequest
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.asgi import RateLimitedSend, limit_unauthenticated
 from synckairos.redis.procedures import run_async
@@ -81,10 +81,10 @@ class Fallbacks:
                 raise ValidationFailed([("session_id", "Must be a valid UUID.")])
             log_context.bind(session_id=str(session_id))
             door, parameters = DOORS[match[2]]
-            await door(session_id, Asked(scope, parameters), receive, send)
+            await door(session_id, AsgiRequest(scope, parameters), receive, send)
         except ApiError as error:
             more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
-            await error_responses.refuse(send, await limit_unauthenticated(error, scope, send.limiter), *more)
+            await error_responses.send_error(send, await limit_unauthenticated(error, scope, send.limiter), *more)
 
     async def _answer_other(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["path"] != SOCKETS_AT:
@@ -92,20 +92,20 @@ class Fallbacks:
             return
         log_context.bind(route=SOCKETS_AT)
         if scope["method"] in {"GET", "HEAD"}:
-            await error_responses.refuse(send, UpgradeRequired())
+            await error_responses.send_error(send, UpgradeRequired())
         else:
-            await error_responses.refuse(send, MethodNotAllowed(), (b"allow", b"GET"))
+            await error_responses.send_error(send, MethodNotAllowed(), (b"allow", b"GET"))
 
 
 # ── long poll ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
+async def poll(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) -> None:
     """The state as soon as its version is another than `since_version`; 304 after `wait_ms` without one."""
     principal = asked.principal()
-    since = asked.whole("since_version", 0, _LARGEST_VERSION)
-    wait_ms = asked.whole("wait_ms", 0, LONGEST_WAIT_MS)
-    epoch = asked.text("epoch")
+    since = asked.integer("since_version", 0, _LARGEST_VERSION)
+    wait_ms = asked.integer("wait_ms", 0, LONGEST_WAIT_MS)
+    epoch = asked.parameter("epoch")
     await send.limiter.aconsume(limits.general(principal))
     if lifecycle.is_shutting_down():
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
@@ -132,11 +132,15 @@ async def poll(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
         case CloseCode.CREDENTIALS_EXPIRED | CloseCode.NOT_AUTHENTICATED:
             raise Unauthenticated
         case _:  # in time, or sent away: asking again is right
-            await error_responses.answer(send, 304, b"", (b"etag", entity_tag(state.epoch, state.version).encode()))
+            await error_responses.send_response(
+                send, 304, b"", (b"etag", entity_tag(state.epoch, state.version).encode())
+            )
 
 
 async def _answer_state(send: Any, tag: str, state: bytes) -> None:
-    await error_responses.answer(send, 200, b'{"data":' + state + b"}", error_responses.JSON, (b"etag", tag.encode()))
+    await error_responses.send_response(
+        send, 200, b'{"data":' + state + b"}", error_responses.JSON, (b"etag", tag.encode())
+    )
 
 
 async def _first(news: asyncio.Future[Any], receive: Any, within_s: float) -> Any:
@@ -157,7 +161,7 @@ async def _disconnected(receive: Any) -> None:
 # ── Server-Sent Events ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> None:
+async def stream(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) -> None:
     """The frames of a WebSocket as events, from `Last-Event-ID` on."""
     if lifecycle.is_shutting_down():  # before a ticket is spent
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
@@ -171,14 +175,14 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
         data = to_json({"code": int(code), "reason": reason})
         try:
             async with asyncio.timeout(_LAST_WORDS_S):
-                await error_responses.part(send, b"event: close\ndata: " + data + b"\n\n")
+                await error_responses.send_chunk(send, b"event: close\ndata: " + data + b"\n\n")
         except TimeoutError:
             log.debug("client does not listen", code=int(code))
         finally:
             ended.set()
 
     async def show(frame: Frame) -> None:
-        await error_responses.part(send, as_event(frame))
+        await error_responses.send_chunk(send, as_event(frame))
 
     wire = TaskWire(show, close, on_broken=ended.set)
     subscriber = Subscriber(wire, principal)
@@ -187,7 +191,7 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
     try:
         shown, first, weight = await _first_frame(session_id, subscriber, _last_event_id(asked))
         await send.limiter.acharge(limits.general(principal), weight)
-        await error_responses.begin(
+        await error_responses.start_stream(
             send,
             (b"content-type", b"text/event-stream"),
             (b"cache-control", b"no-store"),
@@ -204,11 +208,11 @@ async def stream(session_id: UUID, asked: Asked, receive: Any, send: Any) -> Non
         await _part(asked, send)
 
 
-def _last_event_id(asked: Asked) -> str | None:
+def _last_event_id(asked: AsgiRequest) -> str | None:
     """Where the client left off: in the header, or in the address, where libraries put it that stand in for browsers'
     EventSource. The header counts first, since whoever asks for the same address again sends a newer one there."""
     told = asked.header(b"last-event-id")
-    return asked.text(LAST_EVENT_ID) if told is None else told
+    return asked.parameter(LAST_EVENT_ID) if told is None else told
 
 
 async def _first_frame(
@@ -270,11 +274,11 @@ _REMARK = Frame(b"")
 """Nothing but a sign of life."""
 
 
-async def _part(asked: Asked, send: Any) -> None:
+async def _part(asked: AsgiRequest, send: Any) -> None:
     """End the answer; a client that does not take the end is cut off."""
     try:
         async with asyncio.timeout(_LAST_WORDS_S):
-            await error_responses.end(send)
+            await error_responses.end_stream(send)
     except (TimeoutError, OSError, RuntimeError):  # it takes nothing, or is gone
         asked.abort()
 

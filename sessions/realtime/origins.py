@@ -12,8 +12,8 @@ from django.conf import settings
 from synckairos.conf import conf
 from synckairos.errors import Forbidden
 from synckairos.http import allowed_hosts, asgi, security_log
-from synckairos.http.admission import deny
-from synckairos.http.cors import LOCAL_PAGE
+from synckairos.http.admission import reject_handshake
+from synckairos.http.cors import LOCAL_ORIGIN
 from synckairos.http.security_log import Reason
 
 
@@ -21,14 +21,14 @@ class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no t
     """A missing Origin passes: our credentials are tokens, which a foreign page does not have."""
 
     def __init__(self, application: Any) -> None:
-        ours = [*allowed_hosts.operators(), *settings.CSRF_TRUSTED_ORIGINS, *conf().cors_origins]
+        ours = [*allowed_hosts.configured_hosts(), *settings.CSRF_TRUSTED_ORIGINS, *conf().cors_origins]
         super().__init__(application, ours)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         if all(map(self._is_good, asgi.headers(scope, b"origin"))):
             return await self.application(scope, receive, send)
-        security_log.refused_scope(Reason.BAD_ORIGIN, scope)
-        return await deny(Forbidden("Pages of this origin may open no sockets here"), scope, receive, send)
+        security_log.log_refused_connection(Reason.BAD_ORIGIN, scope)
+        return await reject_handshake(Forbidden("Pages of this origin may open no sockets here"), scope, receive, send)
 
     def _is_good(self, origin: str) -> bool:
         try:
@@ -40,5 +40,5 @@ class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no t
 
     def valid_origin(self, parsed_origin: Any) -> bool:
         """Whether this page may connect."""
-        is_local = conf().cors_local and re.fullmatch(LOCAL_PAGE, parsed_origin.geturl()) is not None
+        is_local = conf().cors_local and re.fullmatch(LOCAL_ORIGIN, parsed_origin.geturl()) is not None
         return is_local or bool(self.validate_origin(parsed_origin))

@@ -15,7 +15,7 @@ from rest_framework.settings import api_settings
 from sessions.bounds import object_problem
 from synckairos.auth.names import MAX_NAME_LENGTH, NAME_PATTERN, NAME_RULE, is_name
 from synckairos.errors import MAX_DETAILS
-from synckairos.http.drf import COUNTED
+from synckairos.http.drf import OMITTED_COUNT
 from synckairos.ids import parse_uuid
 from synckairos.instants import from_datetime
 
@@ -133,7 +133,7 @@ def unknown_fields(data: Mapping[Any, Any], known: Iterable[str], most: int) -> 
     named = unknown[: max(most, 0)]
     errors: dict[Any, Any] = {name: ["Unknown field."] for name in named}
     if len(named) < len(unknown):
-        errors[_NO_NAME] = [ErrorDetail(str(len(unknown) - len(named)), COUNTED)]
+        errors[_NO_NAME] = [ErrorDetail(str(len(unknown) - len(named)), OMITTED_COUNT)]
     return errors, len(named)
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from synckairos.errors import ApiError
 from synckairos.http import client_address, security_log
-from synckairos.http.drf import plain_answer
+from synckairos.http.drf import json_error_response
 from synckairos.http.security_log import Reason
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.drf import set_rate_limit_headers
@@ -40,8 +40,8 @@ def admin_login(request: HttpRequest) -> HttpResponse:
         limiter.consume(limits.login_by_name(request.POST.get("username", "")))
         answer: HttpResponse = admin.site.login(request)
         if answer.status_code == HTTPStatus.OK:  # the form again; a successful login redirects
-            security_log.refused_request(Reason.FAILED_ADMIN_LOGIN, request)
+            security_log.log_refused_request(Reason.FAILED_ADMIN_LOGIN, request)
     except ApiError as error:
-        answer = plain_answer(error)
+        answer = json_error_response(error)
     set_rate_limit_headers(answer, limiter)
     return answer

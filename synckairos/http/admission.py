@@ -17,16 +17,22 @@ from synckairos.errors import ApiError, HttpsRequired, ValidationFailed
 from synckairos.http import client_address, error_responses, security_log
 from synckairos.http.allowed_hosts import hosts
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header, headers, server_request_of
-from synckairos.http.request_log import PROBED_PATHS, REQUEST_ID_HEADER, TOLD_SCHEME, known_host, true_scheme
-from synckairos.http.security_headers import Protected
+from synckairos.http.request_log import (
+    FORWARDED_PROTO_HEADER,
+    PROBE_PATHS,
+    REQUEST_ID_HEADER,
+    with_client_scheme,
+    with_probe_host,
+)
+from synckairos.http.security_headers import SecurityHeaders
 from synckairos.http.security_log import Reason
 from synckairos.telemetry import log_context
 
-_TOLD_OF_HOST = 100
+_MAX_LOGGED_HOST = 100
 """Characters in the log of a name that is none of ours: enough to see that one was forgotten in the settings."""
-_READS = frozenset({"GET", "HEAD"})
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 _CREDENTIAL_PARAMETERS = frozenset({"token", "ticket"})
-_SECURE = frozenset({"https", "wss"})
+_TLS_SCHEMES = frozenset({"https", "wss"})
 
 
 class Admission:
@@ -36,12 +42,12 @@ class Admission:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        true = true_scheme(scope)
-        error = None if _is_judged_already(scope) else fault_of(scope, true)
+        true = with_client_scheme(scope)
+        error = None if _is_refused_by_server(scope) else admission_error(scope, true)
         if error is None:
-            await self.inner(known_host(true), receive, send)
+            await self.inner(with_probe_host(true), receive, send)
         else:
-            await _refusing(error)(true, receive, send)
+            await _error_application(error)(true, receive, send)
 
 
 class SocketAdmission:
@@ -52,14 +58,14 @@ class SocketAdmission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         log_context.start(request_id=ids.request_id_from(header(scope, REQUEST_ID_HEADER)))
-        error = fault_of(scope, true_scheme(scope))
+        error = admission_error(scope, with_client_scheme(scope))
         if error is None:
             await self.inner(scope, receive, send)
         else:
-            await deny(error, scope, receive, send)
+            await reject_handshake(error, scope, receive, send)
 
 
-async def deny(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+async def reject_handshake(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a handshake with the documented answer, or with a bare 403 where a server cannot give that."""
     await receive()  # websocket.connect
 
@@ -70,45 +76,47 @@ async def deny(error: ApiError, scope: Scope, receive: Receive, send: Send) -> N
         await send({**event, "type": f"websocket.{event['type']}"})
 
     if "websocket.http.response" in (scope.get("extensions") or {}):
-        await _refusing(error)(scope, receive, as_handshake)
+        await _error_application(error)(scope, receive, as_handshake)
     else:
         await send({"type": "websocket.close"})
 
 
-def fault_of(told: Scope, true: Scope) -> ApiError | None:
+def admission_error(told: Scope, true: Scope) -> ApiError | None:
     """Why a connection is not let in. `told` is as it came, `true` with its true scheme."""
-    is_probe = told["type"] == "http" and told["path"] in PROBED_PATHS
+    is_probe = told["type"] == "http" and told["path"] in PROBE_PATHS
     if is_probe:
         return None  # asked from inside, by address and without TLS
     given = [value for name, value in told["headers"] if name == b"host"]
-    if not all(map(hosts().admits, given or [None])):
-        security_log.refused_scope(Reason.BAD_HOST, told, host=b", ".join(given)[:_TOLD_OF_HOST].decode("latin-1"))
+    if not all(map(hosts().allows, given or [None])):
+        security_log.log_refused_connection(
+            Reason.BAD_HOST, told, host=b", ".join(given)[:_MAX_LOGGED_HOST].decode("latin-1")
+        )
         return ValidationFailed([("Host", "Not a name of this server.")])
-    if not settings.SECURE_SSL_REDIRECT or true.get("scheme") in _SECURE:
+    if not settings.SECURE_SSL_REDIRECT or true.get("scheme") in _TLS_SCHEMES:
         return None
-    return _insecure(told)
+    return _tls_error(told)
 
 
-def _insecure(scope: Scope) -> ApiError | None:
+def _tls_error(scope: Scope) -> ApiError | None:
     """What to say to a connection without TLS; None when it may be sent to HTTPS."""
-    told = [text.strip().lower() for text in headers(scope, TOLD_SCHEME)]
-    is_by_proxy = client_address.is_by_proxy(scope)
-    if not is_by_proxy and (told or headers(scope, b"x-forwarded-for")):
-        security_log.counted(Reason.UNNAMED_PROXY)
+    told = [text.strip().lower() for text in headers(scope, FORWARDED_PROTO_HEADER)]
+    is_from_trusted_proxy = client_address.is_from_trusted_proxy(scope)
+    if not is_from_trusted_proxy and (told or headers(scope, b"x-forwarded-for")):
+        security_log.count_refusal(Reason.UNNAMED_PROXY)
         client_address.warn_of_unnamed_proxy()
         return HttpsRequired.by_unnamed_proxy()
-    if is_by_proxy and told not in (["http"], ["ws"]):
-        security_log.refused_scope(Reason.UNNAMED_PROXY, scope)
+    if is_from_trusted_proxy and told not in (["http"], ["ws"]):
+        security_log.log_refused_connection(Reason.UNNAMED_PROXY, scope)
         return HttpsRequired.by_silent_proxy()
     if _may_be_redirected(scope):
         return None
-    security_log.refused_scope(Reason.PLAIN_HTTP, scope)
+    security_log.log_refused_connection(Reason.PLAIN_HTTP, scope)
     return HttpsRequired()
 
 
 def _may_be_redirected(scope: Scope) -> bool:
     """Whether a request changes nothing and carries nothing that must stay secret."""
-    if scope["type"] != "http" or scope["method"] not in _READS:
+    if scope["type"] != "http" or scope["method"] not in _SAFE_METHODS:
         return False
     session = f"{settings.SESSION_COOKIE_NAME}="
     has_secret = headers(scope, b"authorization") or any(session in cookie for cookie in headers(scope, b"cookie"))
@@ -116,14 +124,14 @@ def _may_be_redirected(scope: Scope) -> bool:
     return not has_secret and _CREDENTIAL_PARAMETERS.isdisjoint(name for name, _ in query)
 
 
-def _is_judged_already(scope: Scope) -> bool:
+def _is_refused_by_server(scope: Scope) -> bool:
     """Whether our server refuses a request by its head already, of which perhaps not all is there."""
     request = server_request_of(scope)
     return request is not None and request.refusal is not None
 
 
-def _refusing(error: ApiError) -> Application:
+def _error_application(error: ApiError) -> Application:
     async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await error_responses.refuse(send, error)
+        await error_responses.send_error(send, error)
 
-    return Protected(refuse)
+    return SecurityHeaders(refuse)

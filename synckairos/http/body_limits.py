@@ -8,45 +8,45 @@ from synckairos.conf import conf
 from synckairos.errors import ApiError, InternalError, PayloadTooLarge, RequestTimeout
 from synckairos.http import error_responses
 from synckairos.http.asgi import Application, Event, Receive, Scope, Send, header, server_request_of
-from synckairos.http.parameters import check_fields
+from synckairos.http.parameters import check_header_fields
 from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
 
 
-class _ClientLeft(Exception):
+class _ClientDisconnected(Exception):
     """The client went away before its body was complete."""
 
 
-class Bodies:
+class BodyLimits:
     """Wraps the HTTP application."""
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
+        has_started = False
 
         async def answer(event: Event) -> None:
-            nonlocal has_begun
-            has_begun = True
+            nonlocal has_started
+            has_started = True
             await send(event)
 
         try:
-            check_fields(scope)
-            body = await _read_in_time(scope, receive)
+            check_header_fields(scope)
+            body = await _read_within_timeout(scope, receive)
             await self.inner(_with_length(scope, body), replay(body, receive), answer)
         except ApiError as error:
-            await error_responses.refuse(answer, error)
-        except _ClientLeft:
+            await error_responses.send_error(answer, error)
+        except _ClientDisconnected:
             log.debug("client left")  # nobody is there to answer
         except Exception:
             log.exception("request failed")
-            if not has_begun:
-                await error_responses.refuse(answer, InternalError())
+            if not has_started:
+                await error_responses.send_error(answer, InternalError())
 
 
-async def _read_in_time(scope: Scope, receive: Receive) -> bytes:
+async def _read_within_timeout(scope: Scope, receive: Receive) -> bytes:
     """The whole body. Raises RequestTimeout when it takes its time, and what the request is refused with already."""
     request = server_request_of(scope)
     if request is not None:
@@ -70,7 +70,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
-            raise _ClientLeft
+            raise _ClientDisconnected
         body += event.get("body", b"")
         if len(body) > conf().max_body_bytes:
             raise PayloadTooLarge

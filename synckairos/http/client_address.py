@@ -19,9 +19,9 @@ log = logs.get_logger(__name__)
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
-NOWHERE = "unknown"
+UNKNOWN = "unknown"
 """Who has no address (a peer on a Unix socket) shares one limit with all the others."""
-_HOME_BITS = 64
+_IPV6_PREFIX_BITS = 64
 """One customer has a whole network of this size in IPv6, and may change the address within it at will."""
 
 
@@ -29,10 +29,10 @@ def of_scope(scope: dict[str, Any]) -> str:
     """Whose limit an ASGI connection counts against."""
     client = scope.get("client")
     values = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
-    return origin(client[0] if client else None, ",".join(values))
+    return client_address(client[0] if client else None, ",".join(values))
 
 
-def is_by_proxy(scope: dict[str, Any]) -> bool:
+def is_from_trusted_proxy(scope: dict[str, Any]) -> bool:
     """Whether an ASGI connection comes from a proxy that is trusted."""
     client = scope.get("client")
     return _is_trusted(_parse(client[0] if client else ""))
@@ -40,10 +40,10 @@ def is_by_proxy(scope: dict[str, Any]) -> bool:
 
 def of_request(request: HttpRequest) -> str:
     """Whose limit a request of Django's (or of DRF's) counts against."""
-    return origin(request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+    return client_address(request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR", ""))
 
 
-def origin(peer: str | None, forwarded: str) -> str:
+def client_address(peer: str | None, forwarded: str) -> str:
     """The nearest address that is no trusted proxy, as text: an IPv4 address or an IPv6 network."""
     address = _parse(peer or "")
     if _is_trusted(address):
@@ -86,8 +86,8 @@ def _parse(text: str) -> Address | None:
 
 def _as_text(address: Address | None) -> str:
     if isinstance(address, IPv6Address):
-        return str(IPv6Network((int(address), _HOME_BITS), strict=False))
-    return NOWHERE if address is None else str(address)
+        return str(IPv6Network((int(address), _IPV6_PREFIX_BITS), strict=False))
+    return UNKNOWN if address is None else str(address)
 
 
 def warn_of_unnamed_proxy() -> None:

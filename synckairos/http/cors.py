@@ -24,10 +24,10 @@ REQUEST_FIELDS = (
     "Cache-Control",  # some browsers' event streams ask for it
 )
 ANSWER_FIELDS = ("ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed", "X-Request-ID")
-_TO_DO = "origins are listed in SYNCKAIROS_CORS_ORIGINS, methods and headers that pages may use in docs/protocol.md"
+_HINT = "origins are listed in SYNCKAIROS_CORS_ORIGINS, methods and headers that pages may use in docs/protocol.md"
 _MAX_AGE_S = 7_200
 """The longest that all browsers remember a preflight."""
-LOCAL_PAGE = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
+LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 _PAGES = ("/admin", "/static/")
 """What works with cookies or is no API."""
 
@@ -35,22 +35,22 @@ _PAGES = ("/admin", "/static/")
 class Cors:
     """Wraps the HTTP application. No cookies cross an origin: our credentials are tokens."""
 
-    def __init__(self, inner: Application, origins: Collection[str], *, lets_local_in: bool) -> None:
+    def __init__(self, inner: Application, origins: Collection[str], *, allow_local_pages: bool) -> None:
         self.inner = inner
-        self.shared = _Shared(cast("Any", inner), origins, LOCAL_PAGE if lets_local_in else None)
-        self._lets_some_in = lets_local_in or bool(origins)
+        self._middleware = _CorsMiddleware(cast("Any", inner), origins, LOCAL_ORIGIN if allow_local_pages else None)
+        self._allows_any_origin = allow_local_pages or bool(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["path"].startswith(_PAGES)
         # Whoever asks whether it may is answered, also where nobody may: the preflight has no credentials to show.
-        if not is_page and (self._lets_some_in or is_preflight(scope)):
-            await self.shared(scope, receive, send)
+        if not is_page and (self._allows_any_origin or is_preflight(scope)):
+            await self._middleware(scope, receive, send)
         else:
             await self.inner(scope, receive, send)
 
-    def head_for(self, origin: str | None) -> bytes:
+    def header_lines(self, origin: str | None) -> bytes:
         """The header lines that this gives an answer to a page of this origin, as they go over the wire."""
-        return self.shared.head_for(origin) if self._lets_some_in else b""
+        return self._middleware.header_lines(origin) if self._allows_any_origin else b""
 
 
 def is_preflight(scope: Scope) -> bool:
@@ -59,7 +59,7 @@ def is_preflight(scope: Scope) -> bool:
     return asked and header(scope, b"origin") is not None
 
 
-class _Shared(CORSMiddleware):
+class _CorsMiddleware(CORSMiddleware):
     """Starlette's, whose refusals look like ours."""
 
     def __init__(self, app: Any, origins: Collection[str], pattern: str | None) -> None:
@@ -73,9 +73,9 @@ class _Shared(CORSMiddleware):
             max_age=_MAX_AGE_S,
         )
 
-        self.head_for = lru_cache(maxsize=256)(self._head_for)
+        self.header_lines = lru_cache(maxsize=256)(self._header_lines)
 
-    def _head_for(self, origin: str | None) -> bytes:
+    def _header_lines(self, origin: str | None) -> bytes:
         async def ignore(_event: Event) -> None:
             """It is the headers that are wanted."""
 
@@ -91,5 +91,5 @@ class _Shared(CORSMiddleware):
         kept = {name: value for name, value in judged.headers.items() if not name.startswith("content-")}
         if judged.status_code == 200:  # noqa: PLR2004 - OK
             return Response(status_code=204, headers=kept)
-        error = Forbidden(f"{bytes(judged.body).decode()}: {_TO_DO}").body()
+        error = Forbidden(f"{bytes(judged.body).decode()}: {_HINT}").body()
         return Response(json.encode({"error": error}), 403, kept, "application/json")

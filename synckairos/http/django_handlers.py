@@ -25,7 +25,7 @@ _MAX_THREADS = 128
 """Requests that run at the same time; more of them wait. Each may wait for the state store or the database."""
 
 
-class BareHandler(ASGIHandler):
+class ApiHandler(ASGIHandler):
     """Django's request handler without middleware; URL configuration, views and exceptions are as ever.
 
     Each request runs in one thread of a pool, from the resolver to the end of the response. `ASGIHandler` starts a new
@@ -69,7 +69,7 @@ class BareHandler(ASGIHandler):
         return cast("HttpResponse", response)
 
 
-class ByPath:
+class PathRouter:
     """The API by the bare handler, pages and what belongs to them by the whole one."""
 
     def __init__(self, api: Application, pages: Application) -> None:

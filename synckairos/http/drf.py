@@ -32,7 +32,7 @@ from synckairos.errors import (
     ValidationFailed,
 )
 from synckairos.http import error_pages, json_bounds
-from synckairos.http.duplicate_names import RepeatedName, refuse_repeated_names
+from synckairos.http.duplicate_names import DuplicateName, check_unique_names
 from synckairos.http.parameters import check_charset
 from synckairos.telemetry import log_context, logs
 
@@ -40,7 +40,7 @@ log = logs.get_logger(__name__)
 
 WHOLE_BODY = "body"
 """The field named when the body as a whole is wrong."""
-COUNTED = "counted"
+OMITTED_COUNT = "counted"
 """Code of an error detail that is no problem, but the number of those that are only counted."""
 WHOLE_REQUEST = "request"
 """The field named when it is not the body either."""
@@ -57,22 +57,22 @@ class JSONParser(BaseParser):
         raw = stream.read()
         if not raw.strip():
             return {}
-        if (excess := json_bounds.excess(raw)) is not None:
+        if (excess := json_bounds.size_error(raw)) is not None:
             raise ValidationFailed([(WHOLE_BODY, excess)])
         try:
             data = json_bounds.decode(raw)
             msgspec.json.encode(data)  # lone surrogates decode but can be written nowhere
-            refuse_repeated_names(raw, data)
-        except RepeatedName:
+            check_unique_names(raw, data)
+        except DuplicateName:
             raise ValidationFailed([(WHOLE_BODY, "An object has a name twice.")]) from None
         except (msgspec.DecodeError, RecursionError, ValueError):
             raise ValidationFailed([(WHOLE_BODY, "Malformed JSON.")]) from None
-        if b"\\u0000" in raw and any("\0" in text for text in _texts(data)):
+        if b"\\u0000" in raw and any("\0" in text for text in _strings_in(data)):
             raise ValidationFailed([(WHOLE_BODY, "NUL characters are not allowed.")])
         return data
 
 
-def _texts(data: Any) -> Iterator[str]:
+def _strings_in(data: Any) -> Iterator[str]:
     """Every string, keys too. Without recursion: a body nests deeper than Python may."""
     waiting = [data]
     while waiting:
@@ -97,7 +97,7 @@ class JSONRenderer(BaseRenderer):
         return b"" if data is None else msgspec.json.encode(data, enc_hook=str)
 
 
-class AlwaysJSON(BaseContentNegotiation):
+class JSONNegotiation(BaseContentNegotiation):
     """Every answer is JSON, whatever `Accept` says; the document's pages bring their own renderer."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
@@ -146,7 +146,7 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
         case ApiError():
             return exc
         case drf.ValidationError():
-            return ValidationFailed(flatten(exc.detail), _counted(exc.detail))
+            return ValidationFailed(flatten_errors(exc.detail), _omitted_count(exc.detail))
         case drf.ParseError():
             return ValidationFailed([(WHOLE_BODY, "Malformed JSON.")])
         case SuspiciousOperation():  # more query parameters than anybody needs, say
@@ -171,7 +171,7 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
             return InternalError()
 
 
-def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
+def flatten_errors(detail: Any, path: str = "") -> list[tuple[str, str]]:
     """DRF's nested errors as (field, message), with fields such as `participants.0.total_time_ms`."""
     if isinstance(detail, dict):
         pairs = [(str(key), value) for key, value in detail.items()]
@@ -179,22 +179,22 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
         pairs = [(str(position), value) for position, value in enumerate(detail)]
     else:
         texts = detail if isinstance(detail, list) else [detail]
-        return [(path or WHOLE_BODY, str(text)) for text in texts if getattr(text, "code", "") != COUNTED]
+        return [(path or WHOLE_BODY, str(text)) for text in texts if getattr(text, "code", "") != OMITTED_COUNT]
     return [
         problem
         for key, value in pairs
-        for problem in flatten(value, path if key == "non_field_errors" else f"{path}.{key}".lstrip("."))
+        for problem in flatten_errors(value, path if key == "non_field_errors" else f"{path}.{key}".lstrip("."))
     ]
 
 
-def _counted(detail: Any) -> int:
+def _omitted_count(detail: Any) -> int:
     """How many problems DRF's nested errors only count."""
     if isinstance(detail, dict | list):
-        return sum(map(_counted, detail.values() if isinstance(detail, dict) else detail))
-    return int(detail) if getattr(detail, "code", "") == COUNTED else 0
+        return sum(map(_omitted_count, detail.values() if isinstance(detail, dict) else detail))
+    return int(detail) if getattr(detail, "code", "") == OMITTED_COUNT else 0
 
 
-def plain_answer(error: ApiError) -> HttpResponse:
+def json_error_response(error: ApiError) -> HttpResponse:
     """The documented answer to an error where no DRF view is at work."""
     return _with_retry_after(JsonResponse({"error": error.body()}, status=error.http_status), error)
 
@@ -207,23 +207,23 @@ def _with_retry_after(response: HttpResponse, error: ApiError) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400."""
-    return plain_answer(ValidationFailed([(WHOLE_REQUEST, "Bad request.")]))
+    return json_error_response(ValidationFailed([(WHOLE_REQUEST, "Bad request.")]))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403."""
-    return plain_answer(Forbidden())
+    return json_error_response(Forbidden())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
-    return plain_answer(NotFound())
+    return json_error_response(NotFound())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: of every view that is none of DRF's, and of the middleware around it."""
     exc = sys.exc_info()[1]
     error = as_api_error(exc) if isinstance(exc, Exception) else InternalError()
-    if isinstance(error, ServiceUnavailable) and error_pages.is_for_people(request):
-        return _with_retry_after(error_pages.sorry(error), error)
-    return plain_answer(error)
+    if isinstance(error, ServiceUnavailable) and error_pages.is_page_request(request):
+        return _with_retry_after(error_pages.error_page(error), error)
+    return json_error_response(error)

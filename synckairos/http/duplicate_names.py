@@ -6,23 +6,23 @@ import json
 from typing import Any
 
 
-class RepeatedName(ValueError):
+class DuplicateName(ValueError):
     """A JSON object has a name twice."""
 
 
-def refuse_repeated_names(text: bytes | str, decoded: Any) -> None:
-    """Raises RepeatedName when an object in a JSON text has a name twice. `decoded` is the same text, decoded.
+def check_unique_names(text: bytes | str, decoded: Any) -> None:
+    """Raises DuplicateName when an object in a JSON text has a name twice. `decoded` is the same text, decoded.
 
     A decoder keeps one of the two without a word. Each name has a colon, so a text with as many colons as names were
     decoded has none twice; only if there are more (in strings, say) is it read once more, by a slower decoder.
     """
     colons = text.count(b":") if isinstance(text, bytes) else text.count(":")
-    if colons == (len(decoded) if type(decoded) is dict else 0) or colons == _names_in(decoded):
+    if colons == (len(decoded) if type(decoded) is dict else 0) or colons == _count_names(decoded):
         return
-    json.loads(text, object_pairs_hook=_refuse)
+    json.loads(text, object_pairs_hook=_check_pairs)
 
 
-def _names_in(decoded: Any) -> int:
+def _count_names(decoded: Any) -> int:
     """How many names all objects have. Without recursion: a body nests deeper than Python may."""
     count, waiting = 0, [decoded]
     while waiting:
@@ -35,6 +35,6 @@ def _names_in(decoded: Any) -> int:
     return count
 
 
-def _refuse(pairs: list[tuple[str, Any]]) -> None:
+def _check_pairs(pairs: list[tuple[str, Any]]) -> None:
     if len({name for name, _ in pairs}) != len(pairs):
-        raise RepeatedName("Object has a name twice")
+        raise DuplicateName("Object has a name twice")

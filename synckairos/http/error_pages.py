@@ -21,12 +21,12 @@ _PAGE = """<!doctype html>
 """
 
 
-def is_for_people(request: HttpRequest) -> bool:
+def is_page_request(request: HttpRequest) -> bool:
     """Whether a page is wanted, not JSON."""
     return request.path.startswith(_ADMIN)
 
 
-def sorry(error: ApiError) -> HttpResponse:
+def error_page(error: ApiError) -> HttpResponse:
     """The page for an error."""
     again = error.retry_after_seconds is not None
     advice = "Nothing is wrong with your account. Please reload this page in a moment." if again else ""

@@ -12,43 +12,43 @@ from urllib.parse import parse_qsl
 from synckairos.errors import UnsupportedMediaType, ValidationFailed
 from synckairos.http.asgi import Scope
 
-SINGLE_FIELDS = frozenset(
+SINGLE_VALUE_FIELDS = frozenset(
     {
         *(b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"last-event-id"),
         *(b"host", b"origin"),
     }
 )
 """Fields with one value (others are lists, which may be given in parts)."""
-UNHEEDED = "_"
+CACHE_BUSTER = "_"
 """The parameter that some libraries add to an address so that no cache knows it."""
-_OUR_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
+_ACCEPTED_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
-def check_fields(scope: Scope) -> None:
+def check_header_fields(scope: Scope) -> None:
     """Raises ValidationFailed for a field given twice, UnsupportedMediaType for a body in a coding."""
     names = [name.lower() for name, _ in scope["headers"]]
     if len(set(names)) < len(names):
-        counted = Counter(names)
-        twice = sorted(name.decode() for name in SINGLE_FIELDS if counted[name] > 1)
-        if twice:
-            raise ValidationFailed([(name.title(), "Given more than once.") for name in twice])
+        counts = Counter(names)
+        repeated = sorted(name.decode() for name in SINGLE_VALUE_FIELDS if counts[name] > 1)
+        if repeated:
+            raise ValidationFailed([(name.title(), "Given more than once.") for name in repeated])
     if b"content-encoding" in names:
         coding = scope["headers"][names.index(b"content-encoding")][1].strip().lower()
         if coding not in {b"", b"identity"}:
             raise UnsupportedMediaType.by_coding()
 
 
-def parameters(query: bytes | str, known: Collection[str]) -> dict[str, str]:
+def query_parameters(query: bytes | str, allowed: Collection[str]) -> dict[str, str]:
     """The parameters of an address. Raises ValidationFailed naming those that are unknown or given twice."""
     if not query:
         return {}
     text = query.decode("latin-1") if isinstance(query, bytes) else query
-    pairs = [(name, value) for name, value in parse_qsl(text, keep_blank_values=True) if name != UNHEEDED]
-    counted = Counter(name for name, _ in pairs)
+    pairs = [(name, value) for name, value in parse_qsl(text, keep_blank_values=True) if name != CACHE_BUSTER]
+    counts = Counter(name for name, _ in pairs)
     problems = [
-        (name, "Unknown parameter." if name not in known else "Given more than once.")
-        for name, count in counted.items()
-        if name not in known or count > 1
+        (name, "Unknown parameter." if name not in allowed else "Given more than once.")
+        for name, count in counts.items()
+        if name not in allowed or count > 1
     ]
     if problems:
         raise ValidationFailed(problems)
@@ -59,5 +59,5 @@ def check_charset(media_type: str | None) -> None:
     """Raises UnsupportedMediaType for a `charset` that is not UTF-8. JSON needs none (RFC 8259, 8.1)."""
     for parameter in (media_type or "").split(";")[1:]:
         name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in _OUR_CHARSETS:
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in _ACCEPTED_CHARSETS:
             raise UnsupportedMediaType("The body is in a character set that is not spoken here: send JSON in UTF-8")

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from synckairos.errors import MethodNotAllowed
-from synckairos.http.drf import plain_answer
+from synckairos.http.drf import json_error_response
 from synckairos.telemetry import log_context
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -25,7 +25,7 @@ def read_only(view: View) -> View:
         if request.method in {"GET", "HEAD"}:
             log_context.bind(route=request.path_info)
             return view(request)
-        refused = plain_answer(MethodNotAllowed())
+        refused = json_error_response(MethodNotAllowed())
         refused["Allow"] = "GET, HEAD"
         return refused
 

@@ -11,19 +11,19 @@ from typing import Any
 from synckairos.auth.principal import Principal, authenticate, bearer_token
 from synckairos.errors import Unauthenticated, ValidationFailed
 from synckairos.http.asgi import server_request_of
-from synckairos.http.parameters import parameters
+from synckairos.http.parameters import query_parameters
 from synckairos.telemetry import log_context
 
-_LONGEST_NUMBER = 20
+_MAX_DIGITS = 20
 
 
-class Asked:
+class AsgiRequest:
     """One request, read as far as it is asked for."""
 
-    def __init__(self, scope: dict[str, Any], known: Collection[str]) -> None:
-        """`known` are the parameters that its address may have. Raises ValidationFailed for others."""
+    def __init__(self, scope: dict[str, Any], allowed_parameters: Collection[str]) -> None:
+        """`allowed_parameters` are the parameters that its address may have. Raises ValidationFailed for others."""
         self.scope = scope
-        self.query = parameters(scope["query_string"], known)
+        self.query = query_parameters(scope["query_string"], allowed_parameters)
 
     def header(self, name: bytes) -> str | None:
         """A header's value, by its lower-case name."""
@@ -33,16 +33,16 @@ class Asked:
                 return text
         return None
 
-    def text(self, name: str) -> str | None:
+    def parameter(self, name: str) -> str | None:
         """A parameter of the address."""
         return self.query.get(name)
 
-    def whole(self, name: str, lowest: int, highest: int) -> int | None:
+    def integer(self, name: str, lowest: int, highest: int) -> int | None:
         """A parameter that is a whole number. Raises ValidationFailed."""
-        text = self.text(name)
+        text = self.parameter(name)
         if text is None:
             return None
-        is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
+        is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
         if not (is_number and lowest <= int(text) <= highest):
             raise ValidationFailed([(name, f"Must be a whole number from {lowest} to {highest}.")])
         return int(text)

@@ -29,13 +29,13 @@ PAGE_POLICY = (
 """Styles may stand in a page (the API docs' do, and style attributes cannot steal a token); scripts may not."""
 
 
-_OF_STATES, _OF_OTHERS = (
-    (*ALWAYS, (b"content-security-policy", DATA_POLICY), (b"cache-control", keeping))
-    for keeping in (b"private, no-cache", b"no-store")
+_STATE_HEADERS, _JSON_HEADERS = (
+    (*ALWAYS, (b"content-security-policy", DATA_POLICY), (b"cache-control", cache_control))
+    for cache_control in (b"private, no-cache", b"no-store")
 )
 
 
-class Protected:
+class SecurityHeaders:
     """Wraps the HTTP application."""
 
     def __init__(self, inner: Application) -> None:
@@ -44,43 +44,43 @@ class Protected:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def answer(event: Event) -> None:
             if event["type"] == "http.response.start":
-                event["headers"] = _protected(scope, event["headers"])
+                event["headers"] = _with_security_headers(scope, event["headers"])
             await send(event)
 
         await self.inner(scope, receive, answer)
 
 
-class Secure:
+class HttpsRedirect:
     """Doors in front of Django, which sends plain HTTP to HTTPS where that is asked for: there it takes their place."""
 
-    def __init__(self, doors: Application, behind: Application) -> None:
-        self.doors = doors
-        self.behind = behind
+    def __init__(self, over_https: Application, over_http: Application) -> None:
+        self.over_https = over_https
+        self.over_http = over_http
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_plain = settings.SECURE_SSL_REDIRECT and scope.get("scheme") != "https"
-        await (self.behind if is_plain else self.doors)(scope, receive, send)
+        await (self.over_http if is_plain else self.over_https)(scope, receive, send)
 
 
-def _protected(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _with_security_headers(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers with ours, which replace Django's own of the same name."""
     if (
         error_responses.JSON in given and scope.get("scheme") != "https"
     ):  # of a door in front of Django, with none of these
         names = {name for name, _ in given}
         if b"cache-control" not in names:
-            return [*given, *(_OF_STATES if b"etag" in names else _OF_OTHERS)]
+            return [*given, *(_STATE_HEADERS if b"etag" in names else _JSON_HEADERS)]
     known = {name.lower(): value for name, value in given}
-    ours = [*ALWAYS, (b"content-security-policy", _policy(known))]
+    ours = [*ALWAYS, (b"content-security-policy", _content_security_policy(known))]
     if b"cache-control" not in known:
-        ours.append((b"cache-control", _keeping(known)))
+        ours.append((b"cache-control", _cache_control(known)))
     if scope.get("scheme") == "https" and settings.SECURE_HSTS_SECONDS:
-        ours.append((b"strict-transport-security", _lasting().encode()))
+        ours.append((b"strict-transport-security", _hsts().encode()))
     names = {name for name, _ in ours}
     return [*((name, value) for name, value in given if name.lower() not in names), *ours]
 
 
-def _lasting() -> str:
+def _hsts() -> str:
     """For how long browsers shall not come by plain HTTP, and to which hosts."""
     directives = [f"max-age={settings.SECURE_HSTS_SECONDS}"]
     if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
@@ -91,26 +91,26 @@ def _lasting() -> str:
 
 
 @lru_cache(maxsize=8)
-def json_head(scheme: str, hsts_seconds: int, is_state: bool) -> bytes:
+def json_header_lines(scheme: str, hsts_seconds: int, is_state: bool) -> bytes:
     """Return the header lines of a JSON answer, a state or an error, with the same protection, as they are sent."""
     del hsts_seconds  # a part of the cache key only: it is read from the settings
-    fields = _protected({"scheme": scheme}, [error_responses.JSON, *([(b"etag", b"")] if is_state else [])])
+    fields = _with_security_headers({"scheme": scheme}, [error_responses.JSON, *([(b"etag", b"")] if is_state else [])])
     return b"".join(b"%s: %s\r\n" % field for field in fields if field[0] != b"etag")
 
 
-def whole_refusal(error: ApiError) -> bytes:
+def raw_error_response(error: ApiError) -> bytes:
     """The documented answer to an error as it goes over the wire, where no application can give it."""
-    told, body = error_responses.refusal(error)
+    told, body = error_responses.error_response(error)
     ending = [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
-    fields = [*told, *_OF_OTHERS, (REQUEST_ID_HEADER, ids.new_request_id().encode()), *ending]
+    fields = [*told, *_JSON_HEADERS, (REQUEST_ID_HEADER, ids.new_request_id().encode()), *ending]
     head = b"HTTP/1.1 %d %s\r\n" % (error.http_status, HTTPStatus(error.http_status).phrase.encode())
     return head + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
 
 
-def _policy(known: dict[bytes, bytes]) -> bytes:
+def _content_security_policy(known: dict[bytes, bytes]) -> bytes:
     return PAGE_POLICY if known.get(b"content-type", b"").startswith(b"text/html") else DATA_POLICY
 
 
-def _keeping(known: dict[bytes, bytes]) -> bytes:
+def _cache_control(known: dict[bytes, bytes]) -> bytes:
     """A state with a version may be kept by its client, which asks again each time; nothing else may be kept."""
     return b"private, no-cache" if b"etag" in known else b"no-store"

@@ -23,9 +23,9 @@ from synckairos.telemetry import logs, metrics
 log = logs.get_logger(__name__)
 
 BURST = 20
-"""Lines of one reason at once, in one process; then one for each `_EVERY_S`, which tells of those in between."""
-_EVERY_S = 1.0
-_TELL_AFTER_S = 60.0
+"""Lines of one reason at once, in one process; then one for each `_INTERVAL_S`, which tells of those in between."""
+_INTERVAL_S = 1.0
+_REPORT_OMITTED_AFTER_S = 60.0
 """How long lines that were left out may go untold when no other line follows."""
 
 
@@ -52,97 +52,97 @@ class Reason(StrEnum):
     """A socket for an address that is none."""
 
 
-class _Lines:
+class _LineLimiter:
     """How many lines one reason may still have."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._full_at_s = 0.0
+        self._full_burst_at_s = 0.0
         """When all of the burst is there again, on `time.monotonic`."""
-        self._left_out = 0
+        self._omitted = 0
 
     def take(self) -> int | None:
         """Whether one may be written: how many were left out before it; None when it may not, and is left out."""
         now_s = time.monotonic()
         with self._lock:
-            full_at_s = max(self._full_at_s, now_s)
-            if full_at_s - now_s > (BURST - 1) * _EVERY_S:
-                self._left_out += 1
+            full_at_s = max(self._full_burst_at_s, now_s)
+            if full_at_s - now_s > (BURST - 1) * _INTERVAL_S:
+                self._omitted += 1
                 return None
-            self._full_at_s = full_at_s + _EVERY_S
-            left_out, self._left_out = self._left_out, 0
-            return left_out
+            self._full_burst_at_s = full_at_s + _INTERVAL_S
+            omitted, self._omitted = self._omitted, 0
+            return omitted
 
     @property
-    def is_first_left_out(self) -> bool:
+    def is_first_omitted(self) -> bool:
         """Whether exactly one is untold, so that somebody should see to it that it is told."""
-        return self._left_out == 1
+        return self._omitted == 1
 
-    def untold(self) -> int:
+    def take_omitted(self) -> int:
         """How many were left out and not told of; they are now."""
         with self._lock:
-            left_out, self._left_out = self._left_out, 0
-            return left_out
+            omitted, self._omitted = self._omitted, 0
+            return omitted
 
 
-_lines = {reason: _Lines() for reason in Reason}
+_limiters = {reason: _LineLimiter() for reason in Reason}
 
 
-def counted(reason: Reason) -> None:
+def count_refusal(reason: Reason) -> None:
     """The same without a line, where another one tells enough."""
     metrics.REFUSALS.labels(reason.value).inc()
 
 
-def refused(reason: Reason, address: str, **what: Any) -> None:
+def log_refusal(reason: Reason, address: str, **what: Any) -> None:
     """Somebody at this address (as `addresses` gives it) was turned away. `what` is told besides, and short."""
-    counted(reason)
-    lines = _lines[reason]
-    left_out = lines.take()
-    if left_out is not None:
-        more = {"left_out": left_out} if left_out else {}
-        log.warning("refused", reason=reason.value, address=shown(address), **what, **more)
-    elif lines.is_first_left_out:
-        later = threading.Timer(_TELL_AFTER_S, tell, [reason])
+    count_refusal(reason)
+    limiter = _limiters[reason]
+    omitted = limiter.take()
+    if omitted is not None:
+        more = {"left_out": omitted} if omitted else {}
+        log.warning("refused", reason=reason.value, address=loggable_address(address), **what, **more)
+    elif limiter.is_first_omitted:
+        later = threading.Timer(_REPORT_OMITTED_AFTER_S, log_omitted, [reason])
         later.daemon = True
         later.start()
 
 
-def refused_scope(reason: Reason, scope: Scope, **what: Any) -> None:
+def log_refused_connection(reason: Reason, scope: Scope, **what: Any) -> None:
     """The same of an ASGI connection."""
-    refused(reason, client_address.of_scope(scope), **what)
+    log_refusal(reason, client_address.of_scope(scope), **what)
 
 
-def refused_request(reason: Reason, request: HttpRequest, **what: Any) -> None:
+def log_refused_request(reason: Reason, request: HttpRequest, **what: Any) -> None:
     """The same of a request of Django's."""
-    refused(reason, client_address.of_request(request), **what)
+    log_refusal(reason, client_address.of_request(request), **what)
 
 
-def tell(reason: Reason) -> None:
+def log_omitted(reason: Reason) -> None:
     """Say how many lines of this reason were left out, when nothing else has."""
-    left_out = _lines[reason].untold()
-    if left_out:
-        log.warning("refused", reason=reason.value, left_out=left_out)
+    omitted = _limiters[reason].take_omitted()
+    if omitted:
+        log.warning("refused", reason=reason.value, left_out=omitted)
 
 
-def shown(address: str) -> str:
+def loggable_address(address: str) -> str:
     """An address as the log has it: whole, or as a keyed hash that is the same in every process."""
     if conf().log_addresses_whole:
         return address
     return blake2b(address.encode(), key=conf().address_key, digest_size=8).hexdigest()
 
 
-def of_error(scope: Scope, error: ApiError) -> None:
+def log_frame_error(scope: Scope, error: ApiError) -> None:
     """What an error tells that answers a frame of a socket."""
     if isinstance(error, RateLimitExceeded):
-        refused_scope(Reason.RATE_LIMIT, scope)
+        log_refused_connection(Reason.RATE_LIMIT, scope)
     elif isinstance(error, Unauthenticated):
-        refused_scope(Reason.BAD_CREDENTIALS, scope)
+        log_refused_connection(Reason.BAD_CREDENTIALS, scope)
 
 
-def of_answer(scope: Scope, status: int, route: str | None) -> None:
+def log_error_status(scope: Scope, status: int, route: str | None) -> None:
     """What the answer to a request tells: 401 or 429. `route` is the pattern of its address, if it has one."""
     if status == 429:  # noqa: PLR2004 - Too Many Requests
-        refused_scope(Reason.RATE_LIMIT, scope, route=route)
+        log_refused_connection(Reason.RATE_LIMIT, scope, route=route)
     elif status == 401:  # noqa: PLR2004 - Unauthorized
         is_login = route is not None and route.startswith("/v1/token")
-        refused_scope(Reason.FAILED_LOGIN if is_login else Reason.BAD_CREDENTIALS, scope, route=route)
+        log_refused_connection(Reason.FAILED_LOGIN if is_login else Reason.BAD_CREDENTIALS, scope, route=route)

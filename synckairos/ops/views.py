@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from synckairos.auth.principal import bearer_token
 from synckairos.conf import conf
 from synckairos.errors import ApiError, NotFound, Unauthenticated
-from synckairos.http.drf import plain_answer
+from synckairos.http.drf import json_error_response
 from synckairos.http.read_only import read_only
 from synckairos.ops import scrape
 
@@ -39,7 +39,7 @@ def _may_read_metrics(request: HttpRequest) -> bool:
 
 
 def _refused(error: ApiError) -> HttpResponse:
-    answer = plain_answer(error)
+    answer = json_error_response(error)
     if isinstance(error, Unauthenticated):
         answer["WWW-Authenticate"] = "Bearer"
     return answer

@@ -11,8 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from synckairos.errors import Unauthenticated
-from synckairos.http import client_address
-from synckairos.http import parameters as query_parameters
+from synckairos.http import client_address, parameters
 from synckairos.ratelimit import limits
 from synckairos.telemetry import log_context
 
@@ -48,7 +47,7 @@ class RateLimitedView(APIView):
 
     def check_query(self, request: Request) -> None:
         """Raise ValidationFailed for query parameters that are unknown or repeated."""
-        query_parameters.parameters(request.META["QUERY_STRING"], self.parameters)
+        parameters.query_parameters(request.META["QUERY_STRING"], self.parameters)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Add the rate limit fields to every response."""

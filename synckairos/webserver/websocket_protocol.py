@@ -24,7 +24,7 @@ from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.conf import conf
 from synckairos.errors import ApiError, ServiceUnavailable, ValidationFailed
 from synckairos.http import security_log
-from synckairos.http.security_headers import whole_refusal
+from synckairos.http.security_headers import raw_error_response
 from synckairos.http.security_log import Reason
 from synckairos.telemetry import logs, metrics
 from synckairos.webserver.http_protocol import UNSENT_BYTES
@@ -183,7 +183,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         self.handshake_complete = self.close_sent = self.disconnected = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": _ABNORMAL})
-        self.transport.write(whole_refusal(error))
+        self.transport.write(raw_error_response(error))
         self.transport.close()
         self._part_within(_PARTING_S)
 
@@ -230,7 +230,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().handle_events()
             return
         self.conn.events_received()  # and nobody looks at them
-        security_log.refused_scope(Reason.RATE_LIMIT, dict(self.scope), limit="frames")
+        security_log.log_refused_connection(Reason.RATE_LIMIT, dict(self.scope), limit="frames")
         if self.is_open:
             self._end(CloseReason.TOO_MANY_MESSAGES)
         else:  # the peer has said goodbye behind them

@@ -174,7 +174,7 @@ async def test_in_production_they_are_not_and_get_a_clear_answer_all_the_same(or
         "path": SESSION,
         "headers": [(b"origin", origin.encode()), (b"access-control-request-method", b"POST")],
     }
-    await Cors(nobody, origins, lets_local_in=False)(scope, None, keep)
+    await Cors(nobody, origins, allow_local_pages=False)(scope, None, keep)
     assert events[0]["status"] == 403
     assert b"access-control-allow-origin" not in dict(events[0]["headers"])
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synckairos.http import json_bounds
-from synckairos.http.json_bounds import MAX_DEPTH, MAX_VALUES, excess, may_have_too_many_values
+from synckairos.http.json_bounds import MAX_DEPTH, MAX_VALUES, may_have_too_many_values, size_error
 
 TOO_DEEP = f"At most {MAX_DEPTH} levels of nesting."
 TOO_MANY = f"At most {MAX_VALUES} values in all: send fewer items, or several requests."
@@ -21,24 +21,24 @@ TOO_MANY = f"At most {MAX_VALUES} values in all: send fewer items, or several re
 def test_one_level_more_than_allowed_is_too_deep(opening):
     signs = opening.replace(b'"\\"]}"', b"").count(b"[") + opening.count(b"{")
     for depth in (MAX_DEPTH // signs, MAX_DEPTH // signs + 1):
-        assert (excess(opening * depth) == TOO_DEEP) == (depth * signs > MAX_DEPTH)
+        assert (size_error(opening * depth) == TOO_DEEP) == (depth * signs > MAX_DEPTH)
 
 
 def test_what_is_side_by_side_is_not_deep():
-    assert excess(b"[" + b",".join([b"[{}]"] * 1000) + b"]") is None
+    assert size_error(b"[" + b",".join([b"[{}]"] * 1000) + b"]") is None
 
 
 def test_signs_in_strings_do_not_count():
     strings = {"a": "[{" * 500, 'b"[[': '\\"' + "[" * 500, "c\\": "," * MAX_VALUES, "\\\\": "[{,\\\\" * MAX_VALUES}
     text = json.dumps(strings).encode()
-    assert excess(text) is None
+    assert size_error(text) is None
     assert may_have_too_many_values(text)  # the look that takes no time sends it where there is time
 
 
 @settings(max_examples=40)
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_no_ordinary_body_is_too_much(data):
-    assert excess(json.dumps(data, ensure_ascii=False).encode()) is None
+    assert size_error(json.dumps(data, ensure_ascii=False).encode()) is None
 
 
 @pytest.mark.parametrize("item", [b"0", b"{}", b"[0]", b'"a"', b'"\\""', b'{"a":1}', b"1e308", b'"\\\\"'])
@@ -46,28 +46,28 @@ def test_one_value_more_than_allowed_is_too_many(item):
     each = 1 + item.count(b"{") + item.count(b"[")
     for number, is_too_many in ((MAX_VALUES // each - 1, False), (MAX_VALUES // each + 1, True)):
         text = b"[" + b",".join([item] * number) + b"]"
-        assert excess(text) == (TOO_MANY if is_too_many else None)
+        assert size_error(text) == (TOO_MANY if is_too_many else None)
         assert may_have_too_many_values(text) == is_too_many
 
 
 def test_a_backslash_that_is_in_no_string_hides_nothing_that_would_be_decoded():
     items = b"[" + b"{}," * MAX_VALUES
-    assert excess(items + b'\\"' + items) == TOO_MANY
-    assert excess(b'["\\\\",' + items) == TOO_MANY
+    assert size_error(items + b'\\"' + items) == TOO_MANY
+    assert size_error(b'["\\\\",' + items) == TOO_MANY
 
 
 @pytest.mark.timeout(100)  # milliseconds if it looks at each sign once; hours if it begins anew at each
 @pytest.mark.parametrize("piece", [b'\\"', b"\\", b'"', b'"[', b"[]", b"[", b'"",', b"[],", b'",'])
 def test_the_largest_body_of_any_kind_is_judged_in_no_time(piece):
     text = b"[" * 200 + b'"' + piece * (256 * 1024 // len(piece))
-    excess(b'"' + text)
-    excess(text)
+    size_error(b'"' + text)
+    size_error(text)
 
 
 def test_brackets_are_paired():
-    assert excess(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH) is None
-    assert excess(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)) == TOO_DEEP
-    assert excess(b"[{}," + b'[{"a":' * 65 + b"1" + b"}]" * 65 + b"]") == TOO_DEEP
+    assert size_error(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH) is None
+    assert size_error(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)) == TOO_DEEP
+    assert size_error(b"[{}," + b'[{"a":' * 65 + b"1" + b"}]" * 65 + b"]") == TOO_DEEP
 
 
 def test_brackets_side_by_side_are_taken_away_all_at_once_and_not_one_by_one():

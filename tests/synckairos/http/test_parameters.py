@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from sessions.fastpath import fast_path
 from synckairos.auth.principal import mint
-from synckairos.http.duplicate_names import RepeatedName, refuse_repeated_names
+from synckairos.http.duplicate_names import DuplicateName, check_unique_names
 from tests.conftest import bearer
 from tests.talk import JSON, EarlyRequest, at, created, done, game, refused, wrong_fields
 
@@ -82,8 +82,8 @@ def test_a_header_with_one_value_that_is_given_twice_is_refused(webs, token, api
     state = created(api)
     values = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     once = [(name, value) for name, value in values.items() if name != field]
-    twice = [(field, values.get(field, "a")), (field, values.get(field, "b"))]
-    answer = httpx.request(method, f"{webs[0].url}{at(state)}{tail}", headers=[*once, *twice], timeout=30)
+    repeated = [(field, values.get(field, "a")), (field, values.get(field, "b"))]
+    answer = httpx.request(method, f"{webs[0].url}{at(state)}{tail}", headers=[*once, *repeated], timeout=30)
     assert wrong_fields(answer) == [field]
     assert done(api.get(at(state)))["version"] == 1
 
@@ -146,10 +146,10 @@ def test_a_guard_that_a_deletion_does_not_read_is_refused_and_nothing_is_deleted
 def test_names_are_compared_within_each_object_as_they_are_decoded(text, is_good):
     for form in (text, text.encode()):
         if is_good:
-            refuse_repeated_names(form, msgspec.json.decode(form))
+            check_unique_names(form, msgspec.json.decode(form))
         else:
-            with pytest.raises(RepeatedName):
-                refuse_repeated_names(form, msgspec.json.decode(form))
+            with pytest.raises(DuplicateName):
+                check_unique_names(form, msgspec.json.decode(form))
 
 
 @pytest.mark.parametrize("body", [b'{"expected_version": 1, "expected_version": 2}', b"{}"])

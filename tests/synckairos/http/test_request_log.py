@@ -7,8 +7,8 @@ import logging
 import httpx
 import pytest
 
-from synckairos.http.body_limits import Bodies
-from synckairos.http.request_log import Gate
+from synckairos.http.body_limits import BodyLimits
+from synckairos.http.request_log import RequestLog
 from tests.talk import refused
 
 pytestmark = pytest.mark.asyncio
@@ -23,7 +23,7 @@ def _quiet():
 
 async def through(inner, method="POST", **request):
     """The answer of an application behind the gate."""
-    transport = httpx.ASGITransport(Gate(Bodies(inner)))
+    transport = httpx.ASGITransport(RequestLog(BodyLimits(inner)))
     async with httpx.AsyncClient(transport=transport, base_url="http://gate") as client:
         return await client.request(method, "/", **request)
 
@@ -67,7 +67,7 @@ async def test_an_application_that_fails_halfway_is_not_answered_for_twice():
     async def send(event):
         sent.append(event["type"])
 
-    await Gate(Bodies(fail))(scope(), receiving({"type": "http.request", "body": b""}), send)
+    await RequestLog(BodyLimits(fail))(scope(), receiving({"type": "http.request", "body": b""}), send)
     assert sent == ["http.response.start"]
 
 
@@ -78,7 +78,7 @@ async def test_a_client_who_leaves_before_the_end_of_the_body_is_answered_nothin
         reached.append(scope)
 
     first = {"type": "http.request", "body": b"{", "more_body": True}
-    await Gate(Bodies(inner))(scope(), receiving(first, {"type": "http.disconnect"}), sent.append)
+    await RequestLog(BodyLimits(inner))(scope(), receiving(first, {"type": "http.disconnect"}), sent.append)
     assert (sent, reached) == ([], [])
 
 
@@ -90,7 +90,7 @@ async def test_after_the_body_the_application_hears_the_rest():
 
     body = {"type": "http.request", "body": b"x", "more_body": False}
     gone = {"type": "http.disconnect"}
-    await Gate(Bodies(inner))(scope(), receiving(body, gone), heard.append)
+    await RequestLog(BodyLimits(inner))(scope(), receiving(body, gone), heard.append)
     assert heard == [body, gone]
 
 

@@ -156,7 +156,7 @@ def clock(monkeypatch):
     """Moves the clock of the log, which begins anew: `clock(1.0)`."""
     now = [1_000.0]
     monkeypatch.setattr(security_log.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(security_log, "_lines", {reason: security_log._Lines() for reason in Reason})
+    monkeypatch.setattr(security_log, "_limiters", {reason: security_log._LineLimiter() for reason in Reason})
 
     def later(seconds):
         now[0] += seconds
@@ -170,27 +170,27 @@ def test_lines_of_each_reason_are_bounded_and_tell_of_those_left_out(clock, capl
 
     before = security_log.metrics.REFUSALS.labels("bad_host")._value.get()
     for _ in range(1_000):
-        security_log.refused(Reason.BAD_HOST, "192.0.2.1")
-    security_log.refused(Reason.FAILED_LOGIN, "192.0.2.1")
+        security_log.log_refusal(Reason.BAD_HOST, "192.0.2.1")
+    security_log.log_refusal(Reason.FAILED_LOGIN, "192.0.2.1")
     assert len(said(Reason.BAD_HOST)) == BURST
     assert len(said(Reason.FAILED_LOGIN)) == 1  # has a bound of its own
     clock(1.0)
     for _ in range(10):
-        security_log.refused(Reason.BAD_HOST, "192.0.2.1")
+        security_log.log_refusal(Reason.BAD_HOST, "192.0.2.1")
     assert [line.get("left_out") for line in said(Reason.BAD_HOST)[BURST:]] == [1_000 - BURST]
-    security_log.tell(Reason.BAD_HOST)
-    security_log.tell(Reason.BAD_HOST)
+    security_log.log_omitted(Reason.BAD_HOST)
+    security_log.log_omitted(Reason.BAD_HOST)
     assert [line.get("left_out") for line in said(Reason.BAD_HOST)[BURST:]] == [1_000 - BURST, 9]
     assert security_log.metrics.REFUSALS.labels("bad_host")._value.get() == before + 1_010
 
 
 def test_an_address_is_hashed_with_a_key_unless_it_is_wanted_whole(configure):
     configure(address_key=b"a" * 32)
-    hashed = security_log.shown("192.0.2.1")
+    hashed = security_log.loggable_address("192.0.2.1")
     assert re.fullmatch("[0-9a-f]{16}", hashed)
-    assert security_log.shown("192.0.2.1") == hashed
-    assert security_log.shown("192.0.2.2") != hashed
+    assert security_log.loggable_address("192.0.2.1") == hashed
+    assert security_log.loggable_address("192.0.2.2") != hashed
     configure(address_key=b"b" * 32)
-    assert security_log.shown("192.0.2.1") != hashed
+    assert security_log.loggable_address("192.0.2.1") != hashed
     configure(log_addresses_whole=True)
-    assert security_log.shown("192.0.2.1") == "192.0.2.1"
+    assert security_log.loggable_address("192.0.2.1") == "192.0.2.1"
