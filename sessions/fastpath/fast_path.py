@@ -25,6 +25,7 @@ from sessions.fastpath import schemas
 from sessions.fastpath.operations import Command, Creation, Operation, Read
 from sessions.preconditions import precondition_in
 from sessions.presentation import to_json
+from sessions.services.command_queue import submit
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from synckairos import background, ids
 from synckairos.auth.principal import authenticate, bearer_token
@@ -39,6 +40,7 @@ from synckairos.http.security_headers import json_header_lines
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.asgi import limit_unauthenticated
 from synckairos.redis import keys
+from synckairos.redis.procedures import run_on_loop
 from synckairos.telemetry import log_context, logs
 
 log = logs.get_logger(__name__)
@@ -131,7 +133,11 @@ class _Serving:
         if operation.session_id is not None:
             info["session_id"] = keys.id_text(operation.session_id)
         self._info = context.run(log_context.start, **info)
-        operation.start(caller, self._limiter, self, context)
+        procedure = operation.procedure(caller, self._limiter)
+        if isinstance(operation, Command):
+            submit(operation.session_id, procedure, self, context)
+        else:
+            run_on_loop(procedure, self, context)
 
     def done(self, outcome: Outcome) -> None:
         """Answer with the outcome."""

@@ -1,8 +1,7 @@
-"""The operations of the fast path, and how each uses the session service."""
+"""The operations of the fast path: each has the procedure of the session service that it runs."""
 
 from __future__ import annotations
 
-from contextvars import Context
 from typing import TypeAlias
 from uuid import UUID
 
@@ -12,12 +11,11 @@ from sessions import weights
 from sessions.preconditions import Precondition
 from sessions.presentation import StateView, SwitchView
 from sessions.services import sessions as service
-from sessions.services.command_queue import submit
 from sessions.services.outcome import Caller, Outcome
 from sessions.services.state_cache import state_cache
 from synckairos.engine import commands
 from synckairos.ratelimit import limits
-from synckairos.redis.procedures import Completion, Procedure, in_parallel, run_on_loop
+from synckairos.redis.procedures import Procedure, in_parallel
 
 
 class Read(Struct, frozen=True):
@@ -27,23 +25,18 @@ class Read(Struct, frozen=True):
 
     status = 200
 
-    def start(
-        self, caller: Caller, limiter: limits.RateLimiter, completion: Completion[Outcome], context: Context
-    ) -> None:
-        """Start the operation; the completion is called at its end."""
-        run_on_loop(_read(self.session_id, caller, limiter), completion, context)
+    def procedure(self, caller: Caller, limiter: limits.RateLimiter) -> Procedure[Outcome]:
+        """Read the session, and count the request."""
+        general = limits.general(caller.principal)
+        reading = service.get(self.session_id, caller.principal)
+        outcome = yield from in_parallel(limiter.consume_procedure(general), reading)
+        if weight := weights.of_state(outcome.state):
+            yield from limiter.charge_procedure(general, weight)
+        return outcome
 
     def view(self, outcome: Outcome) -> StateView:
         """Return the data of the answer: the session."""
         return outcome.shown
-
-
-def _read(session_id: UUID, caller: Caller, limiter: limits.RateLimiter) -> Procedure[Outcome]:
-    general = limits.general(caller.principal)
-    outcome = yield from in_parallel(limiter.consume_procedure(general), service.get(session_id, caller.principal))
-    if weight := weights.of_state(outcome.state):
-        yield from limiter.charge_procedure(general, weight)
-    return outcome
 
 
 class Command(Struct, frozen=True):
@@ -55,14 +48,10 @@ class Command(Struct, frozen=True):
 
     status = 200
 
-    def start(
-        self, caller: Caller, limiter: limits.RateLimiter, completion: Completion[Outcome], context: Context
-    ) -> None:
-        """Start the operation in its turn; the completion is called at its end."""
-        procedure = service.execute(
-            self.session_id, self.command, caller, self.only_if, limiter=limiter, cache=state_cache()
-        )
-        submit(self.session_id, procedure, completion, context)
+    def procedure(self, caller: Caller, limiter: limits.RateLimiter) -> Procedure[Outcome]:
+        """Apply the command, and count it. It runs in the queue of its session."""
+        cache = state_cache()
+        return service.execute(self.session_id, self.command, caller, self.only_if, limiter=limiter, cache=cache)
 
     def view(self, outcome: Outcome) -> StateView | SwitchView:
         """Return the data of the answer: the session; of a switch the turn, too."""
@@ -78,23 +67,16 @@ class Creation(Struct, frozen=True):
     status = 201
     session_id = None
 
-    def start(
-        self, caller: Caller, limiter: limits.RateLimiter, completion: Completion[Outcome], context: Context
-    ) -> None:
-        """Start the operation; the completion is called at its end."""
-        run_on_loop(_create(self, caller, limiter), completion, context)
+    def procedure(self, caller: Caller, limiter: limits.RateLimiter) -> Procedure[Outcome]:
+        """Create the session, and count the request for both limits."""
+        weight = 1 + weights.of_creation(self.command.participants, self.command.groups)
+        yield from limiter.consume_procedure(limits.general(caller.principal), weight)
+        counting = limiter.consume_procedure(limits.create(caller.principal))
+        return (yield from in_parallel(counting, service.create(self.command, self.wanted_id, caller)))
 
     def view(self, outcome: Outcome) -> StateView:
         """Return the data of the answer: the session."""
         return outcome.shown
-
-
-def _create(creation: Creation, caller: Caller, limiter: limits.RateLimiter) -> Procedure[Outcome]:
-    command = creation.command
-    weight = 1 + weights.of_creation(command.participants, command.groups)
-    yield from limiter.consume_procedure(limits.general(caller.principal), weight)
-    counting = limiter.consume_procedure(limits.create(caller.principal))
-    return (yield from in_parallel(counting, service.create(command, creation.wanted_id, caller)))
 
 
 Operation: TypeAlias = Read | Command | Creation
