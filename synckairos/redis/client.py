@@ -211,8 +211,8 @@ _blocking_clients: dict[str, BlockingClient] = {}
 _blocking_lock = threading.Lock()
 _async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
 _script_runners: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient | PipelinedConnection] = WeakKeyDictionary()
-_last_used: tuple[asyncio.AbstractEventLoop, AsyncClient | PipelinedConnection] | None = None
-"""The one that was asked for last."""
+_last_used: tuple[int, asyncio.AbstractEventLoop, AsyncClient | PipelinedConnection] | None = None
+"""The runner that was used last, with its thread and its loop."""
 
 
 def blocking_client() -> BlockingClient:
@@ -235,17 +235,18 @@ def async_client() -> AsyncClient:
 
 def script_runner() -> AsyncClient | PipelinedConnection:
     """What runs scripts on the running loop: one line to a plain store, else the client. Both have evalsha and eval."""
-    global _last_used  # noqa: PLW0603 - a process has one loop for long, and looking it up costs more than comparing
-    loop = asyncio.get_running_loop()
+    global _last_used  # noqa: PLW0603 - a process has one loop for long
     latest = _last_used  # other threads have loops too
-    if latest is not None and latest[0] is loop:
-        return latest[1]
+    # To ask for the running loop is a system call (Python 3.11 makes sure that the process is the same).
+    if latest is not None and latest[0] == threading.get_ident() and latest[1].is_running():
+        return latest[2]
+    loop = asyncio.get_running_loop()
     found = _script_runners.get(loop)
     if found is None:
         client = async_client()
         is_plain = StoreUrl(conf().redis_url).scheme in _SINGLE_SERVER_SCHEMES
         found = _script_runners[loop] = _pipelined_connection(client) if is_plain else client
-    _last_used = (loop, found)
+    _last_used = (threading.get_ident(), loop, found)
     return found
 
 
