@@ -9,6 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
+from sessions.commands import CommandType
 from sessions.presentation import (
     BatchView,
     PresenceView,
@@ -18,10 +19,13 @@ from sessions.presentation import (
     SwitchView,
     TicketView,
 )
-from sessions.rest import bodies
+from sessions.requests import bodies
+from sessions.requests.values import schema_hook
+from synckairos.engine.commands import Switch
 from synckairos.http.openapi import components_of, name_of, ref, stem
 
 F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V")
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -72,7 +76,32 @@ _ERROR = {
 }
 
 
+_REQUESTS = (
+    bodies.CreateSessionRequest,
+    bodies.CommandRequest,
+    bodies.SwitchRequest,
+    bodies.AddParticipantRequest,
+    bodies.AdjustTimeRequest,
+    bodies.ReadSessionsRequest,
+    bodies.TicketRequest,
+    bodies.SessionTokenRequest,
+    bodies.TokenRequest,
+    bodies.RefreshTokenRequest,
+    bodies.RevokeTokenRequest,
+)
+
+
+def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """Generated clients would send every default of a request."""
+    schema["properties"] = {
+        name: {key: value for key, value in part.items() if key != "default"}
+        for name, part in schema.get("properties", {}).items()
+    }
+    return {key: value for key, value in schema.items() if value != []}
+
+
 COMPONENTS: dict[str, Any] = {
+    **{name: _without_defaults(schema) for name, schema in components_of(*_REQUESTS, schema_hook=schema_hook).items()},
     **components_of(*_VIEWS),
     **{stem(view.__name__) + "Response": _enveloped(name_of(view.__name__)) for view in _VIEWS},
     "PartialState": {name: part for name, part in components_of(StateView)["State"].items() if name != "required"},
@@ -118,10 +147,19 @@ def _responses(good: dict[int, Any], *errors: int) -> dict[int, Any]:
     return {**good, **{status: OpenApiResponse(ERROR_SCHEMA, ERRORS[status]) for status in sorted(set(errors))}}
 
 
-def _door(name: str, summary: str, good: dict[int, Any], *errors: int, **more: Any) -> Callable[[F], F]:
+def _door(
+    name: str, summary: str, good: dict[int, Any], *errors: int, body: type[bodies.Body] | None = None, **more: Any
+) -> Callable[[F], F]:
     """The document of an operation; generated clients call their function by its name."""
     responses = _responses(good, *errors, *COMMON_ERRORS)
-    return extend_schema(operation_id=name, tags=["sessions"], summary=summary, responses=responses, **more)
+    request = None if body is None else _content(body)
+    return extend_schema(
+        operation_id=name, tags=["sessions"], summary=summary, responses=responses, request=request, **more
+    )
+
+
+def _content(body: type[bodies.Body]) -> dict[str, Any]:
+    return {"application/json": ref(body.__name__)}
 
 
 COMMON_ERRORS = (401, 429, 500, 503)
@@ -137,7 +175,7 @@ create = _door(
     413,
     415,
     422,
-    request=bodies.CreateBody,
+    body=bodies.CreateSessionRequest,
     parameters=[_KEY],
 )
 get = _door(
@@ -155,20 +193,12 @@ get = _door(
 )
 _DELETION_ERRORS = (400, 403, 412, 413, 415)
 delete = _door("deleteSession", "Delete a session", {204: None}, *_DELETION_ERRORS, parameters=[_IF_MATCH])
-switch = _door(
-    "switchSession",
-    "End the running cycle and begin the next",
-    {200: answer_of(SwitchView)},
-    *_COMMAND_ERRORS,
-    request=bodies.SwitchBody,
-    parameters=[_KEY, _IF_MATCH],
-)
 add_participant = _door(
     "addParticipant",
     "Add a participant",
     {200: answer_of(StateView)},
     *_COMMAND_ERRORS,
-    request=bodies.AddParticipantBody,
+    body=bodies.AddParticipantRequest,
     parameters=[_KEY, _IF_MATCH],
 )
 adjust = _door(
@@ -176,7 +206,7 @@ adjust = _door(
     "Set or move a participant's time, or say whose seat it is (the owner and staff)",
     {200: answer_of(StateView)},
     *_COMMAND_ERRORS,
-    request=bodies.AdjustBody,
+    body=bodies.AdjustTimeRequest,
     parameters=[_KEY, _IF_MATCH],
 )
 presence = _door("getSessionPresence", "Read who is connected to a session", {200: answer_of(PresenceView)}, 400, 404)
@@ -188,7 +218,7 @@ batch = _door(
     400,
     413,
     415,
-    request=bodies.BatchBody,
+    body=bodies.ReadSessionsRequest,
 )
 ticket = _door(
     "createTicket",
@@ -197,7 +227,7 @@ ticket = _door(
     400,
     413,
     415,
-    request=bodies.TicketBody,
+    body=bodies.TicketRequest,
 )
 
 
@@ -206,7 +236,7 @@ give_token = _door(
     "Give a role in a session: a token for one session",
     {201: answer_of(SessionTokenView)},
     *(400, 403, 404, 413, 415, 422),
-    request=bodies.SessionTokenBody,
+    body=bodies.SessionTokenRequest,
     parameters=[_KEY],
 )
 revoke_token = _door(
@@ -231,29 +261,32 @@ _ROTATION_KEY = OpenApiParameter(
 )
 
 
-def token(name: str, summary: str, *, gives_pair: bool, once: bool = False) -> Callable[[F], F]:
-    """The document of a door that gives tokens for credentials, or takes them and answers with nothing."""
-    responses = _responses({200: ref("TokenPair")} if gives_pair else {204: None}, 400, 401, 413, 415, 429, 500, 503)
+def token(name: str, summary: str, body: type[bodies.Body]) -> Callable[[F], F]:
+    """Return the decorator that documents an operation on tokens."""
+    good = {204: None} if body is bodies.RevokeTokenRequest else {200: ref("TokenPair")}
     return extend_schema(
         operation_id=name,
         tags=["tokens"],
         summary=summary,
         description="",
         auth=[],
-        parameters=[_ROTATION_KEY] if once else [],
-        responses=responses,
+        parameters=[_ROTATION_KEY] if body is bodies.RefreshTokenRequest else [],
+        request=_content(body),
+        responses=_responses(good, 400, 401, 413, 415, 429, 500, 503),
     )
 
 
-def command(verb: str, statuses: str) -> Callable[[type], type]:
-    """The document of a command without arguments."""
+def command(row: CommandType) -> Callable[[type[V]], type[V]]:
+    """Return the decorator that documents the view of a command."""
+    summary, _, more = row.summary.partition(". ")
     post = _door(
-        f"{verb}Session",
-        f"{verb.capitalize()} a session that is {statuses}",
-        {200: answer_of(StateView)},
+        f"{row.verb}Session",
+        summary,
+        {200: answer_of(SwitchView if row.kind is Switch else StateView)},
         *_COMMAND_ERRORS,
-        request=bodies.VersionBody,
+        body=row.body,
         parameters=[_KEY, _IF_MATCH],
+        description=more,
     )
-    decorate: Callable[[type], type] = extend_schema_view(post=post)
+    decorate: Callable[[type[V]], type[V]] = extend_schema_view(post=post)
     return decorate

@@ -9,21 +9,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from sessions.apidocs.openapi import ERROR_SCHEMA
-from sessions.bounds import MAX_VERSION
 from sessions.entity_tags import EPOCH_FORM, VERSION_FORM
 from sessions.presentation import StateView
+from sessions.requests.values import MAX_VERSION, UUID_PATTERN
 from sessions.services.outcome import MAX_KEY_LENGTH
-from synckairos.engine import TimeoutAction
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout
 from synckairos.ids import TOKEN_ID_CHARS
 
-_UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _TAG = f'"{VERSION_FORM}(-{EPOCH_FORM})?"'
 """Other tags are taken too, and match no version."""
 _NAMES = "|".join(StateView.__struct_fields__)
 _FORMS: dict[str, dict[str, Any]] = {
-    "session_id": {"format": "uuid", "pattern": _UUID},
-    "participant_id": {"format": "uuid", "pattern": _UUID},
+    "session_id": {"format": "uuid", "pattern": UUID_PATTERN},
+    "participant_id": {"format": "uuid", "pattern": UUID_PATTERN},
     "token_id": {"pattern": f"^[0-9a-f]{{{TOKEN_ID_CHARS}}}$"},
     "Idempotency-Key": {"maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "If-Match": {"pattern": rf"^(\*|{_TAG}(, {_TAG})*)$"},
@@ -70,10 +68,6 @@ _RULES: dict[str, dict[str, Any]] = {
 }
 """Rules between fields. As `if` and `then`, which generators of clients pass over: a `oneOf` would make them give up on
 the body, or split it into classes that nobody can tell apart."""
-_ACTION = {
-    "required": ["type"],
-    "properties": {"type": {"type": "string", "enum": [action.value for action in TimeoutAction]}},
-}
 _LINKED = {
     "session_id": "$response.body#/data/session_id",
     "participant_id": "$response.body#/data/participants/0/participant_id",
@@ -87,14 +81,15 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     for name, schema in schemas.items():
         if name.endswith("Request"):
             schema |= {"additionalProperties": False, **_RULES.get(name, {})}
-    schemas["CreateSessionRequest"]["properties"]["action_on_timeout"] |= _ACTION
     for part in _parts(result):
         if part.get("format") == "uuid":
-            part["pattern"] = _UUID
+            part["pattern"] = UUID_PATTERN
         if part.get("minLength") == 1:
             part.setdefault("pattern", r"\S")  # white space alone is no text
     _say_what_follows(result)
     for operation in (operation for item in result["paths"].values() for operation in item.values()):
+        if "requestBody" in operation:
+            _say_whether_required(operation["requestBody"], schemas)
         _say_parameters(operation)
         _say_answers(operation)
     return result
@@ -112,8 +107,12 @@ def _say_what_follows(result: dict[str, Any]) -> None:
         for operation in item.values()
         if "{session_id}" in path
     }
-    adjust = result["paths"]["/v1/sessions/{session_id}/participants/{participant_id}"]["patch"]
-    adjust["requestBody"]["required"] = True
+
+
+def _say_whether_required(body: dict[str, Any], schemas: dict[str, Any]) -> None:
+    name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    if "required" in schemas[name] or name == "AdjustTimeRequest":
+        body["required"] = True
 
 
 def _say_parameters(operation: dict[str, Any]) -> None:

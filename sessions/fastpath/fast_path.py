@@ -19,16 +19,20 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from msgspec import Struct
+from msgspec.structs import astuple
 
+from sessions.commands import COMMAND_BY_VERB
 from sessions.entity_tags import entity_tag
-from sessions.fastpath import schemas
 from sessions.fastpath.operations import Command, Creation, Operation, Read
 from sessions.preconditions import precondition_in
 from sessions.presentation import to_json
+from sessions.requests.bodies import CreateSessionRequest
+from sessions.requests.reading import convert
 from sessions.services.command_queue import submit
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from synckairos import background, ids
 from synckairos.auth.principal import authenticate, bearer_token
+from synckairos.engine import problems
 from synckairos.errors import ApiError, InternalError, Unauthenticated, ValidationFailed
 from synckairos.http import error_responses, json_bounds, security_log
 from synckairos.http.allowed_hosts import hosts
@@ -46,7 +50,7 @@ from synckairos.telemetry import log_context, logs
 log = logs.get_logger(__name__)
 
 _ROOT = "/v1/sessions"
-_PATH = re.compile(r"/v1/sessions(?:/([^/]+)(?:/(switch|start|pause|resume|complete|cancel))?)?")
+_PATH = re.compile(rf"{_ROOT}(?:/([^/]+)(?:/({'|'.join(COMMAND_BY_VERB)}))?)?")
 _NUL = b"\\u0000"
 """A NUL character in JSON, which the view refuses; it accepts what only looks like one."""
 _MAX_ORIGIN_BYTES = 300
@@ -197,10 +201,7 @@ class _Serving:
 _ROUTES: dict[tuple[str, bool, str | None], str] = {
     ("POST", False, None): _ROOT,
     ("GET", True, None): f"{_ROOT}/<str:session_id>",
-    **{
-        ("POST", True, verb): f"{_ROOT}/<str:session_id>/{verb}"
-        for verb in ("switch", "start", "pause", "resume", "complete", "cancel")
-    },
+    **{("POST", True, verb): f"{_ROOT}/<str:session_id>/{verb}" for verb in COMMAND_BY_VERB},
 }
 """The path patterns, by method, whether there is a session id, and verb."""
 
@@ -237,11 +238,21 @@ def _parse(request: EarlyRequest, headers: dict[bytes, bytes], route: str, match
     decoded = _json(headers, bytes(request.body))
     caller = Caller(principal, request_id, _idempotency(request.path, headers, decoded))
     if session_id is None or verb is None:
-        creation = Creation(*schemas.creation(decoded, principal.subject))
+        creation = _creation(decoded, principal.subject)
         return Request(route, request_id, origin, caller, creation)
     only_if = precondition_in(headers[b"if-match"].decode("latin-1")) if b"if-match" in headers else None
-    command = Command(session_id, schemas.command(verb, decoded), only_if)
-    return Request(route, request_id, origin, caller, command)
+    row = COMMAND_BY_VERB[verb]
+    command = row.command(astuple(convert(decoded, row.body)))
+    return Request(route, request_id, origin, caller, Command(session_id, command, only_if))
+
+
+def _creation(decoded: Any, owner: str) -> Creation:
+    """Return the creation of a session. Raises ValueError for one that breaks a rule."""
+    body = convert(decoded, CreateSessionRequest)
+    command = body.command(owner)
+    if problems(command):
+        raise ValueError
+    return Creation(command, body.session_id)
 
 
 def _origin(field: bytes) -> str:

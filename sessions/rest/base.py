@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from sessions import weights
 from sessions.entity_tags import entity_tag
 from sessions.preconditions import precondition_in
-from sessions.rest.fields import Body
+from sessions.requests.bodies import Body
+from sessions.requests.reading import read
 from sessions.services.command_queue import run_in_order_from_thread
 from sessions.services.outcome import MAX_KEY_LENGTH, Caller, Idempotency, Outcome
 from synckairos import ids
@@ -26,6 +27,7 @@ from synckairos.redis.procedures import Procedure, in_parallel, run_from_thread
 from synckairos.telemetry import log_context
 
 T = TypeVar("T")
+B = TypeVar("B", bound=Body)
 
 
 class SessionEndpoint(RateLimitedView):
@@ -78,15 +80,9 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-def values_of(request: Request, body: type[Body]) -> dict[str, Any]:
-    """The validated body. Raises DRF's ValidationError naming every wrong field."""
-    serializer = body(data=request.data)
-    try:
-        serializer.is_valid(raise_exception=True)
-        values: dict[str, Any] = serializer.validated_data
-    finally:
-        vars(serializer).clear()  # its fields refer to it: with all that was sent, it would wait for the collector
-    return values
+def body_of(request: Request, kind: type[B]) -> B:
+    """Return the body of a request. Raises ValidationFailed with every wrong field."""
+    return read(request.data, kind)
 
 
 def caller_of(request: Request) -> Caller:
@@ -143,11 +139,11 @@ def etag(outcome: Outcome) -> str:
 __all__ = [
     "SessionEndpoint",
     "answer",
+    "body_of",
     "caller_of",
     "etag",
     "idempotency_of",
     "participant_id_of",
     "principal_of",
     "session_id_of",
-    "values_of",
 ]

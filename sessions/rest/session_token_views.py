@@ -9,11 +9,10 @@ from rest_framework.response import Response
 
 from sessions.apidocs import openapi
 from sessions.presentation import SessionTokenView
-from sessions.rest import bodies
-from sessions.rest.base import SessionEndpoint, caller_of, session_id_of, values_of
+from sessions.requests.bodies import EmptyRequest, SessionTokenRequest
+from sessions.rest.base import SessionEndpoint, body_of, caller_of, session_id_of
 from sessions.services import session_tokens
 from synckairos import ids
-from synckairos.auth.grants import Role
 from synckairos.errors import ValidationFailed
 from synckairos.instants import as_iso
 
@@ -23,10 +22,8 @@ class SessionTokensView(SessionEndpoint):
 
     @openapi.give_token
     def post(self, request: Request, session_id: str) -> Response:
-        values = values_of(request, bodies.SessionTokenBody)
-        role, participant_id = Role(values["role"]), values.get("participant_id")
-        asked = session_tokens.TokenRequest(role, participant_id, values.get("lifetime_ms"))
-        given = self.read(session_tokens.issue(session_id_of(session_id), caller_of(request), asked))
+        body = body_of(request, SessionTokenRequest)
+        given = self.read(session_tokens.issue(session_id_of(session_id), caller_of(request), body))
         view = SessionTokenView.of(given.token, given.grant, as_iso(given.expires_ms))
         headers = {"Cache-Control": "no-store"} | ({"Idempotency-Replayed": "true"} if given.replayed else {})
         return Response({"data": view}, status=201, headers=headers)
@@ -34,7 +31,7 @@ class SessionTokensView(SessionEndpoint):
     @openapi.revoke_tokens
     def delete(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
-        values_of(request, bodies.EmptyBody)
+        body_of(request, EmptyRequest)
         self.execute(request, parsed, partial(session_tokens.revoke, parsed, None))
         return Response(status=204)
 
@@ -47,6 +44,6 @@ class OneSessionTokenView(SessionEndpoint):
         parsed = session_id_of(session_id)
         if not ids.is_token_id(token_id):
             raise ValidationFailed([("token_id", "Must be the id of a session token.")])
-        values_of(request, bodies.EmptyBody)
+        body_of(request, EmptyRequest)
         self.execute(request, parsed, partial(session_tokens.revoke, parsed, token_id))
         return Response(status=204)

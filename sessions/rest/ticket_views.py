@@ -7,8 +7,8 @@ from rest_framework.response import Response
 
 from sessions.apidocs import openapi
 from sessions.presentation import TicketView
-from sessions.rest import bodies
-from sessions.rest.base import SessionEndpoint, principal_of, values_of
+from sessions.requests.bodies import TicketRequest
+from sessions.rest.base import SessionEndpoint, body_of, principal_of
 from sessions.services import tickets
 from synckairos.instants import as_iso
 from synckairos.redis.procedures import run_from_thread
@@ -20,7 +20,7 @@ class TicketsView(SessionEndpoint):
 
     @openapi.ticket
     def post(self, request: Request) -> Response:
-        session_id = values_of(request, bodies.TicketBody)["session_id"]
+        session_id = body_of(request, TicketRequest).session_id
         log_context.bind(session_id=str(session_id))
         self.count()  # before a ticket is written
         ticket = run_from_thread(tickets.issue(session_id, principal_of(request)))

@@ -7,23 +7,25 @@ from typing import ClassVar
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import astuple
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions import presentation, weights
 from sessions.apidocs import openapi
+from sessions.commands import COMMAND_BY_VERB, CommandType
 from sessions.preconditions import matches
 from sessions.presentation import StateView, present_summary
-from sessions.rest import bodies
+from sessions.requests import bodies
 from sessions.rest.base import (
     SessionEndpoint,
     answer,
+    body_of,
     caller_of,
     etag,
     participant_id_of,
     principal_of,
     session_id_of,
-    values_of,
 )
 from sessions.services import presence
 from sessions.services import sessions as service
@@ -41,10 +43,9 @@ class SessionsView(SessionEndpoint):
         given = request.data if isinstance(request.data, dict) else {}
         weight = weights.of_creation(given.get("participants"), given.get("groups"))
         self.count(1 + weight)
-        values = values_of(request, bodies.CreateBody)
-        command = bodies.create_command(values, principal_of(request).subject)
+        body = body_of(request, bodies.CreateSessionRequest)
         counting = self.limiter.consume_procedure(limits.create(principal_of(request)))
-        creation = service.create(command, values.get("session_id"), caller_of(request))
+        creation = service.create(body.command(principal_of(request).subject), body.session_id, caller_of(request))
         outcome = run_from_thread(in_parallel(counting, creation))
         return answer(outcome, status=201)
 
@@ -70,56 +71,28 @@ class SessionView(SessionEndpoint):
     @openapi.delete
     def delete(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
-        values_of(request, bodies.EmptyBody)
+        body_of(request, bodies.EmptyRequest)
         self.execute(request, parsed, partial(service.delete, parsed))
         return Response(status=204)
 
 
 class CommandView(SessionEndpoint):
-    """A command without arguments of its own."""
+    """Apply a command to a session."""
 
-    command: ClassVar[type[commands.Start | commands.Pause | commands.Resume | commands.Complete | commands.Cancel]]
+    row: ClassVar[CommandType]
 
-    def post(self, request: Request, session_id: str) -> Response:
-        values = values_of(request, bodies.VersionBody)
-        command = self.command(values.get("expected_version"))
-        return _applied(self, request, session_id, command)
-
-
-@openapi.command("start", "pending")
-class StartView(CommandView):
-    command = commands.Start
-
-
-@openapi.command("pause", "running")
-class PauseView(CommandView):
-    command = commands.Pause
-
-
-@openapi.command("resume", "paused")
-class ResumeView(CommandView):
-    command = commands.Resume
-
-
-@openapi.command("complete", "pending, running or paused")
-class CompleteView(CommandView):
-    command = commands.Complete
-
-
-@openapi.command("cancel", "pending, running or paused")
-class CancelView(CommandView):
-    command = commands.Cancel
-
-
-class SwitchView(SessionEndpoint):
-    """The turn."""
-
-    @openapi.switch
     def post(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
-        command = bodies.switch_command(values_of(request, bodies.SwitchBody))
+        command = self.row.command(astuple(body_of(request, self.row.body)))
         outcome = self.execute(request, parsed, partial(service.execute, parsed, command))
-        return answer(outcome, outcome.switched)
+        return answer(outcome, outcome.switched if isinstance(command, commands.Switch) else None)
+
+
+def _view_of(row: CommandType) -> type[CommandView]:
+    return openapi.command(row)(type(f"{row.kind.__name__}View", (CommandView,), {"row": row}))
+
+
+COMMAND_VIEWS = {verb: _view_of(row) for verb, row in COMMAND_BY_VERB.items()}
 
 
 class ParticipantsView(SessionEndpoint):
@@ -127,7 +100,7 @@ class ParticipantsView(SessionEndpoint):
 
     @openapi.add_participant
     def post(self, request: Request, session_id: str) -> Response:
-        command = bodies.add_command(values_of(request, bodies.AddParticipantBody))
+        command = body_of(request, bodies.AddParticipantRequest).command()
         return _applied(self, request, session_id, command)
 
 
@@ -136,8 +109,8 @@ class ParticipantView(SessionEndpoint):
 
     @openapi.adjust
     def patch(self, request: Request, session_id: str, participant_id: str) -> Response:
-        values = values_of(request, bodies.AdjustBody)
-        command = bodies.adjust_command(participant_id_of(participant_id), values)
+        body = body_of(request, bodies.AdjustTimeRequest)
+        command = body.command(participant_id_of(participant_id))
         return _applied(self, request, session_id, command)
 
 
@@ -173,8 +146,7 @@ class BatchView(SessionEndpoint):
 
     @openapi.batch
     def post(self, request: Request) -> Response:
-        values = values_of(request, bodies.BatchBody)
-        wanted = values["session_ids"]
+        wanted = body_of(request, bodies.ReadSessionsRequest).session_ids
         self.count()
         self.consume(limits.general(principal_of(request)), weights.of_batch(len(wanted)))
         outcomes, missing = self.read(service.get_many(wanted, principal_of(request)))

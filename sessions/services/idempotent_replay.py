@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sessions.commands import ACTION_BY_COMMAND
 from sessions.services.outcome import Caller, Outcome
 from sessions.store.codec import Answer
-from synckairos.auth.permissions import ACTION_BY_COMMAND, authorize
+from synckairos.auth.permissions import authorize
 from synckairos.engine import commands
 from synckairos.engine.state import State
 from synckairos.errors import IdempotencyKeyReused

@@ -11,6 +11,7 @@ import time
 from uuid import UUID
 
 from sessions import weights
+from sessions.commands import ACTION_BY_COMMAND
 from sessions.preconditions import Precondition
 from sessions.presentation import StateView, present
 from sessions.services import idempotency_records, quotas
@@ -23,7 +24,7 @@ from sessions.services.state_cache import StateCache
 from sessions.store import store, writes
 from sessions.store.store import Snapshot
 from sessions.store.writes import Answered, CommitReply, Done, Gone, LostRace, Write
-from synckairos.auth.permissions import ACTION_BY_COMMAND, authorize, check_scope, restrict
+from synckairos.auth.permissions import authorize, check_scope, restrict
 from synckairos.engine import Decision, commands, decide, refusals
 from synckairos.engine.refusals import Refusal, Unsettled
 from synckairos.engine.state import State

@@ -8,35 +8,25 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessions.preconditions import Precondition
+from sessions.requests.bodies import SessionTokenRequest
 from sessions.services import idempotency_records, sessions
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.state_cache import StateCache
 from sessions.store.issued_tokens import GIVEN_BYTES, Given, Place, first
 from synckairos import ids
-from synckairos.auth.grants import Role, SessionGrant
+from synckairos.auth.grants import MAX_SESSION_TOKEN_MS, SessionGrant
 from synckairos.auth.permissions import Action
 from synckairos.auth.principal import SESSION, mint_session_token, validity_from_now
 from synckairos.conf import conf
 from synckairos.engine import commands
 from synckairos.engine.state import NOBODY, State
-from synckairos.engine.units import Duration, Instant
+from synckairos.engine.units import Instant
 from synckairos.errors import IdempotencyKeyReused, ParticipantNotFound
 from synckairos.ratelimit.limits import RateLimiter
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.telemetry import logs, metrics
 
 log = logs.get_logger(__name__)
-
-LONGEST_MS: Duration = 7 * 86_400_000
-"""The longest lifetime of a session token."""
-
-
-class TokenRequest(Struct, frozen=True):
-    """The role, participant and lifetime of a token to issue."""
-
-    role: Role
-    participant_id: UUID | None = None
-    lifetime_ms: Duration | None = None
 
 
 class IssuedToken(Struct, frozen=True):
@@ -49,7 +39,7 @@ class IssuedToken(Struct, frozen=True):
     """True for the first answer to the same Idempotency-Key: no token was added now."""
 
 
-def issue(session_id: UUID, caller: Caller, request: TokenRequest) -> Procedure[IssuedToken]:
+def issue(session_id: UUID, caller: Caller, request: SessionTokenRequest) -> Procedure[IssuedToken]:
     """Issue a token for this epoch of a session. Raises SessionNotFound, Forbidden, ParticipantNotFound,
     IdempotencyKeyReused."""
     outcome = yield from sessions.get(session_id, caller.principal, Action.SHARE)
@@ -102,5 +92,5 @@ def revoke(
 
     Raises SessionNotFound, Forbidden, and ValidationFailed when too many were revoked one by one.
     """
-    command = commands.RevokeAccess(LONGEST_MS, token_id)
+    command = commands.RevokeAccess(MAX_SESSION_TOKEN_MS, token_id)
     return sessions.execute(session_id, command, caller, only_if, limiter=limiter, cache=cache)

@@ -25,6 +25,8 @@ class Role(StrEnum):
 
 GRANTED = (Role.CONTROLLER, Role.PARTICIPANT, Role.VIEWER)
 """Roles that a session token can give."""
+MAX_SESSION_TOKEN_MS = 7 * 86_400_000
+"""Longest lifetime of a session token, in milliseconds."""
 
 
 class SessionGrant(Struct, frozen=True):

@@ -72,22 +72,6 @@ session exists."""
 PARTICIPANT_PERMISSIONS = (Action.PAUSE, Action.RESUME)
 """Actions that the `permissions` of a session may add for its participants."""
 
-ACTION_BY_COMMAND: Mapping[type[cmd.Command], Action] = MappingProxyType(
-    {
-        cmd.Start: Action.START,
-        cmd.Pause: Action.PAUSE,
-        cmd.Resume: Action.RESUME,
-        cmd.Switch: Action.SWITCH,
-        cmd.Complete: Action.COMPLETE,
-        cmd.Cancel: Action.CANCEL,
-        cmd.AddParticipant: Action.ADD_PARTICIPANT,
-        cmd.AdjustTime: Action.ADJUST_TIME,
-        cmd.AssignSeat: Action.ASSIGN_SEAT,
-        cmd.Delete: Action.DELETE,
-        cmd.RevokeAccess: Action.SHARE,
-    }
-)
-
 
 class ParticipantIdentity(Struct, frozen=True, array_like=True):
     """A participant of an `AccessSnapshot`."""

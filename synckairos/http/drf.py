@@ -40,8 +40,6 @@ log = logs.get_logger(__name__)
 
 WHOLE_BODY = "body"
 """The field named when the body as a whole is wrong."""
-OMITTED_COUNT = "counted"
-"""Code of an error detail that is no problem, but the number of those that are only counted."""
 WHOLE_REQUEST = "request"
 """The field named when it is not the body either."""
 
@@ -145,8 +143,6 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
     match exc:
         case ApiError():
             return exc
-        case drf.ValidationError():
-            return ValidationFailed(flatten_errors(exc.detail), _omitted_count(exc.detail))
         case drf.ParseError():
             return ValidationFailed([(WHOLE_BODY, "Malformed JSON.")])
         case SuspiciousOperation():  # more query parameters than anybody needs, say
@@ -169,29 +165,6 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
         case _:
             log.error("unforeseen error", exc_info=exc)
             return InternalError()
-
-
-def flatten_errors(detail: Any, path: str = "") -> list[tuple[str, str]]:
-    """DRF's nested errors as (field, message), with fields such as `participants.0.total_time_ms`."""
-    if isinstance(detail, dict):
-        pairs = [(str(key), value) for key, value in detail.items()]
-    elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
-        pairs = [(str(position), value) for position, value in enumerate(detail)]
-    else:
-        texts = detail if isinstance(detail, list) else [detail]
-        return [(path or WHOLE_BODY, str(text)) for text in texts if getattr(text, "code", "") != OMITTED_COUNT]
-    return [
-        problem
-        for key, value in pairs
-        for problem in flatten_errors(value, path if key == "non_field_errors" else f"{path}.{key}".lstrip("."))
-    ]
-
-
-def _omitted_count(detail: Any) -> int:
-    """How many problems DRF's nested errors only count."""
-    if isinstance(detail, dict | list):
-        return sum(map(_omitted_count, detail.values() if isinstance(detail, dict) else detail))
-    return int(detail) if getattr(detail, "code", "") == OMITTED_COUNT else 0
 
 
 def json_error_response(error: ApiError) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -34,7 +35,7 @@ def _named(node: Any) -> Any:
     return {key: _named(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
 
 
-def components_of(*views: type) -> dict[str, Any]:
+def components_of(*views: type, schema_hook: Callable[[type], dict[str, Any]] | None = None) -> dict[str, Any]:
     """The schemas of views and of what they hold, by the names that the document has for them."""
-    _, found = msgspec.json.schema_components(views, ref_template=REF)
+    _, found = msgspec.json.schema_components(views, schema_hook=schema_hook, ref_template=REF)
     return {name_of(view): _named(schema) for view, schema in found.items()}

@@ -17,7 +17,6 @@ UNFINISHED = (  # rooms whose docstrings are still to be rewritten
     "sessions/admin.py",
     "sessions/announcements.py",
     "sessions/apidocs/",
-    "sessions/bounds.py",
     "sessions/entity_tags.py",
     "sessions/fastpath/",
     "sessions/frames.py",

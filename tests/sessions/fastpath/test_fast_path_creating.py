@@ -6,13 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from sessions.fastpath import fast_path
-from sessions.fastpath.operations import Creation
 from synckairos.auth.principal import mint
 from tests import servers
 from tests.conftest import bearer, client_of
 from tests.sessions.fastpath.test_fast_path import SLOW, shape
-from tests.talk import EarlyRequest, at, created, done, refused
+from tests.talk import at, created, done, refused
 
 IDS = [str(uuid4()) for _ in range(3)]
 GROUPS = [str(uuid4()) for _ in range(2)]
@@ -28,6 +26,7 @@ def chess(**more):
 
 TAKEN = {
     "chess": chess(),
+    "a schedule": chess(start_at="2030-01-01T00:00:00.000Z"),
     "an increment": chess(increment_ms=2_000, max_time_ms=120_000),
     "nulls": chess(session_id=None, total_time_ms=None, metadata=None, action_on_timeout=None, visibility=None),
     "another opener": chess(active_participant_id=IDS[1]),
@@ -88,7 +87,6 @@ LEFT = {
     "NUL in metadata": chess(metadata={"x": "a\0b"}),
     "NUL in a name of metadata": chess(metadata={"a\0b": 1}),
     "NUL in an action": chess(action_on_timeout={"type": "notify", "x": "\0"}),
-    "a schedule": chess(start_at="2030-01-01T00:00:00.000Z"),
     "a schedule of no kind": chess(start_at="soon"),
 }
 
@@ -159,12 +157,3 @@ def test_both_limits_are_counted_and_hold():
         assert api.post("/v1/sessions", json=chess(), headers=SLOW).status_code == 429
         assert api.post("/v1/sessions", json={}).headers["ratelimit"].startswith('"general";r=0;')
     web.stop()
-
-
-def test_a_scheduled_session_is_not_for_this_door():
-    fields = {"authorization": f"Bearer {mint('alice', is_staff=False)}", "content-type": "application/json"}
-    headers = {name.encode(): value.encode() for name, value in fields.items()}
-    at_once, later = b'{"sync_mode": "count_up"}', b'{"sync_mode": "count_up", "start_at": "2030-01-01T00:00:00Z"}'
-    taken = fast_path.parse(EarlyRequest(headers, body=at_once), headers)
-    assert isinstance(taken.operation, Creation)
-    assert fast_path.parse(EarlyRequest(headers, body=later), headers) is None

@@ -10,11 +10,12 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from audit import models
 from sessions import frames
+from sessions.commands import ACTION_BY_COMMAND
 from sessions.realtime import consumers, long_poll_and_sse
 from sessions.rest.base import SessionEndpoint
 from sessions.rest.tokens import TokenDoor
 from synckairos.auth.grants import Role
-from synckairos.auth.permissions import ACTION_BY_COMMAND, ALLOWED_ROLES, Action
+from synckairos.auth.permissions import ALLOWED_ROLES, Action
 from synckairos.engine.commands import Command
 from tests.conftest import bearer
 from tests.sessions.rights import cast

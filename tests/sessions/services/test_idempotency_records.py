@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from sessions.presentation import to_json
+from sessions.requests.bodies import SessionTokenRequest
 from sessions.services import idempotency_records, session_tokens
 from sessions.services import sessions as service
 from sessions.services.idempotency_records import REPORT_BYTES, RecordUsage
@@ -233,10 +234,10 @@ def test_bearers_of_session_tokens_share_what_their_session_may_have(configure):
 def test_session_tokens_given_under_keys_count_too(configure):
     configure(record_bytes_per_person=10**9)
     session_id = made(SMALL)
-    run_blocking(session_tokens.issue(session_id, caller("k"), session_tokens.TokenRequest(Role.VIEWER)))
+    run_blocking(session_tokens.issue(session_id, caller("k"), SessionTokenRequest(role=Role.VIEWER)))
     once = idempotency_records.usage._unreported["alice"]
     assert once > 200
-    run_blocking(session_tokens.issue(session_id, caller("k"), session_tokens.TokenRequest(Role.VIEWER)))
+    run_blocking(session_tokens.issue(session_id, caller("k"), SessionTokenRequest(role=Role.VIEWER)))
     assert idempotency_records.usage._unreported["alice"] == once
 
 

@@ -1,0 +1,70 @@
+"""The table of commands: each is declared once. Routes, frames, permissions and both documents derive from it.
+
+The engine decides what a command does and in which statuses (synckairos/engine/decide.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct
+
+from sessions.requests.bodies import Body, CommandRequest, EmptyRequest, SwitchRequest
+from synckairos.auth.permissions import Action
+from synckairos.engine import commands
+
+
+class CommandType(Struct, frozen=True):
+    """One command to a session."""
+
+    kind: type[commands.Command]
+    """The engine's command. It takes the values of the body's fields in their order."""
+    action: Action
+    """The row of the permissions table (synckairos/auth/permissions.py)."""
+    verb: str = ""
+    """The last part of its REST address, and in capitals the `type` of its frame. Empty for commands whose REST address
+    is their own (sessions/rest/urls.py), and which sockets do not have."""
+    body: type[Body] = EmptyRequest
+    """Fields of the REST body and, with an `id`, of the frame."""
+    summary: str = ""
+    """For the documents. Sentences after the first are the frame's description."""
+
+    def command(self, values: tuple[Any, ...]) -> commands.Command:
+        """Return the engine's command with the values of the body's fields."""
+        return self.kind(*values)
+
+
+COMMANDS = (
+    CommandType(commands.Start, Action.START, "start", CommandRequest, "Start a session that is pending"),
+    CommandType(commands.Pause, Action.PAUSE, "pause", CommandRequest, "Pause a session that is running"),
+    CommandType(commands.Resume, Action.RESUME, "resume", CommandRequest, "Resume a session that is paused"),
+    CommandType(
+        commands.Switch,
+        Action.SWITCH,
+        "switch",
+        SwitchRequest,
+        "End the running cycle and begin the next. `current_participant_id` refuses it unless that participant is the "
+        "active one: a second press is then harmless.",
+    ),
+    CommandType(
+        commands.Complete,
+        Action.COMPLETE,
+        "complete",
+        CommandRequest,
+        "Complete a session that is pending, running or paused",
+    ),
+    CommandType(
+        commands.Cancel, Action.CANCEL, "cancel", CommandRequest, "Cancel a session that is pending, running or paused"
+    ),
+    CommandType(commands.AddParticipant, Action.ADD_PARTICIPANT),
+    CommandType(commands.AdjustTime, Action.ADJUST_TIME),
+    CommandType(commands.AssignSeat, Action.ASSIGN_SEAT),
+    CommandType(commands.Delete, Action.DELETE),
+    CommandType(commands.RevokeAccess, Action.SHARE),
+)
+COMMAND_BY_VERB: Mapping[str, CommandType] = MappingProxyType({row.verb: row for row in COMMANDS if row.verb})
+ACTION_BY_COMMAND: Mapping[type[commands.Command], Action] = MappingProxyType(
+    {row.kind: row.action for row in COMMANDS}
+)

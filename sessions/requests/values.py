@@ -1,0 +1,210 @@
+"""Types of values in request bodies and socket frames: each with its check, its error messages and its JSON schema.
+
+Nothing is converted or trimmed: a value has the documented form, or it is refused. msgspec calls `parse` of a type
+(`decode_hook`); the slow path (reading.py) calls it too, so both accept the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from synckairos import ids
+from synckairos.auth import grants, names
+from synckairos.auth.permissions import PARTICIPANT_PERMISSIONS
+from synckairos.engine import MAX_TIME_MS
+from synckairos.engine.units import Json, TimeoutAction
+from synckairos.instants import from_datetime
+from synckairos.redis.store_clock import store_clock
+
+MIN_TIME_MS = 1_000
+MAX_INCREMENT_MS = 60_000
+MAX_WARNINGS = 8
+MAX_INDEX = 1_000_000
+MAX_VERSION = 2**53
+MAX_OBJECT_BYTES = 4096
+MAX_OBJECT_DEPTH = 100
+"""Levels of nesting; far fewer than any reader of the stored form can follow."""
+MAX_START_DELAY_MS = 36_525 * 86_400_000
+"""Longest time from a creation to its scheduled start: a hundred years."""
+UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_YEARS = range(1971, 9999)
+
+
+class FieldError(ValueError):
+    """A value that a field does not accept. `part` is the name of the wrong part, if it is not the whole value."""
+
+    def __init__(self, message: str, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
+
+
+class ParsedType(type):
+    """Class of types that msgspec does not know: `parse` makes a value of `python_type`, or raises FieldError."""
+
+    python_type: type
+    parse: Callable[[Any], Any]
+    schema: Json
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        """Return true for a parsed value, which msgspec checks after its hook."""
+        return isinstance(value, cls.python_type)
+
+
+def _parsed(name: str, python_type: type, parse: Callable[[Any], Any], schema: Json) -> ParsedType:
+    return ParsedType(name, (), {"python_type": python_type, "parse": staticmethod(parse), "schema": schema})
+
+
+def decode_hook(kind: Any, value: Any) -> Any:
+    """Return the value of a `ParsedType` for msgspec. Raises FieldError."""
+    return kind.parse(value)
+
+
+def schema_hook(kind: Any) -> Json:
+    """Return the JSON schema of a `ParsedType` for msgspec."""
+    return dict(kind.schema)
+
+
+def _parse_uuid(value: Any) -> UUID:
+    parsed = ids.parse_uuid(value) if isinstance(value, str) else None
+    if parsed is None:
+        raise FieldError("Must be a valid UUID.")
+    return parsed
+
+
+def text_problem(value: Any) -> str | None:
+    """Return the message for a value that is no text, or blank; None for other text."""
+    if not isinstance(value, str):
+        return "Not a valid string."
+    return None if value.strip() else "This field may not be blank."
+
+
+def _parse_name(value: Any) -> str:
+    if problem := text_problem(value):
+        raise FieldError(problem)
+    if not names.is_name(value):
+        raise FieldError(f"Expected a name: {names.NAME_RULE}")
+    return str(value)
+
+
+def _parse_instant(value: Any) -> int:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise FieldError("Datetime has wrong format. Use one of these formats instead: ISO 8601.")
+    if moment.tzinfo is None:
+        raise FieldError("An instant must carry its offset from UTC, as in 2026-01-01T00:00:00.000Z.")
+    if moment.year not in _YEARS:
+        raise FieldError(f"The year must be from {_YEARS[0]} to {_YEARS[-1]}.")
+    instant = from_datetime(moment)
+    if instant > store_clock.now_ms() + MAX_START_DELAY_MS:
+        raise FieldError("At most a hundred years ahead.")
+    return instant
+
+
+def _parse_object(value: Any) -> Json:
+    if not isinstance(value, dict):
+        raise FieldError(f'Expected a dictionary of items but got type "{type(value).__name__}".')
+    if problem := _object_problem(value):
+        raise FieldError(problem)
+    return value
+
+
+def _parse_timeout_action(value: Any) -> Json:
+    action = _parse_object(value)
+    if action.get("type") not in list(TimeoutAction):  # a list can be searched for values without a hash
+        raise FieldError(f"Must be one of: {', '.join(TimeoutAction)}.", "type")
+    return action
+
+
+def choice_problem(value: Any) -> str:
+    """Return the message for a value that is none of the choices."""
+    return f'"{value}" is not a valid choice.'
+
+
+def _choice(name: str, kind: type, choices: Iterable[Any]) -> ParsedType:
+    by_value = {choice.value: choice for choice in choices}
+
+    def parse(value: Any) -> Any:
+        if not isinstance(value, str) or value not in by_value:
+            raise FieldError(choice_problem(value))
+        return by_value[value]
+
+    return _parsed(name, kind, parse, _ref(name))
+
+
+def _object_problem(data: Json) -> str | None:
+    """Return the message for an object that cannot be stored unchanged; None for other objects."""
+    if _is_deeper(data, MAX_OBJECT_DEPTH):
+        return f"At most {MAX_OBJECT_DEPTH} levels of nesting."
+    encoded = msgspec.json.encode(data)
+    try:
+        msgspec.msgpack.encode(data)
+    except OverflowError:
+        return "Integers beyond 64 bits are not supported."
+    return f"At most {MAX_OBJECT_BYTES} bytes when encoded." if len(encoded) > MAX_OBJECT_BYTES else None
+
+
+def _is_deeper(data: Any, levels: int) -> bool:
+    """Return true if objects and arrays nest deeper than `levels`. A recursion could not follow deep ones."""
+    layer = [data]
+    for _ in range(levels):
+        layer = [child for item in layer for child in _children(item)]
+        if not layer:
+            return False
+    return True
+
+
+def _children(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+if TYPE_CHECKING:
+    Uuid: TypeAlias = UUID
+    Name: TypeAlias = str
+    Instant: TypeAlias = int
+    JsonObject: TypeAlias = Json
+    TimeoutActionObject: TypeAlias = Json
+    GrantedRole: TypeAlias = grants.Role
+    Permission: TypeAlias = str
+else:
+    Uuid = _parsed("Uuid", UUID, _parse_uuid, {"type": "string", "format": "uuid", "pattern": UUID_PATTERN})
+    Name = _parsed(
+        "Name",
+        str,
+        _parse_name,
+        {
+            "type": "string",
+            "format": "name",
+            "minLength": 1,
+            "maxLength": names.MAX_NAME_LENGTH,
+            "pattern": names.NAME_PATTERN,
+        },
+    )
+    Instant = _parsed("Instant", int, _parse_instant, {"type": "string", "format": "date-time"})
+    JsonObject = _parsed("JsonObject", dict, _parse_object, _ref("JsonObject"))
+    TimeoutActionObject = _parsed("TimeoutAction", dict, _parse_timeout_action, _ref("TimeoutAction"))
+    GrantedRole = _choice("Role", grants.Role, grants.GRANTED)
+    Permission = _choice("Permission", str, PARTICIPANT_PERMISSIONS)
+
+Duration: TypeAlias = Annotated[int, Meta(ge=MIN_TIME_MS, le=MAX_TIME_MS)]
+Text: TypeAlias = Annotated[str, Meta(min_length=1, pattern=r"\S")]
+"""A text that is not blank."""
+Secret: TypeAlias = Annotated[Text, Meta(extra_json_schema={"writeOnly": True})]
+ExpectedVersion: TypeAlias = Annotated[
+    Annotated[int, Meta(ge=0, le=MAX_VERSION, extra_json_schema={"format": "int64"})] | None,
+    Meta(description="Refused with CONFLICT (REST: 409) when the session is at another version."),
+]
