@@ -201,7 +201,10 @@ async def _eval_all(client: Any, calls: Sequence[Call[Any]]) -> list[Any]:
         replies = await pipe.execute(raise_on_error=False)
     for place, reply in enumerate(replies):
         if isinstance(reply, NoScriptError):
-            replies[place] = await _eval(client, calls[place])
+            try:
+                replies[place] = await _eval(client, calls[place])
+            except redis_client.ERRORS as error:  # of this call alone
+                replies[place] = error
     return replies
 
 

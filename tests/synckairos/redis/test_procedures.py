@@ -1,4 +1,4 @@
-"""Procedures driven by the store's replies: they end as with a task, whatever happens to the connection."""
+"""The drivers of procedures: all end alike, whatever happens to the connection."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from sessions.services import command_queue
 from sessions.store.lua import FOLDER
 from synckairos.errors import ServiceUnavailable
 from synckairos.redis import client as redis_client
-from synckairos.redis.procedures import perform, run_on_loop
-from synckairos.redis.scripts import Call, Pipeline, Script
+from synckairos.redis import procedures
+from synckairos.redis.procedures import perform, run_from_thread, run_many, run_on_loop, set_server_loop
+from synckairos.redis.scripts import Call, Pipeline, Script, send_all
 from tests import servers
 
 WHO = ContextVar("who", default="nobody")
@@ -28,8 +29,8 @@ def echo(text, source="return ARGV[1]"):
     return Call(script, [], [text], bytes.decode)
 
 
-class Heard:
-    """Waits for the end of a procedure."""
+class Recorder:
+    """A completion that records the end of a procedure, and its context."""
 
     def __init__(self):
         self.end = asyncio.get_running_loop().create_future()
@@ -54,17 +55,17 @@ async def store(tmp_path, configure):
     server.stop(signal.SIGKILL)
 
 
-def start(steps):
-    heard = Heard()
+def start(procedure):
+    recorder = Recorder()
     surroundings = copy_context()
     surroundings.run(WHO.set, "me")
-    run_on_loop(steps, heard, surroundings)
-    return heard
+    run_on_loop(procedure, recorder, surroundings)
+    return recorder
 
 
-async def ended(steps):
+async def ended(procedure):
     async with asyncio.timeout(30):
-        return await start(steps).end
+        return await start(procedure).end
 
 
 async def both(one, other):
@@ -87,9 +88,9 @@ async def test_scripts_that_the_store_does_not_know_are_handed_to_it(store):
 
 async def test_each_has_its_surroundings_to_the_end(store):
     await ended(perform(echo("open")))
-    heard = start(three(echo("a"), echo("b")))
-    assert await heard.end == "abb"
-    assert (heard.who, WHO.get()) == ("me", "nobody")
+    recorder = start(three(echo("a"), echo("b")))
+    assert await recorder.end == "abb"
+    assert (recorder.who, WHO.get()) == ("me", "nobody")
 
 
 async def test_what_a_procedure_raises_is_told(store):
@@ -106,9 +107,9 @@ async def test_a_connection_that_is_lost_meanwhile_loses_nothing(store):
     await ended(perform(call))
     with redis_client.make_client(store.url) as other:
         for _ in range(10):
-            heard = [start(three(call, call)) for _ in range(20)]
+            recorder = [start(three(call, call)) for _ in range(20)]
             other.client_kill_filter(_type="normal", skipme=True)
-            assert await asyncio.gather(*(one.end for one in heard)) == ["aaa"] * 20
+            assert await asyncio.gather(*(one.end for one in recorder)) == ["aaa"] * 20
 
 
 async def test_without_a_store_it_is_told_so(store):
@@ -135,11 +136,11 @@ async def test_the_turn_is_passed_on_however_it_ends(store):
         raise LookupError(text)
 
     session_id = uuid4()
-    heard = [Heard() for _ in range(6)]
-    for number, one in enumerate(heard):
-        steps = failing(str(number)) if number % 2 else perform(echo(str(number)))
-        command_queue.submit(session_id, steps, one, copy_context())
-    ends = await asyncio.gather(*(one.end for one in heard), return_exceptions=True)
+    recorder = [Recorder() for _ in range(6)]
+    for number, one in enumerate(recorder):
+        procedure = failing(str(number)) if number % 2 else perform(echo(str(number)))
+        command_queue.submit(session_id, procedure, one, copy_context())
+    ends = await asyncio.gather(*(one.end for one in recorder), return_exceptions=True)
     assert [repr(end) for end in ends] == [
         "'0'",
         "LookupError('1')",
@@ -149,3 +150,63 @@ async def test_the_turn_is_passed_on_however_it_ends(store):
         "LookupError('5')",
     ]
     assert not command_queue._queues
+
+
+async def test_procedures_side_by_side_share_their_round_trips(store, monkeypatch):
+    sent = []
+
+    async def recorded(calls):
+        sent.append(len(calls))
+        return await send_all(calls)
+
+    def echoes(number):
+        text = ""
+        for _ in range(number):
+            text += yield from perform(echo("a"))
+        return text
+
+    monkeypatch.setattr(procedures, "send_all", recorded)
+    assert await run_many([echoes(number) for number in (2, 0, 3)]) == ["aa", "", "aaa"]
+    assert sent == [2, 2, 1]
+
+
+async def test_the_error_of_a_call_is_raised_in_its_procedure(store):
+    def guarded(call):
+        try:
+            return (yield from perform(call))
+        except Exception as error:  # noqa: BLE001 - all of them
+            return type(error).__name__
+
+    calls = [echo("a"), echo("a", source="return redis.error_reply('ERR no')"), echo("b", source="return 1")]
+    assert await run_many([guarded(call) for call in calls]) == ["a", "ResponseError", "TypeError"]
+
+
+async def test_a_thread_runs_its_procedure_on_the_loop_of_the_server(store):
+    def where():
+        text = yield from perform(echo("a"))
+        return text, asyncio.get_running_loop(), WHO.get()
+
+    set_server_loop(asyncio.get_running_loop())
+    try:
+        WHO.set("me")
+        assert await asyncio.to_thread(run_from_thread, where()) == ("a", asyncio.get_running_loop(), "me")
+    finally:
+        set_server_loop(None)
+
+
+async def test_a_thread_does_not_wait_for_ever_for_a_loop_that_is_busy_or_closed(monkeypatch):
+    monkeypatch.setattr(procedures, "THREAD_TIMEOUT_S", 0.01)
+    busy, closed = asyncio.new_event_loop(), asyncio.new_event_loop()
+    closed.close()
+    try:
+        for loop in (busy, closed):
+            set_server_loop(loop)
+            with pytest.raises(ServiceUnavailable):
+                await asyncio.to_thread(run_from_thread, iter(()))
+    finally:
+        set_server_loop(None)
+        busy.close()
+
+
+def test_without_a_server_a_thread_uses_the_blocking_client():
+    assert run_from_thread(perform(echo("a"))) == "a"
