@@ -1,8 +1,8 @@
-"""Who is let in at all: a request under one of our names, and, in production, one that came by TLS.
+"""ASGI middleware that refuses requests with a foreign Host, and, in production, requests without TLS.
 
-In production whoever speaks plain HTTP is refused, but for a person who follows an old link: a GET without credentials
-is sent to HTTPS (by Django). To send anybody else there would hide that what was sent could be read on its way; and
-behind a proxy whose word does not count, it would go on for ever.
+In production, Django redirects a plain-HTTP GET without credentials to HTTPS, for people who follow an old link. Other
+plain HTTP is refused: a redirect would hide that credentials could be read on their way, and behind a proxy that is not
+trusted it would loop for ever.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from synckairos.http.security_log import Reason
 from synckairos.telemetry import log_context
 
 _MAX_LOGGED_HOST = 100
-"""Characters in the log of a name that is none of ours: enough to see that one was forgotten in the settings."""
+"""Length to which the log cuts a foreign Host: enough to recognise a name that the settings lack."""
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _CREDENTIAL_PARAMETERS = frozenset({"token", "ticket"})
 _TLS_SCHEMES = frozenset({"https", "wss"})
 
 
 class Admission:
-    """Wraps the HTTP application, and tells it the true scheme."""
+    """Refuses HTTP requests, or passes them on with the scheme that the client used."""
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        true = with_client_scheme(scope)
-        error = None if _is_refused_by_server(scope) else admission_error(scope, true)
+        resolved = with_client_scheme(scope)
+        error = None if _is_refused_by_server(scope) else admission_error(scope, resolved)
         if error is None:
-            await self.inner(with_probe_host(true), receive, send)
+            await self.inner(with_probe_host(resolved), receive, send)
         else:
-            await _error_application(error)(true, receive, send)
+            await _error_application(error)(resolved, receive, send)
 
 
 class SocketAdmission:
-    """Wraps the application of WebSockets."""
+    """Refuses WebSocket handshakes, or passes them on."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -66,7 +66,7 @@ class SocketAdmission:
 
 
 async def reject_handshake(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a handshake with the documented answer, or with a bare 403 where a server cannot give that."""
+    """Refuse a handshake with the documented response, or with a bare 403 where the server cannot send one."""
     await receive()  # websocket.connect
 
     async def as_handshake(event: Event) -> None:
@@ -81,24 +81,24 @@ async def reject_handshake(error: ApiError, scope: Scope, receive: Receive, send
         await send({"type": "websocket.close"})
 
 
-def admission_error(told: Scope, true: Scope) -> ApiError | None:
-    """Why a connection is not let in. `told` is as it came, `true` with its true scheme."""
-    is_probe = told["type"] == "http" and told["path"] in PROBE_PATHS
+def admission_error(received: Scope, resolved: Scope) -> ApiError | None:
+    """Return the error that refuses a connection, or None. `resolved` is the scope with the client's scheme."""
+    is_probe = received["type"] == "http" and received["path"] in PROBE_PATHS
     if is_probe:
-        return None  # asked from inside, by address and without TLS
-    given = [value for name, value in told["headers"] if name == b"host"]
+        return None  # probes come from inside, by IP address and without TLS
+    given = [value for name, value in received["headers"] if name == b"host"]
     if not all(map(hosts().allows, given or [None])):
         security_log.log_refused_connection(
-            Reason.BAD_HOST, told, host=b", ".join(given)[:_MAX_LOGGED_HOST].decode("latin-1")
+            Reason.BAD_HOST, received, host=b", ".join(given)[:_MAX_LOGGED_HOST].decode("latin-1")
         )
         return ValidationFailed([("Host", "Not a name of this server.")])
-    if not settings.SECURE_SSL_REDIRECT or true.get("scheme") in _TLS_SCHEMES:
+    if not settings.SECURE_SSL_REDIRECT or resolved.get("scheme") in _TLS_SCHEMES:
         return None
-    return _tls_error(told)
+    return _tls_error(received)
 
 
 def _tls_error(scope: Scope) -> ApiError | None:
-    """What to say to a connection without TLS; None when it may be sent to HTTPS."""
+    """Return the error that refuses a connection without TLS; None when Django may redirect it to HTTPS."""
     told = [text.strip().lower() for text in headers(scope, FORWARDED_PROTO_HEADER)]
     is_from_trusted_proxy = client_address.is_from_trusted_proxy(scope)
     if not is_from_trusted_proxy and (told or headers(scope, b"x-forwarded-for")):
@@ -115,7 +115,7 @@ def _tls_error(scope: Scope) -> ApiError | None:
 
 
 def _may_be_redirected(scope: Scope) -> bool:
-    """Whether a request changes nothing and carries nothing that must stay secret."""
+    """Return true for a request with a safe method and without credentials."""
     if scope["type"] != "http" or scope["method"] not in _SAFE_METHODS:
         return False
     session = f"{settings.SESSION_COOKIE_NAME}="
@@ -125,7 +125,7 @@ def _may_be_redirected(scope: Scope) -> bool:
 
 
 def _is_refused_by_server(scope: Scope) -> bool:
-    """Whether our server refuses a request by its head already, of which perhaps not all is there."""
+    """Return true when the server has refused the request by its head. Its body may be incomplete."""
     request = server_request_of(scope)
     return request is not None and request.refusal is not None
 

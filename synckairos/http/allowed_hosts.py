@@ -1,4 +1,4 @@
-"""Under which names we are served: SYNCKAIROS_ALLOWED_HOSTS, held at every door, those in front of Django too."""
+"""Accepted values of the Host header (SYNCKAIROS_ALLOWED_HOSTS), for endpoints in front of Django too."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from django.dispatch import receiver
 from django.http.request import split_domain_port, validate_host
 
 PROBE_HOST = "localhost"
-"""The name by which Django knows a caller that asks by address; always one of its ALLOWED_HOSTS."""
+"""Host that replaces the IP address in a probe's request; always one of Django's ALLOWED_HOSTS."""
 _MAX_BYTES = 300
-"""Bytes: a name has 253 at most, then comes a port."""
+"""Longest Host in bytes: a name has at most 253, then a port follows."""
 _MAX_CACHED = 64
 
 
 class AllowedHosts:
-    """Judges what stands in `Host`. Good values are remembered, so that a request costs a look into a set."""
+    """Checks values of the Host header. Accepted values are cached, so a request costs one lookup in a set."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self._allowed = [host.lower() for host in allowed]
         self._accepted: set[bytes | None] = {None} if "*" in allowed else set()
 
     def allows(self, host: bytes | None) -> bool:
-        """Whether a request for this name is for us; None is for none at all (HTTP/1.0)."""
+        """Return true for an accepted host. None stands for a missing header (HTTP/1.0)."""
         return host in self._accepted or self._check(host)
 
     def _check(self, host: bytes | None) -> bool:
@@ -41,7 +41,7 @@ class AllowedHosts:
 
 
 def configured_hosts() -> list[str]:
-    """The names that the operator has listed: Django's, without the one that is always there."""
+    """Return the hosts that the operator has listed: Django's ALLOWED_HOSTS without PROBE_HOST."""
     names = [*settings.ALLOWED_HOSTS]
     if PROBE_HOST in names:
         names.remove(PROBE_HOST)
@@ -50,7 +50,7 @@ def configured_hosts() -> list[str]:
 
 @cache
 def hosts() -> AllowedHosts:
-    """By the settings in force."""
+    """Return the checker for the settings in force."""
     return AllowedHosts(configured_hosts())
 
 

@@ -32,7 +32,7 @@ class ServerRequest(Protocol):
         """Return whether the whole request is there: then reading it needs no timeout."""
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Close the connection at once."""
 
 
 class EarlyRequest(Protocol):
@@ -61,7 +61,7 @@ class EarlyRequest(Protocol):
         """Have the application answer."""
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Close the connection at once."""
 
 
 class EarlyHandler(Protocol):

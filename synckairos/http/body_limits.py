@@ -1,4 +1,4 @@
-"""A request's body, read whole before anybody sees it, within bounds of size and time; and an answer to every error."""
+"""ASGI middleware that reads the whole body within limits of size and time, and turns exceptions into responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _ClientDisconnected(Exception):
 
 
 class BodyLimits:
-    """Wraps the HTTP application."""
+    """Passes only complete request bodies to the HTTP application that it wraps."""
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
@@ -39,7 +39,7 @@ class BodyLimits:
         except ApiError as error:
             await error_responses.send_error(answer, error)
         except _ClientDisconnected:
-            log.debug("client left")  # nobody is there to answer
+            log.debug("client left")  # no response is possible
         except Exception:
             log.exception("request failed")
             if not has_started:
@@ -47,7 +47,7 @@ class BodyLimits:
 
 
 async def _read_within_timeout(scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises RequestTimeout when it takes its time, and what the request is refused with already."""
+    """Return the whole body. Raises RequestTimeout, and the error that the server has refused the request with."""
     request = server_request_of(scope)
     if request is not None:
         if request.refusal is not None:
@@ -62,7 +62,7 @@ async def _read_within_timeout(scope: Scope, receive: Receive) -> bytes:
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
-    """The whole body, which is small by contract. Raises PayloadTooLarge as soon as that is known."""
+    """Return the whole body. Raises PayloadTooLarge as soon as the declared or received length exceeds the limit."""
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > conf().max_body_bytes:
         raise PayloadTooLarge
@@ -79,7 +79,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
 
 
 def _with_length(scope: Scope, body: bytes) -> Scope:
-    """The scope with the body's length, which a chunked request leaves out and without which DRF reads no body."""
+    """Return the scope with a Content-Length. A chunked request has none, and DRF reads no body without it."""
     if not body or header(scope, b"content-length") is not None:
         return scope
     return {**scope, "headers": [*scope["headers"], (b"content-length", str(len(body)).encode())]}

@@ -1,6 +1,6 @@
-"""Where a request comes from: the peer, or, behind proxies that are trusted, whom they name.
+"""Client addresses: the address of the peer, or, behind trusted proxies, the one that they name.
 
-Only to limit strangers: an address proves nothing about a person.
+They serve to limit unauthenticated requests only: an address proves nothing about a person.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ log = logs.get_logger(__name__)
 Address: TypeAlias = IPv4Address | IPv6Address
 
 UNKNOWN = "unknown"
-"""Who has no address (a peer on a Unix socket) shares one limit with all the others."""
+"""Address of clients that have none (peers on a Unix socket); they share one limit."""
 _IPV6_PREFIX_BITS = 64
-"""One customer has a whole network of this size in IPv6, and may change the address within it at will."""
+"""Prefix length of an IPv6 network that one customer has; any address in it may be the customer's."""
 
 
 def of_scope(scope: dict[str, Any]) -> str:
-    """Whose limit an ASGI connection counts against."""
+    """Return the client address of an ASGI connection, as `client_address` does."""
     client = scope.get("client")
     values = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
     return client_address(client[0] if client else None, ",".join(values))
 
 
 def is_from_trusted_proxy(scope: dict[str, Any]) -> bool:
-    """Whether an ASGI connection comes from a proxy that is trusted."""
+    """Return true when the peer of an ASGI connection is a trusted proxy."""
     client = scope.get("client")
     return _is_trusted(_parse(client[0] if client else ""))
 
 
 def of_request(request: HttpRequest) -> str:
-    """Whose limit a request of Django's (or of DRF's) counts against."""
+    """Return the client address of a Django or DRF request, as `client_address` does."""
     return client_address(request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR", ""))
 
 
 def client_address(peer: str | None, forwarded: str) -> str:
-    """The nearest address that is no trusted proxy, as text: an IPv4 address or an IPv6 network."""
+    """Return the nearest address that is not a trusted proxy, as text: an IPv4 address or an IPv6 network."""
     address = _parse(peer or "")
     if _is_trusted(address):
         for hop in _hops(forwarded):
@@ -57,7 +57,7 @@ def client_address(peer: str | None, forwarded: str) -> str:
 
 
 def _hops(forwarded: str) -> Iterator[Address]:
-    """From the nearest to the farthest, as far as they can be read."""
+    """Yield the addresses of X-Forwarded-For from the nearest to the farthest, up to the first malformed one."""
     for text in reversed(forwarded.split(",")):
         address = _parse(text.strip())
         if address is None:
@@ -72,7 +72,7 @@ def _is_trusted(address: Address | None) -> bool:
 
 
 def _parse(text: str) -> Address | None:
-    """An address, perhaps with a port, as proxies write it; None for anything else."""
+    """Return the address in a text, which may have a port as some proxies write it; None for anything else."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -91,7 +91,7 @@ def _as_text(address: Address | None) -> str:
 
 
 def warn_of_unnamed_proxy() -> None:
-    """A connection was refused because the proxy it came by is not named: say so, once."""
+    """Log, once for each process, that requests of an unnamed proxy are refused."""
     _warn_once("requests are refused: they come by a proxy that is not in SYNCKAIROS_TRUSTED_PROXIES")
 
 

@@ -1,6 +1,6 @@
-"""Which other origins' pages may read our answers: those that are listed, at every HTTP door but the admin.
+"""CORS: pages of the listed origins may read responses of the API, but not those of the admin.
 
-In development pages of this machine need no listing: their servers take another port every day.
+In development, pages of this machine need no entry, since their servers use changing ports.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ REQUEST_FIELDS = (
 ANSWER_FIELDS = ("ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed", "X-Request-ID")
 _HINT = "origins are listed in SYNCKAIROS_CORS_ORIGINS, methods and headers that pages may use in docs/protocol.md"
 _MAX_AGE_S = 7_200
-"""The longest that all browsers remember a preflight."""
+"""Longest time for which all browsers cache a preflight."""
 LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 _PAGES = ("/admin", "/static/")
-"""What works with cookies or is no API."""
+"""Paths that use cookies or are not part of the API."""
 
 
 class Cors:
-    """Wraps the HTTP application. No cookies cross an origin: our credentials are tokens."""
+    """Adds CORS headers to the HTTP application that it wraps, without cookies: credentials are tokens."""
 
     def __init__(self, inner: Application, origins: Collection[str], *, allow_local_pages: bool) -> None:
         self.inner = inner
@@ -42,25 +42,25 @@ class Cors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["path"].startswith(_PAGES)
-        # Whoever asks whether it may is answered, also where nobody may: the preflight has no credentials to show.
+        # A preflight is answered even if no origin is allowed: it has no credentials that the API could check.
         if not is_page and (self._allows_any_origin or is_preflight(scope)):
             await self._middleware(scope, receive, send)
         else:
             await self.inner(scope, receive, send)
 
     def header_lines(self, origin: str | None) -> bytes:
-        """The header lines that this gives an answer to a page of this origin, as they go over the wire."""
+        """Return the CORS header lines of a response to a page of this origin, as bytes on the wire."""
         return self._middleware.header_lines(origin) if self._allows_any_origin else b""
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Whether a browser asks beforehand what a page may do."""
+    """Return true for a CORS preflight request."""
     asked = scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method") is not None
     return asked and header(scope, b"origin") is not None
 
 
 class _CorsMiddleware(CORSMiddleware):
-    """Starlette's, whose refusals look like ours."""
+    """Starlette's middleware, with refusals in the API's format."""
 
     def __init__(self, app: Any, origins: Collection[str], pattern: str | None) -> None:
         super().__init__(
@@ -77,16 +77,16 @@ class _CorsMiddleware(CORSMiddleware):
 
     def _header_lines(self, origin: str | None) -> bytes:
         async def ignore(_event: Event) -> None:
-            """It is the headers that are wanted."""
+            """Discard the event: only its headers are used."""
 
         start: Any = {"type": "http.response.start", "headers": []}
         given = self.send(start, ignore, Headers({} if origin is None else {"origin": origin}))
         with suppress(StopIteration):
-            given.send(None)  # it waits for nothing
+            given.send(None)  # the coroutine never suspends
         return b"".join(b"%s: %s\r\n" % field for field in start["headers"])
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """204, or 403 saying what may not be: the origin, the method, a header."""
+        """Return 204, or 403 that names what is not allowed: the origin, the method or a header."""
         judged = super().preflight_response(request_headers)
         kept = {name: value for name, value in judged.headers.items() if not name.startswith("content-")}
         if judged.status_code == 200:  # noqa: PLR2004 - OK

@@ -37,7 +37,7 @@ class ApiHandler(ASGIHandler):
         self._threads = ThreadPoolExecutor(_MAX_THREADS, "request")
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Load no middleware."""
+        """Set up the handler without middleware."""
         self._view_middleware: list[object] = []
         self._template_response_middleware: list[object] = []
         self._exception_middleware: list[object] = []
@@ -70,7 +70,7 @@ class ApiHandler(ASGIHandler):
 
 
 class PathRouter:
-    """The API by the bare handler, pages and what belongs to them by the whole one."""
+    """Routes API requests to the handler without middleware, and all others (the admin, pages) to the full one."""
 
     def __init__(self, api: Application, pages: Application) -> None:
         self.api = api

@@ -1,4 +1,4 @@
-"""What every REST door shares: JSON in, JSON out, bearer authentication, and one handler that answers every error."""
+"""Base of all REST views: JSON parser and renderer, bearer authentication, and one exception handler."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from synckairos.telemetry import log_context, logs
 log = logs.get_logger(__name__)
 
 WHOLE_BODY = "body"
-"""The field named when the body as a whole is wrong."""
+"""Field name of an error that concerns the body as a whole."""
 WHOLE_REQUEST = "request"
-"""The field named when it is not the body either."""
+"""Field name of an error that concerns the request as a whole."""
 
 
 class JSONParser(BaseParser):
@@ -50,7 +50,7 @@ class JSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """The decoded body; ValidationFailed for anything that is not JSON."""
+        """Return the decoded body. Raises ValidationFailed for anything that is not strict JSON."""
         check_charset(media_type)
         raw = stream.read()
         if not raw.strip():
@@ -71,7 +71,7 @@ class JSONParser(BaseParser):
 
 
 def _strings_in(data: Any) -> Iterator[str]:
-    """Every string, keys too. Without recursion: a body nests deeper than Python may."""
+    """Yield every string, keys included, without recursion: a body may nest deeper than Python's stack allows."""
     waiting = [data]
     while waiting:
         item = waiting.pop()
@@ -91,27 +91,27 @@ class JSONRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
-        """The body; nothing for an answer without one."""
+        """Return the encoded body; empty for a response without data."""
         return b"" if data is None else msgspec.json.encode(data, enc_hook=str)
 
 
 class JSONNegotiation(BaseContentNegotiation):
-    """Every answer is JSON, whatever `Accept` says; the document's pages bring their own renderer."""
+    """Answers in JSON whatever `Accept` requests; pages of the API documents have a renderer of their own."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        """The parser for the body's media type; None answers 415."""
+        """Return the parser for the media type of the body; None makes DRF answer 415."""
         return DefaultContentNegotiation().select_parser(request, parsers)
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        """The view's first renderer."""
+        """Return the first renderer of the view."""
         return renderers[0], renderers[0].media_type
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <token>`; no database is asked."""
+    """Authenticates by `Authorization: Bearer <token>`, without a database query."""
 
     def authenticate(self, request: Request) -> tuple[Principal, str] | None:
-        """The principal and its token; None without credentials. Raises Unauthenticated for bad ones."""
+        """Return the principal and its token; None without credentials. Raises Unauthenticated for invalid ones."""
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
@@ -123,12 +123,12 @@ class BearerAuthentication(BaseAuthentication):
         return principal, token
 
     def authenticate_header(self, request: Request) -> str:
-        """The challenge of a 401."""
+        """Return the challenge of a 401 response."""
         return "Bearer"
 
 
 def exception_handler(exc: Exception, handler_context: Any) -> Response:
-    """The documented answer to any exception; what is not foreseen is logged and becomes INTERNAL_ERROR."""
+    """Return the documented response to an exception. Unexpected ones are logged and become INTERNAL_ERROR."""
     error = as_api_error(exc)
     response = Response({"error": error.body()}, status=error.http_status)
     if isinstance(error, Unauthenticated):
@@ -139,13 +139,13 @@ def exception_handler(exc: Exception, handler_context: Any) -> Response:
 
 
 def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm for each kind
-    """Our error for an exception of ours, of DRF or of Django."""
+    """Return the API error for an exception of the product, of DRF or of Django."""
     match exc:
         case ApiError():
             return exc
         case drf.ParseError():
             return ValidationFailed([(WHOLE_BODY, "Malformed JSON.")])
-        case SuspiciousOperation():  # more query parameters than anybody needs, say
+        case SuspiciousOperation():  # for example, too many query parameters
             return ValidationFailed([(WHOLE_REQUEST, "Bad request.")])
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
             return Unauthenticated()
@@ -159,7 +159,7 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
             return UnsupportedMediaType()
         case drf.Throttled():
             return RateLimitExceeded(1)
-        case OperationalError() | InterfaceError():  # it is away, too busy, or takes too long: all of it passes
+        case OperationalError() | InterfaceError():  # down, overloaded or slow: temporary
             log.warning("database cannot serve", error=type(exc).__name__)
             return ServiceUnavailable("The database cannot serve: ask again after a moment")
         case _:
@@ -168,7 +168,7 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
 
 
 def json_error_response(error: ApiError) -> HttpResponse:
-    """The documented answer to an error where no DRF view is at work."""
+    """Return the documented response to an error, for Django views that are not DRF's."""
     return _with_retry_after(JsonResponse({"error": error.body()}, status=error.http_status), error)
 
 
@@ -179,22 +179,22 @@ def _with_retry_after(response: HttpResponse, error: ApiError) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400."""
+    """Answer 400 in JSON (`handler400` of the URL configuration)."""
     return json_error_response(ValidationFailed([(WHOLE_REQUEST, "Bad request.")]))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403."""
+    """Answer 403 in JSON (`handler403` of the URL configuration)."""
     return json_error_response(Forbidden())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
+    """Answer 404 in JSON (`handler404` of the URL configuration)."""
     return json_error_response(NotFound())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: of every view that is none of DRF's, and of the middleware around it."""
+    """Answer an exception of a Django view that is not DRF's, or of the middleware (`handler500`)."""
     exc = sys.exc_info()[1]
     error = as_api_error(exc) if isinstance(exc, Exception) else InternalError()
     if isinstance(error, ServiceUnavailable) and error_pages.is_page_request(request):

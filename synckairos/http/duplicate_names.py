@@ -1,4 +1,4 @@
-"""What is said twice has no one meaning: what we would read, a proxy, a log or another library may read otherwise."""
+"""Refusal of JSON objects with duplicate names: other programs may read another of the two values."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class DuplicateName(ValueError):
-    """A JSON object has a name twice."""
+    """Raised when a JSON object has a name twice."""
 
 
 def check_unique_names(text: bytes | str, decoded: Any) -> None:
     """Raises DuplicateName when an object in a JSON text has a name twice. `decoded` is the same text, decoded.
 
-    A decoder keeps one of the two without a word. Each name has a colon, so a text with as many colons as names were
-    decoded has none twice; only if there are more (in strings, say) is it read once more, by a slower decoder.
+    A decoder silently keeps one of two values. Each name has a colon, so a text with as many colons as decoded names
+    has no duplicate. A text with more colons (some are in strings) is decoded once more by a slower decoder.
     """
     colons = text.count(b":") if isinstance(text, bytes) else text.count(":")
     if colons == (len(decoded) if type(decoded) is dict else 0) or colons == _count_names(decoded):
@@ -23,7 +23,7 @@ def check_unique_names(text: bytes | str, decoded: Any) -> None:
 
 
 def _count_names(decoded: Any) -> int:
-    """How many names all objects have. Without recursion: a body nests deeper than Python may."""
+    """Count the names of all objects, without recursion: a body may nest deeper than Python's stack allows."""
     count, waiting = 0, [decoded]
     while waiting:
         item = waiting.pop()

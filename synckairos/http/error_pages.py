@@ -1,4 +1,4 @@
-"""What people see of an error in the admin: a plain page, which needs no database, no session and no template."""
+"""HTML error page of the admin. It needs no database, no session and no template."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PAGE = """<!doctype html>
 
 
 def is_page_request(request: HttpRequest) -> bool:
-    """Whether a page is wanted, not JSON."""
+    """Return true when errors are answered with a page, not in JSON."""
     return request.path.startswith(_ADMIN)
 
 
 def error_page(error: ApiError) -> HttpResponse:
-    """The page for an error."""
+    """Return the HTML page for an error."""
     again = error.retry_after_seconds is not None
     advice = "Nothing is wrong with your account. Please reload this page in a moment." if again else ""
     page = _PAGE.format(status=error.http_status, message=escape(error.text), advice=advice)

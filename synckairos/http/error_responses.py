@@ -1,4 +1,4 @@
-"""Answers of endpoints that speak plain ASGI: whole ones, ones in parts, and the documented errors."""
+"""Responses of plain ASGI endpoints: complete ones, streamed ones, and the documented errors."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ WEBSOCKET_UPGRADE = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"), (b
 
 
 async def send_response(send: Any, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    """A whole answer."""
+    """Send a complete response with its Content-Length."""
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
 
 
 async def start_stream(send: Any, *headers: tuple[bytes, bytes]) -> None:
-    """The beginning of an answer without an end; parts follow."""
+    """Send the headers of a streamed response with status 200; chunks follow."""
     await send({"type": "http.response.start", "status": 200, "headers": [*headers]})
     await send_chunk(send, b"")
 
 
 async def send_chunk(send: Any, body: bytes) -> None:
-    """More of it, waiting until the connection takes it."""
+    """Send a chunk, and wait until the connection has room for it."""
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def end_stream(send: Any) -> None:
-    """The end after all."""
+    """Send the end of a streamed response."""
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def send_error(send: Any, error: ApiError, *more: tuple[bytes, bytes]) -> None:
-    """The documented answer to an error."""
+    """Send the documented response to an error, with additional header fields."""
     fields, body = error_response(error)
     await send_response(send, error.http_status, body, *fields, *more)
 
 
 def error_response(error: ApiError) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Header fields and body of the documented answer to an error."""
+    """Return the header fields and the body of the documented response to an error."""
     fields = [JSON, *((name.encode(), value.encode()) for name, value in error.fields.items())]
     if error.retry_after_seconds is not None:
         fields.append((b"retry-after", str(error.retry_after_seconds).encode()))

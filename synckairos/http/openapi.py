@@ -20,7 +20,7 @@ def stem(name: str) -> str:
 
 
 def name_of(view: str) -> str:
-    """What docs/protocol.md calls a view, so that both documents and generated classes call it like that too."""
+    """Return the name of a view in docs/protocol.md, which the documents and generated classes use too."""
     return {"SwitchView": "SwitchResult", "BatchView": "Sessions"}.get(view, stem(view))
 
 

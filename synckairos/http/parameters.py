@@ -1,6 +1,6 @@
-"""What the head of a request says, so that it is understood as it was meant or refused: never a part of it overlooked.
+"""Strict checks of header fields and query parameters: what cannot be obeyed is refused, and nothing is ignored.
 
-Fields and parameters that are given twice, a coding or a character set that is not spoken here.
+Refused are repeated fields and parameters, unknown parameters, content codings, and character sets other than UTF-8.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ SINGLE_VALUE_FIELDS = frozenset(
         *(b"host", b"origin"),
     }
 )
-"""Fields with one value (others are lists, which may be given in parts)."""
+"""Header fields that have one value. Others are lists, which may be sent in several lines."""
 CACHE_BUSTER = "_"
-"""The parameter that some libraries add to an address so that no cache knows it."""
+"""Query parameter that some libraries add to defeat caches; it is accepted and ignored."""
 _ACCEPTED_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
 def check_header_fields(scope: Scope) -> None:
-    """Raises ValidationFailed for a field given twice, UnsupportedMediaType for a body in a coding."""
+    """Raises ValidationFailed for a repeated field, and UnsupportedMediaType for a content coding."""
     names = [name.lower() for name, _ in scope["headers"]]
     if len(set(names)) < len(names):
         counts = Counter(names)
@@ -39,7 +39,7 @@ def check_header_fields(scope: Scope) -> None:
 
 
 def query_parameters(query: bytes | str, allowed: Collection[str]) -> dict[str, str]:
-    """The parameters of an address. Raises ValidationFailed naming those that are unknown or given twice."""
+    """Return the query parameters by name. Raises ValidationFailed for unknown and repeated ones."""
     if not query:
         return {}
     text = query.decode("latin-1") if isinstance(query, bytes) else query

@@ -1,6 +1,6 @@
-"""A request at an endpoint in front of Django: who asks, and for what.
+"""Reads a request of an ASGI endpoint in front of Django: header fields, query parameters, principal.
 
-For requests that wait: Django's middleware would hold a thread for each.
+Long polls and event streams use it: in Django, each would hold a thread while it waits.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _MAX_DIGITS = 20
 
 
 class AsgiRequest:
-    """One request, read as far as it is asked for."""
+    """One HTTP request, whose parts are parsed when they are needed."""
 
     def __init__(self, scope: dict[str, Any], allowed_parameters: Collection[str]) -> None:
-        """`allowed_parameters` are the parameters that its address may have. Raises ValidationFailed for others."""
+        """Parse the query. Raises ValidationFailed for parameters other than `allowed_parameters`."""
         self.scope = scope
         self.query = query_parameters(scope["query_string"], allowed_parameters)
 
     def header(self, name: bytes) -> str | None:
-        """A header's value, by its lower-case name."""
+        """Return the value of a header field by its lower-case name, or None."""
         for key, value in self.scope["headers"]:
             if key.lower() == name:
                 text: str = value.decode("latin-1")
@@ -34,11 +34,11 @@ class AsgiRequest:
         return None
 
     def parameter(self, name: str) -> str | None:
-        """A parameter of the address."""
+        """Return a query parameter, or None."""
         return self.query.get(name)
 
     def integer(self, name: str, lowest: int, highest: int) -> int | None:
-        """A parameter that is a whole number. Raises ValidationFailed."""
+        """Return a query parameter as an integer, or None. Raises ValidationFailed outside of the bounds."""
         text = self.parameter(name)
         if text is None:
             return None
@@ -48,13 +48,13 @@ class AsgiRequest:
         return int(text)
 
     def abort(self) -> None:
-        """Cut the connection, when the server offers that."""
+        """Close the connection at once, if the server supports that."""
         request = server_request_of(self.scope)
         if request is not None:
             request.abort()
 
     def principal(self) -> Principal:
-        """Who asks, by the `Authorization` header. Raises Unauthenticated."""
+        """Return the principal that the `Authorization` header proves. Raises Unauthenticated."""
         token = bearer_token(self.header(b"authorization"))
         if token is None:
             raise Unauthenticated

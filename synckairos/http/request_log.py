@@ -1,4 +1,4 @@
-"""The first thing a request meets: an id, who it is by, an access-log line, a metric. Plain ASGI, no thread."""
+"""ASGI middleware that gives each request an id, an access-log line and metrics. It is outermost and uses no thread."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from synckairos.telemetry.logs import AccessLog
 
 REQUEST_ID_HEADER = b"x-request-id"
 PROBE_PATHS = frozenset({"/health", "/ready", "/metrics"})
-"""Asked from inside, by address and without TLS."""
+"""Paths that probes request from inside the network, by IP address and without TLS."""
 FORWARDED_PROTO_HEADER = b"x-forwarded-proto"
-"""In which a proxy says how the client has come."""
+"""Field in which a proxy names the scheme that the client used."""
 _CLIENT_CLOSED_REQUEST = 499
 _LOGGED_REFUSALS = frozenset({401, 429})
 _BODILESS = frozenset({204, 304})
 _LONG_REQUEST_ENDINGS = ("/poll", "/stream")
-"""Ends of routes that wait by nature: among the others, they would be all that a slow percentile shows."""
+"""Endings of routes that wait by design. They have a histogram of their own, since they would hide the slow percentiles
+of all other routes."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class RequestLog:
-    """Wraps the HTTP application."""
+    """Logs and measures each request of the HTTP application that it wraps."""
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
@@ -60,13 +61,14 @@ class RequestLog:
 
 
 def _without_content_length(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Of an answer without a body: 204 may say no length, and 304 only that of the 200 it stands for, which nobody has
-    worked out (RFC 9110, 8.6). Django and others say 0 of both."""
+    """Remove Content-Length, which Django sets to 0 in 204 and 304. A 204 must have none, and a 304 only the length of
+    the 200 that it stands for (RFC 9110, 8.6)."""
     return [(name, value) for name, value in fields if name.lower() != b"content-length"]
 
 
 def with_client_scheme(scope: Scope) -> Scope:
-    """The scheme that the client has used: only a trusted proxy is believed about it, and nobody after us is told."""
+    """Return the scope with the scheme that the client used, and without X-Forwarded-Proto. Only the word of a trusted
+    proxy counts."""
     if FORWARDED_PROTO_HEADER not in [name for name, _ in scope["headers"]]:
         return scope
     told = headers(scope, FORWARDED_PROTO_HEADER)
@@ -75,12 +77,12 @@ def with_client_scheme(scope: Scope) -> Scope:
     is_secure = client_address.is_from_trusted_proxy(scope) and words in (
         ["https"],
         ["wss"],
-    )  # some say so of a handshake (Traefik)
+    )  # Traefik sends it for a handshake
     return {**scope, "headers": others, **({"scheme": "https"} if is_secure else {})}
 
 
 def with_probe_host(scope: Scope) -> Scope:
-    """Probes and Prometheus ask a process by its address, which is no host name of ours."""
+    """Return the scope of a probe with an accepted Host: probes and Prometheus use the IP address of a process."""
     if scope["path"] not in PROBE_PATHS:
         return scope
     others = [(name, value) for name, value in scope["headers"] if name != b"host"]
@@ -88,7 +90,7 @@ def with_probe_host(scope: Scope) -> Scope:
 
 
 def log_request(method: str, path: str, info: dict[str, Any], status: int, seconds: float) -> None:
-    """Count a request that was answered, and write its line, in the context of `info`."""
+    """Count a request that was answered, and write its access-log line in the log context `info`."""
     method = method if method in _METHODS else "other"
     answered, took = _metrics_of(method, info.pop("route", "other"), status)
     answered.inc()
@@ -100,12 +102,12 @@ def log_request(method: str, path: str, info: dict[str, Any], status: int, secon
 
 @cache
 def _access_log() -> AccessLog:
-    log: AccessLog = settings.ACCESS_LOG  # Django's lazy settings cost more than what asks for them
+    log: AccessLog = settings.ACCESS_LOG  # a lookup in Django's lazy settings costs more than the log line
     return log
 
 
 @cache
 def _metrics_of(method: str, route: str, status: int) -> tuple[Any, Any]:
-    """What counts requests of one kind: routes and statuses are ours, and few."""
+    """Return counter and histogram of one kind of request. The cache stays small: routes and statuses are few."""
     seconds = metrics.HTTP_WAITING_SECONDS if route.endswith(_LONG_REQUEST_ENDINGS) else metrics.HTTP_SECONDS
     return metrics.HTTP_REQUESTS.labels(method, route, str(status)), seconds.labels(method, route)

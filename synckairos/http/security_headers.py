@@ -1,4 +1,4 @@
-"""What every answer tells a browser not to do: guess types, frame, refer, keep. One place for every HTTP door."""
+"""Security headers of every HTTP response: they forbid browsers to guess types, to frame pages, to cache, and more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from synckairos.http.request_log import REQUEST_ID_HEADER
 ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"same-origin"),  # the admin's forms are checked by it
+    (b"referrer-policy", b"same-origin"),  # Django checks the origin of the admin's forms by it
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),  # apps of other origins read by CORS, which this leaves alone
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
@@ -26,7 +26,7 @@ PAGE_POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
     b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Styles may stand in a page (the API docs' do, and style attributes cannot steal a token); scripts may not."""
+"""Inline styles are allowed, since the API docs use them and a style cannot steal a token; inline scripts are not."""
 
 
 _STATE_HEADERS, _JSON_HEADERS = (
@@ -36,7 +36,7 @@ _STATE_HEADERS, _JSON_HEADERS = (
 
 
 class SecurityHeaders:
-    """Wraps the HTTP application."""
+    """Adds the security headers to each response of the HTTP application that it wraps."""
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
@@ -51,7 +51,10 @@ class SecurityHeaders:
 
 
 class HttpsRedirect:
-    """Doors in front of Django, which sends plain HTTP to HTTPS where that is asked for: there it takes their place."""
+    """Routes plain HTTP to Django when SECURE_SSL_REDIRECT is set, since Django redirects it to HTTPS.
+
+    All other requests go to the endpoints in front of Django.
+    """
 
     def __init__(self, over_https: Application, over_http: Application) -> None:
         self.over_https = over_https
@@ -63,10 +66,10 @@ class HttpsRedirect:
 
 
 def _with_security_headers(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers with ours, which replace Django's own of the same name."""
+    """Return the headers with the security headers, which replace those of the same name."""
     if (
         error_responses.JSON in given and scope.get("scheme") != "https"
-    ):  # of a door in front of Django, with none of these
+    ):  # an endpoint in front of Django sets none of them
         names = {name for name, _ in given}
         if b"cache-control" not in names:
             return [*given, *(_STATE_HEADERS if b"etag" in names else _JSON_HEADERS)]
@@ -81,7 +84,7 @@ def _with_security_headers(scope: Scope, given: list[tuple[bytes, bytes]]) -> li
 
 
 def _hsts() -> str:
-    """For how long browsers shall not come by plain HTTP, and to which hosts."""
+    """Return the value of Strict-Transport-Security by the settings."""
     directives = [f"max-age={settings.SECURE_HSTS_SECONDS}"]
     if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
         directives.append("includeSubDomains")
@@ -92,14 +95,14 @@ def _hsts() -> str:
 
 @lru_cache(maxsize=8)
 def json_header_lines(scheme: str, hsts_seconds: int, is_state: bool) -> bytes:
-    """Return the header lines of a JSON answer, a state or an error, with the same protection, as they are sent."""
+    """Return the header lines of a JSON response, a state or an error, as bytes on the wire."""
     del hsts_seconds  # a part of the cache key only: it is read from the settings
     fields = _with_security_headers({"scheme": scheme}, [error_responses.JSON, *([(b"etag", b"")] if is_state else [])])
     return b"".join(b"%s: %s\r\n" % field for field in fields if field[0] != b"etag")
 
 
 def raw_error_response(error: ApiError) -> bytes:
-    """The documented answer to an error as it goes over the wire, where no application can give it."""
+    """Return the documented response to an error as bytes on the wire, where no ASGI application answers."""
     told, body = error_responses.error_response(error)
     ending = [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
     fields = [*told, *_JSON_HEADERS, (REQUEST_ID_HEADER, ids.new_request_id().encode()), *ending]
@@ -112,5 +115,5 @@ def _content_security_policy(known: dict[bytes, bytes]) -> bytes:
 
 
 def _cache_control(known: dict[bytes, bytes]) -> bytes:
-    """A state with a version may be kept by its client, which asks again each time; nothing else may be kept."""
+    """Allow private caches to store a state with an entity tag and to revalidate it; forbid to store anything else."""
     return b"private, no-cache" if b"etag" in known else b"no-store"

@@ -1,7 +1,7 @@
-"""Whom we have turned away, and why: a line of the log with an address, and a count, for each kind of reason.
+"""Security log: refused requests and sockets, with the reason and the client address, as log lines and as a metric.
 
-Lines are bounded, so that nobody can fill a disk with them; counts are whole. An address is hashed with a key unless
-the operator wants it whole (SYNCKAIROS_LOG_ADDRESSES): it can be found again in the log, and looked up nowhere.
+Log lines are rate-limited, so that an attacker cannot fill the disk; the metric counts every refusal. Addresses are
+hashed with a key unless SYNCKAIROS_LOG_ADDRESSES is `whole`: equal addresses stay recognisable in the log.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ from synckairos.telemetry import logs, metrics
 log = logs.get_logger(__name__)
 
 BURST = 20
-"""Lines of one reason at once, in one process; then one for each `_INTERVAL_S`, which tells of those in between."""
+"""Log lines of one reason at once in one process; then one for each `_INTERVAL_S`, with the number of omitted lines."""
 _INTERVAL_S = 1.0
 _REPORT_OMITTED_AFTER_S = 60.0
-"""How long lines that were left out may go untold when no other line follows."""
+"""Delay after which the number of omitted lines is logged when no other line follows."""
 
 
 class Reason(StrEnum):
-    """Why somebody was turned away."""
+    """Reasons for a refusal, as the log and the metric name them."""
 
     BAD_HOST = "bad_host"
-    """A name that is none of ours."""
+    """The Host is not a name of this server."""
     PLAIN_HTTP = "plain_http"
-    """Without TLS, in production."""
+    """The connection has no TLS, in production."""
     UNNAMED_PROXY = "unnamed_proxy"
-    """By a proxy that is not believed, or that does not say how the client has come."""
+    """The proxy is not trusted, or does not send the client's scheme."""
     BAD_ORIGIN = "bad_origin"
-    """A socket from a page of somebody else."""
+    """A page of a foreign origin opened a socket."""
     BAD_CREDENTIALS = "bad_credentials"
-    """A token or ticket that is missing, false or over."""
+    """A token or ticket is missing, invalid or expired."""
     FAILED_LOGIN = "failed_login"
-    """A wrong password or refresh token."""
+    """A password or refresh token is wrong."""
     FAILED_ADMIN_LOGIN = "failed_admin_login"
-    """A wrong password in the admin."""
+    """A password in the admin is wrong."""
     RATE_LIMIT = "rate_limit"
-    """Beyond a limit."""
+    """A rate limit was exceeded."""
     BAD_SOCKET = "bad_socket"
-    """A socket for an address that is none."""
+    """The address of a socket does not exist."""
 
 
 class _LineLimiter:
-    """How many lines one reason may still have."""
+    """Rate limiter for the log lines of one reason."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._full_burst_at_s = 0.0
-        """When all of the burst is there again, on `time.monotonic`."""
+        """Instant on `time.monotonic` at which the whole burst is available again."""
         self._omitted = 0
 
     def take(self) -> int | None:
-        """Whether one may be written: how many were left out before it; None when it may not, and is left out."""
+        """Return the number of lines omitted before this one, or None when this one must be omitted."""
         now_s = time.monotonic()
         with self._lock:
             full_at_s = max(self._full_burst_at_s, now_s)
@@ -75,11 +75,11 @@ class _LineLimiter:
 
     @property
     def is_first_omitted(self) -> bool:
-        """Whether exactly one is untold, so that somebody should see to it that it is told."""
+        """Return true for the first omitted line: then a later report must be scheduled."""
         return self._omitted == 1
 
     def take_omitted(self) -> int:
-        """How many were left out and not told of; they are now."""
+        """Return the number of omitted lines that were not reported yet, and reset it."""
         with self._lock:
             omitted, self._omitted = self._omitted, 0
             return omitted
@@ -89,12 +89,12 @@ _limiters = {reason: _LineLimiter() for reason in Reason}
 
 
 def count_refusal(reason: Reason) -> None:
-    """The same without a line, where another one tells enough."""
+    """Count a refusal without a log line of its own."""
     metrics.REFUSALS.labels(reason.value).inc()
 
 
 def log_refusal(reason: Reason, address: str, **what: Any) -> None:
-    """Somebody at this address (as `addresses` gives it) was turned away. `what` is told besides, and short."""
+    """Count and log a refusal. `address` comes from `client_address`; `what` has more fields for the line."""
     count_refusal(reason)
     limiter = _limiters[reason]
     omitted = limiter.take()
@@ -108,31 +108,31 @@ def log_refusal(reason: Reason, address: str, **what: Any) -> None:
 
 
 def log_refused_connection(reason: Reason, scope: Scope, **what: Any) -> None:
-    """The same of an ASGI connection."""
+    """Count and log the refusal of an ASGI connection."""
     log_refusal(reason, client_address.of_scope(scope), **what)
 
 
 def log_refused_request(reason: Reason, request: HttpRequest, **what: Any) -> None:
-    """The same of a request of Django's."""
+    """Count and log the refusal of a Django request."""
     log_refusal(reason, client_address.of_request(request), **what)
 
 
 def log_omitted(reason: Reason) -> None:
-    """Say how many lines of this reason were left out, when nothing else has."""
+    """Log the number of omitted lines of this reason, unless a later line has reported it."""
     omitted = _limiters[reason].take_omitted()
     if omitted:
         log.warning("refused", reason=reason.value, left_out=omitted)
 
 
 def loggable_address(address: str) -> str:
-    """An address as the log has it: whole, or as a keyed hash that is the same in every process."""
+    """Return an address as the log shows it: whole, or as a keyed hash that is equal in every process."""
     if conf().log_addresses_whole:
         return address
     return blake2b(address.encode(), key=conf().address_key, digest_size=8).hexdigest()
 
 
 def log_frame_error(scope: Scope, error: ApiError) -> None:
-    """What an error tells that answers a frame of a socket."""
+    """Log an error that answers a frame of a socket, if it is a refusal."""
     if isinstance(error, RateLimitExceeded):
         log_refused_connection(Reason.RATE_LIMIT, scope)
     elif isinstance(error, Unauthenticated):
@@ -140,7 +140,7 @@ def log_frame_error(scope: Scope, error: ApiError) -> None:
 
 
 def log_error_status(scope: Scope, status: int, route: str | None) -> None:
-    """What the answer to a request tells: 401 or 429. `route` is the pattern of its address, if it has one."""
+    """Log a response with status 401 or 429. `route` is the pattern of the request's path, if it has one."""
     if status == 429:  # noqa: PLR2004 - Too Many Requests
         log_refused_connection(Reason.RATE_LIMIT, scope, route=route)
     elif status == 401:  # noqa: PLR2004 - Unauthorized

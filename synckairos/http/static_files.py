@@ -1,4 +1,4 @@
-"""Static files of the pages that we serve: the admin's and the documents'."""
+"""Static files of the admin and of the API documents."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 
 class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # WhiteNoise has no types
-    """WhiteNoise, whose answers are whole: Django takes a file that streams for one that blocks the loop, and warns.
+    """WhiteNoise with complete responses: for a streamed file, Django warns that it blocks the event loop.
 
-    The largest of them has a megabyte and a half, and a thread reads it.
+    The largest file has 1.5 MB; a thread reads it.
     """
 
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
-        """A file, or what it has to say to a condition."""
+        """Return the response with the file, or the one that a conditional request gets."""
         found = static_file.get_response(request.method, request.META)
         body = b""
         if found.file is not None:

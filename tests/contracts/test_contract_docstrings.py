@@ -31,7 +31,6 @@ UNFINISHED = (  # rooms whose docstrings are still to be rewritten
     "sessions/timekeeping/",
     "sessions/weights.py",
     "synckairos/coalescing.py",
-    "synckairos/http/",
     "synckairos/redis/",
     "synckairos/webserver/",
 )
