@@ -1,6 +1,6 @@
-"""Which web processes are alive: each says so every second, and this is what one of them knows of the others.
+"""Liveness of web processes: each reports every second, and each derives from the reports which others are alive.
 
-Silence counts against others only while it could have been broken: see docs/consistency.md.
+A missing report counts only while the process could have been received: see docs/consistency.md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import uuid4
 
-from sessions.services.presence import ALIVE_WITHIN_MS
+from sessions.services.presence_queries import ALIVE_WITHIN_MS
 from synckairos.engine.units import Duration
 from synckairos.ops.alive_processes import list_alive, report_alive, report_stopped
 from synckairos.redis import keys
@@ -21,64 +21,68 @@ _LATE_S = 2 * ALIVE_EVERY_S
 _FORGOTTEN_MS = 60_000
 
 
-class Noted(NamedTuple):
-    """What one look has shown."""
+class LivenessChange(NamedTuple):
+    """The difference between two updates."""
 
     has_changed: bool
-    """Others count as alive than before."""
+    """True when the set of live processes has changed."""
     may_be_cleared: bool
-    """The store may have nothing any more of what this process has announced."""
+    """True when the store may no longer have the announcements of this process."""
 
 
 class Liveness:
-    """What one process knows of all."""
+    """The live processes as one process sees them."""
 
     def __init__(self) -> None:
         self.process = uuid4().hex[:16]
-        """The name of this one."""
+        """The name of this process."""
         self.alive: frozenset[str] = frozenset()
         self.dead: frozenset[str] = frozenset()
-        """Who has been silent for long by the store's own word: one that it does not know may be alive all the same."""
-        self._heard_at_s: dict[str, float] = {}
-        """When each process was last heard of, on the loop's clock. Ours to remember: a store that has lost its data
-        knows nobody until everybody has spoken again."""
-        self._looked_at_s = 0.0
+        """Processes whose last report in the store is old. A process without a report may be alive all the same."""
+        self._reported_at_s: dict[str, float] = {}
+        """Instant of each process's last report, on the loop's clock. It is kept here because a store that has lost its
+        data knows no process until each has reported again."""
+        self._updated_at_s = 0.0
 
     @property
     def is_late(self) -> bool:
-        """Whether this process has not spoken for so long that others may not believe it, or never has."""
-        return not self._looked_at_s or asyncio.get_running_loop().time() - self._looked_at_s > _LATE_S
+        """Return true when this process has not reported for so long that others may ignore its announcements."""
+        return not self._updated_at_s or asyncio.get_running_loop().time() - self._updated_at_s > _LATE_S
 
-    async def ask(self) -> tuple[dict[str, Duration], float]:
-        """Tell that this process is alive; gives what `look` is to be told. Raises ServiceUnavailable."""
-        heard = await send(list_alive(keys.web_processes(), _FORGOTTEN_MS))  # first: are we still there ourselves?
+    async def report(self) -> tuple[dict[str, Duration], float]:
+        """Report that this process is alive; return the arguments of `update`. Raises ServiceUnavailable."""
+        report_ages = await send(list_alive(keys.web_processes(), _FORGOTTEN_MS))  # before the report
         now_s = asyncio.get_running_loop().time()
         await send(report_alive(keys.web_processes(), self.process))
-        return heard, now_s
+        return report_ages, now_s
 
-    async def leave(self) -> None:
-        """Be forgotten. Raises ServiceUnavailable."""
+    async def withdraw(self) -> None:
+        """Remove the report of this process. Raises ServiceUnavailable."""
         await send(report_stopped(keys.web_processes(), self.process))
 
-    def look(self, heard: Mapping[str, Duration], now_s: float) -> Noted:
-        """Take note of who lives: how long ago the store has heard of each, at an instant on the loop's clock.
+    def update(self, report_ages: Mapping[str, Duration], now_s: float) -> LivenessChange:
+        """Update the live processes from the age of each one's last report, in ms, at an instant on the loop's clock.
 
-        A store that does not know this process any more has lost its data since, and with it the others' signs of life
-        and all announcements.
+        A store that no longer knows this process has lost its data, with the other reports and all announcements.
         """
-        silence_s = now_s - self._looked_at_s if self._looked_at_s else 0.0
-        is_forgotten = bool(self._looked_at_s) and self.process not in heard
-        self._looked_at_s = now_s
-        before, self.alive = self.alive, self._believed(heard, now_s, after_outage=is_forgotten or silence_s > _LATE_S)
-        self.dead = frozenset(p for p, ago_ms in heard.items() if ago_ms > 2 * ALIVE_WITHIN_MS) - self.alive
-        # Others may have cleared away what they no longer believed.
-        return Noted(before != self.alive, is_forgotten or silence_s * 1000 > ALIVE_WITHIN_MS)
+        silence_s = now_s - self._updated_at_s if self._updated_at_s else 0.0
+        is_forgotten = bool(self._updated_at_s) and self.process not in report_ages
+        self._updated_at_s = now_s
+        before, self.alive = (
+            self.alive,
+            self._alive_after(report_ages, now_s, after_outage=is_forgotten or silence_s > _LATE_S),
+        )
+        self.dead = frozenset(p for p, ago_ms in report_ages.items() if ago_ms > 2 * ALIVE_WITHIN_MS) - self.alive
+        # Other processes may have deleted the announcements of a process that seemed dead.
+        return LivenessChange(before != self.alive, is_forgotten or silence_s * 1000 > ALIVE_WITHIN_MS)
 
-    def _believed(self, heard: Mapping[str, Duration], now_s: float, *, after_outage: bool) -> frozenset[str]:
-        """Who counts as alive. While the store was away, or we did not ask, or what it had heard was lost, nobody could
-        be heard: that silence proves nothing."""
-        known = self._heard_at_s | (dict.fromkeys(self.alive, now_s) if after_outage else {})
-        for process, ago_ms in heard.items():
-            known[process] = max(known.get(process, 0.0), now_s - ago_ms / 1000)
-        self._heard_at_s = {process: at_s for process, at_s in known.items() if (now_s - at_s) * 1000 < _FORGOTTEN_MS}
-        return frozenset(p for p, at_s in self._heard_at_s.items() if (now_s - at_s) * 1000 <= ALIVE_WITHIN_MS)
+    def _alive_after(self, report_ages: Mapping[str, Duration], now_s: float, *, after_outage: bool) -> frozenset[str]:
+        """Return the processes that count as alive. After an outage (of the store, its data or this process) missing
+        reports prove nothing."""
+        reported_at_s = self._reported_at_s | (dict.fromkeys(self.alive, now_s) if after_outage else {})
+        for process, ago_ms in report_ages.items():
+            reported_at_s[process] = max(reported_at_s.get(process, 0.0), now_s - ago_ms / 1000)
+        self._reported_at_s = {
+            process: at_s for process, at_s in reported_at_s.items() if (now_s - at_s) * 1000 < _FORGOTTEN_MS
+        }
+        return frozenset(p for p, at_s in self._reported_at_s.items() if (now_s - at_s) * 1000 <= ALIVE_WITHIN_MS)

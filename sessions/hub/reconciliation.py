@@ -33,17 +33,17 @@ log = logs.get_logger(__name__)
 _BATCH_SIZE = 500
 
 
-async def reconcile_all(topics: Topics, reseat: Callable[[UUID], None]) -> None:
+async def reconcile_all(topics: Topics, recheck_access: Callable[[UUID], None]) -> None:
     """Reconcile every session that has clients here, once. Raises ServiceUnavailable.
 
-    `reseat` is called for each session of which a change of access may have been missed.
+    `recheck_access` is called for each session of which a change of access may have been missed.
     """
     for session_ids in group_by_shard(topics):
         for batch in batches(session_ids, _BATCH_SIZE):
-            await _reconcile(topics, batch, reseat)
+            await _reconcile(topics, batch, recheck_access)
 
 
-async def _reconcile(topics: Topics, session_ids: list[UUID], reseat: Callable[[UUID], None]) -> None:
+async def _reconcile(topics: Topics, session_ids: list[UUID], recheck_access: Callable[[UUID], None]) -> None:
     """Compare the positions of clients before the read with the headers that it returns."""
     before = {session_id: _positions(topics, session_id) for session_id in session_ids}
     access_before = {
@@ -58,13 +58,13 @@ async def _reconcile(topics: Topics, session_ids: list[UUID], reseat: Callable[[
             and access_before.get(session_id) == topic.access_position != stored
         ):
             topic.access_position = stored
-            reseat(session_id)  # a missed message may have changed the access
+            recheck_access(session_id)  # a missed message may have changed the access
         for position, subscribers in before[session_id].items():
             # A client whose position has changed meanwhile is compared in the next round.
             unchanged = [subscriber for subscriber in subscribers if subscriber.position == position]
             try:
                 if await _compare(session_id, position, stored, unchanged):
-                    reseat(session_id)
+                    recheck_access(session_id)
             except Exception:
                 # One session that cannot be read must not leave the others unchecked.
                 log.exception("position check failed", session_id=str(session_id))

@@ -10,7 +10,7 @@ from uuid import UUID
 from sessions.hub.broadcast_group import MAX_GROUP_SIZE, BroadcastGroup
 from sessions.hub.position import NOWHERE
 from sessions.hub.subscriber import Subscriber
-from sessions.store.presence import Roll
+from sessions.store.presence_records import CountsByProcess
 from synckairos.conf import conf
 from synckairos.errors import RateLimitExceeded
 from synckairos.telemetry import metrics
@@ -26,12 +26,12 @@ class Topic:
         self.session_id = session_id
         self.subscribers: set[Subscriber] = set()
         self.groups: list[BroadcastGroup[Subscriber]] = []
-        """The same subscribers, in groups of at most `MAX_GROUP_SIZE`."""
+        """All subscribers, in groups of at most `MAX_GROUP_SIZE`."""
         self.lock = asyncio.Lock()
         self.is_subscribed = False
         self.access_position: tuple[str | None, int] = (None, 0)
         """Epoch and version up to which no change of access has been missed."""
-        self.roll: Roll | None = None
+        self.counts: CountsByProcess | None = None
         """The clients of all processes when they were last read from the store."""
         self.connected: tuple[UUID, ...] = ()
         """The participants in the last presence frame."""

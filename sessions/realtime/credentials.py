@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions.services import tickets
+from sessions.services import one_time_tickets
 from synckairos.auth.principal import Principal, authenticate, bearer_token
 from synckairos.errors import Unauthenticated
 from synckairos.http.asgi import headers
@@ -28,7 +28,7 @@ class Credentials(Struct, frozen=True):
     async def principal(self, session_id: UUID) -> Principal:
         """Who asks for this session; a ticket is spent. Raises Unauthenticated, ServiceUnavailable."""
         if self.ticket is not None:
-            principal = await run_async(tickets.redeem(self.ticket, session_id))
+            principal = await run_async(one_time_tickets.redeem(self.ticket, session_id))
         elif self.token is not None:
             principal = authenticate(self.token)
         else:

@@ -9,7 +9,7 @@ from sessions.apidocs import openapi
 from sessions.presentation import TicketView
 from sessions.requests.bodies import TicketRequest
 from sessions.rest.base import SessionEndpoint, body_of, principal_of
-from sessions.services import tickets
+from sessions.services import one_time_tickets
 from synckairos.instants import as_iso
 from synckairos.redis.procedures import run_from_thread
 from synckairos.telemetry import log_context
@@ -23,6 +23,6 @@ class TicketsView(SessionEndpoint):
         session_id = body_of(request, TicketRequest).session_id
         log_context.bind(session_id=str(session_id))
         self.count()  # before a ticket is written
-        ticket = run_from_thread(tickets.issue(session_id, principal_of(request)))
+        ticket = run_from_thread(one_time_tickets.issue(session_id, principal_of(request)))
         view = TicketView(ticket=ticket.value, session_id=session_id, expires_at=as_iso(ticket.expires_ms))
         return Response({"data": view}, status=201, headers={"Cache-Control": "no-store"})

@@ -27,7 +27,7 @@ from sessions.rest.base import (
     principal_of,
     session_id_of,
 )
-from sessions.services import presence
+from sessions.services import presence_queries
 from sessions.services import sessions as service
 from synckairos.engine import commands
 from synckairos.errors import ValidationFailed
@@ -130,13 +130,13 @@ class PresenceView(SessionEndpoint):
     @openapi.presence
     def get(self, request: Request, session_id: str) -> Response:
         parsed = session_id_of(session_id)
-        present = self.read(presence.get(parsed, principal_of(request)))
-        clients = present.attendance.participants
+        present = self.read(presence_queries.get(parsed, principal_of(request)))
+        clients = present.client_counts.participants
         view = presentation.PresenceView(
             session_id=parsed,
             connected=present.connected,
             participants=[presentation.ConnectedView(participant_id=UUID(i), sockets=n) for i, n in clients.items()],
-            viewers=present.attendance.viewers,
+            viewers=present.client_counts.viewers,
         )
         return Response({"data": view})
 

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from sessions.services.commits import write_of
 from sessions.services.deadlines import TIMEKEEPER, count_events
-from sessions.services.presence import ALIVE_WITHIN_MS, present
+from sessions.services.presence_queries import ALIVE_WITHIN_MS, present
 from sessions.services.quotas import commit
 from sessions.services.retention import note_activity, retention_ms
-from sessions.store import idle, presence, store
-from sessions.store.presence import Roll
+from sessions.store import idle, presence_records, store
+from sessions.store.presence_records import CountsByProcess
 from sessions.store.store import Snapshot
 from sessions.store.writes import Done
 from synckairos.conf import conf
@@ -44,13 +44,13 @@ async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
     `due` has the instants for which they were noted, which have come. Raises ServiceUnavailable.
     """
     together = list(due)
-    rolls = await send(presence.rolls(together))
-    # After the rolls: a process is alive before it tells who is connected to it.
+    counts_of_sessions = await send(presence_records.load_client_counts(together))
+    # After the counts_of_sessions: a process is alive before it tells who is connected to it.
     alive = await send(alive_processes.list_alive(keys.web_processes(), ALIVE_WITHIN_MS))
     ended = await run_many(
         [
-            _review(session_id, due[session_id], now, is_watched=_is_watched(roll, alive))
-            for session_id, roll in zip(together, rolls, strict=True)
+            _review(session_id, due[session_id], now, is_watched=_is_watched(counts, alive))
+            for session_id, counts in zip(together, counts_of_sessions, strict=True)
         ]
     )
     return [session_id for session_id, is_ended in zip(together, ended, strict=True) if is_ended]
@@ -88,8 +88,8 @@ def _note(call: Call[bool]) -> Procedure[None]:
         yield call
 
 
-def _is_watched(roll: Roll, alive: Mapping[str, int]) -> bool:
-    return not present(roll, alive).attendance.is_empty
+def _is_watched(counts: CountsByProcess, alive: Mapping[str, int]) -> bool:
+    return not present(counts, alive).client_counts.is_empty
 
 
 def _verdict(session_id: UUID, check_ms: Instant, snapshot: Snapshot, *, is_watched: bool) -> Verdict:

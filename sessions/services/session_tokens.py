@@ -12,7 +12,7 @@ from sessions.requests.bodies import SessionTokenRequest
 from sessions.services import idempotency_records, sessions
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.state_cache import StateCache
-from sessions.store.issued_tokens import GIVEN_BYTES, Given, Place, first
+from sessions.store.issued_tokens import TOKEN_RECORD_BYTES, TokenRecord, TokenRecordKey, save_if_absent
 from synckairos import ids
 from synckairos.auth.grants import MAX_SESSION_TOKEN_MS, SessionGrant
 from synckairos.auth.permissions import Action
@@ -48,7 +48,7 @@ def issue(session_id: UUID, caller: Caller, request: SessionTokenRequest) -> Pro
         raise ParticipantNotFound(seat)
     lifetime = None if request.lifetime_ms is None else timedelta(milliseconds=request.lifetime_ms)
     given = caller.idempotency
-    new = Given(
+    new = TokenRecord(
         b"" if given is None else given.fingerprint,
         ids.new_token_id(),
         state.access.generation,
@@ -64,14 +64,14 @@ def issue(session_id: UUID, caller: Caller, request: SessionTokenRequest) -> Pro
     )
 
 
-def _issued_before(state: State, caller: Caller, given: Idempotency, new: Given) -> Procedure[Given | None]:
+def _issued_before(state: State, caller: Caller, given: Idempotency, new: TokenRecord) -> Procedure[TokenRecord | None]:
     """Return the token issued under this key before; None when it is this one from now on. Raises RateLimitExceeded."""
     owner = idempotency_records.record_owner_of(caller, state)
-    place = Place(state.session_id, state.epoch, caller.principal.subject, given.route, given.key)
+    place = TokenRecordKey(state.session_id, state.epoch, caller.principal.subject, given.route, given.key)
     kept_ms = given.kept_ms or conf().idempotency_ttl_ms
-    kept = yield from perform(first(place, new, kept_ms))
+    kept = yield from perform(save_if_absent(place, new, kept_ms))
     if kept is None:
-        yield from idempotency_records.charge_bytes(GIVEN_BYTES, kept_ms, owner)
+        yield from idempotency_records.charge_bytes(TOKEN_RECORD_BYTES, kept_ms, owner)
         return None
     if kept.fingerprint != given.fingerprint:
         raise IdempotencyKeyReused

@@ -16,8 +16,8 @@ from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
 # A full store goes on with these: they change numbers that are there.
-_ALIVE = Script(FOLDER / "alive.lua", allow_oom=True)
-_POSTPONE = Script(FOLDER / "postpone.lua", allow_oom=True)
+_ALIVE = Script(FOLDER / "refresh_idle.lua", allow_oom=True)
+_POSTPONE = Script(FOLDER / "postpone_idle.lua", allow_oom=True)
 
 
 def due(shard: int, limit: int) -> Call[Due]:

@@ -1,6 +1,6 @@
-"""Session tokens that were given under an Idempotency-Key: what a repeat is answered from. No I/O happens here.
+"""Records of session tokens issued under an Idempotency-Key, which a repeat is answered from. No I/O happens here.
 
-A token itself is kept nowhere. Who reads the store finds its id and its times, and cannot use them.
+The token itself is stored nowhere. The id and the times in a record cannot be used as a token.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from synckairos.engine.units import Duration
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
-_FIRST = Script(FOLDER / "first.lua")
+_SAVE_IF_ABSENT = Script(FOLDER / "save_if_absent.lua")
 
-GIVEN_BYTES = 100
-"""What one takes up, more or less."""
+TOKEN_RECORD_BYTES = 100
+"""Approximate size of one record in the store."""
 
 
-class Given(Struct, frozen=True, array_like=True):
-    """What the same token is made from again, beside the request, which is the same."""
+class TokenRecord(Struct, frozen=True, array_like=True):
+    """The data from which, with an equal request, an equal token is made again."""
 
     fingerprint: bytes
-    """Of the request."""
+    """Fingerprint of the request body."""
     token_id: str
     generation: int
-    """How often all tokens of the session had been revoked by then."""
+    """Number of revocations of all the session's tokens before this one."""
     validity: ValidityPeriod
 
 
-class Place(Struct, frozen=True):
-    """Where it is kept: of this life of a session, this person and this key."""
+class TokenRecordKey(Struct, frozen=True):
+    """The identity of a record: session, epoch, principal, route and Idempotency-Key."""
 
     session_id: UUID
     epoch: str
@@ -44,18 +44,18 @@ class Place(Struct, frozen=True):
     key: str
 
 
-def first(place: Place, given: Given, kept_ms: Duration) -> Call[Given | None]:
-    """Keep it, unless there is one already: then that comes back, else None."""
-    record = keys.idempotency(place.session_id, place.principal, f"{place.epoch} {place.route}", place.key)
-    return Call(_FIRST, [record], [msgspec.msgpack.encode(given), kept_ms], _parse)
+def save_if_absent(place: TokenRecordKey, record: TokenRecord, kept_ms: Duration) -> Call[TokenRecord | None]:
+    """Save a record unless there is one already; the result is the existing record, or None."""
+    name = keys.idempotency(place.session_id, place.principal, f"{place.epoch} {place.route}", place.key)
+    return Call(_SAVE_IF_ABSENT, [name], [msgspec.msgpack.encode(record), kept_ms], _parse)
 
 
-def _parse(reply: bytes | None) -> Given | None:
-    """Raises Unreadable."""
+def _parse(reply: bytes | None) -> TokenRecord | None:
+    """Decode a token record. Raises Unreadable."""
     try:
-        return None if reply is None else _given.decode(reply)
+        return None if reply is None else _decoder.decode(reply)
     except (msgspec.DecodeError, ValueError) as cause:
         raise Unreadable("session token") from cause
 
 
-_given = msgspec.msgpack.Decoder(Given)
+_decoder = msgspec.msgpack.Decoder(TokenRecord)

@@ -20,9 +20,9 @@ from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
 _CLAIM = Script(FOLDER / "claim.lua", FOLDER / "claim_rule.lua", allow_oom=True)
-_LONGEST_HAD = Script(FOLDER / "longest_had.lua")
-_LIVES = Script(FOLDER / "lives.lua")
-_LOOKED_AT = Script(FOLDER / "looked_at.lua", allow_oom=True)
+_LONGEST_HAD = Script(FOLDER / "oldest_members.lua")
+_LIVES = Script(FOLDER / "check_live.lua")
+_LOOKED_AT = Script(FOLDER / "update_members.lua", allow_oom=True)
 
 
 class Places(Struct, frozen=True):

@@ -12,8 +12,8 @@ from synckairos.engine.units import Instant
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
-_LIST = Script(FOLDER / "aside.lua")
-_PUT_BACK = Script(FOLDER / "put_back.lua", allow_oom=True)
+_LIST = Script(FOLDER / "list_set_aside.lua")
+_PUT_BACK = Script(FOLDER / "restore_deadline.lua", allow_oom=True)
 
 
 class SetAside(Struct, frozen=True):

@@ -23,9 +23,9 @@ _LOAD = Script(FOLDER / "load.lua", clock_index=0)
 _HISTORY = Script(FOLDER / "history.lua")
 _HEADERS = Script(FOLDER / "headers.lua")
 _DUE = Script(FOLDER / "due.lua")
-_FORGET = Script(FOLDER / "forget.lua", allow_oom=True)
-_LEASE = Script(FOLDER / "lease.lua", allow_oom=True)
-_RELEASE = Script(FOLDER / "release.lua")
+_FORGET = Script(FOLDER / "remove_deadline.lua", allow_oom=True)
+_LEASE = Script(FOLDER / "acquire_lease.lua", allow_oom=True)
+_RELEASE = Script(FOLDER / "release_lease.lua")
 
 
 class SnapshotCheck(Struct, frozen=True):

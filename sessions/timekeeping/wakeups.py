@@ -20,7 +20,7 @@ from synckairos.telemetry import logs
 log = logs.get_logger(__name__)
 
 RELEASED = b"released"
-"""What release.lua says; every other message is a deadline."""
+"""What release_lease.lua says; every other message is a deadline."""
 _AFTER_FAULT_S = 0.5
 
 

@@ -11,7 +11,7 @@ import asyncio
 import time
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -22,7 +22,22 @@ from synckairos.http.asgi import REQUEST_EXTENSION, Fields, Scope
 
 if TYPE_CHECKING:
     from synckairos.webserver.coalescing_transport import CoalescingTransport
-    from synckairos.webserver.early_dispatch import EarlyDispatch
+
+
+class Connection(Protocol):
+    """The HTTP connection of a request, as far as its cycle uses it."""
+
+    access_logger: Any
+    common_scope: Scope
+    flow: Any
+    headers: list[tuple[bytes, bytes]]
+    logger: Any
+    on_response_complete: Any
+    server_state: Any
+    transport: Any
+
+    def forward(self, cycle: Cycle) -> None:
+        """Give a request to the application."""
 
 
 class _NoEvent:
@@ -53,7 +68,7 @@ class Cycle(RequestResponseCycle):
 
     def __init__(  # not Uvicorn's: it would set all of the above for each request
         self,
-        connection: EarlyDispatch,
+        connection: Connection,
         *,
         method: str,
         path: str,
@@ -115,7 +130,7 @@ class Cycle(RequestResponseCycle):
         if connection is not None and not self.disconnected:
             connection.forward(self)
 
-    def prepare(self, connection: EarlyDispatch) -> None:
+    def prepare(self, connection: Connection) -> None:
         """Make what the application's side of Uvicorn needs besides."""
         self.flow = connection.flow
         self.logger = connection.logger

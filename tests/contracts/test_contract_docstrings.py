@@ -21,7 +21,6 @@ UNFINISHED = (  # rooms whose docstrings are still to be rewritten
     "sessions/fastpath/",
     "sessions/frames.py",
     "sessions/health/",
-    "sessions/hub/",
     "sessions/management/",
     "sessions/presentation.py",
     "sessions/realtime/",

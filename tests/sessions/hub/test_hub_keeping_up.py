@@ -24,9 +24,9 @@ async def heard():
     async def hear(epoch, since_version, version, *, known=("one", 2), is_creation=False):
         topic = hub.topics.get(SESSION)
         topic.access_position = known
-        hub.presence._to_seat.clear()
+        hub.presence._to_check_access.clear()
         await hub._deliver(HubMessage(SESSION, epoch, since_version, version, b"{}", is_creation=is_creation))
-        return SESSION in hub.presence._to_seat, topic.access_position
+        return SESSION in hub.presence._to_check_access, topic.access_position
 
     return hear
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from sessions.store.presence import NOBODY, announce
+from sessions.store.presence_records import NO_CLIENTS, write_client_counts
 from synckairos.auth.principal import mint
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
@@ -160,7 +160,7 @@ async def test_a_process_that_was_taken_for_dead_tells_at_once_that_its_clients_
     async with screen(webs[1], session_id, token) as hall, screen(webs[0], session_id, as_("ada")):
         await hall.until("PRESENCE", connected=[ADA])
         for process in redis_client.blocking_client().hkeys(keys.presence(UUID(session_id))):
-            send_blocking(announce(UUID(session_id), process.decode(), NOBODY, is_news=True))
+            send_blocking(write_client_counts(UUID(session_id), process.decode(), NO_CLIENTS, is_news=True))
         await hall.until("PRESENCE", connected=[])
         await hall.until("PRESENCE", connected=[ADA])
 

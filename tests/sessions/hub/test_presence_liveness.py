@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from sessions.hub.presence import Presence
+from sessions.hub.presence_tracker import PresenceTracker
 from sessions.hub.subscriber import Subscriber
 from sessions.hub.topics import Topics
-from sessions.store.presence import Attendance, announce
+from sessions.store.presence_records import ClientCounts, write_client_counts
 from synckairos.auth.principal import Principal
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
@@ -21,11 +21,11 @@ from tests.wires import NoWire
 async def looking():
     """What one process believes of the others: `looking({"web": 0}, at_s=…)` tells it what the store has heard of them;
     of this process it has, unless it has forgotten all that it was told."""
-    here = Presence(Topics())
+    here = PresenceTracker(Topics())
 
     def look(heard, at_s, *, is_forgotten=False):
-        here._look(heard if is_forgotten else {here._process: 0} | heard, at_s)
-        return here._living.alive - {here._process}
+        here._apply_liveness(heard if is_forgotten else {here._process: 0} | heard, at_s)
+        return here._liveness.alive - {here._process}
 
     return look
 
@@ -75,15 +75,15 @@ async def cleared(monkeypatch):
     session_id, topics = uuid4(), Topics()
     topic = topics.add(session_id, Subscriber(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
     topic.is_subscribed = True
-    here = Presence(topics)
-    send_blocking(announce(session_id, "other", Attendance(viewers=1), is_news=False))
+    here = PresenceTracker(topics)
+    send_blocking(write_client_counts(session_id, "other", ClientCounts(viewers=1), is_news=False))
 
     async def clears(at_s, heard):
         async def hear():
-            here._look({here._process: 0} | heard, at_s)
+            here._apply_liveness({here._process: 0} | heard, at_s)
 
-        monkeypatch.setattr(here, "_hear", hear)
-        await here._hear()
+        monkeypatch.setattr(here, "_update_liveness", hear)
+        await here._update_liveness()
         await here._read({session_id})
         return not redis_client.blocking_client().hexists(keys.presence(session_id), "other")
 

@@ -9,11 +9,11 @@ import pytest
 
 from sessions.hub.hub import Hub
 from sessions.hub.position import NOWHERE
-from sessions.hub.presence import Presence
+from sessions.hub.presence_tracker import PresenceTracker
 from sessions.hub.subscriber import Subscriber
 from sessions.hub.topics import Topics
-from sessions.services import presence as service
-from sessions.store.presence import Attendance, announce
+from sessions.services import presence_queries
+from sessions.store.presence_records import ClientCounts, write_client_counts
 from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.ops.alive_processes import list_alive, report_alive
 from synckairos.redis import client as redis_client
@@ -30,7 +30,7 @@ class Process:
 
     def __init__(self):
         self.topics = Topics()
-        self.presence = Presence(self.topics)
+        self.presence = PresenceTracker(self.topics)
         self.now_s = asyncio.get_running_loop().time()
 
     def comes(self, *participants):
@@ -40,22 +40,22 @@ class Process:
         topic.is_subscribed = True
         subscriber.participants = tuple(map(UUID, participants))
         subscriber.start(None, NOWHERE)
-        self.presence.changed(SESSION)
+        self.presence.mark_changed(SESSION)
         return subscriber
 
     def goes(self, subscriber):
         subscriber.detach()
         topic = self.topics.remove(SESSION, subscriber)
-        self.presence.changed(SESSION)
+        self.presence.mark_changed(SESSION)
         self.topics.remove_if_empty(topic)
 
     async def works(self, *, is_hinted=False):
         if is_hinted:
-            self.presence.hinted(SESSION)
-        await self.presence._work()
+            self.presence.on_hint(SESSION)
+        await self.presence._process_pending()
 
     async def looks(self):
-        await self.presence._hear()
+        await self.presence._update_liveness()
 
 
 def shown(subscriber):
@@ -111,7 +111,7 @@ async def test_who_left_while_nobody_here_listened_is_not_shown_to_who_comes_bac
     two.goes(hall)
     one.goes(ada)
     await one.works()
-    two.presence.hinted(SESSION)  # nobody is here for it
+    two.presence.on_hint(SESSION)  # nobody is here for it
     again = two.comes()
     await two.works()
     assert shown(again) == []
@@ -124,7 +124,7 @@ async def test_what_was_read_before_the_room_listens_does_not_count(one, two):
     two.topics.get(SESSION).is_subscribed = False
     await two.works(is_hinted=True)
     assert shown(hall) == []
-    assert two.topics.get(SESSION).roll is None
+    assert two.topics.get(SESSION).counts is None
 
 
 async def test_ada_is_shown_beside_grace_while_the_store_forgets_who_is_alive_again_and_again(one, two):
@@ -136,10 +136,10 @@ async def test_ada_is_shown_beside_grace_while_the_store_forgets_who_is_alive_ag
     await two.works()
     for second in range(1, 6):
         redis_client.blocking_client().delete(keys.web_processes())
-        two.presence._look({}, two.now_s + second)
+        two.presence._apply_liveness({}, two.now_s + second)
     assert shown(hall) == [[ADA]]
     grace = two.comes(GRACE)
-    two.presence._look({two.presence._process: 1_000}, two.now_s + 6)
+    two.presence._apply_liveness({two.presence._process: 1_000}, two.now_s + 6)
     await two.works()
     assert (shown(hall), shown(grace)) == ([[ADA], [ADA, GRACE]], [[ADA, GRACE]])
     await one.works(is_hinted=True)
@@ -152,10 +152,12 @@ async def test_what_a_process_has_told_that_is_back_again_is_not_cleared_away(on
     await one.works()
     await two.works()
     for second in range(1, 13):
-        two.presence._look({two.presence._process: 0, one.presence._process: 1_000 * second}, two.now_s + second)
-    assert one.presence._process in two.presence._living.dead
+        two.presence._apply_liveness(
+            {two.presence._process: 0, one.presence._process: 1_000 * second}, two.now_s + second
+        )
+    assert one.presence._process in two.presence._liveness.dead
     await one.looks()
-    two.presence._living._looked_at_s = asyncio.get_running_loop().time()
+    two.presence._liveness._updated_at_s = asyncio.get_running_loop().time()
     await two.works(is_hinted=True)
     assert redis_client.blocking_client().hexists(keys.presence(SESSION), one.presence._process)
     assert (shown(hall), shown(ada)) == ([[ADA]], [[ADA]])
@@ -164,17 +166,17 @@ async def test_what_a_process_has_told_that_is_back_again_is_not_cleared_away(on
 async def test_all_is_read_again_when_the_layer_has_been_away(one):
     hall = one.comes()
     await one.works()
-    one.presence.look_again()
+    one.presence.reread_all()
     send_blocking(report_alive(keys.web_processes(), "other"))
-    send_blocking(announce(SESSION, "other", Attendance(0, {ADA: 1}), is_news=False))
+    send_blocking(write_client_counts(SESSION, "other", ClientCounts(0, {ADA: 1}), is_news=False))
     await one.works()
     assert shown(hall) == [[ADA]]
 
 
 async def test_a_layer_that_is_back_has_the_hub_read_again(monkeypatch):
     hub, read = Hub(), asyncio.Event()
-    monkeypatch.setattr(hub.presence, "look_again", read.set)
-    checks = asyncio.create_task(hub._check_positions())
+    monkeypatch.setattr(hub.presence, "reread_all", read.set)
+    checks = asyncio.create_task(hub._reconcile())
     hub._may_have_missed.set()
     async with asyncio.timeout(60):
         await read.wait()
@@ -198,7 +200,7 @@ async def test_who_could_not_take_back_what_it_told_is_left_to_be_found_dead(one
     async def refused(calls):
         return [ValueError() for _ in calls]
 
-    monkeypatch.setattr("sessions.hub.presence.send_all", refused)
+    monkeypatch.setattr("sessions.hub.presence_tracker.send_all", refused)
     await one.presence.leave()
     assert one.presence._process in send_blocking(list_alive(keys.web_processes(), 60_000))
 
@@ -215,10 +217,10 @@ async def test_who_is_read_over_rest_while_others_come_was_there_alone(one, two,
 
     monkeypatch.setattr("sessions.services.sessions.get", known)
     await two.looks()
-    groups = service.of(SESSION, SYSTEM)
-    asked = next(groups)
+    procedure = presence_queries.get(SESSION, SYSTEM)
+    asked = next(procedure)
     first = await send(asked)
     await both_come()
     with pytest.raises(StopIteration) as end:
-        groups.send(await send(groups.send(first)))
+        procedure.send(await send(procedure.send(first)))
     assert end.value.value.connected == ()  # as it was before either came; Grace was never there without Ada

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from sessions.services import tickets
+from sessions.services import one_time_tickets
 from synckairos.auth.principal import authenticate, mint
 from synckairos.errors import Unauthenticated
 from synckairos.redis import client as redis_client
@@ -84,9 +84,9 @@ def test_whoever_brings_the_ticket_is_who_the_token_said(webs, api, is_staff):
     session_id = uuid4()
     token = mint("carol", is_staff=is_staff, lifetime=timedelta(hours=3))
     ticket = bought(api, str(session_id), **bearer(token))["ticket"]
-    assert run_blocking(tickets.redeem(ticket, session_id)) == authenticate(token)
+    assert run_blocking(one_time_tickets.redeem(ticket, session_id)) == authenticate(token)
     with pytest.raises(Unauthenticated):
-        run_blocking(tickets.redeem(ticket, session_id))
+        run_blocking(one_time_tickets.redeem(ticket, session_id))
 
 
 def test_a_ticket_is_good_no_longer_than_its_token(api):
@@ -98,6 +98,6 @@ def test_a_ticket_is_good_no_longer_than_its_token(api):
 
 def test_what_cannot_be_a_ticket_is_not_looked_for_in_the_store():
     for junk in ("", "x", "a" * 42, "a" * 44, "ä" * 43, "a" * 42 + "\n", "*" * 43):
-        steps = tickets.redeem(junk, uuid4())
+        steps = one_time_tickets.redeem(junk, uuid4())
         with pytest.raises(Unauthenticated):
             next(steps)

@@ -11,8 +11,8 @@ from redis.exceptions import OutOfMemoryError
 
 from sessions.services import sessions
 from sessions.services.recovery import recover
-from sessions.store import tickets
-from sessions.store.tickets import Grant
+from sessions.store import ticket_records
+from sessions.store.ticket_records import TicketRecord
 from sessions.timekeeping.keeper import Timekeeper
 from synckairos.auth.principal import SYSTEM
 from synckairos.conf import Rate
@@ -162,9 +162,9 @@ def test_limits_are_counted_and_tickets_are_good_without_room(configure):
         assert [limiter.statuses["general"].remaining for limiter in limiters] == [1, 0]
         with pytest.raises(RateLimitExceeded):
             RateLimiter().consume(limits.general(ALICE.principal))
-        grant = Grant(uuid4(), ALICE.principal)
-        send_blocking(tickets.grant("a ticket", grant, 30_000))
-        assert send_blocking(tickets.redeem("a ticket")) == grant
+        grant = TicketRecord(uuid4(), ALICE.principal)
+        send_blocking(ticket_records.save("a ticket", grant, 30_000))
+        assert send_blocking(ticket_records.redeem("a ticket")) == grant
 
 
 def test_what_a_full_store_refuses_is_no_outage_of_the_store():

@@ -11,8 +11,8 @@ import redis
 from audit import dead_letters
 from audit.drain import drain_all
 from audit.models import SyncEvent
+from sessions.services import one_time_tickets
 from sessions.services import sessions as service
-from sessions.services import tickets
 from sessions.services.recovery import recover
 from sessions.store import store
 from synckairos.auth.principal import SYSTEM, Principal
@@ -108,10 +108,10 @@ def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
 def test_tickets_are_redeemed_once(topology):
     alice = Principal("alice", is_staff=True, expires_s=2**40)
     for session_id in (uuid4() for _ in range(20)):
-        ticket = run_blocking(tickets.issue(session_id, alice)).value
-        assert run_blocking(tickets.redeem(ticket, session_id)) == alice
+        ticket = run_blocking(one_time_tickets.issue(session_id, alice)).value
+        assert run_blocking(one_time_tickets.redeem(ticket, session_id)) == alice
         with pytest.raises(Unauthenticated):
-            run_blocking(tickets.redeem(ticket, session_id))
+            run_blocking(one_time_tickets.redeem(ticket, session_id))
 
 
 def test_async_callers_are_served_too(topology):

@@ -12,7 +12,7 @@ from audit import selectors
 from sessions.services import retention
 from sessions.services import sessions as service
 from sessions.store import codec, idle, presence, store
-from sessions.store.presence import Attendance
+from sessions.store.presence_records import ClientCounts
 from sessions.timekeeping.idle_reviews import BATCH, Reviews
 from sessions.timekeeping.keeper import Timekeeper
 from synckairos.auth.principal import SYSTEM
@@ -87,7 +87,7 @@ def due():
 
 def watched_by(session_id, process, *, lives=True):
     """Some web process tells that it has one viewer of a session."""
-    asked(perform(presence.announce(session_id, process, Attendance(viewers=1), is_news=False)))
+    asked(perform(presence.write_client_counts(session_id, process, ClientCounts(viewers=1), is_news=False)))
     if lives:
         asked(perform(alive_processes.report_alive(keys.web_processes(), process)))
 

@@ -13,7 +13,7 @@ from sessions.services import abandonment, deadlines, retention
 from sessions.services import sessions as service
 from sessions.services.retention import _ActivityNotes
 from sessions.store import codec, idle, presence, store
-from sessions.store.presence import Attendance
+from sessions.store.presence_records import ClientCounts
 from sessions.store.store import Snapshot
 from sessions.timekeeping.idle_reviews import Reviews
 from sessions.timekeeping.keeper import Timekeeper
@@ -126,7 +126,7 @@ def test_whoever_commands_or_reads_it_keeps_it(sign):
 def test_whoever_watches_keeps_it_and_for_12_hours_after_leaving():
     session_id = ago(13).start(**CYCLING)
     apply_all(session_id)
-    asked(perform(presence.announce(session_id, "web", Attendance(viewers=1), is_news=False)))
+    asked(perform(presence.write_client_counts(session_id, "web", ClientCounts(viewers=1), is_news=False)))
     asked(perform(alive_processes.report_alive(keys.web_processes(), "web")))
     review()
     assert stored(session_id).status == "running"
@@ -192,7 +192,7 @@ def test_what_is_due_comes_first():
     state = stored(session_id)
     due_ms = state.updated_ms + TTL
     verdict = abandonment._verdict(session_id, due_ms, Snapshot(due_ms + HOUR, state), is_watched=False)
-    assert verdict.script.name == "postpone"
+    assert verdict.script.name == "postpone_idle"
     caught = replace(state, updated_ms=due_ms, cycle=replace(state.cycle, started_ms=due_ms))
     verdict = abandonment._verdict(session_id, due_ms, Snapshot(due_ms + HOUR, caught), is_watched=False)
     assert verdict.state.status == "cancelled"

@@ -23,7 +23,7 @@ WHO = ContextVar("who", default="nobody")
 
 def echo(text, source="return ARGV[1]"):
     """A call for a script that the store has perhaps never seen."""
-    script = Script(FOLDER / "roll.lua")
+    script = Script(FOLDER / "read_presence.lua")
     script.source = f"{source} -- {uuid4()}"
     script.sha = redis_client.redis.Redis().register_script(script.source).sha
     return Call(script, [], [text], bytes.decode)

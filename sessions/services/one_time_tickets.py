@@ -7,8 +7,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions.store import tickets
-from sessions.store.tickets import Grant
+from sessions.store import ticket_records
+from sessions.store.ticket_records import TicketRecord
 from synckairos import ids
 from synckairos.auth.permissions import check_scope
 from synckairos.auth.principal import Principal
@@ -34,7 +34,7 @@ def issue(session_id: UUID, principal: Principal) -> Procedure[Ticket]:
     left_ms = int((principal.expires_s - time.time()) * 1000)
     value = ids.new_ticket()
     good_ms = max(1, min(conf().ticket_ttl_ms, left_ms))
-    expires_ms = yield from perform(tickets.grant(value, Grant(session_id, principal), good_ms))
+    expires_ms = yield from perform(ticket_records.save(value, TicketRecord(session_id, principal), good_ms))
     return Ticket(value, expires_ms)
 
 
@@ -43,7 +43,7 @@ def redeem(value: str, session_id: UUID) -> Procedure[Principal]:
 
     Raises Unauthenticated, without saying why.
     """
-    granted = (yield from perform(tickets.redeem(value))) if ids.is_ticket(value) else None
-    if granted is None or granted.session_id != session_id or granted.principal.has_expired:
+    record = (yield from perform(ticket_records.redeem(value))) if ids.is_ticket(value) else None
+    if record is None or record.session_id != session_id or record.principal.has_expired:
         raise Unauthenticated
-    return granted.principal
+    return record.principal

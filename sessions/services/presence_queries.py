@@ -9,8 +9,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessions.services import sessions
-from sessions.store import presence
-from sessions.store.presence import Attendance, Roll
+from sessions.store import presence_records
+from sessions.store.presence_records import ClientCounts, CountsByProcess
 from synckairos.auth.principal import Principal
 from synckairos.engine.units import Duration
 from synckairos.ops import alive_processes
@@ -26,27 +26,27 @@ class Present(Struct, frozen=True):
 
     connected: tuple[UUID, ...]
     """Participants with at least one client, in the order of their ids."""
-    attendance: Attendance
+    client_counts: ClientCounts
     """The participants and viewers, with their numbers of clients."""
 
 
 def get(session_id: UUID, reader: Principal) -> Procedure[Present]:
     """Return the presence of a session. Raises SessionNotFound."""
     yield from sessions.get(session_id, reader)
-    (roll,) = yield from perform(presence.rolls([session_id]))
+    (counts,) = yield from perform(presence_records.load_client_counts([session_id]))
     alive = yield from perform(
         alive_processes.list_alive(keys.web_processes(), ALIVE_WITHIN_MS)
     )  # after: who has told something has come before
-    return present(roll, alive)
+    return present(counts, alive)
 
 
-def present(roll: Roll, alive: Container[str]) -> Present:
-    """Add up the clients that the roll has of live processes."""
+def present(counts: CountsByProcess, alive: Container[str]) -> Present:
+    """Add up the clients that the counts has of live processes."""
     viewers = 0
     clients: Counter[str] = Counter()
-    for process, attendance in roll.items():
+    for process, client_counts in counts.items():
         if process in alive:
-            viewers += attendance.viewers
-            clients.update(attendance.participants)
+            viewers += client_counts.viewers
+            clients.update(client_counts.participants)
     connected = tuple(sorted(map(UUID, clients)))
-    return Present(connected, Attendance(viewers, dict(sorted(clients.items()))))
+    return Present(connected, ClientCounts(viewers, dict(sorted(clients.items()))))
