@@ -32,12 +32,14 @@ class Connection(Protocol):
     flow: Any
     headers: list[tuple[bytes, bytes]]
     logger: Any
-    on_response_complete: Any
     server_state: Any
     transport: Any
 
     def forward(self, cycle: Cycle) -> None:
         """Give a request to the application."""
+
+    def on_response_complete(self) -> None:
+        """Begin with the next request."""
 
 
 class _NoEvent:
