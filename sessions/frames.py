@@ -6,11 +6,14 @@ more fields and types some day, and never fewer.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, TypeAlias, get_type_hints
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, defstruct, structs
 
+from sessions.commands import COMMAND_BY_VERB, CommandType
 from sessions.presentation import InstantMs, InstantText, Milliseconds, StateView, Version
 from synckairos.auth.principal import MAX_TOKEN_LENGTH
 from synckairos.engine.units import Instant, Json
@@ -38,9 +41,6 @@ AckData: TypeAlias = Annotated[
 CommandId: TypeAlias = Annotated[
     str | int | None,
     Meta(description="Yours; comes back in the answer. A repeated one gets the first answer and changes nothing."),
-]
-ExpectedVersion: TypeAlias = Annotated[
-    int | None, Meta(description="Refuses the command unless the session is at this version.")
 ]
 
 
@@ -158,8 +158,17 @@ class Error(Struct, kw_only=True, tag="ERROR"):
     id: str | int | UnsetType = UNSET
 
 
-ServerMessage: TypeAlias = (
-    Connected | StateUpdate | StateSync | TimeWarning | TimeExpired | SessionDeleted | Presence | Pong | Ack | Error
+SERVER_FRAMES: tuple[type[Struct], ...] = (
+    Connected,
+    StateUpdate,
+    StateSync,
+    TimeWarning,
+    TimeExpired,
+    SessionDeleted,
+    Presence,
+    Pong,
+    Ack,
+    Error,
 )
 
 
@@ -182,51 +191,23 @@ class Reconnect(Struct, frozen=True, tag="RECONNECT"):
     epoch: str | None = None
 
 
-class Start(Struct, frozen=True, tag="START"):
-    """Starts a session that is pending."""
-
-    id: CommandId = None
-    expected_version: ExpectedVersion = None
-
-
-class Pause(Struct, frozen=True, tag="PAUSE"):
-    """Pauses a session that is running."""
-
-    id: CommandId = None
-    expected_version: ExpectedVersion = None
-
-
-class Resume(Struct, frozen=True, tag="RESUME"):
-    """Resumes a session that is paused."""
-
-    id: CommandId = None
-    expected_version: ExpectedVersion = None
+def _command_frame(row: CommandType) -> type[Struct]:
+    """Return the frame of a command: the fields of its REST body, and an `id`."""
+    types = get_type_hints(row.body, include_extras=True)
+    fields = [(field.name, types[field.name], field.default) for field in structs.fields(row.body)]
+    summary, _, more = row.summary.partition(". ")
+    return defstruct(
+        row.kind.__name__,
+        [("id", CommandId, None), *fields],
+        namespace={"__doc__": f"{summary}.\n\n{more}".strip()},
+        frozen=True,
+        tag=row.verb.upper(),
+    )
 
 
-class Complete(Struct, frozen=True, tag="COMPLETE"):
-    """Ends a session as completed."""
-
-    id: CommandId = None
-    expected_version: ExpectedVersion = None
-
-
-class Cancel(Struct, frozen=True, tag="CANCEL"):
-    """Ends a session as cancelled."""
-
-    id: CommandId = None
-    expected_version: ExpectedVersion = None
-
-
-class Switch(Struct, frozen=True, tag="SWITCH"):
-    """Ends the running cycle and begins the next.
-
-    `current_participant_id` refuses it unless that participant is the active one: a second press is then harmless.
-    """
-
-    id: CommandId = None
-    next_participant_id: UUID | None = None
-    current_participant_id: UUID | None = None
-    expected_version: ExpectedVersion = None
+COMMAND_BY_FRAME: Mapping[type[Struct], CommandType] = MappingProxyType(
+    {_command_frame(row): row for row in COMMAND_BY_VERB.values()}
+)
 
 
 class Auth(Struct, frozen=True, tag="AUTH"):
@@ -239,5 +220,4 @@ class Auth(Struct, frozen=True, tag="AUTH"):
     id: Annotated[str | int | None, Meta(description="Yours; comes back in the answer.")] = None
 
 
-ClientCommand: TypeAlias = Start | Pause | Resume | Complete | Cancel | Switch
-ClientMessage: TypeAlias = Ping | Reconnect | Start | Pause | Resume | Complete | Cancel | Switch | Auth
+CLIENT_FRAMES: tuple[type[Struct], ...] = (Ping, Reconnect, *COMMAND_BY_FRAME, Auth)

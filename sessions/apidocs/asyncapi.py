@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from sessions import frames
 from sessions.apidocs.asyncapi_examples import examples
-from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, REF, schemas, type_of
+from sessions.apidocs.asyncapi_schemas import REF, schemas, type_of
 from sessions.apidocs.views import Rendered
+from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
 from sessions.realtime.credentials import PROTOCOL
 from synckairos import version
 from synckairos.close_codes import CloseCode, CloseReason
@@ -73,7 +74,7 @@ def document(*, strict: bool = False) -> dict[str, Any]:
 
 
 def _channel() -> dict[str, Any]:
-    names = [type_of(frame) for frame in (*FROM_SERVER, *FROM_CLIENT)]
+    names = [type_of(frame) for frame in (*SERVER_FRAMES, *CLIENT_FRAMES)]
     codes = "\n".join(f"| {code.value} | {_reasons(code)} | {told} |" for code, told in close_codes().items())
     return {
         "address": "/ws",
@@ -129,7 +130,7 @@ def _operations() -> dict[str, Any]:
         *(frames.Connected, frames.StateUpdate, frames.TimeWarning, frames.TimeExpired),
         *(frames.Presence, frames.SessionDeleted, frames.Error),
     )
-    commands = (frames.Start, frames.Pause, frames.Resume, frames.Complete, frames.Cancel, frames.Switch)
+    commands = tuple(frames.COMMAND_BY_FRAME)
     return {
         "show": _operation("send", "Show the session, on every change of it", told),
         "ping": _operation("receive", "Tell the time", (frames.Ping,), frames.Pong),
@@ -159,7 +160,7 @@ def _on_channel(frame: type[Struct]) -> dict[str, str]:
 
 def _messages() -> dict[str, Any]:
     shown = examples()
-    return {type_of(frame): _message(frame, shown[type_of(frame)]) for frame in (*FROM_SERVER, *FROM_CLIENT)}
+    return {type_of(frame): _message(frame, shown[type_of(frame)]) for frame in (*SERVER_FRAMES, *CLIENT_FRAMES)}
 
 
 def _message(frame: type[Struct], shown: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from sessions import frames, messages
 from sessions.apidocs.asyncapi_schemas import type_of
@@ -81,7 +82,7 @@ def _from_server() -> Examples:
             _told("of AUTH", messages.authenticated(_ID, state.version, _AT + 43_200_000)),
         ],
         "ERROR": [
-            _told("a refusal", messages.error(InvalidStateTransition("Cannot resume this session"), _ID)),
+            _told("a refusal", messages.error(InvalidStateTransition("Cannot pause this session"), _ID)),
             _told("a frame that cannot be read", messages.error(ValidationFailed([("frame", "Malformed JSON.")]))),
             _told("credentials that have expired", messages.error(CredentialsExpired(30_000))),
         ],
@@ -89,25 +90,22 @@ def _from_server() -> Examples:
 
 
 def _from_client() -> Examples:
-    asked: list[tuple[str, frames.ClientMessage]] = [
+    given: list[tuple[str, Struct]] = [
         ("what time is it", frames.Ping(timestamp=_AT)),
         ("back again", frames.Reconnect(last_version=2, epoch=_EPOCH)),
-        ("start", frames.Start(id=_ID)),
-        ("pause", frames.Pause(id=_ID)),
-        ("resume", frames.Resume(id=_ID)),
-        ("complete", frames.Complete(id=_ID)),
-        ("cancel", frames.Cancel(id=_ID)),
-        ("end my cycle", frames.Switch(id=_ID, current_participant_id=_WHITE)),
         ("fresh credentials", frames.Auth("eyJhbGciOiJFZERTQSJ9.…", _ID)),
     ]
-    return {type_of(type(frame)): [_asked(name, frame)] for name, frame in asked}
+    for frame, row in frames.COMMAND_BY_FRAME.items():
+        guard = {"current_participant_id": _WHITE} if row.kind is commands.Switch else {}
+        given.append((row.verb, frame(id=_ID, **guard)))
+    return {type_of(type(frame)): [_asked(name, frame)] for name, frame in given}
 
 
 def _told(name: str, frame: bytes) -> dict[str, Any]:
     return {"name": name, "payload": msgspec.json.decode(frame)}
 
 
-def _asked(name: str, frame: frames.ClientMessage) -> dict[str, Any]:
+def _asked(name: str, frame: Struct) -> dict[str, Any]:
     """Without what it does not need."""
     given = msgspec.to_builtins(frame)
     return {"name": name, "payload": {field: value for field, value in given.items() if value is not None}}

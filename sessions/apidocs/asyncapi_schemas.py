@@ -10,15 +10,15 @@ import msgspec
 from msgspec import Meta, Struct, defstruct
 
 from sessions import frames
+from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
 from sessions.presentation import InstantText, Milliseconds, SwitchView, Version
+from sessions.requests.values import schema_hook
 from synckairos.engine.events import EVENT_TYPES, Event, EventBase
 from synckairos.http.openapi import name_of
 
 Schema = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
-FROM_SERVER: tuple[type[Struct], ...] = get_args(frames.ServerMessage)
-FROM_CLIENT: tuple[type[Struct], ...] = get_args(frames.ClientMessage)
 
 _HAPPENED = {
     "session.created": "The session exists, with all that was asked for.",
@@ -52,7 +52,9 @@ def schemas(*, strict: bool = False) -> dict[str, Schema]:
     """
     events = [_event(kind) for kind in EVENT_TYPES.values()]
     _, components = msgspec.json.schema_components(
-        [*FROM_SERVER, *FROM_CLIENT, frames.AuthenticatedView, SwitchView, *events], ref_template=REF
+        [*SERVER_FRAMES, *CLIENT_FRAMES, frames.AuthenticatedView, SwitchView, *events],
+        schema_hook=schema_hook,
+        ref_template=REF,
     )
     union: Schema = {
         "title": "Event",

@@ -6,11 +6,13 @@ import math
 import time
 from contextlib import suppress
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import astuple
 
-from sessions import messages, weights
+from sessions import frames, messages, weights
 from sessions.hub.hub import hub
 from sessions.hub.position import NOWHERE, Position
 from sessions.hub.subscriber import Subscriber
@@ -140,16 +142,16 @@ class SessionConsumer(FramesConsumer):
             return
         metrics.SOCKET_FRAMES_IN.labels(type(message).__struct_config__.tag).inc()
         match message:
-            case messages.Ping():
+            case frames.Ping():
                 self.answer(messages.pong(received_ms, store_clock.now_ms(), message.timestamp))
-            case messages.Reconnect():
+            case frames.Reconnect():
                 await self._reconnect(message)
-            case messages.Auth():
+            case frames.Auth():
                 await self._renew(message)
             case _:
                 await self._command(message)
 
-    async def _renew(self, message: messages.Auth) -> None:
+    async def _renew(self, message: frames.Auth) -> None:
         """Fresh credentials of the same person, who may be staff now, or no longer.
 
         They count as a request, before they are looked at. Those that the socket has already change nothing, and cost
@@ -178,7 +180,7 @@ class SessionConsumer(FramesConsumer):
             await limiter.acharge(general, weights.of_state(state))
         self._renewed(message, principal)
 
-    def _renewed(self, message: messages.Auth, principal: Principal) -> None:
+    def _renewed(self, message: frames.Auth, principal: Principal) -> None:
         expires_ms = int(principal.expires_s * 1000)
         self.answer(messages.authenticated(message.id, self.subscriber.position.version, expires_ms))
 
@@ -189,7 +191,7 @@ class SessionConsumer(FramesConsumer):
         except SessionNotFound:
             return None
 
-    async def _reconnect(self, message: messages.Reconnect) -> None:
+    async def _reconnect(self, message: frames.Reconnect) -> None:
         """It counts as a request, and for more when the session is large."""
         limiter, general = await self._counted()
         for _ in range(RECONNECT_TRIES):
@@ -225,31 +227,26 @@ class SessionConsumer(FramesConsumer):
             raise
         return limiter, general
 
-    async def _command(self, message: messages.ClientCommand) -> None:
+    async def _command(self, message: Any) -> None:
         try:
-            outcome = await self._execute(message)
+            row = frames.COMMAND_BY_FRAME[type(message)]
+            outcome = await self._execute(row.command(astuple(message)[1:]), self._caller(message))
         except ApiError as error:
             security_log.log_frame_error(self.scope, error)
             self.answer(messages.error(error, message.id))
             return
-        view = outcome.switched if isinstance(message, messages.Switch) else outcome.shown
+        view = outcome.switched if row.kind is commands.Switch else outcome.shown
         self.answer(messages.ack(message.id, outcome.state.version, view))
 
-    async def _execute(self, message: messages.ClientCommand) -> Outcome:
+    async def _execute(self, command: commands.Command, caller: Caller) -> Outcome:
         session_id = self._shown()
         if self.subscriber.principal.has_expired:
             raise Unauthenticated  # it may look on for a while, and bring fresh credentials
-        if isinstance(message, messages.Switch):
-            command: commands.Command = commands.Switch(
-                message.next_participant_id, message.current_participant_id, message.expected_version
-            )
-        else:
-            command = _COMMANDS[type(message)](message.expected_version)
         limiter = limits.RateLimiter()
-        procedure = service.execute(session_id, command, self._caller(message), limiter=limiter, cache=state_cache())
+        procedure = service.execute(session_id, command, caller, limiter=limiter, cache=state_cache())
         return await run_in_order(session_id, procedure)
 
-    def _caller(self, message: messages.ClientCommand) -> Caller:
+    def _caller(self, message: Any) -> Caller:
         request_id = log_context.current().get("request_id", "")
         if message.id is None:
             return Caller(self.subscriber.principal, request_id)
@@ -264,19 +261,7 @@ class SessionConsumer(FramesConsumer):
         return self.session_id
 
 
-_COMMANDS: dict[
-    type[messages.ClientCommand],
-    type[commands.Start | commands.Pause | commands.Resume | commands.Complete | commands.Cancel],
-] = {
-    messages.Start: commands.Start,
-    messages.Pause: commands.Pause,
-    messages.Resume: commands.Resume,
-    messages.Complete: commands.Complete,
-    messages.Cancel: commands.Cancel,
-}
-
-
-def _parse(text: str) -> messages.ClientMessage:
+def _parse(text: str) -> Any:
     if len(text) > json_bounds.MAX_DEPTH:  # a shorter one cannot be too much
         excess = json_bounds.size_error(text.encode(errors="replace"), json_bounds.MAX_FRAME_VALUES)
         if excess is not None:

@@ -8,7 +8,7 @@ and a command cannot overtake the revocation of its token.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import StrEnum, auto
 from types import MappingProxyType
 from typing import TypeAlias
 from uuid import UUID
@@ -28,21 +28,21 @@ from synckairos.ids import parse_uuid
 class Action(StrEnum):
     """Actions on a session that exists."""
 
-    READ = "read"
+    READ = auto()
     """Read the state, the summary and the presence list; open sockets, streams and polls."""
-    START = "start"
-    PAUSE = "pause"
-    RESUME = "resume"
-    SWITCH = "switch"
-    COMPLETE = "complete"
-    CANCEL = "cancel"
-    ADD_PARTICIPANT = "add_participant"
+    START = auto()
+    PAUSE = auto()
+    RESUME = auto()
+    SWITCH = auto()
+    COMPLETE = auto()
+    CANCEL = auto()
+    ADD_PARTICIPANT = auto()
     """Add a participant without a person. With a person it is `ASSIGN_SEAT`."""
-    ADJUST_TIME = "adjust_time"
-    ASSIGN_SEAT = "assign_seat"
+    ADJUST_TIME = auto()
+    ASSIGN_SEAT = auto()
     """Name the person of a participant, or remove it. A session token can neither give nor remove this."""
-    DELETE = "delete"
-    SHARE = "share"
+    DELETE = auto()
+    SHARE = auto()
     """Issue session tokens, and revoke them."""
 
 

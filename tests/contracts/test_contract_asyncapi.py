@@ -20,8 +20,9 @@ from msgspec.structs import fields
 
 from sessions import messages
 from sessions.apidocs import asyncapi
-from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, type_of
+from sessions.apidocs.asyncapi_schemas import type_of
 from sessions.apidocs.openapi import COMPONENTS as OPENAPI_COMPONENTS
+from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
 from sessions.presentation import present_event
 from synckairos import errors
 from synckairos.close_codes import CloseCode, CloseReason
@@ -36,8 +37,8 @@ COMPONENTS = DOCUMENT["components"]
 DESCRIPTION = DOCUMENT["channels"]["session"]["description"]
 MESSAGES: dict[str, Any] = COMPONENTS["messages"]
 EXAMPLES = [(name, example["name"], example["payload"]) for name in MESSAGES for example in MESSAGES[name]["examples"]]
-SERVER_TYPES = {type_of(frame) for frame in FROM_SERVER}
-CLIENT_TYPES = {type_of(frame) for frame in FROM_CLIENT}
+SERVER_TYPES = {type_of(frame) for frame in SERVER_FRAMES}
+CLIENT_TYPES = {type_of(frame) for frame in CLIENT_FRAMES}
 FROM_SERVER_EXAMPLES = [example for example in EXAMPLES if example[0] in SERVER_TYPES]
 
 
@@ -83,7 +84,7 @@ def test_every_reference_leads_somewhere():
 
 def test_every_frame_of_the_catalogue_is_a_message_of_the_channel_and_nothing_else_is():
     assert set(MESSAGES) == SERVER_TYPES | CLIENT_TYPES == set(DOCUMENT["channels"]["session"]["messages"])
-    for frame in (*FROM_SERVER, *FROM_CLIENT):
+    for frame in (*SERVER_FRAMES, *CLIENT_FRAMES):
         message = MESSAGES[type_of(frame)]
         assert message["name"] == type_of(frame)
         assert message["summary"]
@@ -166,7 +167,7 @@ def test_a_field_that_is_not_documented_is_noticed_wherever_it_stands_and_client
 
 @pytest.mark.parametrize(("name", "about", "payload"), FROM_SERVER_EXAMPLES)
 def test_a_documented_field_that_is_missing_or_of_another_type_is_noticed(name, about, payload):
-    (frame,) = (frame for frame in FROM_SERVER if type_of(frame) == name)
+    (frame,) = (frame for frame in SERVER_FRAMES if type_of(frame) == name)
     for field in fields(frame):
         if field.required:
             with pytest.raises(ValidationError):

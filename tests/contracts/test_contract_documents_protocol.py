@@ -9,7 +9,8 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 
 from sessions.apidocs.asyncapi import document as asyncapi
-from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, FROM_SERVER, type_of
+from sessions.apidocs.asyncapi_schemas import type_of
+from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
 from synckairos import errors
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.http import cors
@@ -157,8 +158,8 @@ def frames_of(heading):
 
 def test_every_frame_of_the_server_is_documented_with_its_fields():
     said = {kind: fields for kind, fields in frames_of("Server to client").items() if kind.isupper()}
-    assert set(said) == {type_of(frame) for frame in FROM_SERVER}
-    for frame in FROM_SERVER:
+    assert set(said) == {type_of(frame) for frame in SERVER_FRAMES}
+    for frame in SERVER_FRAMES:
         assert set(said[type_of(frame)]) >= set(FRAMES[frame.__name__]["properties"]) - {"type", "client_timestamp"}, (
             frame
         )
@@ -166,8 +167,8 @@ def test_every_frame_of_the_server_is_documented_with_its_fields():
 
 def test_every_frame_of_a_client_is_documented_with_its_fields():
     said = frames_of("Client to server")
-    assert set(said) == {type_of(frame) for frame in FROM_CLIENT}
-    for frame in FROM_CLIENT:
+    assert set(said) == {type_of(frame) for frame in CLIENT_FRAMES}
+    for frame in CLIENT_FRAMES:
         wanted = {name: may for name, may in asked_of(FRAMES[frame.__name__]).items() if name != "type"}
         assert {name: said[type_of(frame)].get(name) for name in wanted} == wanted, frame
 

@@ -10,7 +10,8 @@ from drf_spectacular.generators import SchemaGenerator
 
 from sessions.apidocs import openapi_examples
 from sessions.apidocs.asyncapi import document as asyncapi
-from sessions.apidocs.asyncapi_schemas import FROM_CLIENT, type_of
+from sessions.apidocs.asyncapi_schemas import type_of
+from sessions.frames import CLIENT_FRAMES
 from synckairos.auth.principal import mint
 from tests.conftest import client_of
 from tests.contracts.test_contract_rest_openapi import InProcess
@@ -125,7 +126,7 @@ BEFORE_FRAME = {
 ANSWERS = {"PING": "PONG", "RECONNECT": "STATE_SYNC"}
 
 
-@pytest.mark.parametrize("name", [type_of(frame) for frame in FROM_CLIENT])
+@pytest.mark.parametrize("name", [type_of(frame) for frame in CLIENT_FRAMES])
 async def test_an_example_of_a_clients_frame_works_when_it_is_sent(webs, api, name):
     for step in BEFORE_FRAME.get(name, ("createSession",)):
         assert tried(api, step).is_success

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from typing import get_args
 from uuid import UUID, uuid4
 
 import pytest
@@ -258,10 +257,10 @@ async def test_a_hostile_frame_is_an_error_and_the_socket_lives_on(webs, token, 
 WRONG = [None, True, 0, -1, 1.5, 2**63, 10**40, "", "x" * 5_000, "\\ud800", [], [[]], {}, {"a": {"b": []}}]
 
 
-@pytest.mark.parametrize("kind", [kind.__struct_config__.tag for kind in get_args(frames.ClientMessage)])
+@pytest.mark.parametrize("kind", [kind.__struct_config__.tag for kind in frames.CLIENT_FRAMES])
 async def test_no_value_of_any_field_of_any_frame_kills_the_socket_or_floods_the_log(webs, token, session_id, kind):
     """Each frame has an answer: what it asks for, or an error."""
-    (shape,) = [one for one in get_args(frames.ClientMessage) if one.__struct_config__.tag == kind]
+    (shape,) = [one for one in frames.CLIENT_FRAMES if one.__struct_config__.tag == kind]
     said_before = webs[0].faults()
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
@@ -335,3 +334,21 @@ async def test_elapsed_time_is_shown_for_a_clock_that_counts_up(webs, api, token
     assert started["elapsed_ms"] == 0
     assert paused["elapsed_ms"] == paused["server_time_ms"] - started["server_time_ms"]
     assert paused["time_remaining_ms"] is None
+
+
+STRICT = [
+    ("next_participant_id", uuid4().hex),
+    ("current_participant_id", f"{{{uuid4()}}}"),
+    ("expected_version", 2**53 + 1),
+    ("expected_version", -1),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), STRICT)
+async def test_a_frame_takes_what_a_rest_body_takes_and_no_other_forms(webs, api, token, session_id, field, value):
+    assert api.post(f"/v1/sessions/{session_id}/switch", json={field: value}).status_code == 400
+    async with screen(webs[0], session_id, token) as viewer:
+        await viewer.until("CONNECTED")
+        await viewer.send(type="SWITCH", id="one", **{field: value})
+        error = await viewer.until("ERROR")
+        assert (error["code"], error["id"]) == ("VALIDATION_ERROR", "one")
