@@ -27,21 +27,41 @@ from synckairos.http.security_headers import HttpsRedirect, SecurityHeaders  # n
 
 _django = cast("Asgi", django_application)
 _documents = {**views.DOCUMENTS, **asyncapi.DOCUMENTS} if conf().api_docs else {}
-_behind = views.RenderedFirst(_documents, PathRouter(cast("Asgi", ApiHandler()), _django))
-_doors = HttpsRedirect(Fallbacks(_behind), _django)
-_cors = Cors(BodyLimits(_doors), conf().cors_origins, allow_local_pages=conf().cors_local)
+
+# The HTTP middleware from the outermost to the innermost; RequestLog, Admission and SecurityHeaders are added below.
+_cors = Cors(  # outside of BodyLimits: pages of other origins can read its errors
+    BodyLimits(  # outside of all that answers: complete bodies only, and a response to every exception
+        HttpsRedirect(  # outside of all that has no redirect: plain HTTP goes to Django, which redirects it
+            over_http=_django,
+            over_https=Fallbacks(  # outside of Django: long polls and event streams wait without a thread
+                views.RenderedFirst(  # outside of Django: rendered documents need no thread either
+                    _documents,
+                    PathRouter(  # innermost: the API needs none of the middleware of the admin and the pages
+                        api=cast("Asgi", ApiHandler()), pages=_django
+                    ),
+                )
+            ),
+        )
+    ),
+    conf().cors_origins,
+    allow_local_pages=conf().cors_local,
+)
 
 
 class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no types
     """The ASGI application: everything that the product serves."""
 
     early_handler: EarlyHandler = FastPath(_cors)
-    """Which our own server shows whole requests before all others."""
+    """Handler to which the product's own server offers complete requests before it calls the application."""
 
 
 application = Application(
     {
-        "http": RequestLog(Admission(SecurityHeaders(_cors))),
+        "http": RequestLog(  # outermost: logs and measures every response, refusals included
+            Admission(  # before anything that uses the Host or the scheme
+                SecurityHeaders(_cors)  # outside of all that answers (Admission adds them to its own refusals)
+            )
+        ),
         "websocket": SocketAdmission(SocketOrigins(URLRouter(websocket_urlpatterns))),
         "lifespan": lifespan,
     }
