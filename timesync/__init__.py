@@ -1,1 +1,1 @@
-"""The one clock, the state store's, and how clients find their offset from it."""
+"""Time endpoint: the store's clock, from which clients compute their offset."""

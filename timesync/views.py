@@ -1,4 +1,4 @@
-"""`GET /v1/time`: the clock that all sessions run on."""
+"""View of `GET /v1/time`: the clock that all sessions run on."""
 
 from __future__ import annotations
 

@@ -99,13 +99,13 @@ def admission_error(received: Scope, resolved: Scope) -> ApiError | None:
 
 def _tls_error(scope: Scope) -> ApiError | None:
     """Return the error that refuses a connection without TLS; None when Django may redirect it to HTTPS."""
-    told = [text.strip().lower() for text in headers(scope, FORWARDED_PROTO_HEADER)]
+    forwarded = [text.strip().lower() for text in headers(scope, FORWARDED_PROTO_HEADER)]
     is_from_trusted_proxy = client_address.is_from_trusted_proxy(scope)
-    if not is_from_trusted_proxy and (told or headers(scope, b"x-forwarded-for")):
+    if not is_from_trusted_proxy and (forwarded or headers(scope, b"x-forwarded-for")):
         security_log.count_refusal(Reason.UNNAMED_PROXY)
         client_address.warn_of_unnamed_proxy()
         return HttpsRequired.by_unnamed_proxy()
-    if is_from_trusted_proxy and told not in (["http"], ["ws"]):
+    if is_from_trusted_proxy and forwarded not in (["http"], ["ws"]):
         security_log.log_refused_connection(Reason.UNNAMED_PROXY, scope)
         return HttpsRequired.by_silent_proxy()
     if _may_be_redirected(scope):

@@ -71,9 +71,9 @@ def with_client_scheme(scope: Scope) -> Scope:
     proxy counts."""
     if FORWARDED_PROTO_HEADER not in [name for name, _ in scope["headers"]]:
         return scope
-    told = headers(scope, FORWARDED_PROTO_HEADER)
+    forwarded = headers(scope, FORWARDED_PROTO_HEADER)
     others = [(name, value) for name, value in scope["headers"] if name != FORWARDED_PROTO_HEADER]
-    words = [text.strip().lower() for text in told]
+    words = [text.strip().lower() for text in forwarded]
     is_secure = client_address.is_from_trusted_proxy(scope) and words in (
         ["https"],
         ["wss"],

@@ -103,9 +103,9 @@ def json_header_lines(scheme: str, hsts_seconds: int, is_state: bool) -> bytes:
 
 def raw_error_response(error: ApiError) -> bytes:
     """Return the documented response to an error as bytes on the wire, where no ASGI application answers."""
-    told, body = error_responses.error_response(error)
+    error_fields, body = error_responses.error_response(error)
     ending = [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
-    fields = [*told, *_JSON_HEADERS, (REQUEST_ID_HEADER, ids.new_request_id().encode()), *ending]
+    fields = [*error_fields, *_JSON_HEADERS, (REQUEST_ID_HEADER, ids.new_request_id().encode()), *ending]
     head = b"HTTP/1.1 %d %s\r\n" % (error.http_status, HTTPStatus(error.http_status).phrase.encode())
     return head + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
 

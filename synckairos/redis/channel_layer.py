@@ -1,9 +1,9 @@
-"""The Channels group layer over one steady subscription for each process and server.
+"""Channels group layer over one pub/sub connection for each process and server.
 
-channels_redis lets whoever subscribes write, and even reconnect, while its receiver reads on the same connection; after
-a cut the two get in each other's way, and what was unsubscribed meanwhile comes back. Here one task owns the
-connection, whose messages are taken as they come, and a new one begins with what is wanted now. `group_add` returns
-when the server has confirmed the subscription, so that what is read after it cannot have missed a message.
+In channels_redis, subscribing callers write and even reconnect while a receiver reads on the same connection; after a
+loss the two interfere, and cancelled subscriptions come back. Here one task owns the connection, and a new connection
+subscribes to the channels that are wanted then. `group_add` returns when the server has confirmed the subscription, so
+that a state read afterwards cannot have missed a message.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ log = logs.get_logger(__name__)
 _CONNECT_TIMEOUT_S = 2.0
 _SUBSCRIBE_TIMEOUT_S = 2.0
 _PING_AFTER_S = 10.0
-"""After so long without a word the server is asked for one."""
+"""Silence in seconds after which a PING is sent."""
 _RECONNECT_DELAYS_S = (0.05, 0.25)
 
 
 class PubSubChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
-    """The layer of the settings."""
+    """Channel layer of the CHANNEL_LAYERS setting."""
 
-    def on_reconnected(self, told: Callable[[], None]) -> None:
-        """Call this, on the running loop, when a connection that was lost listens again: messages may be missing."""
-        self._get_layer().on_reconnect = told
+    def on_reconnected(self, callback: Callable[[], None]) -> None:
+        """Set the callback for a restored connection, on the running loop: messages may have been lost."""
+        self._get_layer().on_reconnect = callback
 
     async def new_channel(self, prefix: str = "specific.") -> str:
-        """A channel of this process, that is listened to. Raises what `Subscriptions.subscribe` does."""
+        """Return a new subscribed channel of this process. Raises the exceptions of `Subscriptions.subscribe`."""
         layer = self._get_layer()
         channel = f"{layer.prefix}{prefix}{uuid4().hex}"
         await self._open(layer, channel)
         return channel
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Listen to a group too. Who gives up, or is told that it cannot be, does not listen to it."""
+        """Subscribe a channel to a group. A cancelled or failed call leaves no subscription."""
         layer = self._get_layer()
         was_there = channel in layer.groups.get(layer._get_group_channel_name(group), ())  # noqa: SLF001 - pinned
         try:
@@ -62,9 +62,9 @@ class PubSubChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # chan
             raise
 
     async def receive_all(self, channel: str) -> list[bytes]:
-        """All messages that have come to a channel of `new_channel`, at least one, as they were sent.
+        """Wait for messages on a channel of `new_channel` and return all of them, as they were sent.
 
-        `receive` of Channels hands over one at a time, and takes each apart into a dict.
+        `receive` of Channels returns one message at a time, decoded into a dict.
         """
         layer = self._get_layer()
         if channel not in layer.channels:  # flushed
@@ -72,7 +72,7 @@ class PubSubChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # chan
         queue: asyncio.Queue[bytes] = layer.channels[channel]
         try:
             first = await queue.get()
-        except asyncio.CancelledError:  # the channel is nobody's any more, as with `receive`
+        except asyncio.CancelledError:  # the channel is closed, as `receive` does
             await self._close(layer, channel)
             raise
         return [first, *(queue.get_nowait() for _ in range(queue.qsize()))]
@@ -98,28 +98,30 @@ class PubSubChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # chan
 
 
 class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
-    """The subscriptions on one server."""
+    """Subscriptions on one server, which outlive its connections."""
 
     def __init__(self, host: Any, layer: Any) -> None:
         super().__init__(host, layer)
         self._receive_task: asyncio.Task[None] | None = None
         self._subscribed_to: set[str] = set()
-        """What is wanted."""
+        """Channels that callers are subscribed to."""
         self._pool: Any = None
         self._connection: _PubSubConnection | None = None
-        """The connection that is up."""
+        """The open connection, if there is one."""
         self._unconfirmed: Counter[str] = Counter()
-        """How often this connection has been asked for a channel and has not said yes yet."""
+        """Number of unconfirmed SUBSCRIBE commands of each channel on this connection."""
         self._confirmed: set[str] = set()
         self._has_connected = False
         self._is_reconnecting = False
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        """Who is to hear that a channel is confirmed, or that it will not be."""
+        """Futures of callers that wait for the confirmation of a channel."""
 
     async def subscribe(self, channel: str) -> None:
-        """Listen to a channel. Raises RedisTimeoutError when the server does not confirm it in time, ConnectionError of
-        redis-py's when somebody unsubscribes meanwhile. It stays wanted: who gives it up unsubscribes, unless others
-        want it."""
+        """Subscribe to a channel and wait for the confirmation.
+
+        Raises redis-py's TimeoutError without a confirmation in time, and its ConnectionError when the channel is
+        unsubscribed meanwhile. After either, the subscription stays wanted until `unsubscribe`.
+        """
         self._subscribed_to.add(channel)
         self._ensure_receiver()
         if channel in self._confirmed:
@@ -134,7 +136,7 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
             raise RedisTimeoutError("The group layer cannot be reached") from None
 
     async def unsubscribe(self, channel: str) -> None:
-        """Listen no more. With the connection down there is nothing to say: the next one begins without it."""
+        """Unsubscribe from a channel. Without a connection nothing is sent: the next one starts without the channel."""
         if channel not in self._subscribed_to:
             return
         self._subscribed_to.remove(channel)
@@ -143,7 +145,7 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
         self._send("UNSUBSCRIBE", channel)
 
     async def flush(self) -> None:
-        """End the connection, and forget what it was for: who waits is told."""
+        """Close the connection and drop all subscriptions. Waiting callers fail."""
         if self._receive_task is not None:
             await background.stop(self._receive_task)
             self._receive_task = None
@@ -177,7 +179,7 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
     def _ensure_receiver(self) -> None:
         if self._receive_task is None or self._receive_task.done():
             loop = asyncio.get_running_loop()
-            # A context of its own: its log lines are not those of the socket that came first.
+            # A context of its own: its log lines must not have the ids of the first socket.
             self._receive_task = loop.create_task(self._do_receiving(), name="group layer", context=Context())
 
     async def _do_receiving(self) -> None:
@@ -190,7 +192,7 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
                     log.warning("group layer away", error=type(error).__name__)
                 is_outage_logged = True
             except Exception:
-                log.exception("group layer failed")  # it begins again: screens depend on it
+                log.exception("group layer failed")  # the loop continues: screens depend on it
             finally:
                 self._connection = None
                 self._unconfirmed.clear()
@@ -198,7 +200,7 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
             await asyncio.sleep(random.uniform(*_RECONNECT_DELAYS_S))  # noqa: S311 - spreads load, keeps no secret
 
     async def _run_connection(self) -> None:
-        """One connection, from its beginning to its end."""
+        """Open one connection and serve it until it is lost."""
         if self._pool is None:
             self._pool = create_pool(self.host)
             self._pool.connection_kwargs["protocol"] = 2  # messages as plain answers
@@ -207,10 +209,10 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await connection.connect()
                 if (task := asyncio.current_task()) is not None and task.cancelling():
-                    raise asyncio.CancelledError  # redis-py has not heard it, see `background.stop`
+                    raise asyncio.CancelledError  # redis-py has swallowed it, see `background.stop`
             self._connection = _PubSubConnection(connection, self._handle_message)
         finally:
-            await connection.disconnect(nowait=True)  # nothing, once the ear has taken it over
+            await connection.disconnect(nowait=True)  # no effect once RawConnection has taken it over
         self._is_reconnecting, self._has_connected = self._has_connected, True
         try:
             if self._subscribed_to:
@@ -227,7 +229,7 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
                 name = channel.decode() if isinstance(channel, bytes) else channel
                 self._unconfirmed[name] -= 1
                 if self._unconfirmed[name] > 0:
-                    return  # there is another request behind it, and maybe an UNSUBSCRIBE between them
+                    return  # another SUBSCRIBE follows, perhaps after an UNSUBSCRIBE
                 del self._unconfirmed[name]
                 if name in self._subscribed_to:
                     self._confirmed.add(name)
@@ -241,22 +243,22 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
 
 
 class _PubSubConnection(RawConnection):
-    """One connection that listens, from its beginning to its end."""
+    """One pub/sub connection, from its opening to its loss."""
 
     def __init__(self, connection: Any, on_message: Callable[[Any], None]) -> None:
         super().__init__(connection)
         self._on_message = on_message
-        """Is given all that the server says."""
+        """Callback for every message of the server."""
         self._loop = asyncio.get_running_loop()
         self._received_at_s = self._loop.time()
         self._is_ping_sent = False
-        """Whether it has been asked for a word since it was heard."""
+        """True when a PING was sent since the last message."""
         self._timer = self._loop.call_later(_PING_AFTER_S, self._check_silence)
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        """Fails when nothing more will come."""
+        """Future that fails when the connection is lost."""
 
     def send(self, *command: Any) -> None:
-        """Say something to the server; nothing, when it cannot hear any more."""
+        """Send a command, unless the connection is lost."""
         if not self.lost.done():
             self._transport.write(hiredis.pack_command(command))
 
@@ -266,20 +268,20 @@ class _PubSubConnection(RawConnection):
         try:
             while (message := self._reader.gets()) is not False:
                 self._on_message(message)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, what comes after it may not be understood either
+        except Exception as fault:  # noqa: BLE001 - after any of them the stream may be out of step
             self._fail(fault)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(RedisConnectionError("The connection has ended"))
 
     def end(self) -> None:
-        """Close it."""
+        """Close the connection and stop its timer."""
         self._timer.cancel()
         self.lost.cancel()
         self._transport.abort()
 
     def _check_silence(self) -> None:
-        """Whether the server has been quiet for too long; else when to look again."""
+        """Send a PING after a silence, and fail after a second one; otherwise check again later."""
         left_s = self._received_at_s + _PING_AFTER_S - self._loop.time()
         if left_s <= 0:
             if self._is_ping_sent:
@@ -292,4 +294,4 @@ class _PubSubConnection(RawConnection):
     def _fail(self, fault: Exception) -> None:
         if not self.lost.done():
             self.lost.set_exception(fault)
-            self._transport.abort()  # what else it says is not heard
+            self._transport.abort()  # later data must not be read

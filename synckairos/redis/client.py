@@ -1,4 +1,4 @@
-"""The one factory of Redis clients: every timeout and retry is set here.
+"""Factory of all Redis clients: every timeout and retry is set here.
 
 URLs: `redis://`, `rediss://`, `unix://`; `redis+sentinel://host:port,host:port/service/db`;
 `redis+cluster://host:port,host:port`.
@@ -27,33 +27,33 @@ from synckairos.errors import ServiceUnavailable, StoreFull
 from synckairos.redis.pipelined_connection import PipelinedConnection
 
 BlockingClient: TypeAlias = Any
-"""redis.Redis or redis.RedisCluster: the same commands, no common type."""
+"""redis.Redis or redis.RedisCluster, which have the same commands and no common type."""
 AsyncClient: TypeAlias = Any
 
 UNAVAILABLE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, ClusterDownError)
-"""The store cannot serve just now."""
+"""Exceptions that mean that the store is temporarily unavailable."""
 _UNAVAILABLE_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "TRYAGAIN", "UNKILLABLE", "BUSY"})
-"""Error codes (the first word of an error reply, by protocol) that mean the same and have no class in redis-py."""
+"""Error codes (the first word of an error reply, by protocol) that mean that too and have no class in redis-py."""
 _WRITE_REFUSED_CODES = frozenset({"MISCONF", "NOREPLICAS"})
-"""Those of a master that answers every question, and has no disk or too few replicas to take anything."""
+"""Error codes of a master that serves reads, and refuses writes for lack of disk or replicas."""
 
 
 ERRORS = (RedisError, RedisClusterException)
-"""Everything that a client may raise: those of a Cluster have no common base with the others."""
+"""Base classes of all exceptions of a client; those of a Cluster have a base of their own."""
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether an error means that the store cannot serve just now, not that we asked for something wrong."""
+    """Return true when an error means that the store is temporarily unavailable, not that a command was wrong."""
     return isinstance(error, (*UNAVAILABLE, RedisClusterException)) or _code_of(error) in _UNAVAILABLE_CODES
 
 
 def is_full(error: Exception) -> bool:
-    """Whether an error means that the store has no memory for what was asked (`maxmemory` with `noeviction`)."""
+    """Return true when an error means that the store is out of memory (`maxmemory` with `noeviction`)."""
     return isinstance(error, OutOfMemoryError)
 
 
 def is_write_refused(error: Exception) -> bool:
-    """Whether an error means that the store can be read and not written."""
+    """Return true when an error means that the store serves reads and refuses writes."""
     return is_full(error) or _code_of(error) in _WRITE_REFUSED_CODES
 
 
@@ -62,7 +62,7 @@ def _code_of(error: Exception) -> str:
 
 
 def as_service_unavailable(error: Exception) -> ServiceUnavailable | None:
-    """What a caller is told whom the store could not serve; None when we asked for something wrong."""
+    """Return the API error for an unavailable store; None when the command was wrong."""
     if is_full(error):
         return StoreFull()
     return ServiceUnavailable() if is_unavailable(error) else None
@@ -73,14 +73,14 @@ SOCKET_TIMEOUT_S = 2.0
 POOL_WAIT_S = 2.0
 POOL_SIZE = 64
 _SINGLE_SERVER_SCHEMES = frozenset({"redis", "rediss", "unix"})
-"""Schemes of one server."""
+"""URL schemes of a single server."""
 RETRIES = 2
 _HEALTH_CHECK_S = 15
 _PORT = 6379
 
 
 class StoreUrl:
-    """A parsed store URL. Raises ValueError for one that cannot be understood."""
+    """A parsed store URL. Raises ValueError for a malformed one."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -92,7 +92,7 @@ class StoreUrl:
         if self.scheme in {"redis+sentinel", "redis+cluster"}:
             self.nodes = [_host_port(node) for node in parts.netloc.rpartition("@")[2].split(",")]
         else:
-            options = redis.connection.parse_url(url)  # raises ValueError for what no client would understand
+            options = redis.connection.parse_url(url)  # raises ValueError for a malformed URL
             self.password = self.password or options.get("password")
             self.nodes = [] if parts.scheme == "unix" else [(parts.hostname or "localhost", parts.port or _PORT)]
         if self.scheme == "redis+sentinel":
@@ -111,7 +111,7 @@ def _options(retry: Any) -> dict[str, Any]:
         "socket_timeout": SOCKET_TIMEOUT_S,
         "health_check_interval": _HEALTH_CHECK_S,
         "retry": retry,
-        # A cut connection is tried again at once; a store that hangs is not, or a caller would wait for each try.
+        # A lost connection is retried at once. A timeout is not: a caller would wait for each attempt.
         "retry_on_error": [RedisConnectionError],
         "protocol": 2,
     }
@@ -122,7 +122,7 @@ def _backoff() -> ExponentialWithJitterBackoff:
 
 
 def make_client(url: str) -> BlockingClient:
-    """A new blocking client, with a pool of its own."""
+    """Return a new blocking client with a pool of its own."""
     address = StoreUrl(url)
     options = _options(Retry(_backoff(), RETRIES, (RedisConnectionError,)))
     if address.scheme == "redis+cluster":
@@ -139,7 +139,7 @@ def make_client(url: str) -> BlockingClient:
 
 
 def make_async_client(url: str) -> AsyncClient:
-    """A new client for the running event loop, with a pool of its own."""
+    """Return a new client for the running event loop with a pool of its own."""
     address = StoreUrl(url)
     options = _options(AsyncRetry(_backoff(), RETRIES, (RedisConnectionError,)))
     if address.scheme == "redis+cluster":
@@ -158,7 +158,7 @@ def make_async_client(url: str) -> AsyncClient:
 
 
 def make_pubsub_client(url: str) -> AsyncClient:
-    """A client for one subscription: it waits for messages without end. Any node of a cluster hears them all."""
+    """Return a client for one subscription, without a read timeout. Any node of a Cluster receives all messages."""
     address = StoreUrl(url)
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
@@ -179,7 +179,7 @@ def make_pubsub_client(url: str) -> AsyncClient:
 
 
 def channel_layer_hosts(url: str) -> list[Any]:
-    """The same server as the channel layer wants it. Any node of a cluster carries its pub/sub messages."""
+    """Return the `hosts` setting of the channel layer. Any node of a Cluster carries all pub/sub messages."""
     address = StoreUrl(url)
     if address.scheme == "redis+sentinel":
         return [
@@ -203,7 +203,7 @@ def _scheme(url: str) -> str:
 
 
 def is_cluster() -> bool:
-    """Whether a script may touch any keys together: not on a Cluster."""
+    """Return true for a Cluster, where the keys of one script must be in one slot."""
     return _scheme(conf().redis_url) == "redis+cluster"
 
 
@@ -216,7 +216,7 @@ _last_used: tuple[int, asyncio.AbstractEventLoop, AsyncClient | PipelinedConnect
 
 
 def blocking_client() -> BlockingClient:
-    """This process's blocking client."""
+    """Return the blocking client of this process."""
     url = conf().redis_url
     with _blocking_lock:
         if url not in _blocking_clients:
@@ -225,7 +225,7 @@ def blocking_client() -> BlockingClient:
 
 
 def async_client() -> AsyncClient:
-    """The running loop's client: connections belong to the loop they were made in."""
+    """Return the client of the running event loop; connections belong to one loop."""
     loop = asyncio.get_running_loop()
     found = _async_clients.get(loop)
     if found is None:
@@ -234,7 +234,7 @@ def async_client() -> AsyncClient:
 
 
 def script_runner() -> AsyncClient | PipelinedConnection:
-    """What runs scripts on the running loop: one line to a plain store, else the client. Both have evalsha and eval."""
+    """Return what runs scripts on the running loop: a PipelinedConnection to a single server, else the client."""
     global _last_used  # noqa: PLW0603 - a process has one loop for long
     latest = _last_used  # other threads have loops too
     # To ask for the running loop is a system call (Python 3.11 makes sure that the process is the same).
@@ -252,7 +252,7 @@ def script_runner() -> AsyncClient | PipelinedConnection:
 
 def _pipelined_connection(client: AsyncClient) -> PipelinedConnection:
     pool = client.connection_pool
-    # The line tries again itself; retries of retries would keep callers waiting.
+    # PipelinedConnection retries itself; retries of retries would keep callers waiting.
     options = pool.connection_kwargs | {"retry": AsyncRetry(NoBackoff(), 0), "retry_on_error": []}
     return PipelinedConnection(
         lambda: pool.connection_class(**options),
@@ -263,12 +263,12 @@ def _pipelined_connection(client: AsyncClient) -> PipelinedConnection:
 
 
 async def close_async_client() -> None:
-    """Close the running loop's connections, at the end of a process or a test."""
+    """Close the connections of the running loop, at the end of a process or a test."""
     global _last_used  # noqa: PLW0603 - likewise
     _last_used = None
-    line = _script_runners.pop(asyncio.get_running_loop(), None)
-    if isinstance(line, PipelinedConnection):
-        line.close()
+    runner = _script_runners.pop(asyncio.get_running_loop(), None)
+    if isinstance(runner, PipelinedConnection):
+        runner.close()
     found = _async_clients.pop(asyncio.get_running_loop(), None)
     if found is None:
         return
@@ -277,22 +277,3 @@ async def close_async_client() -> None:
     if isinstance(pool, redis.asyncio.sentinel.SentinelConnectionPool):
         for watcher in pool.sentinel_manager.sentinels:
             await watcher.aclose()
-
-
-__all__ = [
-    "UNAVAILABLE",
-    "RedisError",
-    "StoreUrl",
-    "as_service_unavailable",
-    "async_client",
-    "blocking_client",
-    "channel_layer_hosts",
-    "close_async_client",
-    "is_cluster",
-    "is_full",
-    "is_unavailable",
-    "make_async_client",
-    "make_client",
-    "make_pubsub_client",
-    "script_runner",
-]

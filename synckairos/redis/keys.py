@@ -1,4 +1,4 @@
-"""Every Redis key and channel there is.
+"""Catalogue of all Redis keys and channels.
 
 A session's keys carry the hash tag of its shard, `sk:{7}:…`, so that they live in one slot and a script may touch them
 together. See docs/consistency.md.
@@ -17,18 +17,18 @@ from synckairos.conf import conf
 
 PREFIX = "sk"
 _MAX_CACHED_CHARS = 256
-"""A longer name is nobody's who comes often: the key that its limit has is worked out each time."""
+"""Names up to this length have their rate-limit keys cached; longer ones are rare."""
 CHANNEL_LAYER_PREFIX = "sk"
-"""First part of the names of the group layer's channels."""
+"""Prefix of the channel names of the group layer."""
 
 
 def shard_of(session_id: UUID) -> int:
-    """The shard a session lives in."""
+    """Return the shard of a session."""
     return crc32(session_id.bytes) % conf().shards
 
 
 def all_shards() -> range:
-    """Every shard of the store."""
+    """Return the numbers of all shards."""
     return range(conf().shards)
 
 
@@ -37,14 +37,16 @@ def _shard_key(shard: int, name: str) -> str:
 
 
 def id_text(session_id: UUID) -> str:
-    """A session's id as text, as its keys and messages have it."""
+    """Return the id of a session as text, as keys and messages have it."""
     return _parts(session_id.int, conf().shards)[1]
 
 
 @lru_cache(maxsize=4096)
 def _parts(number: int, shards: int) -> tuple[str, str]:
-    """What all keys of a session begin with, and its id as text: a command needs both a dozen times. By the number of
-    the id, which hashes without Python."""
+    """Return the common prefix of a session's keys and its id as text, which a command needs a dozen times.
+
+    The argument is the number of the id, since the hash of a UUID runs Python code.
+    """
     session_id = UUID(int=number)
     return _shard_key(crc32(session_id.bytes) % shards, ""), str(session_id)
 
@@ -55,18 +57,18 @@ def _session_key(session_id: UUID, kind: str) -> str:
 
 
 class CommitKeys(Struct, frozen=True):
-    """What a commit of one session touches."""
+    """Keys and channels that a commit of one session uses."""
 
     keys: tuple[str, str, str, str, str]
-    """State, recent commits, deadlines, outbox and idle sessions."""
+    """Keys of state, recent commits, deadlines, outbox and idle sessions."""
     text: str
-    """The id as its keys have it."""
+    """Session id as in the keys."""
     channel: str
     wake_channel: str
 
 
 def commit_keys(session_id: UUID) -> CommitKeys:
-    """All that a commit touches, made once for many."""
+    """Return the keys and channels of a session's commits, cached."""
     return _commit_keys(session_id.int, conf().shards)
 
 
@@ -100,22 +102,22 @@ def deadlines(shard: int) -> str:
 
 
 def idle(shard: int) -> str:
-    """Sorted set: sessions without a deadline, by when it is time to see whether to let them go."""
+    """Sorted set: sessions without a deadline, by the instant of their next idle review."""
     return _shard_key(shard, "idle")
 
 
 def set_aside(shard: int) -> str:
-    """Sorted set: sessions the timekeeper could not handle."""
+    """Sorted set: sessions that the timekeeper could not handle."""
     return _shard_key(shard, "deadlines:aside")
 
 
 def set_aside_reasons(shard: int) -> str:
-    """Hash: why each of them was set aside."""
+    """Hash: reason for which each session was set aside."""
     return _shard_key(shard, "deadlines:aside:why")
 
 
 def lease(shard: int) -> str:
-    """String: the timekeeper that serves this shard, for as long as it lives."""
+    """String: name of the timekeeper that has the lease of this shard."""
     return _shard_key(shard, "keeper")
 
 
@@ -130,12 +132,12 @@ def web_processes() -> str:
 
 
 def presence(session_id: UUID) -> str:
-    """Hash: what each web process has told of the clients it has for this session."""
+    """Hash: clients of this session that each web process has reported."""
     return _session_key(session_id, "p")
 
 
 def wake_channel(shard: int) -> str:
-    """Channel on which commits tell the timekeeper of a new earliest deadline."""
+    """Channel on which commits announce a new earliest deadline to the timekeeper."""
     return _shard_key(shard, "wake")
 
 
@@ -145,12 +147,12 @@ def outbox(shard: int) -> str:
 
 
 def outbox_dead(shard: int) -> str:
-    """Stream: outbox entries that the audit could not take."""
+    """Stream: outbox entries that the audit could not store."""
     return _shard_key(shard, "outbox:dead")
 
 
 MAX_DATABASE_REFUSALS = 5
-"""How often an entry that the database alone refuses is tried again."""
+"""Number of retries of an entry that the database refuses while it accepts others."""
 
 
 def outbox_refused(shard: int, times: int) -> str:
@@ -164,13 +166,13 @@ def outbox_newer(shard: int) -> str:
 
 
 def undrained_outboxes(shard: int) -> list[str]:
-    """Every stream with entries that the audit will take yet."""
+    """Return all streams with entries that the audit still has to store."""
     refused = [outbox_refused(shard, times) for times in range(1, MAX_DATABASE_REFUSALS + 1)]
     return [outbox(shard), outbox_newer(shard), *refused]
 
 
 def drain_lock(shard: int) -> str:
-    """Lock of the one drain that is at work."""
+    """Lock of the running drain of a shard."""
     return _shard_key(shard, "drain")
 
 
@@ -180,7 +182,7 @@ def switch_rate(session_id: UUID) -> str:
 
 
 def id_secret() -> str:
-    """String: what the ids of sessions that are made under an Idempotency-Key are derived with."""
+    """String: secret from which ids of sessions created with an Idempotency-Key are derived."""
     return f"{PREFIX}:id-secret"
 
 
@@ -198,12 +200,12 @@ _cached_rate_key = lru_cache(maxsize=8192)(_rate_key)
 
 
 def live_sessions(owner: str) -> str:
-    """Sorted set: an owner's sessions that have not ended, with their epochs, by when each was made or last seen."""
+    """Sorted set: an owner's live sessions with their epochs, by the instant of creation or of the last sighting."""
     return _owner_key(owner, "live")
 
 
 def self_running_sessions(owner: str) -> str:
-    """Sorted set: the same of those that switch by themselves."""
+    """Sorted set: an owner's live sessions that switch by themselves, as in `live_sessions`."""
     return _owner_key(owner, "self_running")
 
 
@@ -212,21 +214,21 @@ def _owner_key(owner: str, name: str) -> str:
 
 
 def record_bytes(who: str) -> str:
-    """Hash: hour → bytes of the answers that were kept for somebody in it."""
+    """Hash: hour → bytes of the idempotency records that were stored for a principal in it."""
     return f"{PREFIX}:records:{blake2b(who.encode(), digest_size=12).hexdigest()}"
 
 
 def ticket(value: str) -> str:
-    """String: what a one-time ticket lets do. Named by a digest: who reads the store can use none."""
+    """String: grant of a one-time ticket. The key has a digest, so that a reader of the store cannot use the ticket."""
     digest = blake2b(value.encode(), digest_size=32).hexdigest()
     return f"{PREFIX}:ticket:{digest}"
 
 
 def group(session_id: UUID) -> str:
-    """Name of the Channels group of a session's sockets."""
+    """Return the name of the Channels group of a session."""
     return f"session.{id_text(session_id)}"
 
 
 def group_channel(session_id: UUID) -> str:
-    """The Redis channel on which the pub/sub layer listens for that group (a private format of channels_redis)."""
+    """Return the Redis channel of that group (a private format of channels_redis)."""
     return f"{CHANNEL_LAYER_PREFIX}__group__{group(session_id)}"

@@ -1,10 +1,8 @@
-"""One connection to a plain store for all coroutines of an event loop: commands go out as they come, and replies come
-back in order.
+"""Pipelined connection to a single Redis server, shared by all coroutines of an event loop. Replies come in order.
 
-A pool hands a connection to each caller, and every command passes through a dozen layers of a client that can do all
-that Redis can. Here are two commands, and requests that come at the same time share their system calls;
-docs/performance.md says what that is worth. Whatever is not hot stays the client's: redis-py opens the connection
-(names, passwords, TLS, databases), its words for errors are used, and Sentinel and Cluster are its alone.
+A pool would give a connection to each caller, and a command would pass through a dozen layers of redis-py. Here are two
+commands, and concurrent requests share system calls (measured in docs/performance.md). redis-py still opens the
+connection (names, passwords, TLS, databases) and defines the exceptions; Sentinel and Cluster use its client.
 """
 
 from __future__ import annotations
@@ -27,21 +25,21 @@ from synckairos.telemetry import logs
 log = logs.get_logger(__name__)
 
 Replies: TypeAlias = list[Any]
-"""One for each command, in order; an error that the store says is a value."""
+"""One reply for each command, in order; an error reply is a value of type Exception."""
 ReplyCallback: TypeAlias = Callable[[Replies | Exception], None]
-"""Hears what has become of commands that were sent together. Must not raise."""
+"""Callback with the replies to commands that were sent together, or with the exception. It must not raise."""
 
 
 class PipelinedConnection:
-    """Scripts over one connection that is opened when it is needed, and again when it is lost.
+    """Runs scripts over one connection, which is opened on demand and reopened after a loss.
 
-    Commands whose connection is lost are sent again, up to `retries` times: they may have been carried out. Those that
-    are not answered in time are not, and neither are those behind them. Raises what redis-py raises.
+    Commands of a lost connection are sent again, up to `retries` times, though they may have been executed. Commands
+    that time out are not, nor are those sent after them. Raises the exceptions of redis-py.
     """
 
     def __init__(self, make: Callable[[], Any], *, timeout_s: float, retries: int, backoff: Any = None) -> None:
         self._make = make
-        """A connection of redis-py's that nobody has opened."""
+        """Factory of redis-py connections that are not open yet."""
         self._timeout_s = timeout_s
         self._retries = retries
         self._backoff = backoff or ExponentialWithJitterBackoff(base=0.05, cap=0.4)
@@ -50,11 +48,11 @@ class PipelinedConnection:
         self._is_closed = False
 
     async def evalsha(self, sha: str, number_of_keys: int, *rest: Any) -> Any:
-        """Run a script that the store knows. Raises NoScriptError when it does not."""
+        """Run a script by its SHA-1 digest. Raises NoScriptError when the store does not have it."""
         return _raise_error_reply(*await self.replies([("EVALSHA", sha, number_of_keys, *rest)]))
 
     async def eval(self, source: str, number_of_keys: int, *rest: Any) -> Any:
-        """Run a script, and let the store know it."""
+        """Run a script by its source, which the store then caches."""
         return _raise_error_reply(*await self.replies([("EVAL", source, number_of_keys, *rest)]))
 
     def send(self, commands: Sequence[tuple[Any, ...]], on_replies: ReplyCallback) -> bool:
@@ -69,7 +67,7 @@ class PipelinedConnection:
         return True
 
     async def replies(self, commands: Sequence[tuple[Any, ...]]) -> Replies:
-        """What the store says to these, sent at once."""
+        """Send commands together and return their replies."""
         failures = 0
         while commands:
             try:
@@ -87,13 +85,13 @@ class PipelinedConnection:
         return []
 
     def close(self) -> None:
-        """Close the connection, for good: who still waits hears of it, and nobody opens another."""
+        """Close the connection for good. Pending commands fail, and no other connection is opened."""
         self._is_closed = True
         if self._connection is not None:
             self._connection.end()
 
     async def _connect_once(self) -> _OpenConnection:
-        """One attempt for all who wait: with the store away, they fail together and not one after the other."""
+        """Connect in one attempt for all waiting callers, so that they fail together when the store is down."""
         if self._is_closed:
             raise RedisConnectionError("Connection closed")
         if self._connecting is None:
@@ -116,12 +114,14 @@ class PipelinedConnection:
 
 
 class RawConnection(asyncio.Protocol):
-    """A connection that redis-py has opened, and has no more to do with. Raises ConnectionError of redis-py's when it
-    has ended meanwhile."""
+    """Protocol that takes over the transport of a connection that redis-py has opened.
+
+    Raises redis-py's ConnectionError when that connection has ended meanwhile.
+    """
 
     def __init__(self, connection: Any) -> None:
         # Names that are not public; tests/synckairos/redis/test_pipelined_connection.py fails when they change.
-        self._writer = connection._writer  # noqa: SLF001 - held, since it may close the transport when nobody does
+        self._writer = connection._writer  # noqa: SLF001 - kept: it may close the transport when it is collected
         has_ended = connection._reader.at_eof() or self._writer.is_closing()  # noqa: SLF001
         connection._reader = connection._writer = None  # noqa: SLF001 - it is not connected any more
         self._transport: asyncio.Transport = self._writer.transport
@@ -133,7 +133,7 @@ class RawConnection(asyncio.Protocol):
 
 
 class _OpenConnection(RawConnection):
-    """Commands on their way, and whoever waits for the replies."""
+    """Open connection with the commands that wait for their replies."""
 
     def __init__(self, connection: Any, timeout_s: float) -> None:
         super().__init__(connection)
@@ -142,7 +142,7 @@ class _OpenConnection(RawConnection):
         self._waiting: deque[tuple[int, ReplyCallback, float]] = deque()
         """Number of expected replies, callback, and loop time of sending, in order."""
         self._replies: Replies = []
-        """To the first of them, as far as they have come."""
+        """Replies received so far to the oldest commands."""
         self._unsent: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self.is_open = True
@@ -155,7 +155,7 @@ class _OpenConnection(RawConnection):
         if is_alone:
             self._transport.write(b"".join(packed))
         else:
-            if not self._unsent:  # what others ask for in this turn of the loop goes with it
+            if not self._unsent:  # commands of this turn of the loop are written together
                 self._loop.call_soon(self._send)
             self._unsent += packed
         if self._timer is None:
@@ -176,7 +176,7 @@ class _OpenConnection(RawConnection):
                     _, on_replies, _ = self._waiting.popleft()
                     answered.append((on_replies, self._replies))
                     self._replies = []
-        finally:  # what is no reply ends the connection, after those who have theirs
+        finally:  # a malformed reply ends the connection, after the callbacks of complete ones
             if len(answered) > 1:
                 coalescing.begin()
             for on_replies, replies in answered:
@@ -188,12 +188,12 @@ class _OpenConnection(RawConnection):
         self._fail(RedisConnectionError("Connection lost"))
 
     def end(self) -> None:
-        """Close, whoever waits."""
+        """Close the connection; pending commands fail."""
         self._fail(RedisConnectionError("Connection closed"))
         self._transport.close()
 
     def _check_timeout(self) -> None:
-        """Whether the oldest command has waited too long; else when to look again."""
+        """Fail when the oldest command has waited too long; otherwise check again later."""
         self._timer = None
         if not self._waiting:
             return
@@ -219,12 +219,12 @@ def _call_back(on_replies: ReplyCallback, what: Replies | Exception) -> None:
     try:
         on_replies(what)
     except Exception:
-        log.exception("a reply of the store was not heard")  # those after it are
+        log.exception("a reply of the store was not heard")  # the other callbacks still run
 
 
 def _resolve(waiting: asyncio.Future[Replies], replies: Replies | Exception) -> None:
     if waiting.done():
-        return  # a caller may have given up, its place in the order stays
+        return  # the caller was cancelled; its place in the order stays
     if isinstance(replies, Exception):
         waiting.set_exception(replies)
     else:
@@ -238,6 +238,6 @@ def _raise_error_reply(reply: Any) -> Any:
 
 
 def _parse_error(text: str) -> Exception:
-    """An error reply, in redis-py's words."""
+    """Return the redis-py exception for the text of an error reply."""
     fault: Exception = BaseParser.parse_error(text)
     return fault

@@ -1,4 +1,4 @@
-"""An estimate of the store's clock, so that a time can be told without asking the store each time.
+"""Estimate of the store's clock, so that the time is known without a round trip.
 
 One probe brackets the store's `TIME` between two local readings; the true instant lies between them, so the midpoint is
 wrong by at most half the round trip (F. Cristian, "Probabilistic clock synchronization", 1989), and the earlier end is
@@ -17,25 +17,25 @@ from synckairos.engine.units import Instant
 from synckairos.redis import client as redis_client
 
 MAX_AGE_S = 5.0
-"""How long an estimate is trusted before the next probe."""
+"""Age in seconds at which an estimate needs the next probe."""
 WINDOW_S = 15.0
-"""The quickest probe of this window and of the last one is believed: a slow one says little (D. L. Mills, RFC 5905, the
-clock filter)."""
+"""Length in seconds of a window. The probe with the smallest error of this window and the last one counts (D. L. Mills,
+RFC 5905, the clock filter)."""
 MAX_DRIFT_RATE = 200e-6
-"""How fast two clocks may part, of the time that goes by: good ones by a tenth of that."""
+"""Fastest drift between two clocks, as a share of the elapsed time; good clocks have a tenth of that."""
 _MAX_DRIFT_MS = 1.0
-"""How far two good clocks may part while probes are remembered."""
+"""Largest drift of two good clocks while probes are kept."""
 
 
 class Estimate(Struct, frozen=True):
-    """Store clock minus local clock, and how far off that may be."""
+    """Offset of the store's clock from the local clock, and the largest error of the offset."""
 
     offset_ms: float
     error_ms: float
 
 
 def estimate(sent_s: float, store_s: float, received_s: float) -> Estimate:
-    """The offset from one probe; all three in seconds, the first and last on the local clock."""
+    """Return the estimate of one probe. Arguments are in seconds, the first and the last on the local clock."""
     return Estimate(
         offset_ms=(store_s - (sent_s + received_s) / 2) * 1000,
         error_ms=(received_s - sent_s) / 2 * 1000,
@@ -43,28 +43,28 @@ def estimate(sent_s: float, store_s: float, received_s: float) -> Estimate:
 
 
 def _are_consistent(one: Estimate, other: Estimate) -> bool:
-    """Whether two probes can be of the same pair of clocks; otherwise one of these was set in between."""
+    """Return false when one of the clocks must have been set between two probes."""
     return abs(one.offset_ms - other.offset_ms) <= one.error_ms + other.error_ms + _MAX_DRIFT_MS
 
 
 class StoreClock:
-    """This process's idea of the store's clock, on a local clock that nobody can set (`time.monotonic`).
+    """Estimate of the store's clock in this process, relative to a clock that cannot be set (`time.monotonic`).
 
-    With the store away it goes on with what it knew last.
+    While the store is unavailable, the last estimate stays in use.
     """
 
     def __init__(self) -> None:
         self._best = Estimate((time.time() - time.monotonic()) * 1000, float("inf"))
-        """Of this window and the last."""
+        """Best estimate of this window and the last."""
         self._best_of_window = self._best
-        """Of this window."""
+        """Best estimate of this window."""
         self._window_since_s = self._sampled_at_s = self._lower_bound_at_s = float("-inf")
         self._lower_bound_offset_ms = float("-inf")
-        """The store's clock was at least so much ahead of the local one, when it was learnt."""
+        """Lower bound of the offset, at the time of its probe."""
         self._probing: asyncio.Task[None] | None = None
 
     def now_ms(self) -> Instant:
-        """The store's clock, as well as it is known."""
+        """Return the estimated time of the store in milliseconds."""
         return int(time.monotonic() * 1000 + self._best.offset_ms)
 
     def lower_bound_ms(self) -> Instant | None:
@@ -82,11 +82,11 @@ class StoreClock:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the next probe is due."""
+        """True when the next probe is due."""
         return time.monotonic() - self._sampled_at_s >= MAX_AGE_S
 
     def probe(self) -> None:
-        """Ask the store, when the last answer is old."""
+        """Read the store's clock with the blocking client, if the estimate is stale."""
         if self.is_stale:
             sent_s = time.monotonic()
             try:
@@ -96,7 +96,7 @@ class StoreClock:
             self.add_sample(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
 
     async def probe_async(self) -> None:
-        """The same on the running loop."""
+        """Read the store's clock with the client of the running loop, if the estimate is stale."""
         if self.is_stale:
             sent_s = time.monotonic()
             try:
@@ -106,13 +106,13 @@ class StoreClock:
             self.add_sample(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
 
     def refresh_in_background(self) -> None:
-        """Let the running loop ask the store, when the last answer is old, and do not wait for it."""
+        """Start a probe on the running loop, if the estimate is stale, without waiting for it."""
         if self.is_stale and (self._probing is None or self._probing.done()):
             self._probing = asyncio.get_running_loop().create_task(self.probe_async())
 
     def add_sample(self, sent_s: float, store_s: float, received_s: float) -> None:
-        """Learn from a reply that told the store's clock. Seconds: on the local clock (`time.monotonic`) when it was
-        asked for, on the store's clock, and on the local one when it was there."""
+        """Update the estimate from a reply with the store's time. Arguments are in seconds: sending on the local clock
+        (`time.monotonic`), the store's time, and receipt on the local clock."""
         self._sampled_at_s = received_s
         is_next_window = received_s - self._window_since_s >= WINDOW_S
         newest = estimate(sent_s, store_s, received_s)
