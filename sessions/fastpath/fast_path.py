@@ -99,7 +99,7 @@ class FastPath:
 
 
 class Request(Struct, frozen=True):
-    """A well-formed request."""
+    """The parsed form of a request."""
 
     route: str
     """Its path pattern, for metrics and logs."""

@@ -19,7 +19,7 @@ from synckairos.redis.procedures import Procedure, in_parallel
 
 
 class Read(Struct, frozen=True):
-    """Read a session."""
+    """The read of one session."""
 
     session_id: UUID
 
@@ -40,7 +40,7 @@ class Read(Struct, frozen=True):
 
 
 class Command(Struct, frozen=True):
-    """Apply a command to a session."""
+    """A command of one session."""
 
     session_id: UUID
     command: commands.Command
@@ -59,7 +59,7 @@ class Command(Struct, frozen=True):
 
 
 class Creation(Struct, frozen=True):
-    """Create a session."""
+    """The creation of a session."""
 
     command: commands.Create
     wanted_id: UUID | None

@@ -18,7 +18,6 @@ UNFINISHED = (  # rooms whose docstrings are still to be rewritten
     "sessions/announcements.py",
     "sessions/apidocs/",
     "sessions/entity_tags.py",
-    "sessions/fastpath/",
     "sessions/frames.py",
     "sessions/health/",
     "sessions/management/",
