@@ -10,7 +10,7 @@ from typing import Any
 
 from synckairos.auth.principal import Principal, authenticate, bearer_token
 from synckairos.errors import Unauthenticated, ValidationFailed
-from synckairos.http.asgi import server_request_of
+from synckairos.http.asgi import header, server_request_of
 from synckairos.http.parameters import query_parameters
 from synckairos.telemetry import log_context
 
@@ -27,11 +27,7 @@ class AsgiRequest:
 
     def header(self, name: bytes) -> str | None:
         """Return the value of a header field by its lower-case name, or None."""
-        for key, value in self.scope["headers"]:
-            if key.lower() == name:
-                text: str = value.decode("latin-1")
-                return text
-        return None
+        return header(self.scope, name)
 
     def parameter(self, name: str) -> str | None:
         """Return a query parameter, or None."""

@@ -121,6 +121,13 @@ def _backoff() -> ExponentialWithJitterBackoff:
     return ExponentialWithJitterBackoff(base=0.05, cap=0.4)
 
 
+def _sentinel_client(sentinel_class: Any, address: StoreUrl, options: dict[str, Any]) -> Any:
+    sentinel = sentinel_class(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+    return sentinel.master_for(
+        address.service, db=address.db, username=address.username, password=address.password, **options
+    )
+
+
 def make_client(url: str) -> BlockingClient:
     """Return a new blocking client with a pool of its own."""
     address = StoreUrl(url)
@@ -130,10 +137,7 @@ def make_client(url: str) -> BlockingClient:
         nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
         return redis.RedisCluster(startup_nodes=nodes, username=address.username, password=address.password, **options)
     if address.scheme == "redis+sentinel":
-        sentinel = redis.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
-        return sentinel.master_for(
-            address.service, db=address.db, username=address.username, password=address.password, **options
-        )
+        return _sentinel_client(redis.sentinel.Sentinel, address, options)
     pool = redis.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
     return redis.Redis.from_pool(pool)
 
@@ -149,10 +153,7 @@ def make_async_client(url: str) -> AsyncClient:
             startup_nodes=nodes, username=address.username, password=address.password, **options
         )
     if address.scheme == "redis+sentinel":
-        sentinel = redis.asyncio.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
-        return sentinel.master_for(
-            address.service, db=address.db, username=address.username, password=address.password, **options
-        )
+        return _sentinel_client(redis.asyncio.sentinel.Sentinel, address, options)
     pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
     return redis.asyncio.Redis.from_pool(pool)
 
@@ -171,10 +172,7 @@ def make_pubsub_client(url: str) -> AsyncClient:
             host=host, port=port, username=address.username, password=address.password, **options
         )
     if address.scheme == "redis+sentinel":
-        sentinel = redis.asyncio.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
-        return sentinel.master_for(
-            address.service, db=address.db, username=address.username, password=address.password, **options
-        )
+        return _sentinel_client(redis.asyncio.sentinel.Sentinel, address, options)
     return redis.asyncio.Redis.from_url(url, **options)
 
 
