@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from sessions.hub.position import Position
 from synckairos.telemetry import logs, metrics
-from synckairos.webserver.transport import Direct, Frame
+from synckairos.webserver.transport import Frame, RawTransport
 
 log = logs.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class BroadcastGroup(Generic[S]):
         """All subscribers of the group, receivers or not."""
         self.position = position
         """The position of all receivers."""
-        self._receivers: dict[Direct, S] = {}
+        self._receivers: dict[RawTransport, S] = {}
 
     @property
     def non_receivers(self) -> list[S]:
@@ -47,18 +47,18 @@ class BroadcastGroup(Generic[S]):
             return []
         return list(self.subscribers.difference(self._receivers.values()))
 
-    def join(self, subscriber: S, direct: Direct, position: Position) -> bool:
+    def join(self, subscriber: S, raw_transport: RawTransport, position: Position) -> bool:
         """Make a subscriber a receiver; return False when its position differs from that of the receivers."""
         if not self._receivers:
             self.position = position
         elif self.position != position:
             return False
-        self._receivers[direct] = subscriber
+        self._receivers[raw_transport] = subscriber
         return True
 
-    def leave(self, direct: Direct) -> None:
+    def leave(self, raw_transport: RawTransport) -> None:
         """Make the subscriber with this transport a receiver no longer."""
-        del self._receivers[direct]
+        del self._receivers[raw_transport]
 
     def broadcast(self, position: Position, frame: Frame) -> int:
         """Write a state of the same epoch to all receivers, if it is newer than theirs; return their number."""
@@ -67,19 +67,19 @@ class BroadcastGroup(Generic[S]):
             return 0
         self.position = position  # first: a receiver whose transport is full after this frame leaves with this position
         data = frame.encoded
-        for direct in (transports := list(self._receivers)):
+        for raw_transport in (transports := list(self._receivers)):
             try:
-                direct.write(data)
+                raw_transport.write(data)
             except Exception:
                 # One client's fault must not reach the others.
-                if self._has_failed(direct, before):
+                if self._has_failed(raw_transport, before):
                     metrics.SOCKET_FAULTS.inc()
                     log.exception("client failed")
         return len(transports)
 
-    def _has_failed(self, direct: Direct, before: Position) -> bool:
+    def _has_failed(self, raw_transport: RawTransport, before: Position) -> bool:
         """Reset the position of a client whose write failed; return False for one that has disconnected."""
-        subscriber = self._receivers.get(direct)
+        subscriber = self._receivers.get(raw_transport)
         if subscriber is not None:
             subscriber.position = before
-        return not direct.is_closing()
+        return not raw_transport.is_closing()

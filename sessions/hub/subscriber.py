@@ -18,7 +18,7 @@ from synckairos.auth.principal import Principal
 from synckairos.close_codes import CloseReason
 from synckairos.errors import Unauthenticated
 from synckairos.telemetry import metrics
-from synckairos.webserver.transport import Direct, Frame, Wire
+from synckairos.webserver.transport import ClientTransport, Frame, RawTransport
 
 MAX_QUEUED = 64
 """Largest number of queued notices and answers; beyond it the oldest are dropped."""
@@ -30,16 +30,16 @@ class Subscriber:
     __slots__ = (
         "_close_reason",
         "_deleted_epoch",
-        "_direct",
         "_is_ended",
         "_is_idle",
         "_last_frame",
         "_position",
         "_presence",
         "_queue",
+        "_raw_transport",
         "_state",
         "_sync",
-        "_wire",
+        "_transport",
         "access_epoch",
         "awaits_first_frame",
         "blocked_since_s",
@@ -53,10 +53,10 @@ class Subscriber:
         "subject",
     )  # fmt: skip
 
-    def __init__(self, wire: Wire, principal: Principal, *, counts_as_present: bool = True) -> None:
+    def __init__(self, transport: ClientTransport, principal: Principal, *, counts_as_present: bool = True) -> None:
         self.group: BroadcastGroup[Subscriber] | None = None
         self._position = NOWHERE
-        self._direct: Direct | None = None
+        self._raw_transport: RawTransport | None = None
         """The transport that the group's broadcasts write to; None while the subscriber is not a receiver."""
         self.principal = principal
         """Principal of the newest credentials of the connection."""
@@ -86,15 +86,15 @@ class Subscriber:
         self._is_ended = False
         self._is_idle = False
         """True while nothing is queued and nothing has to precede the next frame."""
-        self._wire = wire
-        wire.on_writable = self.flush
-        wire.on_blocked = self._leave_broadcast
-        wire.on_misbehaved = self.close
+        self._transport = transport
+        transport.on_writable = self.flush
+        transport.on_blocked = self._leave_broadcast
+        transport.on_violation = self.close
 
     @property
     def position(self) -> Position:
         """Return the position of the latest state that the client has been given, or that is queued for it."""
-        return self._position if self._direct is None or self.group is None else self.group.position
+        return self._position if self._raw_transport is None or self.group is None else self.group.position
 
     @position.setter
     def position(self, position: Position) -> None:
@@ -104,17 +104,17 @@ class Subscriber:
     def _leave_broadcast(self) -> None:
         """Leave the group's broadcast, because a frame is queued or the transport is full."""
         self._is_idle = False
-        if self._direct is not None and self.group is not None:
+        if self._raw_transport is not None and self.group is not None:
             self._position = self.group.position
-            self.group.leave(self._direct)
-            self._direct = None
+            self.group.leave(self._raw_transport)
+            self._raw_transport = None
 
     def _join_broadcast(self) -> None:
-        """Join the group's broadcast when nothing is queued, if the transport allows direct writes."""
+        """Join the group's broadcast when nothing is queued, if the transport can be written to directly."""
         self._is_idle = True
-        direct = self._wire.direct if self.may_view else None
-        if direct is not None and self.group is not None and self.group.join(self, direct, self._position):
-            self._direct = direct
+        raw = self._transport.raw_transport if self.may_view else None
+        if raw is not None and self.group is not None and self.group.join(self, raw, self._position):
+            self._raw_transport = raw
 
     @property
     def is_closing(self) -> bool:
@@ -180,7 +180,7 @@ class Subscriber:
             and self.may_view
             and given[1] < position[1]
             and given[0] == position[0]
-            and self._wire.take(frame)
+            and self._transport.try_write(frame)
         ):
             self._position = position
             self._join_broadcast()
@@ -239,33 +239,33 @@ class Subscriber:
             self._leave_broadcast()
             self._is_ended = True
             code, reason = self._close_reason or CloseReason.TOO_SLOW.value
-            self._wire.expel(code, reason)
+            self._transport.force_close(code, reason)
 
     def detach(self) -> None:
         """Forget the transport of a client that has disconnected."""
         self._leave_broadcast()
         self._is_ended = True
-        self._wire.on_writable = self._wire.on_blocked = self._wire.on_misbehaved = None
+        self._transport.on_writable = self._transport.on_blocked = self._transport.on_violation = None
 
     def flush(self) -> None:
         """Write queued frames while the transport has space."""
         if self.awaits_first_frame or self._is_ended:
             return
-        wire = self._wire
-        while wire.is_writable:
+        transport = self._transport
+        while transport.is_writable:
             frame = self._pop_next()
             if frame is None:
                 self.blocked_since_s = None
                 if self._close_reason is None:
-                    if self._direct is None:
+                    if self._raw_transport is None:
                         self._join_broadcast()
                 elif not self.is_busy:
                     self._is_ended = True
-                    wire.finish(*self._close_reason)
+                    transport.close(*self._close_reason)
                 return
             self.blocked_since_s = None
             metrics.SOCKET_FRAMES_OUT.inc()
-            wire.write(frame)
+            transport.write(frame)
         if self.blocked_since_s is None and self._has_queued:
             self.blocked_since_s = asyncio.get_running_loop().time()
 

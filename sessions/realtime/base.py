@@ -18,7 +18,7 @@ from synckairos.errors import ApiError, InternalError
 from synckairos.http import security_log
 from synckairos.http.security_log import Reason
 from synckairos.telemetry import log_context, logs, metrics
-from synckairos.webserver.transport import WIRE_EXTENSION, Frame, TaskWire, Wire
+from synckairos.webserver.transport import TRANSPORT_EXTENSION, ClientTransport, Frame, TaskTransport
 
 log = logs.get_logger(__name__)
 
@@ -31,14 +31,14 @@ _TURNED_AWAY = {
 
 
 class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
-    """Text frames in, frames out through a wire. Subclasses write `connect`, `frame`, `answer` and `disconnect`."""
+    """A consumer of text frames, over a transport. Subclasses have `connect`, `frame`, `answer` and `disconnect`."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope = scope
         self.base_send = send
         self.is_open = False
-        wire = (scope.get("extensions") or {}).get(WIRE_EXTENSION)
-        self.wire: Wire = wire or TaskWire(self._send_frame, self.close)
+        transport = (scope.get("extensions") or {}).get(TRANSPORT_EXTENSION)
+        self.transport: ClientTransport = transport or TaskTransport(self._send_frame, self.close)
         log_context.start(request_id=ids.new_request_id())
         try:
             while True:
@@ -93,7 +93,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
         try:
             if not is_frame:
                 await self.connect()
-            elif self.is_open and self.wire.is_open:
+            elif self.is_open and self.transport.is_open:
                 await self.frame(_text_of(event))
         except ApiError as error:
             await self._failed(error, is_frame=is_frame)

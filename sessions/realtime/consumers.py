@@ -77,7 +77,7 @@ class SessionConsumer(FramesConsumer):
         principal = await self._authenticated(asked)
         await limits.RateLimiter().aconsume(limits.connect(principal))
         self._token = asked.credentials.token
-        self.wire.heartbeat(asked.heartbeat_s)
+        self.transport.set_ping_interval(asked.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
         await self._show(asked.session_id, principal)
 
@@ -92,7 +92,7 @@ class SessionConsumer(FramesConsumer):
 
     async def _show(self, session_id: UUID, principal: Principal) -> None:
         """Join first, read after: what happens in between waits in the subscriber."""
-        self.subscriber = Subscriber(self.wire, principal)
+        self.subscriber = Subscriber(self.transport, principal)
         self.session_id = session_id
         metrics.SOCKETS_OPENED.inc()
         metrics.SOCKETS.inc()

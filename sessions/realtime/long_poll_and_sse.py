@@ -21,7 +21,7 @@ from sessions.hub.subscriber import Subscriber
 from sessions.presentation import present, to_json
 from sessions.realtime.credentials import credentials_of
 from sessions.realtime.initial_state import current
-from sessions.realtime.poll_transport import PollWire, Stateful, stateful
+from sessions.realtime.poll_transport import PollTransport, Stateful, stateful
 from sessions.services.recovery import recover
 from synckairos import background, ids, lifecycle
 from synckairos.auth.permissions import check_scope
@@ -42,7 +42,7 @@ from synckairos.ratelimit.asgi import RateLimitedSend, limit_unauthenticated
 from synckairos.redis.procedures import run_async
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import log_context, logs, metrics
-from synckairos.webserver.transport import Frame, TaskWire
+from synckairos.webserver.transport import Frame, TaskTransport
 
 log = logs.get_logger(__name__)
 
@@ -109,8 +109,8 @@ async def poll(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) ->
     await send.limiter.aconsume(limits.general(principal))
     if lifecycle.is_shutting_down():
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
-    wire = PollWire()
-    subscriber = Subscriber(wire, principal, counts_as_present=False)
+    transport = PollTransport()
+    subscriber = Subscriber(transport, principal, counts_as_present=False)
     await hub().join(session_id, subscriber)
     try:
         outcome = await current(session_id, subscriber)
@@ -121,7 +121,7 @@ async def poll(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) ->
             await _answer_state(send, entity_tag(state.epoch, state.version), body)
             return
         subscriber.start(None, Position(state.epoch, state.version))
-        woken = await _first(wire.woken, receive, (LONGEST_WAIT_MS if wait_ms is None else wait_ms) / 1000)
+        woken = await _first(transport.woken, receive, (LONGEST_WAIT_MS if wait_ms is None else wait_ms) / 1000)
     finally:
         await hub().leave(session_id, subscriber)
     match woken:
@@ -184,8 +184,8 @@ async def stream(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) 
     async def show(frame: Frame) -> None:
         await error_responses.send_chunk(send, as_event(frame))
 
-    wire = TaskWire(show, close, on_broken=ended.set)
-    subscriber = Subscriber(wire, principal)
+    transport = TaskTransport(show, close, on_broken=ended.set)
+    subscriber = Subscriber(transport, principal)
     await hub().join(session_id, subscriber)
     metrics.STREAMS.inc()
     try:
@@ -200,7 +200,7 @@ async def stream(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) 
         )
         subscriber.start(Frame(first), shown)
         hub().welcome(session_id, subscriber)
-        is_over = await _until(ended, receive, wire, send)
+        is_over = await _until(ended, receive, transport, send)
     finally:
         metrics.STREAMS.dec()
         await hub().leave(session_id, subscriber)
@@ -255,15 +255,15 @@ def as_event(frame: Frame) -> bytes:
     return name + b"data: " + frame.payload + b"\n\n"
 
 
-async def _until(ended: asyncio.Event, receive: Any, wire: TaskWire, send: Any) -> bool:
+async def _until(ended: asyncio.Event, receive: Any, transport: TaskTransport, send: Any) -> bool:
     """Wait for the end, with a remark now and then. True when the end is ours, False when the client has gone."""
     left = background.start(_disconnected(receive), "stream disconnect")
     over = asyncio.ensure_future(ended.wait())
     try:
         while not (left.done() or over.done()):
             await asyncio.wait({left, over}, timeout=_REMARK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-            if wire.is_open and wire.is_writable and not left.done():
-                wire.write(_REMARK)
+            if transport.is_open and transport.is_writable and not left.done():
+                transport.write(_REMARK)
         return over.done()
     finally:
         left.cancel()

@@ -1,4 +1,4 @@
-"""The wire of a client that takes one state: a long poll."""
+"""The transport of a client that takes one state: a long poll."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Stateful(Struct, frozen=True):
 stateful = msgspec.json.Decoder(Stateful)
 
 
-class PollWire:
-    """The wire of a client that takes one state."""
+class PollTransport:
+    """The transport of a client that takes one state."""
 
     def __init__(self) -> None:
         self.on_writable: Callable[[], None] | None = None
         self.on_blocked: Callable[[], None] | None = None
-        self.on_misbehaved: Callable[[int, str], None] | None = None
-        self.direct = None
+        self.on_violation: Callable[[int, str], None] | None = None
+        self.raw_transport = None
         self.is_open = self.is_writable = True
         self.woken: asyncio.Future[Stateful | int] = asyncio.get_running_loop().create_future()
 
-    def heartbeat(self, seconds: float) -> None:
+    def set_ping_interval(self, seconds: float) -> None:
         """It does not last."""
 
     def write(self, frame: Frame) -> None:
@@ -44,17 +44,17 @@ class PollWire:
         if shown.state is not UNSET:
             self._wake(shown)
 
-    def take(self, frame: Frame) -> bool:
+    def try_write(self, frame: Frame) -> bool:
         """The same."""
         self.write(frame)
         return True
 
-    def finish(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         """Wake with the reason of the end."""
         metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
         self._wake(code)
 
-    expel = finish
+    force_close = close
 
     def _wake(self, news: Stateful | int) -> None:
         if not self.woken.done():

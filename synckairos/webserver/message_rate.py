@@ -1,4 +1,4 @@
-"""A rate limit of one socket, in its own process: a GCRA, like the limits in the store."""
+"""A rate limit for the messages of one socket, counted in its process: a GCRA, like the limits in the store."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from synckairos.conf import Rate
 
 
-class Allowance:
-    """How much may still come in. `limit` at once, then one for each `period / limit`."""
+class MessageRateLimit:
+    """The messages that may still come: `limit` at once, then one for each `period / limit`."""
 
     __slots__ = ("_arrival_s", "_burst_s", "_interval_s")
 
@@ -17,8 +17,8 @@ class Allowance:
         self._burst_s = self._interval_s * (rate.limit - 1)
         self._arrival_s = 0.0
 
-    def take(self) -> bool:
-        """Count one; False when it is one too many."""
+    def try_acquire(self) -> bool:
+        """Count one message; return False when it is above the limit."""
         now_s = time.monotonic()
         arrival_s = max(self._arrival_s, now_s)
         if arrival_s - now_s > self._burst_s:

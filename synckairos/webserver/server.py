@@ -23,7 +23,7 @@ from synckairos.conf import conf
 from synckairos.telemetry import logs
 from synckairos.webserver import file_descriptors, listeners
 from synckairos.webserver.http_protocol import HttpProtocol
-from synckairos.webserver.websocket_protocol import SocketProtocol
+from synckairos.webserver.websocket_protocol import WebSocketProtocol
 
 log = logs.get_logger(__name__)
 
@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
         ticking.cancel()
         lifecycle.start_shutdown()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, SocketProtocol) and not connection.writable.is_set():
+            if isinstance(connection, WebSocketProtocol) and not connection.writable.is_set():
                 connection.transport.abort()  # it has taken nothing for a while, and would not take a farewell
         await super().shutdown(sockets)
         # Asked to end, it has ended: Uvicorn would raise the signal again and die of it.
@@ -150,7 +150,7 @@ def serve(
         port=port,
         loop="uvloop",
         http=HttpProtocol,
-        ws=SocketProtocol,
+        ws=WebSocketProtocol,
         ws_max_size=conf().max_frame_bytes,
         ws_per_message_deflate=False,  # a frame is compressed for each socket anew: no shared bytes, 300 KiB a socket
         timeout_keep_alive=conf().keep_alive_s,

@@ -1,7 +1,7 @@
-"""The way to one client, whatever carries it: take a frame at once, or say that there is no room just now.
+"""The transport of frames to one client: it writes a frame at once, or tells that it has no room at the moment.
 
-`SocketProtocol` (websocket_protocol.py) is the one of our own server, without a task for each socket. `TaskWire` makes
-one of anything that can be awaited: Server-Sent Events, and WebSockets under another ASGI server.
+`WebSocketProtocol` (websocket_protocol.py) is the transport of our own server, without a task for each socket.
+`TaskTransport` is one over coroutines: for Server-Sent Events, and for WebSockets under another ASGI server.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Protocol
 from synckairos import background
 from synckairos.telemetry import metrics
 
-WIRE_EXTENSION = "synckairos.wire"
-"""Where a server of ours offers its wire, in the ASGI scope's `extensions`."""
+TRANSPORT_EXTENSION = "synckairos.transport"
+"""The key of our own server's transport in the `extensions` of an ASGI scope."""
 
 _TEXT_FRAME = 0x81
 _MAX_LENGTH_7_BITS, _MAX_LENGTH_16_BITS = 125, 65_535
 
 
 class Frame:
-    """One message on its way to any number of clients, encoded once for all of them."""
+    """One message for any number of clients, encoded once for all of them."""
 
     def __init__(self, payload: bytes) -> None:
         self.payload = payload
-        """JSON, UTF-8."""
+        """The message as JSON in UTF-8."""
 
     @cached_property
     def encoded(self) -> bytes:
-        """As a WebSocket frame: final, text, not masked (RFC 6455, 5.2)."""
+        """The message as a WebSocket frame: final, text, not masked (RFC 6455, 5.2)."""
         length = len(self.payload)
         if length <= _MAX_LENGTH_7_BITS:
             return bytes((_TEXT_FRAME, length)) + self.payload
@@ -39,57 +39,57 @@ class Frame:
         return b"\x81\x7f" + length.to_bytes(8, "big") + self.payload
 
 
-class Direct(Protocol):
-    """Where whole frames may be written straight: a transport."""
+class RawTransport(Protocol):
+    """The part of an asyncio transport that is needed to write encoded frames."""
 
     def write(self, data: bytes) -> None:
-        """Write, at once or soon."""
+        """Write encoded frames, at once or soon."""
 
     def is_closing(self) -> bool:
-        """Whether it takes nothing any more."""
+        """Return whether nothing more can be written."""
 
 
-class Wire(Protocol):
-    """What an outlet needs of the other side."""
+class ClientTransport(Protocol):
+    """The transport of one client, as a subscriber (sessions/hub/subscriber.py) uses it."""
 
     on_writable: Callable[[], None] | None
     """Called when there is room again."""
     on_blocked: Callable[[], None] | None
-    """Called before `direct` ends."""
-    on_misbehaved: Callable[[int, str], None] | None
-    """Called with code and reason when the peer has done what ends a connection: no more of it is heard, and `finish`
-    is awaited, before which the answer to what is being carried out may go."""
+    """Called before `raw_transport` becomes None."""
+    on_violation: Callable[[int, str], None] | None
+    """Called with a close code and a reason when the peer has broken a rule. Its input is ignored from then on; whoever
+    is called calls `close`, after the answer to a command that is being carried out."""
 
     @property
-    def direct(self) -> Direct | None:
-        """Where whole frames may be written straight, as long as the wire is open and has room; None for nowhere."""
+    def raw_transport(self) -> RawTransport | None:
+        """The raw transport, while the connection is open and has room; else None."""
 
     @property
     def is_open(self) -> bool:
-        """Whether what the peer says still counts."""
+        """Whether input of the peer is still acted on."""
 
     @property
     def is_writable(self) -> bool:
         """Whether `write` may be called."""
 
-    def heartbeat(self, seconds: float) -> None:
-        """Ask for a sign of life at this interval."""
+    def set_ping_interval(self, seconds: float) -> None:
+        """Ping the peer at this interval."""
 
     def write(self, frame: Frame) -> None:
-        """Take a frame; on a connection that is gone, forget it."""
+        """Write a frame; on a connection that has ended, drop it."""
 
-    def take(self, frame: Frame) -> bool:
-        """Write a frame if there is room on an open connection; False, and nothing has happened, if not."""
+    def try_write(self, frame: Frame) -> bool:
+        """Write a frame if the connection is open and has room; return whether it was written."""
 
-    def finish(self, code: int, reason: str) -> None:
-        """End the connection after what has been taken."""
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection after what has been written."""
 
-    def expel(self, code: int, reason: str) -> None:
-        """End it with a peer that does not listen: say so, and wait for nothing."""
+    def force_close(self, code: int, reason: str) -> None:
+        """Close the connection of a peer that does not read: frames that it has not taken may be lost."""
 
 
-class TaskWire:
-    """A wire over coroutines: one frame at a time, each in a task of its own."""
+class TaskTransport:
+    """A transport over coroutines: one frame at a time, each in a task."""
 
     def __init__(
         self,
@@ -99,8 +99,8 @@ class TaskWire:
     ) -> None:
         self.on_writable: Callable[[], None] | None = None
         self.on_blocked: Callable[[], None] | None = None
-        self.on_misbehaved: Callable[[int, str], None] | None = None
-        self.direct = None
+        self.on_violation: Callable[[int, str], None] | None = None
+        self.raw_transport = None
         self.is_open = True
         self._send = send
         self._close = close
@@ -109,41 +109,41 @@ class TaskWire:
 
     @property
     def is_writable(self) -> bool:
-        """Whether the last frame has gone."""
+        """Whether the last frame has been sent."""
         return self._sending is None
 
-    def heartbeat(self, seconds: float) -> None:
-        """The server beneath has an interval of its own."""
+    def set_ping_interval(self, seconds: float) -> None:
+        """Do nothing: the ASGI server below has an interval of its own."""
 
     def write(self, frame: Frame) -> None:
-        """Send in a task."""
+        """Send a frame in a task."""
         self._sending = background.start(self._send(frame), "send")
-        self._sending.add_done_callback(self._sent)
+        self._sending.add_done_callback(self._on_sent)
 
-    def take(self, frame: Frame) -> bool:
-        """Send in a task, if none is at it."""
+    def try_write(self, frame: Frame) -> bool:
+        """Send a frame in a task, if no other frame is being sent."""
         if not (self.is_open and self.is_writable):
             return False
         self.write(frame)
         return True
 
-    def finish(self, code: int, reason: str) -> None:
-        """Close in a task."""
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection in a task."""
         self.is_open = False
         metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
         self._sending = background.start(self._close(code, reason), "close")
 
-    def expel(self, code: int, reason: str) -> None:
-        """Give up what is being sent, and close."""
+    def force_close(self, code: int, reason: str) -> None:
+        """Cancel what is being sent, and close the connection."""
         if self._sending is not None:
             self._sending.cancel()
-        self.finish(code, reason)
+        self.close(code, reason)
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
+    def _on_sent(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             return
         if task.exception() is not None:
-            self.is_open = False  # the connection is gone; not every server says so by itself
+            self.is_open = False  # the connection has ended; not every server sends a disconnect event
             if self._on_broken is not None:
                 self._on_broken()
             return

@@ -262,7 +262,7 @@ def test_the_protocol_s_table_has_every_code_with_every_reason_and_no_other():
 
 def test_nobody_closes_a_socket_with_words_of_its_own():
     for path in (ROOT / "sessions").rglob("*.py"):
-        assert not re.search(r"\b(finish|expel|refuse|close)\(\s*CloseCode", path.read_text()), path
+        assert not re.search(r"\b(force_close|refuse|close)\(\s*CloseCode", path.read_text()), path
 
 
 def test_instants_and_names_are_told_precisely():

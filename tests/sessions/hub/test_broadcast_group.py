@@ -20,7 +20,7 @@ from synckairos.auth.principal import Principal
 from synckairos.engine.state import Access
 from synckairos.engine.units import Visibility
 from synckairos.webserver.transport import Frame
-from tests.wires import DirectWire
+from tests.transports import FakeTransport
 
 SESSION = uuid4()
 ALICE = Principal("alice", is_staff=False, expires_s=2**40)
@@ -34,12 +34,12 @@ class Stage:
         self.version = 1
 
     def come(self, principal=ALICE):
-        wire = DirectWire()
-        subscriber = Subscriber(wire, principal)
+        transport = FakeTransport()
+        subscriber = Subscriber(transport, principal)
         self.topic.add(subscriber)
         subscriber.access_epoch = "one"
         subscriber.start(Frame(self.state()), Position("one", self.version))
-        return subscriber, wire
+        return subscriber, transport
 
     def state(self):
         return json.dumps({"version": self.version}).encode()
@@ -64,63 +64,63 @@ async def test_a_state_goes_to_all_in_step(stage):
     assert stage.in_step() == 3
     stage.commit()
     stage.commit()
-    assert [wire.versions for _, wire in clients] == [[1, 2, 3]] * 3
+    assert [transport.versions for _, transport in clients] == [[1, 2, 3]] * 3
     assert {subscriber.position for subscriber, _ in clients} == {Position("one", 3)}
 
 
 async def test_who_has_no_room_falls_out_with_what_it_was_given_and_is_shown_the_newest_later(stage):
-    (slow, its_wire), (_, other) = stage.come(), stage.come()
-    its_wire.pauses_next = True
+    (slow, its_transport), (_, other) = stage.come(), stage.come()
+    its_transport.pauses_next = True
     stage.commit()
     assert (stage.in_step(), slow.position.version) == (1, 2)
     stage.commit()
     stage.commit()
-    assert its_wire.versions == [1, 2]
-    its_wire.resume()
-    assert (its_wire.versions, other.versions) == ([1, 2, 4], [1, 2, 3, 4])
+    assert its_transport.versions == [1, 2]
+    its_transport.resume()
+    assert (its_transport.versions, other.versions) == ([1, 2, 4], [1, 2, 3, 4])
     stage.commit()
-    assert (its_wire.versions[-1], stage.in_step()) == (5, 2)
+    assert (its_transport.versions[-1], stage.in_step()) == (5, 2)
 
 
 async def test_an_answer_comes_between_two_states_and_the_client_stays_in_step(stage):
-    (subscriber, wire), _ = stage.come(), stage.come()
+    (subscriber, transport), _ = stage.come(), stage.come()
     subscriber.enqueue(Frame(b'{"answer": true}'))
     assert stage.in_step() == 2
     stage.commit()
-    assert wire.sent == [{"version": 1}, {"answer": True}, {"version": 2}]
+    assert transport.sent == [{"version": 1}, {"answer": True}, {"version": 2}]
 
 
 async def test_a_notice_comes_before_its_state(stage):
     clients = [stage.come() for _ in range(2)]
     stage.commit(b'{"notice": true}')
     stage.commit()
-    assert [wire.sent[1:] for _, wire in clients] == [[{"notice": True}, {"version": 2}, {"version": 3}]] * 2
+    assert [transport.sent[1:] for _, transport in clients] == [[{"notice": True}, {"version": 2}, {"version": 3}]] * 2
     assert stage.in_step() == 2
 
 
 async def test_a_client_that_was_given_another_state_goes_alone_until_it_has_the_same(stage):
     stage.come()
-    late, wire = stage.come()
+    late, transport = stage.come()
     late.offer_state("one", 5, Frame(b'{"version": 5}'))
     assert stage.in_step() == 1
     stage.commit()  # 2: old for this one
     stage.version = 5
     stage.commit()
-    assert wire.versions == [1, 5, 6]
+    assert transport.versions == [1, 5, 6]
     stage.commit()
     assert stage.in_step() == 2
 
 
 async def test_a_client_s_fault_is_its_own_and_it_is_given_the_state_again(stage):
-    (broken, its_wire), (_, other) = stage.come(), stage.come()
-    its_wire.transport.faults = 1
+    (broken, its_transport), (_, other) = stage.come(), stage.come()
+    its_transport.raw.faults = 1
     stage.commit()
-    assert (its_wire.versions, other.versions, broken.position.version) == ([1, 2], [1, 2], 2)
+    assert (its_transport.versions, other.versions, broken.position.version) == ([1, 2], [1, 2], 2)
 
 
 async def test_one_that_is_gone_makes_no_noise(stage, caplog):
-    _, wire = stage.come()
-    wire.transport.is_gone = True
+    _, transport = stage.come()
+    transport.raw.is_gone = True
     stage.commit()
     assert not caplog.records
 
@@ -134,19 +134,19 @@ async def test_who_may_look_on_no_more_is_shown_nothing_more(stage):
 
 
 async def test_who_was_judged_for_a_new_life_is_shown_its_state_at_once(stage):
-    (subscriber, wire), (_, other) = stage.come(), stage.come()
+    (subscriber, transport), (_, other) = stage.come(), stage.come()
     subscriber.access_epoch = "two"
     message = HubMessage(SESSION, "two", 2, 3, b'{"version": 3}')
     for group in stage.topic.groups:
         Delivery(message).deliver_to(group)
-    assert (wire.versions, other.versions) == ([1, 3], [1])
+    assert (transport.versions, other.versions) == ([1, 3], [1])
 
 
 async def test_the_end_comes_last(stage):
-    (subscriber, wire), (_, other) = stage.come(), stage.come()
+    (subscriber, transport), (_, other) = stage.come(), stage.come()
     subscriber.close(1012, "restart")
     stage.commit()
-    assert (wire.ended, wire.versions, other.versions) == (1012, [1], [1, 2])
+    assert (transport.ended, transport.versions, other.versions) == (1012, [1], [1, 2])
     subscriber.detach()
     stage.topic.remove(subscriber)
     stage.commit()
@@ -164,21 +164,21 @@ async def test_large_rooms_are_served_in_portions_that_empty_and_fill_again(stag
     stage.come()
     assert [len(group.subscribers) for group in stage.topic.groups] == [2, 2]
     stage.commit()
-    assert all(wire.versions == [1, 2] for _, wire in clients[2:])
+    assert all(transport.versions == [1, 2] for _, transport in clients[2:])
 
 
 def happen(stage, clients, ended, chance):
     """One thing of many, to one client or all."""
-    subscriber, wire = place = chance.choice(clients)
+    subscriber, transport = place = chance.choice(clients)
     match chance.choice(("commit", "commit", "commit", "notice", "pause", "resume", "answer", "presence", "leave")):
         case "commit":
             stage.commit()
         case "notice":
             stage.commit(b'{"notice": true}')
         case "pause":
-            wire.pauses_next = wire.has_room
+            transport.pauses_next = transport.has_room
         case "resume":
-            wire.resume()
+            transport.resume()
         case "answer":
             subscriber.enqueue(Frame(b'{"answer": true}'))
         case "presence":
@@ -187,7 +187,7 @@ def happen(stage, clients, ended, chance):
             clients.remove(place)
             subscriber.detach()
             stage.topic.remove(subscriber)
-            ended.append((wire, list(wire.sent)))
+            ended.append((transport, list(transport.sent)))
             clients.append(stage.come())
 
 
@@ -196,14 +196,14 @@ async def test_whatever_happens_no_client_misses_the_last_state_or_is_shown_one_
     chance, clients, ended = random.Random(seed), [stage.come() for _ in range(6)], []
     for _ in range(300):
         happen(stage, clients, ended, chance)
-    for _, wire in clients:
-        wire.pauses_next = False
-        wire.resume()
+    for _, transport in clients:
+        transport.pauses_next = False
+        transport.resume()
     stage.commit()
-    for subscriber, wire in clients:
-        assert wire.versions == sorted(set(wire.versions))
-        assert (wire.versions[-1], subscriber.position.version) == (stage.version, stage.version)
-    assert all(wire.sent == seen for wire, seen in ended)
+    for subscriber, transport in clients:
+        assert transport.versions == sorted(set(transport.versions))
+        assert (transport.versions[-1], subscriber.position.version) == (stage.version, stage.version)
+    assert all(transport.sent == seen for transport, seen in ended)
     stage.commit()
     assert stage.in_step() == len(clients)
 
@@ -228,9 +228,9 @@ async def test_who_loses_a_seat_is_sent_away_and_sees_no_more(stage):
 
 async def test_a_late_word_of_who_was_there_before_sends_nobody_away(stage):
     stage.version = 6
-    subscriber, wire = stage.come()  # who has been seated by the sixth transition, and shown it
+    subscriber, transport = stage.come()  # who has been seated by the sixth transition, and shown it
     stage.version = 4
     stage.commit(access_snapshot=private_session_of("bob"))
     stage.version = 6
     stage.commit()
-    assert (wire.versions, wire.ended, subscriber.may_view) == ([6, 7], None, True)
+    assert (transport.versions, transport.ended, subscriber.may_view) == ([6, 7], None, True)

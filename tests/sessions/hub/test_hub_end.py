@@ -10,7 +10,7 @@ from sessions.hub.subscriber import Subscriber
 from synckairos.auth.principal import Principal
 from synckairos.errors import ServiceUnavailable
 from synckairos.redis.client import close_async_client
-from tests.wires import DirectWire
+from tests.transports import FakeTransport
 
 ALICE = Principal("alice", is_staff=False, expires_s=2**40)
 
@@ -18,7 +18,7 @@ ALICE = Principal("alice", is_staff=False, expires_s=2**40)
 async def test_no_task_of_a_hub_outlives_it():
     """The runner at the end of the process cancels only once what is left, and waits for it without end."""
     before = asyncio.all_tasks()
-    await hub().join(uuid4(), Subscriber(DirectWire(), ALICE))
+    await hub().join(uuid4(), Subscriber(FakeTransport(), ALICE))
     assert asyncio.all_tasks() > before
     async with asyncio.timeout(30):
         await stop_hub()
@@ -28,7 +28,7 @@ async def test_no_task_of_a_hub_outlives_it():
 
 async def test_who_is_still_joining_when_it_ends_is_told_and_begins_nothing_anew():
     before, ending = asyncio.all_tasks(), hub()
-    joining = [asyncio.create_task(ending.join(uuid4(), Subscriber(DirectWire(), ALICE))) for _ in range(3)]
+    joining = [asyncio.create_task(ending.join(uuid4(), Subscriber(FakeTransport(), ALICE))) for _ in range(3)]
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
         await stop_hub()

@@ -10,7 +10,7 @@ from sessions.announcements import HubMessage
 from sessions.hub.hub import Hub
 from sessions.hub.subscriber import Subscriber
 from synckairos.auth.principal import Principal
-from tests.wires import NoWire
+from tests.transports import BlockedTransport
 
 SESSION = uuid4()
 
@@ -19,7 +19,7 @@ SESSION = uuid4()
 async def heard():
     """Whether a topic that knows everything up to version 2 is judged anew after this message."""
     hub = Hub()
-    hub.topics.add(SESSION, Subscriber(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
+    hub.topics.add(SESSION, Subscriber(BlockedTransport(), Principal("alice", is_staff=False, expires_s=2**40)))
 
     async def hear(epoch, since_version, version, *, known=("one", 2), is_creation=False):
         topic = hub.topics.get(SESSION)

@@ -18,7 +18,7 @@ from sessions.hub.position import Position
 from sessions.hub.subscriber import Subscriber
 from synckairos.auth.principal import Principal
 from synckairos.webserver.transport import Frame
-from tests.wires import DirectWire
+from tests.transports import FakeTransport
 
 SESSION = uuid4()
 ALICE = Principal("alice", is_staff=False, expires_s=2**40)
@@ -61,32 +61,32 @@ async def hub():
 
 
 @pytest.fixture
-def wires(hub):
+def transports(hub):
     """Three clients who have been shown the first version."""
     made = []
     for _ in range(3):
-        wire = DirectWire()
-        subscriber = Subscriber(wire, ALICE)
+        transport = FakeTransport()
+        subscriber = Subscriber(transport, ALICE)
         hub.topics.add(SESSION, subscriber)
         subscriber.access_epoch = "one"
         subscriber.start(Frame(b'{"version": 1}'), Position("one", 1))
-        made.append(wire)
+        made.append(transport)
     return made
 
 
-async def test_every_message_is_delivered_and_one_that_is_not_understood_keeps_none_back(hub, wires, caplog):
+async def test_every_message_is_delivered_and_one_that_is_not_understood_keeps_none_back(hub, transports, caplog):
     of_later = msgpack.packb({"type": "session.of_a_later_release"})
     async with receiving(hub, [commit(2), b"\xc1", commit(3), of_later, commit(4)], [commit(5)]):
         pass
-    assert [wire.versions for wire in wires] == [[1, 2, 3, 4, 5]] * 3
+    assert [transport.versions for transport in transports] == [[1, 2, 3, 4, 5]] * 3
     assert caplog.text.count("not understood") == 1
 
 
-async def test_who_waits_for_the_loop_gets_it_before_all_are_served(hub, wires, monkeypatch):
+async def test_who_waits_for_the_loop_gets_it_before_all_are_served(hub, transports, monkeypatch):
     monkeypatch.setattr(hub_module, "MAX_GROUP_SIZE", 6)
     seen = []
     async with receiving(hub, [commit(version) for version in range(2, 8)]):
         while not hub._layer.is_done.is_set():
             await asyncio.sleep(0)
-            seen.append(wires[0].versions[-1])
+            seen.append(transports[0].versions[-1])
     assert seen == [3, 5, 7]

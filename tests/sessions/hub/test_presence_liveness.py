@@ -14,7 +14,7 @@ from synckairos.auth.principal import Principal
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.scripts import send_blocking
-from tests.wires import NoWire
+from tests.transports import BlockedTransport
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def test_silence_while_the_store_is_away_proves_nothing(looking):
 async def cleared(monkeypatch):
     """Whether a process, told this of how long ago the store has heard of "other", clears away what that has told."""
     session_id, topics = uuid4(), Topics()
-    topic = topics.add(session_id, Subscriber(NoWire(), Principal("alice", is_staff=False, expires_s=2**40)))
+    topic = topics.add(session_id, Subscriber(BlockedTransport(), Principal("alice", is_staff=False, expires_s=2**40)))
     topic.is_subscribed = True
     here = PresenceTracker(topics)
     send_blocking(write_client_counts(session_id, "other", ClientCounts(viewers=1), is_news=False))

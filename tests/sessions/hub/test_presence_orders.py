@@ -19,7 +19,7 @@ from synckairos.ops.alive_processes import list_alive, report_alive
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.scripts import send, send_blocking
-from tests.wires import DirectWire
+from tests.transports import FakeTransport
 
 ADA, GRACE = sorted(str(uuid4()) for _ in range(2))
 SESSION = uuid4()
@@ -35,7 +35,7 @@ class Process:
 
     def comes(self, *participants):
         """A client that is these; gives its subscriber."""
-        subscriber = Subscriber(DirectWire(), Principal(str(uuid4()), is_staff=False, expires_s=2**40))
+        subscriber = Subscriber(FakeTransport(), Principal(str(uuid4()), is_staff=False, expires_s=2**40))
         topic = self.topics.add(SESSION, subscriber)
         topic.is_subscribed = True
         subscriber.participants = tuple(map(UUID, participants))
@@ -60,7 +60,7 @@ class Process:
 
 def shown(subscriber):
     """The lists that a client was sent, one after the other."""
-    return [frame["connected"] for frame in subscriber._wire.sent if frame["type"] == "PRESENCE"]
+    return [frame["connected"] for frame in subscriber._transport.sent if frame["type"] == "PRESENCE"]
 
 
 @pytest.fixture

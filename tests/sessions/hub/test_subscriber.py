@@ -17,38 +17,38 @@ from synckairos.redis import client as redis_client
 from synckairos.webserver.transport import Frame
 
 
-class SlowWire:
+class SlowTransport:
     """Has room only when the test makes some."""
 
     def __init__(self) -> None:
         self.room = 0
         self.sent: list[str] = []
         self.ended: tuple[str, int, str] | None = None
-        self.on_writable = self.on_blocked = self.direct = None
+        self.on_writable = self.on_blocked = self.raw_transport = None
         self.is_open = True
 
     @property
     def is_writable(self) -> bool:
         return self.room > 0
 
-    def heartbeat(self, seconds: float) -> None:
+    def set_ping_interval(self, seconds: float) -> None:
         """It needs none."""
 
     def write(self, frame: Frame) -> None:
         self.room -= 1
         self.sent.append(frame.payload.decode())
 
-    def take(self, frame: Frame) -> bool:
+    def try_write(self, frame: Frame) -> bool:
         if self.room <= 0 or self.ended is not None:
             return False
         self.write(frame)
         return True
 
-    def finish(self, code: int, reason: str) -> None:
-        self.ended = ("finished", code, reason)
+    def close(self, code: int, reason: str) -> None:
+        self.ended = ("closed", code, reason)
 
-    def expel(self, code: int, reason: str) -> None:
-        self.ended = ("expelled", code, reason)
+    def force_close(self, code: int, reason: str) -> None:
+        self.ended = ("force_closed", code, reason)
 
     def drain(self) -> None:
         self.room = 10_000
@@ -62,12 +62,12 @@ def f(text: str) -> Frame:
     return Frame(text.encode())
 
 
-async def playing(act) -> SlowWire:
-    """Let `act` leave frames while the wire takes none, then let it take all."""
-    wire = SlowWire()
-    await act(Subscriber(wire, ALICE), wire)
-    wire.drain()
-    return wire
+async def playing(act) -> SlowTransport:
+    """Let `act` leave frames while the transport takes none, then let it take all."""
+    transport = SlowTransport()
+    await act(Subscriber(transport, ALICE), transport)
+    transport.drain()
+    return transport
 
 
 async def test_only_the_newest_state_waits_and_it_always_arrives():
@@ -137,7 +137,7 @@ async def test_the_last_frame_comes_before_the_close():
 
     socket = await playing(act)
     assert socket.sent == ["hello", "state 2", "deleted"]
-    assert socket.ended == ("finished", 1000, "Session deleted")
+    assert socket.ended == ("closed", 1000, "Session deleted")
 
 
 async def test_an_answer_with_an_older_state_than_was_sent_is_not_sent():
@@ -200,11 +200,11 @@ async def test_a_command_that_is_being_carried_out_is_answered_before_the_end():
 
     socket = await playing(act)
     assert socket.sent == ["hello", "ack"]
-    assert socket.ended == ("finished", 1012, "Server restarting")
+    assert socket.ended == ("closed", 1012, "Server restarting")
 
 
 async def test_a_client_that_takes_nothing_is_let_go_and_one_that_takes_anything_is_not():
-    slow, hung = SlowWire(), SlowWire()
+    slow, hung = SlowTransport(), SlowTransport()
     subscribers = [Subscriber(slow, ALICE), Subscriber(hung, ALICE)]
     for subscriber in subscribers:
         subscriber.start(f("hello"))
@@ -217,13 +217,13 @@ async def test_a_client_that_takes_nothing_is_let_go_and_one_that_takes_anything
     slow.on_writable()
     for subscriber in subscribers:
         check(subscriber, 0, began_s + 9.1)
-    assert hung.ended == ("expelled", 4410, "Too slow")
+    assert hung.ended == ("force_closed", 4410, "Too slow")
     assert slow.ended is None
     assert slow.sent == ["hello"]
 
 
 async def test_nobody_waits_for_a_client_that_has_nothing_to_take():
-    idle = SlowWire()
+    idle = SlowTransport()
     idle.room = 1
     subscriber = Subscriber(idle, ALICE)
     subscriber.start(f("hello"))
@@ -231,17 +231,17 @@ async def test_nobody_waits_for_a_client_that_has_nothing_to_take():
 
 
 async def test_expired_credentials_are_told_once_and_end_after_the_grace():
-    wire = SlowWire()
-    wire.room = 10
-    subscriber = Subscriber(wire, Principal("alice", is_staff=False, expires_s=1_000))
+    transport = SlowTransport()
+    transport.room = 10
+    subscriber = Subscriber(transport, Principal("alice", is_staff=False, expires_s=1_000))
     subscriber.start(f("hello"))
     for wall_s in (999.9, 1_000.4, 1_000.6):
         check(subscriber, wall_s, 0)
-    (error,) = wire.sent[1:]
+    (error,) = transport.sent[1:]
     assert '"CREDENTIALS_EXPIRED"' in error
     assert '"grace_ms":600' in error
     check(subscriber, 1_001, 0)
-    assert wire.ended == ("finished", 4401, "Credentials expired")
+    assert transport.ended == ("closed", 4401, "Credentials expired")
 
 
 async def test_presence_waits_for_nobody_and_only_the_newest_is_told():
@@ -270,16 +270,16 @@ async def test_the_end_of_the_session_before_this_one_is_not_the_end_of_this_one
         subscriber.close(1000, "Session deleted", f("old deleted"), of_epoch="old")
         subscriber.start(f("connected new 1"), Position("new", 1))
 
-    wire = await playing(act)
-    assert wire.sent == ["connected new 1"]
-    assert wire.ended is None
+    transport = await playing(act)
+    assert transport.sent == ["connected new 1"]
+    assert transport.ended is None
 
 
 @pytest.mark.parametrize("moments", range(4))
 async def test_a_hub_stops_even_when_a_client_leaves_in_that_very_moment(moments, token):
-    wire = SlowWire()
-    wire.room = 10
-    subscriber, session_id, here = Subscriber(wire, ALICE), uuid4(), hub()
+    transport = SlowTransport()
+    transport.room = 10
+    subscriber, session_id, here = Subscriber(transport, ALICE), uuid4(), hub()
     await here.join(session_id, subscriber)
     subscriber.start(f("hello"))
     here.welcome(session_id, subscriber)
@@ -304,11 +304,11 @@ def passed_on(subscriber: Subscriber, epoch: str, version: int) -> None:
         offered(subscriber, epoch, version)
 
 
-def lived(deliver, seed: int) -> tuple[SlowWire, Subscriber]:
+def lived(deliver, seed: int) -> tuple[SlowTransport, Subscriber]:
     """A random life of one client, whose states are delivered one way or the other."""
     dice = random.Random(seed)
-    wire = SlowWire()
-    subscriber = Subscriber(wire, ALICE)
+    transport = SlowTransport()
+    subscriber = Subscriber(transport, ALICE)
     acts = {
         "state": lambda: deliver(subscriber, "e", dice.randrange(40)),
         "another session": lambda: deliver(subscriber, "f", dice.randrange(40)),
@@ -316,9 +316,9 @@ def lived(deliver, seed: int) -> tuple[SlowWire, Subscriber]:
         "presence": lambda: subscriber.offer_presence(f("presence")),
         "sync": lambda: subscriber.enqueue_sync(Position("e", dice.randrange(40)), f("sync"), subscriber.position),
         "release": lambda: subscriber.start(f("hello"), Position("e", dice.randrange(40))),
-        "room": wire.drain,
-        "little room": lambda: setattr(wire, "room", 1),
-        "none": lambda: setattr(wire, "room", 0),
+        "room": transport.drain,
+        "little room": lambda: setattr(transport, "room", 1),
+        "none": lambda: setattr(transport, "room", 0),
         "finish": lambda: subscriber.close(1000, "over", f("last")),
         "busy": lambda: setattr(subscriber, "is_busy", dice.random() < 0.5),
     }
@@ -326,8 +326,8 @@ def lived(deliver, seed: int) -> tuple[SlowWire, Subscriber]:
     for act in dice.choices(list(acts), [20, 1, 3, 3, 2, 0.2, 6, 2, 2, 0.2, 2], k=80):
         acts[act]()
     subscriber.is_busy = False
-    wire.drain()
-    return wire, subscriber
+    transport.drain()
+    return transport, subscriber
 
 
 async def test_the_short_way_shows_a_client_the_same_as_the_long_one():
@@ -338,12 +338,12 @@ async def test_the_short_way_shows_a_client_the_same_as_the_long_one():
 
 
 async def test_the_short_way_is_taken_by_a_client_that_waits_for_nothing():
-    wire = SlowWire()
-    subscriber = Subscriber(wire, ALICE)
+    transport = SlowTransport()
+    subscriber = Subscriber(transport, ALICE)
     assert not subscriber.try_send(Position("e", 1), f("held"))
     subscriber.start(f("hello"), Position("e", 1))
     assert not subscriber.try_send(Position("e", 2), f("hello still waits"))
-    wire.drain()
+    transport.drain()
     assert subscriber.try_send(Position("e", 2), f("two"))
     assert not subscriber.try_send(Position("e", 2), f("again"))
-    assert wire.sent == ["hello", "two"]
+    assert transport.sent == ["hello", "two"]

@@ -19,7 +19,7 @@ import uvicorn
 from synckairos.auth.principal import mint
 from synckairos.webserver import upgrade
 from synckairos.webserver.http_protocol import HttpProtocol
-from synckairos.webserver.websocket_protocol import SocketProtocol
+from synckairos.webserver.websocket_protocol import WebSocketProtocol
 from tests import servers
 from tests.conftest import bearer
 from tests.raw import Raw
@@ -209,7 +209,7 @@ async def hanging():
         await asyncio.Event().wait()
 
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(never, http=HttpProtocol, ws=SocketProtocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(never, http=HttpProtocol, ws=WebSocketProtocol, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listener]))
     yield listener.getsockname()

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from synckairos.webserver import fair_queue
 from synckairos.webserver.fair_queue import Turns
 from synckairos.webserver.http_protocol import HttpProtocol
-from synckairos.webserver.websocket_protocol import SocketProtocol
+from synckairos.webserver.websocket_protocol import WebSocketProtocol
 
 NUMBER = 20
 PATIENCE_S = 30.0
@@ -38,7 +38,7 @@ async def until(is_so):
 @asynccontextmanager
 async def clients():
     """Our protocols on this loop, and clients that are accepted and have said nothing yet."""
-    config = uvicorn.Config(refusing, http=HttpProtocol, ws=SocketProtocol, log_config=None, lifespan="off")
+    config = uvicorn.Config(refusing, http=HttpProtocol, ws=WebSocketProtocol, log_config=None, lifespan="off")
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
@@ -64,7 +64,7 @@ async def answer_of(client):
 def taken(monkeypatch):
     """The turn of the loop in which each connection was handed over; a turn is counted by `count`."""
     seen = []
-    inner = SocketProtocol.connection_made
+    inner = WebSocketProtocol.connection_made
 
     def made(self, transport):
         seen.append(taken_now[0])
@@ -76,7 +76,7 @@ def taken(monkeypatch):
         taken_now[0] += 1
         asyncio.get_running_loop().call_soon(count)
 
-    monkeypatch.setattr(SocketProtocol, "connection_made", made)
+    monkeypatch.setattr(WebSocketProtocol, "connection_made", made)
     return seen, count
 
 

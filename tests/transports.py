@@ -1,26 +1,26 @@
-"""Wires that lead nowhere, for tests of what stands before them."""
+"""Transports without a connection, for tests of what writes to them."""
 
 from __future__ import annotations
 
 import json
 
 
-class NoWire:
-    """Takes nothing."""
+class BlockedTransport:
+    """A transport that never has room."""
 
-    on_writable = on_blocked = direct = None
+    on_writable = on_blocked = raw_transport = None
     is_open = True
     is_writable = False
 
-    def take(self, frame):
+    def try_write(self, frame):
         return False
 
 
-class Transport:
-    """Takes frames while there is room."""
+class FakeRawTransport:
+    """A raw transport that takes frames while there is room."""
 
-    def __init__(self, wire):
-        self.wire = wire
+    def __init__(self, owner):
+        self.owner = owner
         self.faults = 0
         self.is_gone = False
 
@@ -28,40 +28,40 @@ class Transport:
         if self.faults or self.is_gone:
             self.faults -= 1
             raise RuntimeError("broken")
-        self.wire.sent.append(json.loads(data[data.index(b"{") :]))
-        if self.wire.pauses_next:
-            self.wire.pause()
+        self.owner.sent.append(json.loads(data[data.index(b"{") :]))
+        if self.owner.pauses_next:
+            self.owner.pause()
 
     def is_closing(self):
         return self.is_gone
 
 
-class DirectWire:
-    """A wire of our own server, as an subscriber sees it."""
+class FakeTransport:
+    """A transport of our own server, as a subscriber sees it."""
 
     def __init__(self):
         self.sent = []
         self.ended = None
         self.has_room, self.pauses_next, self.is_open = True, False, True
         self.on_writable = self.on_blocked = None
-        self.transport = Transport(self)
+        self.raw = FakeRawTransport(self)
 
     @property
-    def direct(self):
-        return self.transport if self.has_room and self.is_open and not self.transport.is_gone else None
+    def raw_transport(self):
+        return self.raw if self.has_room and self.is_open and not self.raw.is_gone else None
 
     @property
     def is_writable(self):
         return self.has_room or not self.is_open
 
     def write(self, frame):
-        if self.is_open and not self.transport.is_gone:
-            self.transport.write(frame.encoded)
+        if self.is_open and not self.raw.is_gone:
+            self.raw.write(frame.encoded)
 
-    def take(self, frame):
-        if self.direct is None:
+    def try_write(self, frame):
+        if self.raw_transport is None:
             return False
-        self.transport.write(frame.encoded)
+        self.raw.write(frame.encoded)
         return True
 
     def pause(self):
@@ -73,12 +73,12 @@ class DirectWire:
         if self.on_writable is not None:
             self.on_writable()
 
-    def finish(self, code, reason):
+    def close(self, code, reason):
         if self.on_blocked is not None:
             self.on_blocked()
         self.ended, self.is_open = code, False
 
-    expel = finish
+    force_close = close
 
     @property
     def versions(self):
