@@ -242,7 +242,8 @@ def _parse(request: EarlyRequest, headers: dict[bytes, bytes], route: str, match
         return Request(route, request_id, origin, caller, creation)
     only_if = precondition_in(headers[b"if-match"].decode("latin-1")) if b"if-match" in headers else None
     row = COMMAND_BY_VERB[verb]
-    command = row.command(astuple(convert(decoded, row.body)))
+    values = () if decoded == {} else astuple(convert(decoded, row.body))
+    command = row.command(values)
     return Request(route, request_id, origin, caller, Command(session_id, command, only_if))
 
 
