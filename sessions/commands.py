@@ -36,10 +36,8 @@ class CommandType(Struct, frozen=True):
         return self.kind(*values)
 
 
-COMMANDS = (
+COMMANDS = (  # in the order of a session's life, which is the order in the documents
     CommandType(commands.Start, Action.START, "start", CommandRequest, "Start a session that is pending"),
-    CommandType(commands.Pause, Action.PAUSE, "pause", CommandRequest, "Pause a session that is running"),
-    CommandType(commands.Resume, Action.RESUME, "resume", CommandRequest, "Resume a session that is paused"),
     CommandType(
         commands.Switch,
         Action.SWITCH,
@@ -48,6 +46,8 @@ COMMANDS = (
         "End the running cycle and begin the next. `current_participant_id` refuses it unless that participant is the "
         "active one: a second press is then harmless.",
     ),
+    CommandType(commands.Pause, Action.PAUSE, "pause", CommandRequest, "Pause a session that is running"),
+    CommandType(commands.Resume, Action.RESUME, "resume", CommandRequest, "Resume a session that is paused"),
     CommandType(
         commands.Complete,
         Action.COMPLETE,

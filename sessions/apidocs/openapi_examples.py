@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessions.commands import COMMAND_BY_VERB
+
 SESSION = "cccccccc-0000-4000-8000-000000000001"
 WHITE = "aaaaaaaa-0000-4000-8000-000000000001"
 BLACK = "bbbbbbbb-0000-4000-8000-000000000002"
@@ -98,8 +100,9 @@ PARAMETERS: dict[str, Any] = {
 }
 """Other parameters are guards and credentials, and stay empty."""
 
-_FIRST = ("create", "start", "switch", "pause", "resume")
-_LAST = ("/v1/sessions/{session_id}/complete", "/v1/sessions/{session_id}/cancel", "/v1/sessions/{session_id}")
+_SESSION_PATH = "/v1/sessions/{session_id}"
+_LAST = [f"{_SESSION_PATH}/complete", f"{_SESSION_PATH}/cancel", _SESSION_PATH]
+_FIRST = ["/v1/sessions", *(f"{_SESSION_PATH}/{verb}" for verb in COMMAND_BY_VERB)]
 _TAGS = {
     "sessions": "Make a session, command it, read it. The examples go on from each other, from top to bottom.",
     "tokens": "Credentials.",
@@ -126,8 +129,7 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
 
 
 def _place(path: str) -> tuple[int, int]:
-    """Where an address stands on the page: in the order in which a session lives."""
+    """Return the position of a path on the page, in the order of a session's life."""
     if path in _LAST:
         return 2, _LAST.index(path)
-    verb = "create" if path == "/v1/sessions" else path.rpartition("/")[2]
-    return (0, _FIRST.index(verb)) if verb in _FIRST else (1, 0)
+    return (0, _FIRST.index(path)) if path in _FIRST else (1, 0)

@@ -18,6 +18,8 @@ from synckairos.engine.state import NOBODY, Config, Group, Participant
 from synckairos.engine.units import Instant, SyncMode
 
 _MAY_BE_EMPTY = frozenset({SyncMode.GLOBAL, SyncMode.COUNT_UP})
+_UNCHANGED = tuple(name for name in Config.__struct_fields__ if name not in {"total_time_ms", "warning_thresholds_ms"})
+"""Fields of a configuration that are those of the creation."""
 
 
 def problems(create: Create) -> list[Problem]:
@@ -70,18 +72,11 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
 
 
 def _config(create: Create) -> Config:
-    total_ms = create.total_time_ms
+    total_ms, thresholds_ms = create.total_time_ms, create.warning_thresholds_ms
     return Config(
-        sync_mode=create.sync_mode,
         total_time_ms=sum(s.total_time_ms for s in create.participants) if total_ms is None else total_ms,
-        time_per_cycle_ms=create.time_per_cycle_ms,
-        increment_ms=create.increment_ms,
-        max_time_ms=create.max_time_ms,
-        auto_advance=create.auto_advance,
-        action_on_timeout=create.action_on_timeout,
-        warning_thresholds_ms=tuple(sorted(set(create.warning_thresholds_ms), reverse=True)),
-        start_at_ms=create.start_at_ms,
-        metadata=create.metadata,
+        warning_thresholds_ms=tuple(sorted(set(thresholds_ms), reverse=True)),
+        **{name: getattr(create, name) for name in _UNCHANGED},
     )
 
 
