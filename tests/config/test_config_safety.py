@@ -1,4 +1,4 @@
-"""What production refuses to believe, and what it takes."""
+"""Production refuses unsafe settings and accepts safe ones."""
 
 from __future__ import annotations
 

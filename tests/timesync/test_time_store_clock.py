@@ -1,4 +1,4 @@
-"""The estimate of the store's clock: the quickest probe is believed, until a clock is set."""
+"""The estimate of the store's clock: the quickest probe counts, until a clock is set."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_an_estimate_is_fresh_for_five_seconds(local):
 
 
 @pytest.mark.parametrize("parting", [0.0, 190e-6, -190e-6])
-def test_what_is_surely_past_is_never_ahead_of_the_store(local, parting):
+def test_the_lower_bound_is_never_ahead_of_the_store(local, parting):
     store_clock = StoreClock()
     assert store_clock.lower_bound_ms() is None
     chance = random.Random(1)
@@ -94,7 +94,7 @@ def test_what_is_surely_past_is_never_ahead_of_the_store(local, parting):
     assert store_clock.lower_bound_ms() is None
 
 
-def test_nobody_can_set_the_clock_it_runs_on(monkeypatch):
+def test_the_estimate_runs_on_a_clock_that_cannot_be_set(monkeypatch):
     store_clock = StoreClock()
     before_ms = store_clock.now_ms()
     monkeypatch.setattr(clock.time, "time", lambda: 0.0)

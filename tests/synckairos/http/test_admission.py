@@ -1,4 +1,4 @@
-"""Who is let in at all, in production: under our names, and by TLS on the word of a proxy that is named. Every door."""
+"""Production admits requests for accepted hosts, over TLS by the word of a trusted proxy, at every endpoint."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_no_door_takes_credentials_or_commands_by_plain_http(behind_proxy, metho
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_whoever_follows_an_old_link_is_sent_to_https(behind_proxy, path):
+def test_a_plain_get_without_credentials_is_redirected_to_https(behind_proxy, path):
     answer = httpx.get(f"{behind_proxy.url}{path}", headers=PLAIN | {"Cookie": "theme=dark"})
     assert (answer.status_code, answer.headers["location"][:8]) == (301, "https://")
 
 
 @pytest.mark.parametrize("proto", [None, "https,http", "http, https", "HTTPSX", ""])
-def test_a_proxy_without_a_clear_word_is_told_so_in_the_place_of_an_endless_redirect(behind_proxy, proto):
+def test_a_proxy_without_a_valid_scheme_is_refused_instead_of_redirected_for_ever(behind_proxy, proto):
     told = {} if proto is None else {"X-Forwarded-Proto": proto}
     answer = httpx.get(f"{behind_proxy.url}/v1/time", headers=told)
     assert code_of(answer) == (403, "HTTPS_REQUIRED")
@@ -85,7 +85,7 @@ def test_a_proxy_that_is_not_named_is_refused_by_name_and_not_sent_round_for_eve
     assert "SYNCKAIROS_TRUSTED_PROXIES" in message_of(answer)
 
 
-def test_of_such_a_proxy_the_log_says_one_line(behind_stranger):
+def test_an_unnamed_proxy_is_logged_once(behind_stranger):
     for _ in range(5):
         httpx.get(f"{behind_stranger.url}/v1/time", headers=BY_TLS | {"X-Forwarded-For": "1.2.3.4"})
     lines = [line for line in behind_stranger.output().splitlines() if "SYNCKAIROS_TRUSTED_PROXIES" in line]
@@ -135,7 +135,7 @@ def test_probes_ask_by_whatever_name_and_without_tls(behind_proxy, behind_strang
             assert httpx.get(f"{web.url}/health", headers=headers).status_code == 200
 
 
-def test_only_good_names_are_remembered_and_not_without_end():
+def test_only_accepted_hosts_are_cached_up_to_a_limit():
     hosts = AllowedHosts([".example.com"])
     for number in range(1_000):
         assert hosts.allows(b"a%d.example.com" % number)

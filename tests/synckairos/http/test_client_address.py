@@ -1,4 +1,4 @@
-"""Whose address a request has: the peer's, unless proxies that are trusted name another."""
+"""The client address is the peer's, unless trusted proxies name another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROXIES = tuple(ip_network(text) for text in ("10.0.0.0/8", "fd00::/8", "127.0.0
 
 
 @pytest.mark.parametrize("forwarded", ["", "1.2.3.4", "1.2.3.4, 10.0.0.1"])
-def test_without_trusted_proxies_nobody_is_believed(forwarded):
+def test_without_trusted_proxies_forwarded_addresses_are_ignored(forwarded):
     assert client_address("127.0.0.1", forwarded) == "127.0.0.1"
     assert client_address("10.0.0.9", forwarded) == "10.0.0.9"
     assert client_address(None, forwarded) == UNKNOWN
@@ -42,7 +42,7 @@ def test_the_nearest_hop_that_is_no_trusted_proxy_counts(configure, peer, forwar
     assert client_address(peer, forwarded) == address
 
 
-def test_a_proxy_on_a_unix_socket_is_trusted_when_that_is_said(configure):
+def test_a_proxy_on_a_unix_socket_is_trusted_when_configured(configure):
     configure(trusts_unix_sockets=True)
     assert client_address(None, "6.6.6.6, 1.2.3.4") == "1.2.3.4"
     assert client_address(None, "") == UNKNOWN

@@ -84,7 +84,7 @@ def test_it_reads_a_429_too_and_that_of_a_large_body(page):
 
 @pytest.mark.parametrize("origin", STRANGERS)
 @pytest.mark.parametrize("path", ["/v1/time", SESSION, f"{SESSION}/poll"])
-def test_another_page_is_told_nothing(page, origin, path):
+def test_a_page_of_another_origin_gets_no_access(page, origin, path):
     answer = page.get(path, headers={"Origin": origin})
     assert "access-control-allow-origin" not in answer.headers
     assert "origin" in names(answer.headers["vary"])
@@ -111,7 +111,7 @@ def test_a_page_may_ask_before_it_comes_without_credentials(page, path, origin):
 
 
 @pytest.mark.parametrize("asked", [{"method": "PUT"}, {"fields": "x-anything"}])
-def test_what_no_door_takes_is_refused_beforehand(page, asked):
+def test_a_preflight_refuses_methods_and_headers_that_no_endpoint_accepts(page, asked):
     assert preflight(page, SESSION, **asked).status_code == 403
 
 
@@ -133,7 +133,7 @@ ALMOST_LOCAL = (
 
 
 @pytest.mark.parametrize("path", ["/v1/time", SESSION, f"{SESSION}/poll", "/v1/token", "/x"])
-def test_without_a_list_a_page_is_told_beforehand_that_it_may_not(api, path):
+def test_a_preflight_is_refused_when_no_origin_is_listed(api, path):
     answer = api.get("/v1/time", headers={"Origin": PAGE})
     assert "access-control-allow-origin" not in answer.headers
     refused = preflight(api, path)

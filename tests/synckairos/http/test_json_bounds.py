@@ -1,4 +1,4 @@
-"""How deep a text nests, and how many values it holds, is known before it is decoded, and quickly for the worst."""
+"""Depth and number of values of a text are checked before it is decoded, and quickly even in the worst case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_one_level_more_than_allowed_is_too_deep(opening):
         assert (size_error(opening * depth) == TOO_DEEP) == (depth * signs > MAX_DEPTH)
 
 
-def test_what_is_side_by_side_is_not_deep():
+def test_siblings_do_not_add_depth():
     assert size_error(b"[" + b",".join([b"[{}]"] * 1000) + b"]") is None
 
 
@@ -72,7 +72,7 @@ def test_brackets_are_paired():
 
 def test_brackets_side_by_side_are_taken_away_all_at_once_and_not_one_by_one():
     class Counted(bytes):
-        """Of which each look takes one of a few."""
+        """Bytes that allow a limited number of scans."""
 
         looks = 0
 
@@ -99,6 +99,6 @@ def test_floats_are_read_by_python_whose_slowest_are_no_slower_than_others():
 
 
 @pytest.mark.parametrize("number", ["1e309", "-1e400", "1e" + "9" * 1000])
-def test_a_float_beyond_all_floats_is_none(number):
+def test_a_number_beyond_the_range_of_floats_is_refused(number):
     with pytest.raises(msgspec.DecodeError):
         json_bounds.decode(number)

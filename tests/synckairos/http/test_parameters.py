@@ -1,4 +1,4 @@
-"""What a request says and what is understood never differ silently: it is understood as it was said, or refused.
+"""No part of a request is ignored silently: it is obeyed or refused.
 
 At every door: the views, the hot door, long poll, event streams and sockets.
 """
@@ -60,7 +60,7 @@ def test_a_parameter_against_caches_is_no_parameter(api):
 
 
 @pytest.mark.parametrize("name", ["sessionId", "heartbeat", "token"])
-def test_a_socket_whose_address_says_something_twice_is_refused(webs, token, name):
+def test_a_socket_with_a_repeated_query_parameter_is_refused(webs, token, name):
     values = {"sessionId": str(uuid4()), "heartbeat": "30", "token": token}
     query = "&".join(f"{key}={value}" for key, value in [*values.items(), (name, values[name])])
     with connect(f"{webs[0].ws_url}/ws?{query}") as ws, pytest.raises(ConnectionClosed) as closed:
@@ -154,7 +154,7 @@ def test_names_are_compared_within_each_object_as_they_are_decoded(text, is_good
 
 @pytest.mark.parametrize("body", [b'{"expected_version": 1, "expected_version": 2}', b"{}"])
 @pytest.mark.parametrize("charset", ["", "; charset=latin-1"])
-def test_the_hot_door_leaves_to_the_views_what_it_would_misunderstand(body, charset):
+def test_the_fast_path_forwards_requests_that_only_the_views_check(body, charset):
     headers = {
         b"authorization": f"Bearer {mint('alice', is_staff=False)}".encode(),
         b"content-type": f"application/json{charset}".encode(),
@@ -177,7 +177,7 @@ def test_a_body_in_a_coding_is_refused_and_the_answer_names_those_that_are_taken
     assert answer.headers["accept-encoding"] == "identity"
 
 
-def test_no_coding_by_name_is_none(api):
+def test_the_identity_coding_is_accepted(api):
     created(api, game(), **{"Content-Encoding": "identity"})
 
 
@@ -228,5 +228,5 @@ def test_what_allow_names_is_not_refused_and_what_it_leaves_out_is(api, staff_ap
 
 
 @pytest.mark.parametrize("path", ["/v1/time", "/health", "/api-docs.json", "/asyncapi.json", "/.well-known/jwks.json"])
-def test_what_has_no_parameters_and_needs_no_credentials_ignores_them(api, path):
+def test_open_endpoints_ignore_query_parameters(api, path):
     assert api.get(f"{path}?t=1764287999&t=2").status_code == 200

@@ -1,4 +1,4 @@
-"""The gate and the reader of bodies alone, around applications that misbehave."""
+"""RequestLog and BodyLimits around applications that misbehave."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _quiet():
 
 
 async def through(inner, method="POST", **request):
-    """The answer of an application behind the gate."""
+    """Return the response of an application within RequestLog and BodyLimits."""
     transport = httpx.ASGITransport(RequestLog(BodyLimits(inner)))
     async with httpx.AsyncClient(transport=transport, base_url="http://gate") as client:
         return await client.request(method, "/", **request)
@@ -71,7 +71,7 @@ async def test_an_application_that_fails_halfway_is_not_answered_for_twice():
     assert sent == ["http.response.start"]
 
 
-async def test_a_client_who_leaves_before_the_end_of_the_body_is_answered_nothing():
+async def test_a_client_that_disconnects_within_its_body_gets_no_response():
     sent, reached = [], []
 
     async def inner(scope, receive, send):
@@ -82,7 +82,7 @@ async def test_a_client_who_leaves_before_the_end_of_the_body_is_answered_nothin
     assert (sent, reached) == ([], [])
 
 
-async def test_after_the_body_the_application_hears_the_rest():
+async def test_after_the_body_the_application_receives_the_later_events():
     heard = []
 
     async def inner(scope, receive, send):

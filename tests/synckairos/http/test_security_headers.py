@@ -1,4 +1,4 @@
-"""What every answer of every door tells a browser, on real servers; and that our own pages live with it."""
+"""Every response has the security headers, on real servers, and the product's own pages work with them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_so_has_what_is_refused_before_it_is_read(webs):
 
 
 @pytest.mark.parametrize("path", ["/health", "/v1/time", "/nowhere", f"{SESSION}/poll", "/admin/login/", "/api-docs"])
-def test_in_production_every_answer_by_https_says_to_stay_there(production, path):
+def test_in_production_every_https_response_has_hsts(production, path):
     answer = httpx.get(f"{production.url}{path}", headers=SECURE)
     assert answer.headers.get_list("strict-transport-security") == ["max-age=31536000"]
 

@@ -1,4 +1,4 @@
-"""Who is turned away leaves a line with an address and a count by reason; lines are bounded, counts are not."""
+"""A refusal leaves a log line with an address and a count by reason; lines are limited, counts are not."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def test_refused_sockets_are_seen(web, token):
         assert refused(web, reason), reason
 
 
-def test_what_an_attacker_writes_stays_one_line(web):
+def test_text_of_an_attacker_stays_on_one_log_line(web):
     with closing(Raw(web)) as raw:
         raw.send(b'GET /v1/time HTTP/1.1\r\nHost: a"b\x80,{}\r\nX-Forwarded-Proto: https\r\n\r\n')
         assert raw.refusal() == (400, "VALIDATION_ERROR")
@@ -184,7 +184,7 @@ def test_lines_of_each_reason_are_bounded_and_tell_of_those_left_out(clock, capl
     assert security_log.metrics.REFUSALS.labels("bad_host")._value.get() == before + 1_010
 
 
-def test_an_address_is_hashed_with_a_key_unless_it_is_wanted_whole(configure):
+def test_an_address_is_hashed_with_a_key_unless_the_setting_is_whole(configure):
     configure(address_key=b"a" * 32)
     hashed = security_log.loggable_address("192.0.2.1")
     assert re.fullmatch("[0-9a-f]{16}", hashed)

@@ -1,4 +1,4 @@
-"""The group layer's one connection: confirmed subscriptions, through cuts, and none that nobody wants."""
+"""The group layer's connection: confirmed subscriptions, which survive lost connections, and no stray ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def waiting(layer, channel) -> int:
     return of_this_loop.channels[channel].qsize()
 
 
-async def test_what_is_published_right_after_joining_arrives(layer):
+async def test_a_message_published_right_after_group_add_arrives(layer):
     channel = await layer.new_channel()
     for number in range(50):
         session_id = uuid4()
@@ -71,7 +71,7 @@ async def test_all_that_has_come_is_handed_over_at_once_in_order_and_as_it_was_s
     assert received == [msgpack.packb({"type": "t", "number": number}) for number in range(3)]
 
 
-async def test_who_stops_waiting_has_left_the_channel(layer):
+async def test_a_cancelled_receive_closes_the_channel(layer):
     channel = await layer.new_channel()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
@@ -84,11 +84,11 @@ async def test_who_stops_waiting_has_left_the_channel(layer):
 
 
 class Server:
-    """Says OK to whatever it is asked, unless a test knows better."""
+    """Server that replies OK to every command, unless a test sets another reply."""
 
     def __init__(self, reply_to: Callable[[list[bytes], int], bytes | None]) -> None:
         self.reply_to = reply_to
-        """What to say to a command on the so manieth connection."""
+        """Replies to commands, by the number of the connection."""
         self.connections = 0
         self.asked: list[bytes] = []
 
@@ -130,7 +130,7 @@ def confirmation_of(command: list[bytes]) -> bytes:
     return b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%b\r\n:1\r\n" % (len(name), name)
 
 
-async def test_a_server_that_says_nothing_is_asked_and_then_left_and_one_that_answers_is_not(monkeypatch):
+async def test_a_silent_server_is_pinged_and_then_disconnected_and_one_that_answers_is_not(monkeypatch):
     def reply_to(command: list[bytes], connection: int) -> bytes | None:
         match command[0]:
             case b"SUBSCRIBE":
@@ -152,7 +152,7 @@ async def test_a_server_that_says_nothing_is_asked_and_then_left_and_one_that_an
         assert server.connections == 2
 
 
-async def test_a_subscription_that_the_server_refuses_is_tried_again_and_who_waits_for_it_is_told():
+async def test_a_refused_subscription_is_retried_and_its_caller_fails():
     def reply_to(command: list[bytes], _connection: int) -> bytes | None:
         return b"-NOPERM no permissions to access one of the channels\r\n" if command[0] == b"SUBSCRIBE" else None
 
@@ -185,7 +185,7 @@ async def test_a_connection_that_misses_its_cancellation_is_ended_all_the_same(l
             await joining
 
 
-async def test_who_gives_up_before_it_is_confirmed_leaves_nothing_behind(layer):
+async def test_a_call_cancelled_before_the_confirmation_leaves_no_subscription(layer):
     channel, session_id = await layer.new_channel(), uuid4()
     (of_this_loop,) = layer._layers.values()
     joining = asyncio.create_task(layer.group_add(keys.group(session_id), channel))
@@ -201,7 +201,7 @@ async def test_who_gives_up_before_it_is_confirmed_leaves_nothing_behind(layer):
         assert (await layer.receive(channel))["number"] == 1
 
 
-async def test_who_waits_for_what_another_unsubscribes_is_told_at_once():
+async def test_a_caller_fails_at_once_when_its_channel_is_unsubscribed_meanwhile():
     def reply_to(command: list[bytes], _connection: int) -> bytes | None:
         if command[0] == b"SUBSCRIBE":
             return b"" if b"__group__" in command[1] else confirmation_of(command)
@@ -218,7 +218,7 @@ async def test_who_waits_for_what_another_unsubscribes_is_told_at_once():
         assert joining[0].cancelled()
 
 
-async def test_a_confirmation_of_what_has_been_given_up_is_not_taken_for_that_of_what_is_wanted_now(monkeypatch):
+async def test_the_confirmation_of_a_cancelled_subscription_does_not_confirm_a_new_one(monkeypatch):
     asked = []
 
     def reply_to(command: list[bytes], _connection: int) -> bytes | None:
@@ -241,7 +241,7 @@ async def test_a_confirmation_of_what_has_been_given_up_is_not_taken_for_that_of
         assert [command[0] for command in asked[:3]] == [b"SUBSCRIBE", b"UNSUBSCRIBE", b"SUBSCRIBE"]
 
 
-async def test_who_gives_up_takes_nothing_from_those_who_were_there_before(layer):
+async def test_a_cancelled_call_keeps_the_subscriptions_of_other_callers(layer):
     first, second = await layer.new_channel(), await layer.new_channel()
     session_id = uuid4()
     await layer.group_add(keys.group(session_id), first)
@@ -278,7 +278,7 @@ async def test_a_channel_that_is_given_up_or_cannot_be_is_forgotten(monkeypatch)
         assert not of_this_loop.channels
 
 
-async def test_who_waits_when_all_ends_is_told_at_once_and_it_can_begin_anew():
+async def test_flush_fails_waiting_callers_at_once_and_the_layer_can_be_used_again():
     is_deaf = True
 
     def reply_to(command: list[bytes], _connection: int) -> bytes | None:
@@ -299,7 +299,7 @@ async def test_who_waits_when_all_ends_is_told_at_once_and_it_can_begin_anew():
         await layer.new_channel()
 
 
-async def test_after_a_cut_exactly_what_is_wanted_is_heard_again(layer):
+async def test_after_a_lost_connection_exactly_the_wanted_channels_are_subscribed(layer):
     channel = await layer.new_channel()
     kept, left, joined = uuid4(), uuid4(), uuid4()
     for session_id in (kept, left):
@@ -314,7 +314,7 @@ async def test_after_a_cut_exactly_what_is_wanted_is_heard_again(layer):
         assert (await layer.receive(channel))["number"] == 1
 
 
-async def test_who_may_have_missed_something_is_told_once_it_can_hear_again(layer):
+async def test_the_callback_for_missed_messages_runs_when_all_subscriptions_are_restored(layer):
     channel, session_id, back = await layer.new_channel(), uuid4(), asyncio.Event()
     layer.on_reconnected(back.set)
     await layer.group_add(keys.group(session_id), channel)
@@ -329,7 +329,7 @@ async def test_who_may_have_missed_something_is_told_once_it_can_hear_again(laye
             assert (await layer.receive(channel))["number"] == 1
 
 
-async def test_cuts_at_any_moment_leave_no_subscription_behind_and_fail_nobody(layer):
+async def test_connections_lost_at_any_moment_leave_no_stray_subscription_and_fail_no_caller(layer):
     channel = await layer.new_channel()
     sessions = [uuid4() for _ in range(20)]
 
