@@ -31,7 +31,7 @@ class Typed(forms.CharField):
 
 
 class NewUser(AdminUserCreationForm):  # type: ignore[type-arg]
-    """A new user."""
+    """The form of a new user."""
 
     class Meta(AdminUserCreationForm.Meta):
         field_classes: ClassVar = {"username": Typed}

@@ -1,7 +1,7 @@
-"""What goes to all web processes over the group layer: the frames of a commit, and hints that who is there has changed.
+"""Messages to all web processes over the group layer: the frames of a commit, and hints that presence has changed.
 
-Processes of two releases hear each other during a deploy: a field may be added, and a kind that is not known is
-passed over (tests/sessions/store/test_store_commit.py has every word of it).
+Processes of two releases exchange messages during a deploy: a field may be added, and an unknown kind is ignored
+(tests/sessions/store/test_store_commit.py).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class HubMessage(Struct, frozen=True):
     is_creation: bool = False
     is_deletion: bool = False
     access_snapshot: AccessSnapshot | None = None
-    """Who may look on from now on, when that has changed."""
+    """The access from now on, if the commit has changed it."""
 
 
 _access_snapshots = msgspec.msgpack.Decoder(AccessSnapshot)
@@ -77,7 +77,7 @@ def pack(message: HubMessage) -> bytes:
 
 
 def pack_hint(session_id: UUID) -> bytes:
-    """The same of a hint."""
+    """Return a presence hint, encoded for the group layer."""
     return _packer.encode(PresenceHint(session_id))
 
 

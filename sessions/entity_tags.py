@@ -21,7 +21,7 @@ def entity_tag(epoch: str, version: int) -> str:
 
 
 def read_tag(opaque: str) -> Tagged | None:
-    """What a tag says, given without its quotation marks; None for one that is none of ours. `v7` alone is of any
-    epoch."""
+    """Return the version and epoch of a tag without its quotation marks; None for a tag of another form. `v7` alone
+    matches any epoch."""
     match = _OURS.fullmatch(opaque)
     return None if match is None else (int(match[1][1:]), match[2] or "")

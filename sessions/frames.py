@@ -125,7 +125,7 @@ class Pong(Struct, kw_only=True, tag="PONG"):
 
 
 class AuthenticatedView(Struct, kw_only=True):
-    """What `AUTH` is answered with: until when the socket's credentials are good."""
+    """The answer to `AUTH`: the instant at which the socket's credentials expire."""
 
     expires_at: InstantText
 
@@ -139,7 +139,7 @@ class Ack(Struct, kw_only=True, tag="ACK"):
 
 
 class Problem(Struct, kw_only=True):
-    """One wrong field."""
+    """One wrong field of a message."""
 
     field: str
     message: str

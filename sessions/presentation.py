@@ -128,7 +128,7 @@ class ConnectedView(Struct, kw_only=True):
 
 
 class PresenceView(Struct, kw_only=True):
-    """Who is connected to a session."""
+    """The participants and viewers that are connected to a session."""
 
     session_id: UUID
     connected: tuple[UUID, ...]
@@ -159,7 +159,7 @@ class SessionTokenView(Struct, kw_only=True):
 
     @classmethod
     def of(cls, token: str, grant: SessionGrant, expires_at: str) -> SessionTokenView:
-        """What the giver is told."""
+        """Return the answer to the principal that issues the token."""
         return cls(
             token=token,
             token_id=grant.token_id,

@@ -1,4 +1,4 @@
-"""What a worker does for the doors, from time to time."""
+"""Periodic Celery tasks of the sessions app."""
 
 from __future__ import annotations
 

@@ -19,26 +19,26 @@ BATCHED = 10
 
 
 def of_participants(number: int) -> int:
-    """What a session with so many participants counts for beyond the request itself."""
+    """Return the cost of a session with so many participants beyond the request itself."""
     return max(number - 1, 0) // PARTICIPANTS
 
 
 def of_state(state: State) -> int:
-    """The same of a session that has been read."""
+    """Return the cost of a session that has been read, beyond the request itself."""
     return max(len(state.participants) - 1, 0) // PARTICIPANTS
 
 
 def of_creation(participants: Any, groups: Any) -> int:
-    """What a creation counts for beyond the request itself, by its lists, whatever is in them: they may be anything."""
+    """Return the cost of a creation beyond the request itself, by its lists, which are not validated yet."""
     lengths = [min(len(given), MAX_PARTICIPANTS) for given in (participants, groups) if isinstance(given, list | tuple)]
     return of_participants(max(lengths, default=0))
 
 
 def of_states(states: Iterable[State]) -> int:
-    """The same of several."""
+    """Return the cost of several sessions that have been read."""
     return sum(map(of_state, states))
 
 
 def of_batch(number: int) -> int:
-    """What a batch of so many sessions counts for beyond the request itself, whatever they are."""
+    """Return the cost of a batch of so many sessions beyond the request itself."""
     return max(number - 1, 0) // BATCHED

@@ -1,8 +1,8 @@
-"""What several events that come together have in common is done once for all of them, after the last.
+"""Work that several events of one moment share is done once, after the last of them.
 
-The replies of the store come in batches when there is much to do. What each of them leads to, an answer to be sent or a
-line to be logged, is a system call; together they are one, or wake whoever reads them once. A lone event waits for
-nothing.
+The replies of the store arrive in batches when there is much to do. The work after each, a response to be sent or a
+line to be logged, is a system call; for all of them together it is one, and wakes its reader once. A single event does
+not wait.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ _HAPPENED = {
 
 
 def type_of(frame: type[Struct]) -> str:
-    """A frame's `type`."""
+    """Return the `type` of a frame."""
     return str(frame.__struct_config__.tag)
 
 
@@ -86,7 +86,7 @@ def _finished(schema: Any, *, strict: bool) -> Any:
 
 
 def _event(kind: type[Event]) -> type[Struct]:
-    """What `present_event` makes of an event."""
+    """Return the schema of an event as `present_event` returns it."""
     common = [("sequence", Annotated[int, Meta(ge=1)]), ("version", Version), ("at", InstantText)]
     own = [field for field in _fields(kind) if field[0] not in EventBase.__struct_fields__]
     described = {"__doc__": _HAPPENED[kind.name]}

@@ -29,7 +29,7 @@ V = TypeVar("V")
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the document names our authentication."""
+    """The name of the authentication scheme in the document."""
 
     target_class = "synckairos.http.drf.BearerAuthentication"
     name = "bearer"

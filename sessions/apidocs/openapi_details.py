@@ -1,6 +1,7 @@
-"""What the generated document leaves open: the forms of ids and headers, rules between fields, answers of any door.
+"""Additions to the generated document: the forms of ids and headers, rules between fields, and answers of every
+operation.
 
-A document that says less than the server asks for sends its readers into 400s.
+Without them a client that follows the document would get answers with status 400.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
 
 
 def _say_what_follows(result: dict[str, Any]) -> None:
-    """Where the answer to a creation leads: to every operation on that session."""
+    """Add links from the answer to a creation to every operation on that session."""
     creation = result["paths"]["/v1/sessions"]["post"]
     creation["responses"]["201"]["links"] = {
         operation["operationId"]: {

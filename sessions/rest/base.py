@@ -75,7 +75,7 @@ class SessionEndpoint(RateLimitedView):
 
 
 def principal_of(request: Request) -> Principal:
-    """The authenticated principal."""
+    """Return the authenticated principal of a request."""
     principal: Principal = request.user  # type: ignore[assignment]
     return principal
 
@@ -86,9 +86,10 @@ def body_of(request: Request, kind: type[B]) -> B:
 
 
 def caller_of(request: Request) -> Caller:
-    """Who asks, with the Idempotency-Key when there is one. Raises ValidationFailed for a malformed key.
+    """Return the principal of a request, with its Idempotency-Key if there is one. Raises ValidationFailed for a
+    malformed key.
 
-    A DELETE is harmless to repeat by nature: its key is not looked at.
+    The key of a DELETE is ignored, since a DELETE can be repeated safely.
     """
     given = None if request.method == "DELETE" else idempotency_of(request)
     return Caller(principal_of(request), log_context.current().get("request_id", ""), given)

@@ -16,7 +16,7 @@ from synckairos.telemetry import log_context
 
 
 class TicketsView(SessionEndpoint):
-    """One-time tickets."""
+    """The collection of one-time tickets."""
 
     @openapi.ticket
     def post(self, request: Request) -> Response:

@@ -36,7 +36,7 @@ from synckairos.redis.procedures import in_parallel, run_from_thread
 
 
 class SessionsView(SessionEndpoint):
-    """All sessions."""
+    """The collection of sessions."""
 
     @openapi.create
     def post(self, request: Request) -> Response:
@@ -51,7 +51,7 @@ class SessionsView(SessionEndpoint):
 
 
 class SessionView(SessionEndpoint):
-    """One session."""
+    """One session by its id."""
 
     parameters = ("fields",)
 
@@ -125,7 +125,7 @@ class SummaryView(SessionEndpoint):
 
 
 class PresenceView(SessionEndpoint):
-    """Who is connected."""
+    """The presence list of a session."""
 
     @openapi.presence
     def get(self, request: Request, session_id: str) -> Response:

@@ -47,7 +47,7 @@ class Completion(Protocol[T_contra]):
     """The callbacks for the end of a procedure. They must not raise."""
 
     def done(self, result: T_contra) -> None:
-        """Take the result."""
+        """Receive the result of the procedure."""
 
     def failed(self, error: Exception) -> None:
         """Take the error that `run_async` would raise."""
@@ -57,7 +57,7 @@ Start: TypeAlias = Callable[[Procedure[T], Completion[T], Context], Any]
 """A function such as `run_on_loop`."""
 
 THREAD_TIMEOUT_S = 30.0
-"""How long a thread waits at most for a procedure on the server's loop."""
+"""Longest wait of a thread for a procedure on the server's loop."""
 
 _server_loop: asyncio.AbstractEventLoop | None = None
 

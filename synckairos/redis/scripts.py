@@ -72,7 +72,7 @@ class Pipeline:
 
 
 Request = Call[Any] | Pipeline
-"""What a procedure yields: one round trip."""
+"""One round trip to the store, which a procedure yields."""
 
 
 def calls_of(request: Request) -> Sequence[Call[Any]]:

@@ -6,13 +6,18 @@ import ast
 import graphlib
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from sessions.commands import COMMANDS
 from synckairos import close_codes, errors
-from synckairos.engine import events
+from synckairos.engine import commands as engine_commands
+from synckairos.engine import events, refusals
 
+decide = import_module("synckairos.engine.decide")  # the package has a function of this name
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENGINE = sorted((ROOT / "synckairos" / "engine").rglob("*.py"))
 ROOMS = ("config", "sessions", "timesync", "audit", "synckairos")
@@ -106,6 +111,21 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_an_import_of_any_kind_closes_a_circle(back):
     with pytest.raises(graphlib.CycleError):
         graphlib.TopologicalSorter(import_graph({"a": "", "a.b": "from a import c", "a.c": back})).prepare()
+
+
+def test_every_command_has_its_statuses_its_event_and_its_row_in_the_table_of_commands():
+    kinds = set(get_args(engine_commands.Command))
+    assert decide._ALLOWED.keys() == kinds
+    assert decide._EVENT_OF.keys() == kinds
+    assert {row.kind for row in COMMANDS} == kinds
+    assert len(COMMANDS) == len(kinds)
+
+
+def test_every_refusal_of_the_engine_has_an_error_of_its_own():
+    source = (ROOT / "synckairos" / "error_mapping.py").read_text()
+    inner = {refusals.Refusal, refusals.Unsettled}  # a base, and one that the services handle themselves
+    kinds = [k for k in vars(refusals).values() if isinstance(k, type) and issubclass(k, refusals.Refusal)]
+    assert not [kind.__name__ for kind in kinds if kind not in inner and f"refusals.{kind.__name__}(" not in source]
 
 
 def test_files_stay_small():

@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
 
 def _waits(role: str) -> bool:
-    """Whether what a process of this role works with cannot serve now."""
+    """Return true while a server that this role needs cannot serve."""
     try:
         is_full = store_facts().is_full
     except redis_client.ERRORS:

@@ -1,1 +1,0 @@
-"""How the product stands, as load balancers, Prometheus and supervisors ask. See docs/operations.md."""
