@@ -18,7 +18,7 @@ _NAME = "probe"
 def commit() -> Commit:
     """Return a creation with one participant, of a session that does not exist. It has a row for every table."""
     seat = Seat(uuid4(), total_time_ms=60_000, user_id=_NAME)
-    create = Create(sync_mode=SyncMode.PER_PARTICIPANT, participants=(seat,))
+    create = Create.of(sync_mode=SyncMode.PER_PARTICIPANT, participants=(seat,))
     now_ms = int(time.time() * 1000)
     decision = create_session(create, session_id=uuid4(), epoch=_NAME, now=now_ms)
     state = decision.state

@@ -59,7 +59,7 @@ def now_ms() -> int:
 
 def _write(deadline_ms: int, now: int) -> writes.Write:
     """A session of two players that runs from now on, until the first one's clock runs out."""
-    create = Create(
+    create = Create.of(
         SyncMode.PER_PARTICIPANT,
         (Seat(uuid4(), deadline_ms - now), Seat(uuid4(), 600_000)),
         start_at_ms=now,

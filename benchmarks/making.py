@@ -35,7 +35,7 @@ def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> w
     seats = tuple(Seat(uuid4(), A_DAY_MS) for _ in range(participants))
     total_time_ms = A_DAY_MS if mode is SyncMode.GLOBAL else None
     access = Access(owner=_PLAYER.subject)
-    command = Create(mode, seats, start_at_ms=now, total_time_ms=total_time_ms, access=access)
+    command = Create.of(mode, seats, start_at_ms=now, total_time_ms=total_time_ms, access=access)
     decision = create_session(command, session_id=uuid4(), epoch=new_epoch(), now=now)
     return write_of(decision, now, _PLAIN, is_creation=True)
 

@@ -57,7 +57,7 @@ class Clock:
         """A pending session of two players with a minute each, unless told otherwise."""
         seats = tuple(Seat(uuid4(), options.pop("bank_ms", 60_000)) for _ in range(options.pop("players", 2)))
         asked = {"sync_mode": SyncMode.PER_PARTICIPANT, "participants": seats, "access": Access("alice"), **options}
-        command = Create(**asked)
+        command = Create.of(**asked)
         return self.run(service.create(command, None, ALICE)).state.session_id
 
     def start(self, **options: Any) -> UUID:

@@ -22,7 +22,7 @@ ALICE = Caller(principal=Principal("alice", is_staff=True, expires_s=2**40), req
 
 def creation(seats=2, **fields):
     given = {"sync_mode": SyncMode.PER_PARTICIPANT, "warning_thresholds_ms": (10_000,), "metadata": {"game": "chess"}}
-    return cmd.Create(
+    return cmd.Create.of(
         participants=tuple(cmd.Seat(uuid4(), 60_000, user_id=f"u{n}") for n in range(seats)), **given | fields
     )
 

@@ -108,7 +108,7 @@ class CreateSessionRequest(Body, frozen=True, kw_only=True):
 
     def command(self, owner: str) -> commands.Create:
         """Return the creation for the engine, with the owner's name."""
-        return commands.Create(
+        return commands.Create.of(
             sync_mode=self.sync_mode,
             participants=tuple([participant.seat() for participant in self.participants]),
             groups=tuple([commands.GroupBank(group.group_id, group.total_time_ms) for group in self.groups]),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
 
-from synckairos.engine.state import NO_PERSON, Access
-from synckairos.engine.units import Duration, Instant, Json, SyncMode
+from synckairos.engine.state import NO_PERSON, Access, Config
+from synckairos.engine.units import Duration, SyncMode
+
+_NOBODYS = Access()
 
 
 class Seat(Struct, frozen=True):
@@ -29,22 +31,33 @@ class GroupBank(Struct, frozen=True):
 
 
 class Create(Struct, frozen=True, tag=True):
-    """Create a session. `total_time_ms` defaults to the sum of the participants' banks."""
+    """Create a session with this configuration."""
 
-    sync_mode: SyncMode
+    config: Config
     participants: tuple[Seat, ...] = ()
     groups: tuple[GroupBank, ...] = ()
     total_time_ms: Duration | None = None
-    time_per_cycle_ms: Duration | None = None
-    increment_ms: Duration = 0
-    max_time_ms: Duration | None = None
-    auto_advance: bool = False
-    action_on_timeout: Json | None = None
-    warning_thresholds_ms: tuple[Duration, ...] = ()
-    start_at_ms: Instant | None = None
+    """The total time as it was asked for; that of the configuration defaults to the sum of the participants' banks."""
     active_participant_id: UUID | None = None
-    metadata: Json | None = None
     access: Access = Access()
+
+    @classmethod
+    def of(
+        cls,
+        sync_mode: SyncMode,
+        participants: tuple[Seat, ...] = (),
+        groups: tuple[GroupBank, ...] = (),
+        *,
+        total_time_ms: Duration | None = None,
+        active_participant_id: UUID | None = None,
+        access: Access = _NOBODYS,
+        **settings: Any,
+    ) -> Create:
+        """Return a creation; `settings` are the other fields of the configuration."""
+        total_ms = sum(seat.total_time_ms for seat in participants) if total_time_ms is None else total_time_ms
+        thresholds = tuple(sorted(set(settings.pop("warning_thresholds_ms", ())), reverse=True))
+        config = Config(sync_mode, total_ms, **settings, warning_thresholds_ms=thresholds)
+        return cls(config, participants, groups, total_time_ms, active_participant_id, access)
 
 
 class Start(Struct, frozen=True, tag=True):

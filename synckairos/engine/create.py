@@ -14,24 +14,23 @@ from synckairos.engine.evolve import evolve
 from synckairos.engine.modes import MODES
 from synckairos.engine.modes.base import Problem
 from synckairos.engine.refusals import Problems
-from synckairos.engine.state import NOBODY, Config, Group, Participant
+from synckairos.engine.state import NOBODY, Group, Participant
 from synckairos.engine.units import Instant, SyncMode
 
 _MAY_BE_EMPTY = frozenset({SyncMode.GLOBAL, SyncMode.COUNT_UP})
-_UNCHANGED = tuple(name for name in Config.__struct_fields__ if name not in {"total_time_ms", "warning_thresholds_ms"})
-"""Fields of a configuration that are those of the creation."""
 
 
 def problems(create: Create) -> list[Problem]:
     """Return every rule between fields that a creation breaks, as (field, message)."""
-    mode = MODES[create.sync_mode]
+    sync_mode = create.config.sync_mode
+    mode = MODES[sync_mode]
     found: list[Problem] = []
-    if not create.participants and create.sync_mode not in _MAY_BE_EMPTY:
-        found.append(("participants", f"At least 1 participant is required in {create.sync_mode} mode."))
+    if not create.participants and create.config.sync_mode not in _MAY_BE_EMPTY:
+        found.append(("participants", f"At least 1 participant is required in {create.config.sync_mode} mode."))
     if len(create.participants) > MAX_PARTICIPANTS:
         found.append(("participants", f"At most {MAX_PARTICIPANTS} participants are allowed."))
-    if create.increment_ms and not mode.has_increment:
-        found.append(("increment_ms", f"An increment has no meaning in {create.sync_mode} mode."))
+    if create.config.increment_ms and not mode.has_increment:
+        found.append(("increment_ms", f"An increment has no meaning in {create.config.sync_mode} mode."))
     seats = create.participants
     found += _duplicates("participant_id", [seat.participant_id for seat in seats])
     found += _duplicates("participant_index", _indexes(create))
@@ -60,7 +59,7 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
         at_ms=now,
         session_id=session_id,
         epoch=epoch,
-        config=_config(create),
+        config=create.config,
         participants=participants,
         groups=_groups(create),
         opening=opening,
@@ -69,15 +68,6 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
     created = evolve(None, event)
     state, late, following = settle(created, now, limit=SETTLE_LIMIT)
     return Decision(created, state, (event, *late), following, late=len(late))
-
-
-def _config(create: Create) -> Config:
-    total_ms, thresholds_ms = create.total_time_ms, create.warning_thresholds_ms
-    return Config(
-        total_time_ms=sum(s.total_time_ms for s in create.participants) if total_ms is None else total_ms,
-        warning_thresholds_ms=tuple(sorted(set(thresholds_ms), reverse=True)),
-        **{name: getattr(create, name) for name in _UNCHANGED},
-    )
 
 
 def _indexes(create: Create) -> list[int]:
@@ -90,7 +80,7 @@ def _indexes(create: Create) -> list[int]:
 
 def _participants(create: Create) -> tuple[Participant, ...]:
     banks = {group.group_id: group.total_time_ms for group in create.groups}
-    if create.sync_mode is not SyncMode.PER_GROUP:
+    if create.config.sync_mode is not SyncMode.PER_GROUP:
         banks = {}
     seated = [
         Participant(
@@ -108,7 +98,7 @@ def _participants(create: Create) -> tuple[Participant, ...]:
 def _groups(create: Create) -> tuple[Group, ...]:
     if create.groups:
         return tuple(Group(group.group_id, group.total_time_ms) for group in create.groups)
-    if create.sync_mode is not SyncMode.PER_GROUP:
+    if create.config.sync_mode is not SyncMode.PER_GROUP:
         return ()
     banks = {s.group_id: s.total_time_ms for s in create.participants if s.group_id is not None}
     return tuple(Group(group_id, total_ms) for group_id, total_ms in banks.items())

@@ -21,7 +21,7 @@ def play(real, mode):
     """A real session with most that can happen to one."""
     teams = [uuid4(), uuid4()]
     per_group = mode is SyncMode.PER_GROUP
-    create = cmd.Create(
+    create = cmd.Create.of(
         sync_mode=mode,
         participants=tuple(cmd.Seat(uuid4(), 60_000, group_id=teams[n % 2] if per_group else None) for n in range(3)),
         groups=tuple(cmd.GroupBank(team, 90_000) for team in teams) if per_group else (),

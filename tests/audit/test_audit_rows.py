@@ -92,7 +92,7 @@ def test_the_longest_name_is_kept_whole_and_none_is_cut():
     longest = "\U0001f600" * MAX_NAME_LENGTH
     assert read(entry(principal=longest)).events[0]["principal"] == longest
     seat = cmd.Seat(uuid4(), 1_000, user_id=longest)
-    commit = read(History(cmd.Create(sync_mode="per_participant", participants=(seat,))).entries[0])
+    commit = read(History(cmd.Create.of(sync_mode="per_participant", participants=(seat,))).entries[0])
     assert commit.participants[0]["user_id"] == longest
     with pytest.raises(row_mapping.Unfit, match="principal is too long"):
         read(entry(principal=f"{longest}x"))

@@ -29,7 +29,7 @@ LONG_AFTER_MS = (0, 1, 4_999, 5_000, 7_999, 8_000, 12_345, 90_000)
 def session(name: str):
     mode = SyncMode(name.partition(" ")[0])
     seats = tuple(Seat(seat, 20_000, group_id=TEAMS[seat] if mode is SyncMode.PER_GROUP else None) for seat in TEAMS)
-    create = Create(mode, seats, **MODES[name])
+    create = Create.of(mode, seats, **MODES[name])
     return create_session(create, session_id=uuid4(), epoch="e", now=0).state
 
 

@@ -203,7 +203,9 @@ def event_of(name):
     """An event with a value of the right type in every field."""
     kind = EVENT_TYPES[name]
     created = create_session(
-        commands.Create(SyncMode.PER_GROUP, (commands.Seat(UUID(int=1), 60_000, group_id=UUID(int=2)),), metadata={}),
+        commands.Create.of(
+            SyncMode.PER_GROUP, (commands.Seat(UUID(int=1), 60_000, group_id=UUID(int=2)),), metadata={}
+        ),
         session_id=UUID(int=9),
         epoch="e",
         now=0,

@@ -32,6 +32,6 @@ class PerCycle(Mode):
         return [p.participant_id for p in state.participants if not p.has_expired]
 
     def problems(self, create: Create) -> list[Problem]:
-        if create.time_per_cycle_ms is None:
+        if create.config.time_per_cycle_ms is None:
             return [("time_per_cycle_ms", "This field is required in per_cycle mode.")]
         return []

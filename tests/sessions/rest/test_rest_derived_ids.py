@@ -24,7 +24,7 @@ from tests.talk import game
 
 KEY = {"Idempotency-Key": "order-1"}
 ALICE = Principal("alice", is_staff=False, expires_s=2**40)
-CREATE = Create(SyncMode.PER_PARTICIPANT, participants=(Seat(UUID(int=1), 60_000),))
+CREATE = Create.of(SyncMode.PER_PARTICIPANT, participants=(Seat(UUID(int=1), 60_000),))
 
 
 @pytest.fixture

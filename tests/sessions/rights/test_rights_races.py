@@ -27,7 +27,7 @@ def running(epoch, visibility=Visibility.PUBLIC, at=0):
     """A session whose players have a second each, begun at an instant."""
     seats = (Seat(uuid4(), 1_000), Seat(uuid4(), 1_000))
     options = {"action_on_timeout": {"type": "skip_cycle"}, "access": Access("alice", visibility)}
-    create = Create(SyncMode.PER_PARTICIPANT, seats, **options)
+    create = Create.of(SyncMode.PER_PARTICIPANT, seats, **options)
     made = create_session(create, session_id=SESSION, epoch=epoch, now=at)
     return decide(made.state, Start(), at).state
 

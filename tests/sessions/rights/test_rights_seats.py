@@ -158,7 +158,7 @@ async def test_a_poll_and_a_stream_of_who_has_lost_a_seat_end(api, webs, stage):
 
 def test_an_assignment_and_a_command_of_the_same_instant_cannot_pass_each_other():
     ada, session_id = uuid4(), uuid4()
-    create = Create(
+    create = Create.of(
         SyncMode.PER_PARTICIPANT, (Seat(ada, 60_000, user_id="ada"), Seat(uuid4(), 60_000)), access=Access("alice")
     )
     state = decide(create_session(create, session_id=session_id, epoch="one", now=0).state, Start(), 0).state

@@ -52,7 +52,7 @@ def caller(key, who="alice", kept_ms=None, **principal):
 
 def made(seats, who="alice", key=None):
     asked = tuple(Seat(uuid4(), 60_000, user_id=f"idp:{uuid4()}@players.example") for _ in range(seats))
-    command = Create(SyncMode.PER_PARTICIPANT, asked, access=Access(who))
+    command = Create.of(SyncMode.PER_PARTICIPANT, asked, access=Access(who))
     return run_blocking(service.create(command, None, caller(key, who))).state.session_id
 
 
@@ -105,7 +105,7 @@ def test_a_packed_answer_speaks_for_one_life_of_a_session_only():
     play(session_id, Start(), "k")
     play(session_id, Delete(), None)
     seats = tuple(Seat(uuid4(), 60_000) for _ in range(LARGE))
-    create = Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice"))
+    create = Create.of(SyncMode.PER_PARTICIPANT, seats, access=Access("alice"))
     run_blocking(service.create(create, session_id, caller(None)))
     again = play(session_id, Start(), "k")
     assert (again.replayed, again.state.version) == (False, 2)

@@ -75,7 +75,7 @@ def elsewhere():
 def session_id(here):
     """A running session that the process has started."""
     seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
-    made = run_blocking(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), None, ALICE))
+    made = run_blocking(service.create(Create.of(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), None, ALICE))
     here.do(made.state.session_id, Start())
     assert here.asked == LOADED_FIRST
     return made.state.session_id
@@ -137,7 +137,7 @@ def test_a_key_that_was_used_in_a_session_before_is_as_good_as_new_in_one_round_
     old = here.do(session_id, Switch(), keyed)
     here.do(session_id, Delete())
     seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
-    run_blocking(service.create(Create(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), session_id, ALICE))
+    run_blocking(service.create(Create.of(SyncMode.PER_PARTICIPANT, seats, access=Access("alice")), session_id, ALICE))
     here.do(session_id, Start())
     outcome = here.do(session_id, Switch(), keyed)
     assert (here.asked, outcome.replayed, outcome.state) == (["commit"], False, stored(session_id))
@@ -181,7 +181,7 @@ def test_a_session_that_is_gone_is_gone(here, session_id):
     run_blocking(service.delete(session_id, ALICE))
     with pytest.raises(SessionNotFound):
         here.do(session_id, Switch())
-    create = Create(SyncMode.PER_PARTICIPANT, (Seat(uuid4(), 1_000),), access=Access("alice"))
+    create = Create.of(SyncMode.PER_PARTICIPANT, (Seat(uuid4(), 1_000),), access=Access("alice"))
     run_blocking(service.create(create, session_id, ALICE))
     with pytest.raises(InvalidStateTransition):
         here.do(session_id, Switch())

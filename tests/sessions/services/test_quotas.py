@@ -77,7 +77,7 @@ def test_a_service_account_has_bounds_of_its_own_and_owners_do_not_share(bounded
     def create(name, **options):
         caller = Caller(Principal(name, is_staff=False, expires_s=2**40, is_service=name == "games"), "test")
         seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
-        asked = Create(SyncMode.PER_PARTICIPANT, seats, access=Access(name), **options)
+        asked = Create.of(SyncMode.PER_PARTICIPANT, seats, access=Access(name), **options)
         return run_blocking(service.create(asked, None, caller))
 
     for _ in range(5):
@@ -119,7 +119,7 @@ def kept(tick, session_id):
 
 def test_a_refused_and_a_repeated_creation_take_no_place(bounded):
     key = Caller(ALICE.principal, "test", Idempotency("k", "POST /v1/sessions", b"f"))
-    body = Create(SyncMode.COUNT_UP, access=Access("alice"))
+    body = Create.of(SyncMode.COUNT_UP, access=Access("alice"))
     first = run_blocking(service.create(body, None, key))
     assert run_blocking(service.create(body, None, key)).replayed
     with pytest.raises(Exception, match="already exists"):
@@ -137,7 +137,7 @@ def test_a_session_made_anew_under_its_id_keeps_its_place_when_the_one_before_gi
     session_id = Clock().create()
     before = run_blocking(service.get(session_id, SYSTEM)).state
     Clock().do(session_id, Delete())
-    run_blocking(service.create(Create(SyncMode.COUNT_UP, access=Access("alice")), session_id, ALICE))
+    run_blocking(service.create(Create.of(SyncMode.COUNT_UP, access=Access("alice")), session_id, ALICE))
     client = redis_client.blocking_client()
     client.zrem(keys.live_sessions("alice"), f"{session_id}{before.epoch}")
     assert have(keys.live_sessions("alice")) == 1

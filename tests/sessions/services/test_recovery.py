@@ -91,7 +91,7 @@ def test_a_session_made_anew_under_the_same_id_is_never_mistaken_for_the_old_one
     old_epoch = clock.run(service.get(playing, SYSTEM)).state.epoch
     clock.do(playing, Delete())
     seats = (Seat(uuid4(), 60_000), Seat(uuid4(), 60_000))
-    again = Create(sync_mode=SyncMode.PER_PARTICIPANT, participants=seats)
+    again = Create.of(sync_mode=SyncMode.PER_PARTICIPANT, participants=seats)
     clock.run(service.create(again, playing, ALICE))
     for last_version in (1, 6):
         assert not recover(clock, playing, last_version, old_epoch).recovered

@@ -87,7 +87,7 @@ def test_the_same_commit_sent_twice_is_in_once(clock):
 
 
 def test_the_same_creation_sent_twice_is_in_once(clock):
-    create = Create(SyncMode.PER_PARTICIPANT, (Seat(uuid4(), 60_000),))
+    create = Create.of(SyncMode.PER_PARTICIPANT, (Seat(uuid4(), 60_000),))
     decision = create_session(create, session_id=uuid4(), epoch="0123abcd", now=clock.now_ms)
     write = write_of(decision, clock.now_ms, ALICE, is_creation=True)
     for _ in range(2):
@@ -108,7 +108,7 @@ def test_a_session_recreated_under_its_id_is_another_one(clock):
     session_id = clock.start()
     old = loaded(session_id).state
     clock.do(session_id, Delete())
-    clock.run(service.create(Create(SyncMode.GLOBAL, total_time_ms=60_000), session_id, ALICE))
+    clock.run(service.create(Create.of(SyncMode.GLOBAL, total_time_ms=60_000), session_id, ALICE))
     clock.do(session_id, Start())
     assert loaded(session_id).state.version == old.version
     write = write_of(decide(old, Switch(), clock.now_ms), clock.now_ms, ALICE)
@@ -118,7 +118,7 @@ def test_a_session_recreated_under_its_id_is_another_one(clock):
 def test_an_id_in_use_is_refused(clock):
     session_id = clock.create()
     with pytest.raises(SessionAlreadyExists):
-        clock.run(service.create(Create(SyncMode.GLOBAL, total_time_ms=60_000), session_id, ALICE))
+        clock.run(service.create(Create.of(SyncMode.GLOBAL, total_time_ms=60_000), session_id, ALICE))
 
 
 def test_deleting_takes_everything_away_and_is_told_to_the_audit(clock):
@@ -263,7 +263,7 @@ def test_a_key_used_again_gets_the_first_answer(clock):
 
 
 def test_a_creation_repeated_with_its_key_makes_one_session(clock):
-    create = Create(SyncMode.GLOBAL, total_time_ms=60_000)
+    create = Create.of(SyncMode.GLOBAL, total_time_ms=60_000)
     first = clock.run(service.create(create, None, keyed("k")))
     again = clock.run(service.create(create, None, keyed("k")))
     assert again.replayed

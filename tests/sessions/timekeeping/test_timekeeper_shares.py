@@ -36,7 +36,7 @@ def running(owner, seats=2):
     """A session that switches by itself."""
     clock = Clock(int(time.time() * 1000))
     caller = Caller(Principal(owner, is_staff=False, expires_s=2**40), "test")
-    asked = Create(
+    asked = Create.of(
         SyncMode.PER_CYCLE,
         tuple(Seat(uuid4(), 60_000) for _ in range(seats)),
         time_per_cycle_ms=CYCLE_MS,

@@ -22,7 +22,7 @@ def creation(
     indexes, teams, groups = indexes or {}, teams or {}, groups or {}
     banks = seats if isinstance(seats, dict) else dict.fromkeys(seats.split(), 60_000)
     action = {"type": on_timeout} if isinstance(on_timeout, str) else on_timeout
-    return cmd.Create(
+    return cmd.Create.of(
         sync_mode=SyncMode(mode),
         participants=tuple(
             cmd.Seat(id_of(name), bank_ms, indexes.get(name), id_of(teams.get(name))) for name, bank_ms in banks.items()

@@ -98,7 +98,7 @@ def test_one_broken_rule_is_named(create, mode, fields, found):
 
 def test_participants_that_occur_twice_are_named_each(ident):
     seat = cmd.Seat(ident("A"), 1_000)
-    create = cmd.Create(SyncMode.PER_PARTICIPANT, (seat, cmd.Seat(ident("B"), 1), seat))
+    create = cmd.Create.of(SyncMode.PER_PARTICIPANT, (seat, cmd.Seat(ident("B"), 1), seat))
     assert problems(create) == [
         (f"participants.{place}.participant_id", "Duplicate participant_id.") for place in (0, 2)
     ]
@@ -106,13 +106,13 @@ def test_participants_that_occur_twice_are_named_each(ident):
 
 def test_groups_that_occur_twice_are_named_each(ident):
     group = cmd.GroupBank(ident("X"), 1_000)
-    create = cmd.Create(SyncMode.PER_GROUP, (cmd.Seat(ident("A"), 1, group_id=ident("X")),), (group, group))
+    create = cmd.Create.of(SyncMode.PER_GROUP, (cmd.Seat(ident("A"), 1, group_id=ident("X")),), (group, group))
     assert problems(create) == [(f"groups.{place}.group_id", "Duplicate group_id.") for place in (0, 1)]
 
 
 @pytest.mark.parametrize(("count", "fits"), [(MAX_PARTICIPANTS, True), (MAX_PARTICIPANTS + 1, False)])
 def test_there_is_room_for_a_thousand(count, fits):
-    create = cmd.Create(SyncMode.COUNT_UP, tuple(cmd.Seat(UUID(int=number), 0) for number in range(count)))
+    create = cmd.Create.of(SyncMode.COUNT_UP, tuple(cmd.Seat(UUID(int=number), 0) for number in range(count)))
     assert problems(create) == ([] if fits else [("participants", "At most 1000 participants are allowed.")])
 
 

@@ -53,7 +53,7 @@ def creations(draw):
         team = draw(st.sampled_from(TEAMS)) if teams else None
         bank_ms = teams[team] if teams else draw(BANKS)
         seats.append(cmd.Seat(person, bank_ms, 10 + 10 * place, team))
-    made = cmd.Create(
+    made = cmd.Create.of(
         sync_mode=mode,
         participants=tuple(seats),
         groups=tuple(cmd.GroupBank(*item) for item in teams.items()) if draw(st.booleans()) else (),
