@@ -34,7 +34,7 @@ _cors = Cors(  # outside of BodyLimits: pages of other origins can read its erro
         HttpsRedirect(  # outside of all that has no redirect: plain HTTP goes to Django, which redirects it
             over_http=_django,
             over_https=Fallbacks(  # outside of Django: long polls and event streams wait without a thread
-                views.RenderedFirst(  # outside of Django: rendered documents need no thread either
+                views.CachedDocuments(  # outside of Django: rendered documents need no thread either
                     _documents,
                     PathRouter(  # innermost: the API needs none of the middleware of the admin and the pages
                         api=cast("Asgi", ApiHandler()), pages=_django

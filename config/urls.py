@@ -19,7 +19,7 @@ handler500 = "synckairos.http.drf.server_error"
 _documents = [
     path("api-docs.json", documents.openapi, name="schema"),
     path("api-docs", documents.page, name="api-docs"),
-    path("asyncapi.json", asyncapi.served),
+    path("asyncapi.json", asyncapi.asyncapi_document),
 ]
 _admin = [
     path("admin/login/", admin_login),  # in front of the admin's own, which has no limit

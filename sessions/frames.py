@@ -1,7 +1,7 @@
-"""Every WebSocket frame, by direction (docs/protocol.md): its shape, and in its docstring what it tells and when.
+"""Structs of all WebSocket frames, by direction (docs/protocol.md), with their documentation.
 
-`/asyncapi.json` is made from these. One text frame is one JSON object; `type` comes first, a state last. There may be
-more fields and types some day, and never fewer.
+`/asyncapi.json` is generated from these structs and their docstrings. One text frame is one JSON object; `type` comes
+first, a state last. Later versions may add fields and types, and remove none.
 """
 
 from __future__ import annotations
@@ -47,32 +47,32 @@ CommandId: TypeAlias = Annotated[
 # ── server to client ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class OfSession(Struct, kw_only=True, rename={"session_id": "sessionId"}):
-    """Which session, and when."""
+class SessionFrame(Struct, kw_only=True, rename={"session_id": "sessionId"}):
+    """A frame about one session."""
 
     session_id: UUID
     timestamp: Timestamp
 
 
-class OfVersion(OfSession, kw_only=True):
-    """Of which session it is, and at what point of its history."""
+class VersionFrame(SessionFrame, kw_only=True):
+    """A frame about one version of a session."""
 
     epoch: Epoch
     version: Version
 
 
-class Connected(OfSession, kw_only=True, tag="CONNECTED"):
-    """The first frame of every socket: the session as it stands, or nulls when it does not exist yet."""
+class Connected(SessionFrame, kw_only=True, tag="CONNECTED"):
+    """The first frame of every socket: the current session, or nulls when it does not exist yet."""
 
     epoch: Epoch | None
     version: Version | None
     state: StateView | None
 
 
-class StateUpdate(OfVersion, kw_only=True, tag="STATE_UPDATE"):
-    """The whole session after a commit, and what has happened in it after `since_version`.
+class StateUpdate(VersionFrame, kw_only=True, tag="STATE_UPDATE"):
+    """The whole session after a commit, with the events after `since_version`.
 
-    Draw `state`, keep nothing else. When `since_version` is above the last version you had, you have missed events.
+    `state` replaces every earlier state. If `since_version` is above the last version received, events were missed.
     """
 
     since_version: SinceVersion
@@ -80,7 +80,7 @@ class StateUpdate(OfVersion, kw_only=True, tag="STATE_UPDATE"):
     state: StateView
 
 
-class StateSync(OfVersion, kw_only=True, tag="STATE_SYNC"):
+class StateSync(VersionFrame, kw_only=True, tag="STATE_SYNC"):
     """The answer to `RECONNECT`: the whole session. `missed` is complete when `recovered`, else empty."""
 
     since_version: SinceVersion | None
@@ -89,34 +89,34 @@ class StateSync(OfVersion, kw_only=True, tag="STATE_SYNC"):
     state: StateView
 
 
-class TimeWarning(OfVersion, kw_only=True, tag="TIME_WARNING"):
-    """The time left has come down to one of the session's thresholds. Comes before the state it led to."""
+class TimeWarning(VersionFrame, kw_only=True, tag="TIME_WARNING"):
+    """The remaining time has reached one of the session's thresholds. Sent before the resulting state."""
 
     participant_id: UUID | None
     threshold_ms: Milliseconds
     time_remaining_ms: Milliseconds
 
 
-class TimeExpired(OfVersion, kw_only=True, tag="TIME_EXPIRED"):
-    """A clock has run out, and this was done about it. Comes before the state it led to."""
+class TimeExpired(VersionFrame, kw_only=True, tag="TIME_EXPIRED"):
+    """A clock has expired; `action_applied` is the action that followed. Sent before the resulting state."""
 
     expired_participant_id: UUID | None
     expired_at: InstantText
     action_applied: Json
 
 
-class SessionDeleted(OfSession, kw_only=True, tag="SESSION_DELETED"):
+class SessionDeleted(SessionFrame, kw_only=True, tag="SESSION_DELETED"):
     """The session was deleted. The socket closes with 1000 after it."""
 
 
-class Presence(OfSession, kw_only=True, tag="PRESENCE"):
-    """All participants that have a client connected: soon after `CONNECTED`, and whenever one has come or gone."""
+class Presence(SessionFrame, kw_only=True, tag="PRESENCE"):
+    """All participants with a connected client. Sent soon after `CONNECTED`, and after every change."""
 
     connected: list[UUID]
 
 
 class Pong(Struct, kw_only=True, tag="PONG"):
-    """The answer to `PING`. The two instants of the server and your own tell how far your clock is off."""
+    """The answer to `PING`. The two server instants and the client's own give the offset of the client's clock."""
 
     timestamp: InstantMs
     server_received_ms: InstantMs
@@ -125,13 +125,13 @@ class Pong(Struct, kw_only=True, tag="PONG"):
 
 
 class AuthenticatedView(Struct, kw_only=True):
-    """The answer to `AUTH`: the instant at which the socket's credentials expire."""
+    """The data of the answer to `AUTH`: the expiry of the socket's credentials."""
 
     expires_at: InstantText
 
 
 class Ack(Struct, kw_only=True, tag="ACK"):
-    """A command has succeeded. `data` is the session; after `SWITCH` its result; after `AUTH` the new end."""
+    """A command has succeeded. `data` is the session, the result of a `SWITCH`, or the new expiry after `AUTH`."""
 
     id: str | int | None
     version: Annotated[int, Meta(ge=0, description="Of the session afterwards; 0 when there is none.")]
@@ -139,16 +139,16 @@ class Ack(Struct, kw_only=True, tag="ACK"):
 
 
 class Problem(Struct, kw_only=True):
-    """One wrong field of a message."""
+    """A wrong field, and its problem."""
 
     field: str
     message: str
 
 
 class Error(Struct, kw_only=True, tag="ERROR"):
-    """A frame could not be read, or a command has failed; the socket stays open unless a close follows.
+    """A frame could not be read, or a command has failed. The socket stays open unless a close follows.
 
-    `id` is that of the command, when it had one that could be read.
+    `id` is the id of the command, if it had a readable one.
     """
 
     code: ErrorCode
@@ -176,13 +176,13 @@ SERVER_FRAMES: tuple[type[Struct], ...] = (
 
 
 class Ping(Struct, frozen=True, tag="PING"):
-    """Asks for the server's time; answered by `PONG`. `timestamp` comes back as it is."""
+    """Request the server's time, which `PONG` answers. `timestamp` is returned unchanged."""
 
     timestamp: int | float | str | UnsetType | None = UNSET
 
 
 class Reconnect(Struct, frozen=True, tag="RECONNECT"):
-    """Asks for the session and for the events after the last version you saw; answered by `STATE_SYNC`.
+    """Request the session and the events after the last version received, which `STATE_SYNC` answers.
 
     Counts as a request.
     """
@@ -211,9 +211,9 @@ COMMAND_BY_FRAME: Mapping[type[Struct], CommandType] = MappingProxyType(
 
 
 class Auth(Struct, frozen=True, tag="AUTH"):
-    """Brings fresh credentials of the same person, before or shortly after the old ones end; the socket stays open.
+    """Replace the socket's credentials by fresh ones of the same person, before or shortly after the old ones expire.
 
-    Counts as a request, unless the token is the one that the socket has.
+    Counts as a request, unless the socket has this token already.
     """
 
     token: Annotated[str, Meta(max_length=MAX_TOKEN_LENGTH, description="A bearer token, without `Bearer`.")]

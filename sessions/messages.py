@@ -1,6 +1,6 @@
-"""Building and reading WebSocket frames (docs/protocol.md).
+"""Encoding and decoding of WebSocket frames (docs/protocol.md), whose structs are in `sessions/frames.py`.
 
-Every frame about a state carries `version` and is whole in itself. The shapes are in `sessions/frames.py`.
+Every frame about a state has a `version` and is complete in itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from synckairos.instants import as_iso
 
 
 def connected(session_id: UUID, state: State | None, now: Instant) -> bytes:
-    """`CONNECTED`: the first frame of a socket; `state` is null for a session that does not exist yet."""
+    """Encode `CONNECTED`, the first frame of a socket; `state` is None for a session that does not exist yet."""
     return to_json(
         frames.Connected(
             session_id=session_id,
@@ -41,7 +41,7 @@ def connected(session_id: UUID, state: State | None, now: Instant) -> bytes:
 def state_update(
     state: State, now: Instant, since_version: int, events: Sequence[Event], view: StateView | None = None
 ) -> bytes:
-    """`STATE_UPDATE`: the state, and what has happened after `since_version`. `view` is the state as shown."""
+    """Encode `STATE_UPDATE`: the state, and the events after `since_version`. `view` is the presented state."""
     return to_json(
         frames.StateUpdate(
             session_id=state.session_id,
@@ -58,7 +58,7 @@ def state_update(
 def state_sync(
     state: State, now: Instant, *, recovered: bool, since_version: int | None, missed: Sequence[Event]
 ) -> bytes:
-    """`STATE_SYNC`: the answer to `RECONNECT`. `missed` is complete when `recovered`, else empty."""
+    """Encode `STATE_SYNC`, the answer to `RECONNECT`. `missed` is complete when `recovered`, else empty."""
     return to_json(
         frames.StateSync(
             session_id=state.session_id,
@@ -74,7 +74,7 @@ def state_sync(
 
 
 def time_warning(session_id: UUID, epoch: str, event: ParticipantWarned, now: Instant) -> bytes:
-    """`TIME_WARNING`: time left has reached a threshold."""
+    """Encode `TIME_WARNING`: the remaining time has reached a threshold."""
     return to_json(
         frames.TimeWarning(
             session_id=session_id,
@@ -89,7 +89,7 @@ def time_warning(session_id: UUID, epoch: str, event: ParticipantWarned, now: In
 
 
 def time_expired(session_id: UUID, epoch: str, event: ParticipantExpired, now: Instant) -> bytes:
-    """`TIME_EXPIRED`: a clock has run out, at `expired_at`, and this was done about it."""
+    """Encode `TIME_EXPIRED`: a clock has expired, with the action that followed."""
     return to_json(
         frames.TimeExpired(
             session_id=session_id,
@@ -104,17 +104,17 @@ def time_expired(session_id: UUID, epoch: str, event: ParticipantExpired, now: I
 
 
 def session_deleted(session_id: UUID, now: Instant) -> bytes:
-    """`SESSION_DELETED`: followed by close 1000."""
+    """Encode `SESSION_DELETED`, which close code 1000 follows."""
     return to_json(frames.SessionDeleted(session_id=session_id, timestamp=now))
 
 
 def presence(session_id: UUID, now: Instant, connected: Sequence[UUID]) -> bytes:
-    """`PRESENCE`: the participants that have a client connected, after a change."""
+    """Encode `PRESENCE`: the participants with a connected client."""
     return to_json(frames.Presence(session_id=session_id, timestamp=now, connected=list(connected)))
 
 
 def pong(received_ms: Instant, sent_ms: Instant, client_timestamp: Any) -> bytes:
-    """`PONG`: the two server instants and the client's own let it work out its offset."""
+    """Encode `PONG` with the two server instants and the client's own."""
     return to_json(
         frames.Pong(
             timestamp=sent_ms,
@@ -126,17 +126,17 @@ def pong(received_ms: Instant, sent_ms: Instant, client_timestamp: Any) -> bytes
 
 
 def ack(command_id: Any, version: int, data: Any) -> bytes:
-    """`ACK`: a command with this id succeeded."""
+    """Encode `ACK`: the command with this id succeeded."""
     return to_json(frames.Ack(id=command_id, version=version, data=data))
 
 
 def authenticated(command_id: Any, version: int, expires_at_ms: Instant) -> bytes:
-    """`ACK` of an `AUTH`: the socket's credentials are good until then. Version 0 when there is no session."""
+    """Encode the `ACK` of an `AUTH` with the expiry of the credentials. The version is 0 without a session."""
     return ack(command_id, version, frames.AuthenticatedView(expires_at=as_iso(expires_at_ms)))
 
 
 def error(failure: ApiError, command_id: Any = None) -> bytes:
-    """`ERROR`: the last frame, or the command with this id, failed."""
+    """Encode `ERROR`: the last frame, or the command with this id, failed."""
     retry_after_seconds = failure.retry_after_seconds
     return to_json(
         frames.Error(
@@ -165,7 +165,7 @@ _identified = msgspec.json.Decoder(_Identified)
 
 
 def command_id_of(text: str) -> str | int | None:
-    """The id of a frame that may be wrong in every other way; None without a proper one."""
+    """Return the id of a frame that is otherwise unreadable; None without a valid id."""
     try:
         return _identified.decode(text).id
     except (msgspec.DecodeError, RecursionError, ValueError):
@@ -173,7 +173,7 @@ def command_id_of(text: str) -> str | int | None:
 
 
 def parse(text: str) -> Any:
-    """Return a client's frame, one of `CLIENT_FRAMES`.
+    """Decode a client's frame, one of `CLIENT_FRAMES`.
 
     Raises msgspec.DecodeError, or its subclass ValidationError for JSON of another shape.
     """

@@ -1,4 +1,4 @@
-"""`GET /asyncapi.json`: the WebSocket side of docs/protocol.md for machines, AsyncAPI 3."""
+"""`GET /asyncapi.json`: the WebSocket protocol (docs/protocol.md) as an AsyncAPI 3 document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from sessions import frames
 from sessions.apidocs.asyncapi_examples import examples
 from sessions.apidocs.asyncapi_schemas import REF, schemas, type_of
-from sessions.apidocs.views import Rendered
+from sessions.apidocs.views import CachedDocument
 from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
 from sessions.realtime.credentials import PROTOCOL
 from synckairos import version
@@ -44,13 +44,13 @@ The server closes with:
 
 
 @read_only
-def served(request: HttpRequest) -> HttpResponse:
-    """The document. Open to all."""
+def asyncapi_document(request: HttpRequest) -> HttpResponse:
+    """Return the document, without authentication."""
     return _DOCUMENT.answer(request)
 
 
 def document(*, strict: bool = False) -> dict[str, Any]:
-    """The document as plain data. `strict` closes every object, for tests: no frame may tell what is not documented."""
+    """Return the document as plain data. With `strict`, schemas accept no other fields, for tests."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -75,7 +75,7 @@ def document(*, strict: bool = False) -> dict[str, Any]:
 
 def _channel() -> dict[str, Any]:
     names = [type_of(frame) for frame in (*SERVER_FRAMES, *CLIENT_FRAMES)]
-    codes = "\n".join(f"| {code.value} | {_reasons(code)} | {told} |" for code, told in close_codes().items())
+    codes = "\n".join(f"| {code.value} | {_reasons(code)} | {text} |" for code, text in close_codes().items())
     return {
         "address": "/ws",
         "title": "One session",
@@ -125,14 +125,14 @@ def _headers() -> dict[str, Any]:
 
 
 def _operations() -> dict[str, Any]:
-    """From where the server stands: it sends what clients receive."""
-    told = (
+    """Return the operations from the server's point of view: it sends the frames that clients receive."""
+    from_server = (
         *(frames.Connected, frames.StateUpdate, frames.TimeWarning, frames.TimeExpired),
         *(frames.Presence, frames.SessionDeleted, frames.Error),
     )
     commands = tuple(frames.COMMAND_BY_FRAME)
     return {
-        "show": _operation("send", "Show the session, on every change of it", told),
+        "show": _operation("send", "Show the session, on every change of it", from_server),
         "ping": _operation("receive", "Tell the time", (frames.Ping,), frames.Pong),
         "reconnect": _operation("receive", "Tell what was missed", (frames.Reconnect,), frames.StateSync, frames.Error),
         "command": _operation("receive", "Carry out a command", commands, frames.Ack, frames.Error),
@@ -159,8 +159,8 @@ def _on_channel(frame: type[Struct]) -> dict[str, str]:
 
 
 def _messages() -> dict[str, Any]:
-    shown = examples()
-    return {type_of(frame): _message(frame, shown[type_of(frame)]) for frame in (*SERVER_FRAMES, *CLIENT_FRAMES)}
+    all_examples = examples()
+    return {type_of(frame): _message(frame, all_examples[type_of(frame)]) for frame in (*SERVER_FRAMES, *CLIENT_FRAMES)}
 
 
 def _message(frame: type[Struct], shown: list[dict[str, Any]]) -> dict[str, Any]:
@@ -182,19 +182,19 @@ def _reasons(code: CloseCode) -> str:
 
 
 def close_codes() -> dict[CloseCode, str]:
-    """Every close code with what its docstring tells, which Python itself keeps nowhere."""
+    """Return every close code with its docstring, which is read from the source: Python does not keep it."""
     (kind,) = ast.parse(inspect.getsource(CloseCode)).body
-    told = {}
+    texts = {}
     code: CloseCode | None = None
     for line in kind.body if isinstance(kind, ast.ClassDef) else ():
         match line:
             case ast.Assign(targets=[ast.Name(id=name)]):
                 code = CloseCode[name]
-                told[code] = ""
+                texts[code] = ""
             case ast.Expr(value=ast.Constant(value=str(text))) if code is not None:
-                told[code] = inspect.cleandoc(text)
-    return told
+                texts[code] = inspect.cleandoc(text)
+    return texts
 
 
-_DOCUMENT = Rendered(lambda: (msgspec.json.encode(document()), "application/json"))
+_DOCUMENT = CachedDocument(lambda: (msgspec.json.encode(document()), "application/json"))
 DOCUMENTS = {"/asyncapi.json": _DOCUMENT}

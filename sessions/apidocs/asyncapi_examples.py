@@ -1,4 +1,4 @@
-"""One short game, told in every frame there is: the examples of the document, made by what makes the frames."""
+"""Examples of every frame for the AsyncAPI document: one short game, encoded by the functions that encode frames."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Examples = dict[str, list[dict[str, Any]]]
 
 _SESSION, _WHITE, _BLACK = UUID(SESSION), UUID(WHITE), UUID(BLACK)
 _EPOCH = "4f0c2a9e"
-_AT: Instant = 1_767_225_600_000
+_NOW: Instant = 1_767_225_600_000
 _ID = "b4a1f6d2"
 
 
 def examples() -> Examples:
-    """At least one example for each type, as `{"name", "payload"}`."""
+    """Return at least one example of each type, as `{"name", "payload"}`."""
     return {**_from_server(), **_from_client()}
 
 
@@ -37,17 +37,17 @@ def _create() -> commands.Create:
 
 
 def _game() -> list[tuple[State, Instant, tuple[Event, ...]]]:
-    """Each commit: created, started, switched after five seconds, and the second clock runs out."""
-    made = create_session(_create(), session_id=_SESSION, epoch=_EPOCH, now=_AT)
-    commits = [(made.state, _AT, tuple(made.events))]
+    """Return the commits of the game: created, started, switched after five seconds, and the second clock expired."""
+    made = create_session(_create(), session_id=_SESSION, epoch=_EPOCH, now=_NOW)
+    commits = [(made.state, _NOW, tuple(made.events))]
     for command, now in (
-        (commands.Start(), _AT + 1_000),
-        (commands.Switch(current_participant_id=_WHITE), _AT + 6_000),
+        (commands.Start(), _NOW + 1_000),
+        (commands.Switch(current_participant_id=_WHITE), _NOW + 6_000),
     ):
         decision = decide(commits[-1][0], command, now)
         commits.append((decision.state, now, tuple(decision.events)))
-    decision = observe(commits[-1][0], _AT + 66_004)
-    return [*commits, (decision.state, _AT + 66_004, tuple(decision.events))]
+    decision = observe(commits[-1][0], _NOW + 66_004)
+    return [*commits, (decision.state, _NOW + 66_004, tuple(decision.events))]
 
 
 def _from_server() -> Examples:
@@ -57,55 +57,55 @@ def _from_server() -> Examples:
     ended = next(event for event in expired[2] if isinstance(event, ParticipantExpired))
     return {
         "CONNECTED": [
-            _told("a session that runs", messages.connected(_SESSION, started[0], started[1] + 500)),
-            _told("a session that does not exist yet", messages.connected(_SESSION, None, _AT)),
+            _example("a session that runs", messages.connected(_SESSION, started[0], started[1] + 500)),
+            _example("a session that does not exist yet", messages.connected(_SESSION, None, _NOW)),
         ],
         "STATE_UPDATE": [
-            _told("created", messages.state_update(created[0], created[1], 0, created[2])),
-            _told("switched", messages.state_update(state, now, started[0].version, events)),
+            _example("created", messages.state_update(created[0], created[1], 0, created[2])),
+            _example("switched", messages.state_update(state, now, started[0].version, events)),
         ],
         "STATE_SYNC": [
-            _told(
+            _example(
                 "all that was missed",
                 messages.state_sync(state, now, recovered=True, since_version=1, missed=(*started[2], *events)),
             ),
-            _told("too long ago", messages.state_sync(state, now, recovered=False, since_version=None, missed=())),
+            _example("too long ago", messages.state_sync(state, now, recovered=False, since_version=None, missed=())),
         ],
-        "TIME_WARNING": [_told("ten seconds left", messages.time_warning(_SESSION, _EPOCH, warned, warned.at_ms))],
-        "TIME_EXPIRED": [_told("none left", messages.time_expired(_SESSION, _EPOCH, ended, expired[1]))],
-        "SESSION_DELETED": [_told("deleted", messages.session_deleted(_SESSION, now))],
-        "PRESENCE": [_told("one of the two", messages.presence(_SESSION, now, [_WHITE]))],
-        "PONG": [_told("with the client's instant", messages.pong(now, now, now - 40))],
+        "TIME_WARNING": [_example("ten seconds left", messages.time_warning(_SESSION, _EPOCH, warned, warned.at_ms))],
+        "TIME_EXPIRED": [_example("none left", messages.time_expired(_SESSION, _EPOCH, ended, expired[1]))],
+        "SESSION_DELETED": [_example("deleted", messages.session_deleted(_SESSION, now))],
+        "PRESENCE": [_example("one of the two", messages.presence(_SESSION, now, [_WHITE]))],
+        "PONG": [_example("with the client's instant", messages.pong(now, now, now - 40))],
         "ACK": [
-            _told("of START", messages.ack(_ID, started[0].version, present(*started[:2]))),
-            _told("of SWITCH", messages.ack(_ID, state.version, present_switch(present(state, now), None, None))),
-            _told("of AUTH", messages.authenticated(_ID, state.version, _AT + 43_200_000)),
+            _example("of START", messages.ack(_ID, started[0].version, present(*started[:2]))),
+            _example("of SWITCH", messages.ack(_ID, state.version, present_switch(present(state, now), None, None))),
+            _example("of AUTH", messages.authenticated(_ID, state.version, _NOW + 43_200_000)),
         ],
         "ERROR": [
-            _told("a refusal", messages.error(InvalidStateTransition("Cannot pause this session"), _ID)),
-            _told("a frame that cannot be read", messages.error(ValidationFailed([("frame", "Malformed JSON.")]))),
-            _told("credentials that have expired", messages.error(CredentialsExpired(30_000))),
+            _example("a refusal", messages.error(InvalidStateTransition("Cannot pause this session"), _ID)),
+            _example("a frame that cannot be read", messages.error(ValidationFailed([("frame", "Malformed JSON.")]))),
+            _example("credentials that have expired", messages.error(CredentialsExpired(30_000))),
         ],
     }
 
 
 def _from_client() -> Examples:
     given: list[tuple[str, Struct]] = [
-        ("what time is it", frames.Ping(timestamp=_AT)),
+        ("what time is it", frames.Ping(timestamp=_NOW)),
         ("back again", frames.Reconnect(last_version=2, epoch=_EPOCH)),
         ("fresh credentials", frames.Auth("eyJhbGciOiJFZERTQSJ9.…", _ID)),
     ]
     for frame, row in frames.COMMAND_BY_FRAME.items():
         guard = {"current_participant_id": _WHITE} if row.kind is commands.Switch else {}
         given.append((row.verb, frame(id=_ID, **guard)))
-    return {type_of(type(frame)): [_asked(name, frame)] for name, frame in given}
+    return {type_of(type(frame)): [_client_example(name, frame)] for name, frame in given}
 
 
-def _told(name: str, frame: bytes) -> dict[str, Any]:
+def _example(name: str, frame: bytes) -> dict[str, Any]:
     return {"name": name, "payload": msgspec.json.decode(frame)}
 
 
-def _asked(name: str, frame: Struct) -> dict[str, Any]:
-    """Without what it does not need."""
+def _client_example(name: str, frame: Struct) -> dict[str, Any]:
+    """Return an example without the fields that are null."""
     given = msgspec.to_builtins(frame)
     return {"name": name, "payload": {field: value for field, value in given.items() if value is not None}}

@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
 
-_HAPPENED = {
+_EVENT_DESCRIPTIONS = {
     "session.created": "The session exists, with all that was asked for.",
     "session.started": "Its clock runs for the first time.",
     "session.paused": "Its clock stands.",
@@ -46,9 +46,9 @@ def type_of(frame: type[Struct]) -> str:
 
 
 def schemas(*, strict: bool = False) -> dict[str, Schema]:
-    """Every schema by name, as components of the document.
+    """Return every schema by name, as components of the document.
 
-    They are open: a client ignores fields it does not know. When `strict`, a field that is not documented is wrong.
+    Schemas accept unknown fields, which clients ignore. With `strict` they accept documented fields only.
     """
     events = [_event(kind) for kind in EVENT_TYPES.values()]
     _, components = msgspec.json.schema_components(
@@ -61,47 +61,47 @@ def schemas(*, strict: bool = False) -> dict[str, Schema]:
         "description": "Something that has happened to a session.",
         "oneOf": [{"$ref": REF.format(name=event.__name__)} for event in events],
     }
-    return {name_of(name): _finished(schema, strict=strict) for name, schema in {"Event": union, **components}.items()}
+    return {name_of(name): _final(schema, strict=strict) for name, schema in {"Event": union, **components}.items()}
 
 
-def _finished(schema: Any, *, strict: bool) -> Any:
-    """Shared parts are copied, so that a change to a document changes no other."""
+def _final(schema: Any, *, strict: bool) -> Any:
+    """Return a copy of a schema with the document's names. It shares no parts with the original."""
     if isinstance(schema, list):
-        return [_finished(item, strict=strict) for item in schema]
+        return [_final(item, strict=strict) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    finished = {key: _finished(value, strict=strict) for key, value in schema.items()}
-    if isinstance(finished.get("description"), str):
-        finished["description"] = cleandoc(finished["description"])
-    if "$ref" in finished:
-        finished.pop("type", None)
-        finished["$ref"] = REF.format(name=name_of(finished["$ref"].rpartition("/")[2]))
-    if isinstance(finished.get("title"), str):
-        finished["title"] = name_of(finished["title"])
-    if isinstance(finished.get("enum"), list) and len(finished["enum"]) == 1:
-        (finished["const"],) = finished.pop("enum")
-    if strict and isinstance(finished.get("properties"), dict):
-        finished["additionalProperties"] = False
-    return finished
+    final = {key: _final(value, strict=strict) for key, value in schema.items()}
+    if isinstance(final.get("description"), str):
+        final["description"] = cleandoc(final["description"])
+    if "$ref" in final:
+        final.pop("type", None)
+        final["$ref"] = REF.format(name=name_of(final["$ref"].rpartition("/")[2]))
+    if isinstance(final.get("title"), str):
+        final["title"] = name_of(final["title"])
+    if isinstance(final.get("enum"), list) and len(final["enum"]) == 1:
+        (final["const"],) = final.pop("enum")
+    if strict and isinstance(final.get("properties"), dict):
+        final["additionalProperties"] = False
+    return final
 
 
 def _event(kind: type[Event]) -> type[Struct]:
-    """Return the schema of an event as `present_event` returns it."""
+    """Return the struct of an event as `present_event` shows it."""
     common = [("sequence", Annotated[int, Meta(ge=1)]), ("version", Version), ("at", InstantText)]
     own = [field for field in _fields(kind) if field[0] not in EventBase.__struct_fields__]
-    described = {"__doc__": _HAPPENED[kind.name]}
+    described = {"__doc__": _EVENT_DESCRIPTIONS[kind.name]}
     return defstruct(f"{kind.__name__}Event", common + own, namespace=described, tag=kind.name, kw_only=True)
 
 
 def _fields(kind: type[Struct]) -> list[tuple[str, Any]]:
     hints = get_type_hints(kind)
-    return [(name, _shown(name, hints[name])) for name in kind.__struct_fields__]
+    return [(name, _presented_type(name, hints[name])) for name in kind.__struct_fields__]
 
 
-def _shown(name: str, hint: Any) -> Any:
-    """The type of a field for people: stored arrays are objects with every field, milliseconds are not negative."""
+def _presented_type(name: str, hint: Any) -> Any:
+    """Return the type of a field as clients see it: stored arrays are objects, and milliseconds are not negative."""
     if get_origin(hint) is tuple:
-        return list[_shown(name, get_args(hint)[0])]  # type: ignore[misc]  # made at run time
+        return list[_presented_type(name, get_args(hint)[0])]  # type: ignore[misc]  # made at run time
     if isinstance(hint, type) and issubclass(hint, Struct):
         return _object(hint)
     if name.endswith("_ms"):

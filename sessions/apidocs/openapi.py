@@ -1,4 +1,4 @@
-"""The OpenAPI side of the REST doors: what each answers, from the same views that are sent."""
+"""OpenAPI decorators of the REST endpoints, with the schemas of request bodies and of responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ V = TypeVar("V")
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The name of the authentication scheme in the document."""
+    """Security scheme of the document: bearer tokens."""
 
     target_class = "synckairos.http.drf.BearerAuthentication"
     name = "bearer"
@@ -38,12 +38,12 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, Any]]:
-        """Nothing beside `SECURITY` of the settings, which every operation gets."""
+        """Return nothing: every operation gets `SECURITY` of the settings."""
         return []
 
 
 class DocumentRenderer(OpenApiJsonRenderer):
-    """The document as plain JSON, which is what existing clients ask for."""
+    """Renderer of the document as plain JSON."""
 
     media_type = "application/json"
 
@@ -51,12 +51,12 @@ class DocumentRenderer(OpenApiJsonRenderer):
 _VIEWS = (StateView, SwitchView, SummaryView, PresenceView, BatchView, TicketView, SessionTokenView)
 
 
-def answer_of(view: type) -> dict[str, Any]:
-    """The schema of `{"data": …}` around a view."""
+def response_schema(view: type) -> dict[str, Any]:
+    """Return the schema of `{"data": …}` around a view."""
     return ref(stem(view.__name__) + "Response")
 
 
-def _enveloped(name: str) -> dict[str, Any]:
+def _envelope(name: str) -> dict[str, Any]:
     return {"type": "object", "required": ["data"], "properties": {"data": ref(name)}}
 
 
@@ -92,7 +92,7 @@ _REQUESTS = (
 
 
 def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """Generated clients would send every default of a request."""
+    """Return a schema without defaults: generated clients would send them all."""
     schema["properties"] = {
         name: {key: value for key, value in part.items() if key != "default"}
         for name, part in schema.get("properties", {}).items()
@@ -103,14 +103,14 @@ def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
 COMPONENTS: dict[str, Any] = {
     **{name: _without_defaults(schema) for name, schema in components_of(*_REQUESTS, schema_hook=schema_hook).items()},
     **components_of(*_VIEWS),
-    **{stem(view.__name__) + "Response": _enveloped(name_of(view.__name__)) for view in _VIEWS},
+    **{stem(view.__name__) + "Response": _envelope(name_of(view.__name__)) for view in _VIEWS},
     "PartialState": {name: part for name, part in components_of(StateView)["State"].items() if name != "required"},
-    "PartialStateResponse": _enveloped("PartialState"),
+    "PartialStateResponse": _envelope("PartialState"),
     "TokenPair": _texts("access", "refresh"),
     "Error": _ERROR,
     "ErrorResponse": {"type": "object", "required": ["error"], "properties": {"error": ref("Error")}},
 }
-"""JSON schemas of all answers, for the document's components."""
+"""JSON schemas of all request bodies and responses."""
 ERROR_SCHEMA = ref("ErrorResponse")
 
 ERRORS = {
@@ -147,10 +147,10 @@ def _responses(good: dict[int, Any], *errors: int) -> dict[int, Any]:
     return {**good, **{status: OpenApiResponse(ERROR_SCHEMA, ERRORS[status]) for status in sorted(set(errors))}}
 
 
-def _door(
+def _operation(
     name: str, summary: str, good: dict[int, Any], *errors: int, body: type[bodies.Body] | None = None, **more: Any
 ) -> Callable[[F], F]:
-    """The document of an operation; generated clients call their function by its name."""
+    """Return the decorator of an operation. Generated clients name their functions after the operation."""
     responses = _responses(good, *errors, *COMMON_ERRORS)
     request = None if body is None else _content(body)
     return extend_schema(
@@ -165,10 +165,10 @@ def _content(body: type[bodies.Body]) -> dict[str, Any]:
 COMMON_ERRORS = (401, 429, 500, 503)
 _COMMAND_ERRORS = (400, 403, 404, 409, 412, 413, 415, 422)
 
-create = _door(
+create = _operation(
     "createSession",
     "Create a session",
-    {201: answer_of(StateView)},
+    {201: response_schema(StateView)},
     400,
     403,
     409,
@@ -178,10 +178,10 @@ create = _door(
     body=bodies.CreateSessionRequest,
     parameters=[_KEY],
 )
-get = _door(
+get = _operation(
     "getSession",
     "Read a session",
-    {200: {"anyOf": [answer_of(StateView), ref("PartialStateResponse")]}, 304: None},
+    {200: {"anyOf": [response_schema(StateView), ref("PartialStateResponse")]}, 304: None},
     400,
     404,
     parameters=[
@@ -192,38 +192,40 @@ get = _door(
     ],
 )
 _DELETION_ERRORS = (400, 403, 412, 413, 415)
-delete = _door("deleteSession", "Delete a session", {204: None}, *_DELETION_ERRORS, parameters=[_IF_MATCH])
-add_participant = _door(
+delete = _operation("deleteSession", "Delete a session", {204: None}, *_DELETION_ERRORS, parameters=[_IF_MATCH])
+add_participant = _operation(
     "addParticipant",
     "Add a participant",
-    {200: answer_of(StateView)},
+    {200: response_schema(StateView)},
     *_COMMAND_ERRORS,
     body=bodies.AddParticipantRequest,
     parameters=[_KEY, _IF_MATCH],
 )
-adjust = _door(
+adjust = _operation(
     "adjustParticipant",
     "Set or move a participant's time, or say whose seat it is (the owner and staff)",
-    {200: answer_of(StateView)},
+    {200: response_schema(StateView)},
     *_COMMAND_ERRORS,
     body=bodies.AdjustTimeRequest,
     parameters=[_KEY, _IF_MATCH],
 )
-presence = _door("getSessionPresence", "Read who is connected to a session", {200: answer_of(PresenceView)}, 400, 404)
-summary = _door("getSessionSummary", "Read a session in short", {200: answer_of(SummaryView)}, 400, 404)
-batch = _door(
+presence = _operation(
+    "getSessionPresence", "Read who is connected to a session", {200: response_schema(PresenceView)}, 400, 404
+)
+summary = _operation("getSessionSummary", "Read a session in short", {200: response_schema(SummaryView)}, 400, 404)
+batch = _operation(
     "getSessions",
     "Read many sessions",
-    {200: answer_of(BatchView)},
+    {200: response_schema(BatchView)},
     400,
     413,
     415,
     body=bodies.ReadSessionsRequest,
 )
-ticket = _door(
+ticket = _operation(
     "createTicket",
     "Buy a one-time ticket for a socket or event stream of a session",
-    {201: answer_of(TicketView)},
+    {201: response_schema(TicketView)},
     400,
     413,
     415,
@@ -231,18 +233,18 @@ ticket = _door(
 )
 
 
-give_token = _door(
+issue_token = _operation(
     "createSessionToken",
     "Give a role in a session: a token for one session",
-    {201: answer_of(SessionTokenView)},
+    {201: response_schema(SessionTokenView)},
     *(400, 403, 404, 413, 415, 422),
     body=bodies.SessionTokenRequest,
     parameters=[_KEY],
 )
-revoke_token = _door(
+revoke_token = _operation(
     "revokeSessionToken", "Revoke one session token", {204: None}, 404, *_DELETION_ERRORS, parameters=[_IF_MATCH]
 )
-revoke_tokens = _door(
+revoke_tokens = _operation(
     "revokeSessionTokens",
     "Revoke all session tokens given out so far",
     {204: None},
@@ -279,10 +281,10 @@ def token(name: str, summary: str, body: type[bodies.Body]) -> Callable[[F], F]:
 def command(row: CommandType) -> Callable[[type[V]], type[V]]:
     """Return the decorator that documents the view of a command."""
     summary, _, more = row.summary.partition(". ")
-    post = _door(
+    post = _operation(
         f"{row.verb}Session",
         summary,
-        {200: answer_of(SwitchView if row.kind is Switch else StateView)},
+        {200: response_schema(SwitchView if row.kind is Switch else StateView)},
         *_COMMAND_ERRORS,
         body=row.body,
         parameters=[_KEY, _IF_MATCH],

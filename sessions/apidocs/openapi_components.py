@@ -1,6 +1,6 @@
-"""Makes the OpenAPI document one that generators of clients understand: what is used twice has a name, once.
+"""Names for the components of the OpenAPI document: every schema that is used twice is one component with a name.
 
-Without names they number the classes they make, or give up on what refers to them (tests/generated/).
+Without names, generators of clients number their classes, or fail on references to them (tests/generated/).
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ _COMPONENTS: dict[str, Any] = {
     },
     "TimeoutActionType": {"type": "string", "enum": [action.value for action in TimeoutAction]},
 }
-_ANSWERS = {
+_RESPONSES = {
     ("getHealth", "200"): "Health",
     ("getTime", "200"): "Time",
     ("getKeys", "200"): "KeySet",
 }
-"""Answers without an envelope."""
+"""Components of responses without an envelope."""
 _ACTIONS = ("action_on_timeout", "action_applied")
-_BESIDE = ("description", "title", "default")
+_ANNOTATIONS = ("description", "title", "default")
 
 
 def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-    """A drf-spectacular postprocessing hook."""
+    """Name the components (drf-spectacular postprocessing hook)."""
     components = result["components"]
-    components["schemas"] = {**_named(components["schemas"]), **_COMPONENTS}
-    result["paths"] = _named(result["paths"])
+    components["schemas"] = {**_with_references(components["schemas"]), **_COMPONENTS}
+    result["paths"] = _with_references(result["paths"])
     for operation in (operation for item in result["paths"].values() for operation in item.values()):
-        for (name, status), component in _ANSWERS.items():
+        for (name, status), component in _RESPONSES.items():
             if operation["operationId"] == name:
                 content = operation["responses"][status]["content"]["application/json"]
                 components["schemas"][component] = content["schema"]
@@ -59,10 +59,10 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     return result
 
 
-def _named(node: Any, name: str = "") -> Any:
-    """A part of the document, in which what has a name of its own is referred to; `name` is the part's own key."""
+def _with_references(node: Any, name: str = "") -> Any:
+    """Return a part of the document, with references to named components. `name` is the key of the part."""
     if isinstance(node, list):
-        return [_named(item, name) for item in node]
+        return [_with_references(item, name) for item in node]
     if not isinstance(node, dict):
         return node
     kind = node.get("type")
@@ -72,21 +72,21 @@ def _named(node: Any, name: str = "") -> Any:
         node = {**node, "type": "string", "const": node["enum"][0]}
         node.pop("enum")
     found = _name_of(node, name)
-    return {key: _named(value, key) for key, value in node.items()} if found is None else ref(found)
+    return {key: _with_references(value, key) for key, value in node.items()} if found is None else ref(found)
 
 
 def _nullable(node: dict[str, Any], name: str) -> dict[str, Any]:
-    """`{"type": [T, "null"], …}` as a choice: generators take the rest of such a schema for that of null, too."""
+    """Return `{"type": [T, "null"], …}` as `anyOf`: generators would apply the other keywords to null too."""
     kinds = [kind for kind in node["type"] if kind != "null"]
-    inner = {key: value for key, value in node.items() if key not in _BESIDE} | {"type": kinds[0]}
+    inner = {key: value for key, value in node.items() if key not in _ANNOTATIONS} | {"type": kinds[0]}
     if "enum" in inner:
         inner["enum"] = [value for value in inner["enum"] if value is not None]
-    beside = {key: node[key] for key in _BESIDE if key in node}
-    return {**beside, "anyOf": [_named(inner, name), {"type": "null"}]}
+    annotations = {key: node[key] for key in _ANNOTATIONS if key in node}
+    return {**annotations, "anyOf": [_with_references(inner, name), {"type": "null"}]}
 
 
 def _name_of(node: dict[str, Any], name: str) -> str | None:
-    """The component that a schema is, when it is one."""
+    """Return the name of the component that a schema equals, or None."""
     kind = node.get("type")
     if kind in {"string", None} and isinstance(node.get("enum"), list):
         return _NAMES.get(frozenset(node["enum"]))

@@ -1,8 +1,8 @@
-"""The examples of the OpenAPI document. `/api-docs` fills them in, and each of them works when it is tried.
+"""Examples of the OpenAPI document. `/api-docs` fills them in, and each of them succeeds when it is sent.
 
-They are about one session, which the first of them creates: whoever goes through the page from top to bottom makes it,
-starts it, commands it, reads it and deletes it. What guards a command has examples of its own, for it only works when
-the guard holds. tests/contracts/test_contract_examples.py sends them all.
+They use one session, which the first of them creates: from top to bottom, the page creates, starts, commands, reads
+and deletes it. Preconditions have examples of their own, which succeed only while the precondition holds.
+tests/contracts/test_contract_examples.py sends them all.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _TEAMS = ("eeeeeeee-0000-4000-8000-000000000001", "eeeeeeee-0000-4000-8000-00000
 _TEN_MINUTES_MS = 600_000
 
 
-def _seat(participant_id: str, **more: Any) -> dict[str, Any]:
+def _participant(participant_id: str, **more: Any) -> dict[str, Any]:
     return {"participant_id": participant_id, "total_time_ms": _TEN_MINUTES_MS, **more}
 
 
 def _guarded(version: int) -> dict[str, Any]:
-    """A command on what was seen. `version` is what the session is at when the others have not been tried."""
+    """Return the examples of a command; `version` is the session's version when no optional step was taken before."""
     return {"as it is": {}, "only on what I have seen": {"expected_version": version}}
 
 
@@ -33,18 +33,18 @@ _CREATIONS = {
         "session_id": SESSION,
         "sync_mode": "per_participant",
         "increment_ms": 2_000,
-        "participants": [_seat(WHITE), _seat(BLACK)],
+        "participants": [_participant(WHITE), _participant(BLACK)],
     },
     "two teams, each with one clock": {
         "sync_mode": "per_group",
-        "participants": [_seat(WHITE, group_id=_TEAMS[0]), _seat(BLACK, group_id=_TEAMS[1])],
+        "participants": [_participant(WHITE, group_id=_TEAMS[0]), _participant(BLACK, group_id=_TEAMS[1])],
         "groups": [{"group_id": team, "total_time_ms": _TEN_MINUTES_MS} for team in _TEAMS],
     },
     "thirty seconds for each turn": {
         "sync_mode": "per_cycle",
         "time_per_cycle_ms": 30_000,
         "action_on_timeout": {"type": "skip_cycle"},
-        "participants": [_seat(WHITE), _seat(BLACK)],
+        "participants": [_participant(WHITE), _participant(BLACK)],
     },
     "one clock for all": {
         "sync_mode": "global",
@@ -69,7 +69,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "resumeSession": _guarded(3),
     "completeSession": _guarded(1),
     "cancelSession": _guarded(1),
-    "addParticipant": {"somebody who is late": _seat(_LATE)},
+    "addParticipant": {"somebody who is late": _participant(_LATE)},
     "adjustParticipant": {
         "five seconds more": {"adjust_ms": 5_000, "reason": "The network was away."},
         "five minutes from now on": {"total_time_ms": 300_000},
@@ -87,8 +87,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "refreshToken": {"the last one": {"refresh": "what POST /v1/token has answered"}},
     "revokeToken": {"the last one": {"refresh": "what POST /v1/token has answered"}},
 }
-"""Of each operation with a body, the one that is filled in first. Credentials are the reader's own: nobody can give an
-example of these that works everywhere."""
+"""Examples of each operation with a body; the page fills in the first. Examples of credentials are placeholders."""
 
 PARAMETERS: dict[str, Any] = {
     "session_id": SESSION,
@@ -98,7 +97,7 @@ PARAMETERS: dict[str, Any] = {
     "since_version": 0,
     "wait_ms": 1_000,
 }
-"""Other parameters are guards and credentials, and stay empty."""
+"""Values of parameters; preconditions and credentials stay empty."""
 
 _SESSION_PATH = "/v1/sessions/{session_id}"
 _LAST = [f"{_SESSION_PATH}/complete", f"{_SESSION_PATH}/cancel", _SESSION_PATH]
@@ -112,8 +111,8 @@ _TAGS = {
 
 
 def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-    """A drf-spectacular postprocessing hook, the last one."""
-    result["paths"] = dict(sorted(result["paths"].items(), key=lambda item: _place(item[0])))
+    """Add order, tags and examples (the last drf-spectacular postprocessing hook)."""
+    result["paths"] = dict(sorted(result["paths"].items(), key=lambda item: _position(item[0])))
     result["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
     for operation in (operation for item in result["paths"].values() for operation in item.values()):
         for parameter in operation.get("parameters", ()):
@@ -128,7 +127,7 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     return result
 
 
-def _place(path: str) -> tuple[int, int]:
+def _position(path: str) -> tuple[int, int]:
     """Return the position of a path on the page, in the order of a session's life."""
     if path in _LAST:
         return 2, _LAST.index(path)

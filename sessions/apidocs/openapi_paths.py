@@ -1,10 +1,10 @@
-"""The OpenAPI side of the doors that are no DRF views, operations and those that wait; and the whole put together."""
+"""OpenAPI paths of the endpoints that are no DRF views: operations, long poll and event streams."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sessions.apidocs.openapi import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, answer_of
+from sessions.apidocs.openapi import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, response_schema
 from sessions.presentation import StateView
 from synckairos.auth import jwks
 from synckairos.ops import readiness
@@ -31,10 +31,10 @@ _OPERATIONS: dict[str, Any] = {
 }
 
 
-def _waiting(
+def _asgi_path(
     name: str, summary: str, parameters: list[dict[str, Any]], good: dict[str, Any], *errors_of_its_own: int
 ) -> dict[str, Any]:
-    """A door in front of Django (sessions/realtime/long_poll_and_sse.py)."""
+    """Return the path item of an endpoint in front of Django (sessions/realtime/long_poll_and_sse.py)."""
     named = {"name": "session_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
     errors = {
         str(status): {
@@ -59,8 +59,8 @@ def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
-_WAITING: dict[str, Any] = {
-    "/v1/sessions/{session_id}/poll": _waiting(
+_ASGI_PATHS: dict[str, Any] = {
+    "/v1/sessions/{session_id}/poll": _asgi_path(
         "pollSession",
         "Wait for another version of a session",
         [
@@ -71,13 +71,13 @@ _WAITING: dict[str, Any] = {
         {
             "200": {
                 "description": "A state of another version.",
-                "content": {"application/json": {"schema": answer_of(StateView)}},
+                "content": {"application/json": {"schema": response_schema(StateView)}},
             },
             "304": {"description": "None in that time; ask again."},
         },
         404,
     ),
-    "/v1/sessions/{session_id}/stream": _waiting(
+    "/v1/sessions/{session_id}/stream": _asgi_path(
         "streamSession",
         "The frames of a WebSocket as server-sent events",
         [
@@ -104,10 +104,10 @@ _WAITING: dict[str, Any] = {
 
 
 def add_components(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-    """A drf-spectacular postprocessing hook: the views' schemas and the plain Django doors join the document."""
+    """Add the components, and the endpoints that are no DRF views (drf-spectacular postprocessing hook)."""
     components = COMPONENTS | readiness.COMPONENTS | jwks.COMPONENTS
     result.setdefault("components", {}).setdefault("schemas", {}).update(components)
-    result["paths"].update(_OPERATIONS | readiness.OPERATIONS | _WAITING | jwks.OPERATIONS)
+    result["paths"].update(_OPERATIONS | readiness.OPERATIONS | _ASGI_PATHS | jwks.OPERATIONS)
     for operations in result["paths"].values():
         for operation in operations.values():
             operation.setdefault("security", [])  # or the document's own, which asks for a token, holds

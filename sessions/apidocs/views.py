@@ -1,8 +1,8 @@
-"""Documents that are the same for everybody: rendered once in each process, then only sent.
+"""Documents that are equal for all clients: rendered once in each process, and cached.
 
-Nothing of a request has a part in them (parameters, `Accept`, `Host`), so nobody can have them rendered again. Once
-rendered, they are sent from the event loop (`RenderedFirst`): Django's middleware takes several threads for each
-request, and those threads keep the loop from everybody else.
+They do not depend on the request (parameters, `Accept`, `Host`), so no client can cause another rendering. Cached
+documents are sent from the event loop (`CachedDocuments`): Django's middleware uses several threads for each request,
+which delay the loop.
 """
 
 from __future__ import annotations
@@ -27,60 +27,60 @@ from synckairos.http.asgi import Application, Receive, Scope, Send, header
 from synckairos.http.read_only import read_only
 from synckairos.telemetry import log_context
 
-Made = tuple[bytes, str]
-"""A body and its media type."""
+RenderedBody = tuple[bytes, str]
+"""A document's body, and its media type."""
 _HTML, _JAVASCRIPT = "text/html; charset=utf-8", "application/javascript; charset=utf-8"
-_KEPT = "no-cache"
-"""Browsers and proxies may keep it, and ask each time whether it is still the same."""
+_CACHE_CONTROL = "no-cache"
+"""Browsers and proxies may cache a document, and revalidate it for each use."""
 
 
-class _Kept(Struct, frozen=True):
+class _CachedBody(Struct, frozen=True):
     body: bytes
     media_type: str
     tag: str
 
 
-class Rendered:
-    """A document, made when somebody asks for the first time."""
+class CachedDocument:
+    """A document that is rendered for the first request and then cached."""
 
-    def __init__(self, make: Callable[[], Made]) -> None:
+    def __init__(self, make: Callable[[], RenderedBody]) -> None:
         self._make = make
         self._lock = Lock()
-        self._kept: _Kept | None = None
+        self._cached: _CachedBody | None = None
 
     @property
-    def kept(self) -> _Kept | None:
-        """The document; None before somebody has asked for it."""
-        return self._kept
+    def cached(self) -> _CachedBody | None:
+        """Return the cached document; None before the first request."""
+        return self._cached
 
     def answer(self, request: HttpRequest) -> HttpResponse:
-        """The document, or 304 for who has it."""
-        kept = self._kept or self._rendered()
-        if matches(request.headers.get("If-None-Match"), kept.tag):
+        """Return the response with the document, or 304 for a client that has it."""
+        cached = self._cached or self._render()
+        if matches(request.headers.get("If-None-Match"), cached.tag):
             answer = HttpResponse(status=304)
         else:
-            answer = HttpResponse(kept.body, content_type=kept.media_type)
-        answer["ETag"] = kept.tag
-        answer["Cache-Control"] = _KEPT
+            answer = HttpResponse(cached.body, content_type=cached.media_type)
+        answer["ETag"] = cached.tag
+        answer["Cache-Control"] = _CACHE_CONTROL
         return answer
 
-    def _rendered(self) -> _Kept:
-        """One thread makes it, those that come meanwhile wait for it."""
+    def _render(self) -> _CachedBody:
+        """Render the document in one thread; other threads wait for it."""
         with self._lock:
-            if self._kept is None:
+            if self._cached is None:
                 body, media_type = self._make()
-                self._kept = _Kept(body, media_type, f'"{blake2b(body, digest_size=8).hexdigest()}"')
-            return self._kept
+                self._cached = _CachedBody(body, media_type, f'"{blake2b(body, digest_size=8).hexdigest()}"')
+            return self._cached
 
 
-def _openapi() -> Made:
+def _openapi() -> RenderedBody:
     generator: Any = SchemaGenerator
     document = generator().get_schema(request=None, public=True)
     return DocumentRenderer().render(document, renderer_context={}), DocumentRenderer.media_type
 
 
-def _page(query: str, media_type: str) -> Callable[[], Made]:
-    def make() -> Made:
+def _page(query: str, media_type: str) -> Callable[[], RenderedBody]:
+    def make() -> RenderedBody:
         request = HttpRequest()
         request.method, request.GET = "GET", QueryDict(query)
         view = SpectacularSwaggerSplitView.as_view(url=reverse("schema"), url_self=reverse("api-docs"))
@@ -91,30 +91,30 @@ def _page(query: str, media_type: str) -> Callable[[], Made]:
     return make
 
 
-class RenderedFirst:
-    """Answers for documents that are rendered already; `behind` has all else, and renders them."""
+class CachedDocuments:
+    """ASGI application that sends cached documents; `behind` serves everything else, and renders documents."""
 
-    def __init__(self, documents: Mapping[str, Rendered], behind: Application) -> None:
-        """`documents` by path, and `?script` behind it for the one with that parameter."""
+    def __init__(self, documents: Mapping[str, CachedDocument], behind: Application) -> None:
+        """Keys of `documents` are paths, followed by `?script` for the document with that parameter."""
         self.documents = documents
         self.behind = behind
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        document = self._asked_for(scope)
-        kept = None if document is None else document.kept
-        if kept is None:
+        document = self._document_of(scope)
+        cached = None if document is None else document.cached
+        if cached is None:
             await self.behind(scope, receive, send)
             return
         log_context.bind(route=scope["path"])
-        told = ((b"etag", kept.tag.encode()), (b"cache-control", _KEPT.encode()))
-        if matches(header(scope, b"if-none-match"), kept.tag):
-            await error_responses.send_response(send, 304, b"", *told)
+        headers = ((b"etag", cached.tag.encode()), (b"cache-control", _CACHE_CONTROL.encode()))
+        if matches(header(scope, b"if-none-match"), cached.tag):
+            await error_responses.send_response(send, 304, b"", *headers)
         else:
             await error_responses.send_response(
-                send, 200, kept.body, (b"content-type", kept.media_type.encode()), *told
+                send, 200, cached.body, (b"content-type", cached.media_type.encode()), *headers
             )
 
-    def _asked_for(self, scope: Scope) -> Rendered | None:
+    def _document_of(self, scope: Scope) -> CachedDocument | None:
         path = scope["path"]
         if path not in self.documents or scope["method"] not in {"GET", "HEAD"}:
             return None
@@ -125,17 +125,19 @@ class RenderedFirst:
         return self.documents[f"{path}?script" if is_script else path]
 
 
-_DOCUMENT, _PAGE, _SCRIPT = Rendered(_openapi), Rendered(_page("", _HTML)), Rendered(_page("script=", _JAVASCRIPT))
+_DOCUMENT = CachedDocument(_openapi)
+_PAGE = CachedDocument(_page("", _HTML))
+_SCRIPT = CachedDocument(_page("script=", _JAVASCRIPT))
 DOCUMENTS = {"/api-docs.json": _DOCUMENT, "/api-docs": _PAGE, "/api-docs?script": _SCRIPT}
 
 
 @read_only
 def openapi(request: HttpRequest) -> HttpResponse:
-    """`/api-docs.json`: the OpenAPI document."""
+    """Serve `/api-docs.json`, the OpenAPI document."""
     return _DOCUMENT.answer(request)
 
 
 @read_only
 def page(request: HttpRequest) -> HttpResponse:
-    """`/api-docs`: the page that shows it, and with `?script` its script, which no page may hold itself."""
+    """Serve `/api-docs`, the page of the OpenAPI document; with `?script`, its script (inline ones are forbidden)."""
     return (_SCRIPT if "script" in request.GET else _PAGE).answer(request)

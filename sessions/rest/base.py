@@ -1,4 +1,4 @@
-"""The base of the session endpoints: they authenticate, count, parse, run a procedure, and answer."""
+"""Base of the session endpoints: authentication, limits, request bodies, procedures, responses."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class SessionEndpoint(RateLimitedView):
     """Base of the session endpoints. The services check permissions (synckairos/auth/permissions.py)."""
 
     _general: limits.Bucket = None
-    """The caller's general limit, until the request has been counted."""
+    """The caller's general limit; None as soon as the request is counted."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """After authentication: limits, and what the logs should know."""
+        """Authenticate, then bind the session to the log context and check the query parameters."""
         super().initial(request, *args, **kwargs)
         if "session_id" in kwargs:
             log_context.bind(session_id=str(kwargs["session_id"]))
@@ -45,7 +45,7 @@ class SessionEndpoint(RateLimitedView):
         self.check_query(request)
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Answer an error; a request that has not been counted yet is counted first, and may be over the limit."""
+        """Return the response to an error, after counting the request if it is not counted yet."""
         try:
             self.count()
         except ApiError as error:
@@ -58,7 +58,7 @@ class SessionEndpoint(RateLimitedView):
         self.consume(bucket, cost)
 
     def read(self, procedure: Procedure[T]) -> T:
-        """Run a procedure that begins with reading, and count the request in the same round trip."""
+        """Run a procedure that begins with a read, and count the request in the same round trip."""
         bucket, self._general = self._general, None
         return run_from_thread(in_parallel(self.limiter.consume_procedure(bucket), procedure))
 
@@ -69,8 +69,8 @@ class SessionEndpoint(RateLimitedView):
         self._general = None
         return run_in_order_from_thread(session_id, partial(command, caller, only_if), self.limiter)
 
-    def weigh(self, request: Request, *states: State) -> None:
-        """Count large sessions that have been read for what they cost beyond the request itself."""
+    def charge_for(self, request: Request, *states: State) -> None:
+        """Count the extra cost of large sessions that were read."""
         self.limiter.charge(limits.general(principal_of(request)), weights.of_states(states))
 
 
@@ -86,17 +86,16 @@ def body_of(request: Request, kind: type[B]) -> B:
 
 
 def caller_of(request: Request) -> Caller:
-    """Return the principal of a request, with its Idempotency-Key if there is one. Raises ValidationFailed for a
-    malformed key.
+    """Return the principal of a request, with its Idempotency-Key. Raises ValidationFailed for a malformed key.
 
-    The key of a DELETE is ignored, since a DELETE can be repeated safely.
+    The key of a DELETE is ignored, since a repeated DELETE changes nothing.
     """
     given = None if request.method == "DELETE" else idempotency_of(request)
     return Caller(principal_of(request), log_context.current().get("request_id", ""), given)
 
 
 def idempotency_of(request: Request) -> Idempotency | None:
-    """The Idempotency-Key of a request; None without one. Raises ValidationFailed for a malformed one."""
+    """Return the Idempotency-Key of a request, or None. Raises ValidationFailed for a malformed one."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
@@ -108,7 +107,7 @@ def idempotency_of(request: Request) -> Idempotency | None:
 
 
 def session_id_of(text: str) -> UUID:
-    """The id in an address. Raises ValidationFailed for anything but a UUID."""
+    """Return the session id of a path. Raises ValidationFailed for anything but a UUID."""
     parsed = ids.parse_uuid(text)
     if parsed is None:
         raise ValidationFailed([("session_id", "Must be a valid UUID.")])
@@ -116,7 +115,7 @@ def session_id_of(text: str) -> UUID:
 
 
 def participant_id_of(text: str) -> UUID:
-    """The participant's id in an address. Raises ValidationFailed for anything but a UUID."""
+    """Return the participant id of a path. Raises ValidationFailed for anything but a UUID."""
     parsed = ids.parse_uuid(text)
     if parsed is None:
         raise ValidationFailed([("participant_id", "Must be a valid UUID.")])
@@ -124,7 +123,7 @@ def participant_id_of(text: str) -> UUID:
 
 
 def answer(outcome: Outcome, data: Any = None, status: int = 200) -> Response:
-    """The answer to a command: the state at the command's own instant, unless told otherwise."""
+    """Return the response to a command: `data`, or else the state at the instant of the command."""
     response = Response({"data": outcome.shown if data is None else data}, status=status)
     response["ETag"] = etag(outcome)
     if outcome.replayed:
@@ -133,7 +132,7 @@ def answer(outcome: Outcome, data: Any = None, status: int = 200) -> Response:
 
 
 def etag(outcome: Outcome) -> str:
-    """The strong validator of a state."""
+    """Return the strong validator (ETag) of a state."""
     return entity_tag(outcome.state.epoch, outcome.state.version)
 
 

@@ -1,4 +1,4 @@
-"""`/v1/sessions/{id}/tokens`: the owner gives others a role in a session, and takes it back."""
+"""`/v1/sessions/{id}/tokens`: the owner issues session tokens for roles in a session, and revokes them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from synckairos.instants import as_iso
 
 
 class SessionTokensView(SessionEndpoint):
-    """All session tokens of a session."""
+    """Issue session tokens, or revoke all of them."""
 
-    @openapi.give_token
+    @openapi.issue_token
     def post(self, request: Request, session_id: str) -> Response:
         body = body_of(request, SessionTokenRequest)
         given = self.read(session_tokens.issue(session_id_of(session_id), caller_of(request), body))
@@ -37,7 +37,7 @@ class SessionTokensView(SessionEndpoint):
 
 
 class OneSessionTokenView(SessionEndpoint):
-    """One of them, by its id."""
+    """Revoke one session token by its id."""
 
     @openapi.revoke_token
     def delete(self, request: Request, session_id: str, token_id: str) -> Response:

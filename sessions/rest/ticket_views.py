@@ -1,4 +1,4 @@
-"""`POST /v1/ws-tickets`: a token for a ticket, which may stand in an address since it is worth nothing afterwards."""
+"""`POST /v1/ws-tickets`: a one-time ticket, which may stand in an address because it is valid once only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from synckairos.telemetry import log_context
 
 
 class TicketsView(SessionEndpoint):
-    """The collection of one-time tickets."""
+    """Issue one-time tickets for sockets and event streams."""
 
     @openapi.ticket
     def post(self, request: Request) -> Response:

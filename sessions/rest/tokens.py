@@ -1,4 +1,4 @@
-"""Tokens for people with a password: `/v1/token`, `/v1/token/refresh`, `/v1/token/revoke`."""
+"""Tokens for users with a password: `/v1/token`, `/v1/token/refresh`, `/v1/token/revoke`."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from synckairos.ratelimit import limits
 from synckairos.ratelimit.drf import RateLimitedView
 
 
-class TokenDoor(RateLimitedView):
-    """Limited by address, and by the name that the request is about."""
+class TokenEndpoint(RateLimitedView):
+    """Base of the token endpoints, limited by address and by username."""
 
     authentication_classes = ()
     permission_classes = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Raises RateLimitExceeded; ServiceUnavailable when the store is away, for then nobody counts guesses."""
+        """Count the request. Raises RateLimitExceeded, and ServiceUnavailable without the store of the counts."""
         super().initial(request, *args, **kwargs)
         if request.method == "POST":
             self.consume(limits.login_by_address(client_address.of_request(request)))
-            self.consume(self.named(request.data if isinstance(request.data, dict) else {}))
+            self.consume(self.name_limit(request.data if isinstance(request.data, dict) else {}))
             self.check_query(request)
 
-    def named(self, body: dict[str, Any]) -> limits.Bucket:
-        """The limit of the name in a body, if there is one."""
+    def name_limit(self, body: dict[str, Any]) -> limits.Bucket:
+        """Return the limit of the username in a body, or None."""
         raise NotImplementedError
 
 
-class TokenView(TokenDoor):
-    def named(self, body: dict[str, Any]) -> limits.Bucket:
+class TokenView(TokenEndpoint):
+    def name_limit(self, body: dict[str, Any]) -> limits.Bucket:
         name = body.get("username")
         return limits.login_by_name(name) if isinstance(name, str) else None
 
@@ -52,11 +52,11 @@ class TokenView(TokenDoor):
         return Response(refresh_tokens.issue_pair(user))
 
 
-class RefreshDoor(TokenDoor):
-    """A door that takes a refresh token."""
+class RefreshTokenEndpoint(TokenEndpoint):
+    """Base of the endpoints that take a refresh token."""
 
-    def named(self, body: dict[str, Any]) -> limits.Bucket:
-        """By good tokens only: with a forged one, anybody could use up the limit of anybody."""
+    def name_limit(self, body: dict[str, Any]) -> limits.Bucket:
+        """Return the limit of a valid token's subject. Forged tokens have none: they would use up others' limits."""
         token = body.get("refresh")
         if not isinstance(token, str):
             return None
@@ -67,14 +67,14 @@ class RefreshDoor(TokenDoor):
         return limits.refresh_by_name(claims[SUBJECT_CLAIM])
 
 
-class RefreshView(RefreshDoor):
+class RefreshView(RefreshTokenEndpoint):
     @openapi.token("refreshToken", "A refresh token for a new pair; the old one is spent", RefreshTokenRequest)
     def post(self, request: Request) -> Response:
         body, given = body_of(request, RefreshTokenRequest), idempotency_of(request)
         return Response(refresh_tokens.rotate(body.refresh, None if given is None else given.key))
 
 
-class RevokeView(RefreshDoor):
+class RevokeView(RefreshTokenEndpoint):
     @openapi.token("revokeToken", "End a login: its refresh token, and all that come of it", RevokeTokenRequest)
     def post(self, request: Request) -> Response:
         refresh_tokens.revoke(body_of(request, RevokeTokenRequest).refresh)

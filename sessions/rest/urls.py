@@ -1,4 +1,4 @@
-"""Addresses of the session endpoints, under `/v1/`."""
+"""Paths of the session and token endpoints, under `/v1/`."""
 
 from __future__ import annotations
 

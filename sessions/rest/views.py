@@ -1,4 +1,4 @@
-"""The REST doors of a session (docs/protocol.md): parse, call the service, answer."""
+"""REST endpoints of sessions (docs/protocol.md): each reads the request, calls the service and responds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from synckairos.redis.procedures import in_parallel, run_from_thread
 
 
 class SessionsView(SessionEndpoint):
-    """The collection of sessions."""
+    """Create a session, and become its owner."""
 
     @openapi.create
     def post(self, request: Request) -> Response:
@@ -51,7 +51,7 @@ class SessionsView(SessionEndpoint):
 
 
 class SessionView(SessionEndpoint):
-    """One session by its id."""
+    """Read or delete one session."""
 
     parameters = ("fields",)
 
@@ -59,7 +59,7 @@ class SessionView(SessionEndpoint):
     def get(self, request: Request, session_id: str) -> Response:
         fields = _selected(request.query_params.get("fields"))
         outcome = self.read(service.get(session_id_of(session_id), principal_of(request)))
-        self.weigh(request, outcome.state)
+        self.charge_for(request, outcome.state)
         tag = etag(outcome)
         if matches(request.headers.get("If-None-Match"), tag):
             return Response(status=304, headers={"ETag": tag})
@@ -96,36 +96,36 @@ COMMAND_VIEWS = {verb: _view_of(row) for verb, row in COMMAND_BY_VERB.items()}
 
 
 class ParticipantsView(SessionEndpoint):
-    """The participants of a session."""
+    """Add participants to a session."""
 
     @openapi.add_participant
     def post(self, request: Request, session_id: str) -> Response:
         command = body_of(request, bodies.AddParticipantRequest).command()
-        return _applied(self, request, session_id, command)
+        return _apply(self, request, session_id, command)
 
 
 class ParticipantView(SessionEndpoint):
-    """One participant; for moderators."""
+    """Change one participant; for the owner and staff."""
 
     @openapi.adjust
     def patch(self, request: Request, session_id: str, participant_id: str) -> Response:
         body = body_of(request, bodies.AdjustTimeRequest)
         command = body.command(participant_id_of(participant_id))
-        return _applied(self, request, session_id, command)
+        return _apply(self, request, session_id, command)
 
 
 class SummaryView(SessionEndpoint):
-    """One session in short."""
+    """Read the summary of one session."""
 
     @openapi.summary
     def get(self, request: Request, session_id: str) -> Response:
         outcome = self.read(service.get(session_id_of(session_id), principal_of(request)))
-        self.weigh(request, outcome.state)
+        self.charge_for(request, outcome.state)
         return answer(outcome, present_summary(outcome.state, outcome.at_ms))
 
 
 class PresenceView(SessionEndpoint):
-    """The presence list of a session."""
+    """Read the presence list of one session."""
 
     @openapi.presence
     def get(self, request: Request, session_id: str) -> Response:
@@ -142,7 +142,7 @@ class PresenceView(SessionEndpoint):
 
 
 class BatchView(SessionEndpoint):
-    """Many sessions in one read."""
+    """Read many sessions in one request."""
 
     @openapi.batch
     def post(self, request: Request) -> Response:
@@ -150,19 +150,19 @@ class BatchView(SessionEndpoint):
         self.count()
         self.consume(limits.general(principal_of(request)), weights.of_batch(len(wanted)))
         outcomes, missing = self.read(service.get_many(wanted, principal_of(request)))
-        self.weigh(request, *[outcome.state for outcome in outcomes])
+        self.charge_for(request, *[outcome.state for outcome in outcomes])
         view = presentation.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])
         return Response({"data": view})
 
 
-def _applied(view: SessionEndpoint, request: Request, session_id: str, command: commands.Command) -> Response:
-    """The answer to a command whose answer is the state."""
+def _apply(view: SessionEndpoint, request: Request, session_id: str, command: commands.Command) -> Response:
+    """Apply a command, and return the response with the state."""
     parsed = session_id_of(session_id)
     return answer(view.execute(request, parsed, partial(service.execute, parsed, command)))
 
 
 def _selected(fields: str | None) -> list[str] | None:
-    """The wanted top-level fields. Raises ValidationFailed naming each unknown one."""
+    """Return the selected top-level fields. Raises ValidationFailed with each unknown one."""
     if fields is None:
         return None
     names = [name.strip() for name in fields.split(",") if name.strip()]

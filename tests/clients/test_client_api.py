@@ -61,8 +61,8 @@ async def test_a_token_for_one_session_is_given_and_taken_back(webs, token, game
     async with Api(webs[0].url, token) as api:
         state = await api.create(game)
         session_id, seat = state["session_id"], state["participants"][0]["participant_id"]
-        viewer = await api.give_token(session_id, "viewer", lifetime_ms=60_000)
-        player = await api.give_token(session_id, "participant", participant_id=seat)
+        viewer = await api.issue_token(session_id, "viewer", lifetime_ms=60_000)
+        player = await api.issue_token(session_id, "participant", participant_id=seat)
         for given in (viewer, player):
             async with Api(webs[1].url, given["token"]) as guest:
                 assert (await guest.get(session_id))["version"] == 1

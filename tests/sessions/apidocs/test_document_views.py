@@ -47,7 +47,7 @@ def times(monkeypatch):
     counting("page", SpectacularSwaggerSplitView, "get")
     counting("asyncapi", asyncapi, "document")
     for document in (views._DOCUMENT, views._PAGE, views._SCRIPT, asyncapi._DOCUMENT):
-        monkeypatch.setattr(document, "_kept", None)
+        monkeypatch.setattr(document, "_cached", None)
     return counted
 
 

@@ -13,7 +13,7 @@ from sessions import frames
 from sessions.commands import ACTION_BY_COMMAND
 from sessions.realtime import long_poll_and_sse
 from sessions.rest.base import SessionEndpoint
-from sessions.rest.tokens import TokenDoor
+from sessions.rest.tokens import TokenEndpoint
 from synckairos.auth.grants import Role
 from synckairos.auth.permissions import ALLOWED_ROLES, Action
 from synckairos.engine.commands import Command
@@ -84,7 +84,7 @@ def test_every_route_has_a_row():
         if path.startswith(("/admin/", "/api-docs")) or path in cast.NO_SESSION | cast.NO_SESSION_YET:
             continue
         if path in cast.TOKEN_DOORS:
-            assert issubclass(view.view_class, TokenDoor)
+            assert issubclass(view.view_class, TokenEndpoint)
             continue
         assert issubclass(view.view_class, SessionEndpoint), path
         for method in methods_of(view):

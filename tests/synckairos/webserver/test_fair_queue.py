@@ -54,7 +54,7 @@ async def clients():
         yield state, made
 
 
-async def answer_of(client):
+async def response_schema(client):
     """The first bytes of what a client is told."""
     async with asyncio.timeout(PATIENCE_S):
         return await asyncio.get_running_loop().sock_recv(client, 12)
@@ -88,7 +88,7 @@ def test_handshakes_that_come_together_are_taken_one_in_each_turn(taken):
             count()
             for client in made:
                 client.send(HANDSHAKE)
-            assert [await answer_of(client) for client in made] == [b"HTTP/1.1 403"] * NUMBER
+            assert [await response_schema(client) for client in made] == [b"HTTP/1.1 403"] * NUMBER
 
     asyncio.run(come())
     assert len(seen) == len(set(seen)) == NUMBER
@@ -104,7 +104,7 @@ def test_who_waits_for_a_turn_when_the_process_ends_is_told(monkeypatch):
             await until(lambda: len(waiting._waiting) == NUMBER)
             for connection in list(state.connections):
                 connection.shutdown()
-            assert [await answer_of(client) for client in made] == [b"HTTP/1.1 503"] * NUMBER
+            assert [await response_schema(client) for client in made] == [b"HTTP/1.1 503"] * NUMBER
             waiting._next()
             await until(lambda: not waiting._waiting and not state.connections)
 

@@ -148,7 +148,7 @@ class Api:
         """Return a one-time `ticket` for a socket or event stream; it expires after some seconds, at `expires_at`."""
         return await self._data("POST", "/v1/ws-tickets", {"session_id": str(session_id)})
 
-    async def give_token(
+    async def issue_token(
         self,
         session_id: str | UUID,
         role: str,
