@@ -39,8 +39,8 @@ class View:
 
     def listen(self) -> None:
         """Look at each frame before the client does."""
-        live, last = self.screen._live, [0]
-        take, connected = live._take, live._connected
+        session, last = self.screen._session, [0]
+        handle, connected = session._handle, session._connected
 
         def on_frame(frame: dict[str, Any]) -> bool:
             if frame["type"] == "ACK":
@@ -49,14 +49,14 @@ class View:
                 if frame["version"] < last[0]:
                     self.went_back.append(f"{frame['type']} {frame['version']} after {last[0]}")
                 last[0] = frame["version"]
-            return bool(take(frame))
+            return bool(handle(frame))
 
         async def on_connected(socket: Any, frame: dict[str, Any]) -> bool:
             self.connections += 1
             last[0] = frame["version"]
             return bool(await connected(socket, frame))
 
-        live._take, live._connected = on_frame, on_connected
+        session._handle, session._connected = on_frame, on_connected
 
     def look(self) -> None:
         """What it shows now."""
