@@ -54,7 +54,7 @@ class Sessions:
         for commit in commits:
             commit.args[_CHANNEL] = "nowhere"
         for reply in await send_all(commits):
-            if not isinstance(reply, writes.Done):
+            if not isinstance(reply, writes.Committed):
                 raise TypeError(reply)
         self.states = [write.after for write in made if write.after is not None]
         messages = [(keys.group_channel(write.session_id), write.message) for write in made]

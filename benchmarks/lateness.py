@@ -57,7 +57,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _write(deadline_ms: int, now: int) -> writes.Write:
+def _write(deadline_ms: int, now: int) -> writes.CommitRequest:
     """A session of two players that runs from now on, until the first one's clock runs out."""
     create = Create.of(
         SyncMode.PER_PARTICIPANT,

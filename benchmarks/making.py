@@ -29,7 +29,7 @@ _PLAIN = Caller(_PLAYER, "")
 _numbers = count(1_000_000_000)
 
 
-def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> writes.Write:
+def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> writes.CommitRequest:
     """A session that runs from now on and will not end while anybody looks."""
     now = store_clock.now_ms()
     seats = tuple(Seat(uuid4(), A_DAY_MS) for _ in range(participants))
@@ -40,7 +40,7 @@ def write(participants: int = 2, mode: SyncMode = SyncMode.PER_PARTICIPANT) -> w
     return write_of(decision, now, _PLAIN, is_creation=True)
 
 
-def switch_of(state: State, now: int, *, is_repeatable: bool = True) -> writes.Write:
+def switch_of(state: State, now: int, *, is_repeatable: bool = True) -> writes.CommitRequest:
     """What a switch of this state writes; repeatable: with an Idempotency-Key."""
     caller = _CALLER if is_repeatable else _PLAIN
     return write_of(decide(state, Switch(), now), now, caller, key=idempotency_key(state.session_id, caller))
@@ -60,7 +60,7 @@ async def running_sessions(
             for commit in commits:
                 commit.keys[3] = aside
         for reply in await send_all(commits):
-            if not isinstance(reply, writes.Done):
+            if not isinstance(reply, writes.Committed):
                 raise TypeError(reply)
         made += [one.session_id for one in made_now]
     await async_client().delete(aside)

@@ -16,7 +16,7 @@ from sessions.services.retention import note_activity, retention_ms
 from sessions.store import idle, presence_records, store
 from sessions.store.presence_records import CountsByProcess
 from sessions.store.store import Snapshot
-from sessions.store.writes import Done
+from sessions.store.writes import Committed
 from synckairos.conf import conf
 from synckairos.engine import Decision, State, abandon, is_idle, round_ms, runs_by_itself
 from synckairos.engine.deadlines import is_due
@@ -77,9 +77,9 @@ def _review(session_id: UUID, check_ms: Instant, now: Instant, *, is_watched: bo
         log.error("idle session put off", session_id=str(session_id), error=type(error).__name__)  # noqa: TRY400 - briefly
         yield from _note(idle.postpone(session_id, now + conf().idle_ttl_ms))
         return False
-    if isinstance(reply, Done):
+    if isinstance(reply, Committed):
         count_events(verdict)
-    return isinstance(reply, Done)
+    return isinstance(reply, Committed)
 
 
 def _note(call: Call[bool]) -> Procedure[None]:
@@ -95,7 +95,7 @@ def _is_watched(counts: CountsByProcess, alive: Mapping[str, int]) -> bool:
 def _verdict(session_id: UUID, check_ms: Instant, snapshot: Snapshot, *, is_watched: bool) -> Verdict:
     state, now = snapshot.state, snapshot.now
     if state is None:
-        return idle.forget(session_id)
+        return idle.remove(session_id)
     if runs_by_itself(state):
         return _judged_running(state, now, check_ms, is_watched=is_watched)
     if not is_idle(state):  # it has a deadline by now: what that leaves is noted anew

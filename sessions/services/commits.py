@@ -12,7 +12,7 @@ from sessions.services.quotas import places_released, places_taken
 from sessions.services.retention import expiry_of
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.store import SnapshotCheck
-from sessions.store.writes import Record, Write
+from sessions.store.writes import CommitRequest, Record
 from synckairos import outbox
 from synckairos.auth.permissions import access_snapshot
 from synckairos.conf import Rate, conf
@@ -47,7 +47,7 @@ def write_of(
     check: SnapshotCheck | None = None,
     view: StateView | None = None,
     unheard: bool = False,
-) -> Write:
+) -> CommitRequest:
     """The write of a decision that has events; `key` is where the answer is kept (`idempotency_key` of the caller), and
     `view` is how the new state is shown, when somebody needs that besides. With `unheard` it has no message, and is
     refused when somebody listens."""
@@ -67,7 +67,7 @@ def write_of(
         places = places_taken(after, caller.principal)
     elif is_another or is_deletion:
         places = places_released(decision, is_deletion=is_deletion)
-    return Write(
+    return CommitRequest(
         before=before,
         after=None if is_deletion else after,
         session_id=after.session_id,

@@ -17,7 +17,7 @@ from sessions.services.outcome import Caller
 from sessions.services.quotas import commit
 from sessions.store import store
 from sessions.store.store import Snapshot
-from sessions.store.writes import Done, Gone, Heard, LostRace, NoRoom
+from sessions.store.writes import Committed, HasListeners, LostRace, SessionMissing, StoreRefused
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine import Decision, State, observe
 from synckairos.engine.deadlines import is_due
@@ -37,7 +37,7 @@ LARGE = 100
 """The number of participants from which a frame costs more than the question whether anybody needs it."""
 
 
-def catch_up(session_id: UUID, snapshot: Snapshot, *, if_full: NoRoom | None = None) -> Procedure[Snapshot]:
+def catch_up(session_id: UUID, snapshot: Snapshot, *, if_full: StoreRefused | None = None) -> Procedure[Snapshot]:
     """Apply *and commit* every due deadline, and return the session as it is then: a version once shown stays true.
 
     Raises ServiceUnavailable when a session has more due than one caller should wait for: the portions that were
@@ -50,12 +50,12 @@ def catch_up(session_id: UUID, snapshot: Snapshot, *, if_full: NoRoom | None = N
         decision = observe(snapshot.state, snapshot.now)
         reply = yield from commit(write_of(decision, snapshot.now, TIMEKEEPER), if_full=if_full)
         match reply:
-            case NoRoom():
+            case StoreRefused():
                 return snapshot
             case LostRace():
                 metrics.LOST_RACES.inc()
                 snapshot = reply.snapshot
-            case Gone():
+            case SessionMissing():
                 snapshot = Snapshot(snapshot.now, None)
             case _:
                 count_events(decision)
@@ -121,12 +121,12 @@ def _commit_due(decision: Decision, now: Instant) -> Procedure[DeadlineStatus]:
         return DeadlineStatus.NOTHING_DUE
     unheard = len(decision.state.participants) >= LARGE and not redis_client.is_cluster()
     reply = yield from commit(write_of(decision, now, TIMEKEEPER, unheard=unheard))
-    if isinstance(reply, Heard):
+    if isinstance(reply, HasListeners):
         reply = yield from commit(write_of(decision, now, TIMEKEEPER))
-    if isinstance(reply, Done):
+    if isinstance(reply, Committed):
         count_events(decision)
         return DeadlineStatus.APPLIED
-    return DeadlineStatus.GONE if isinstance(reply, Gone) else DeadlineStatus.NOTHING_DUE
+    return DeadlineStatus.GONE if isinstance(reply, SessionMissing) else DeadlineStatus.NOTHING_DUE
 
 
 def count_events(decision: Decision) -> None:

@@ -23,7 +23,7 @@ from sessions.services.outcome import Caller, Outcome
 from sessions.services.state_cache import StateCache
 from sessions.store import store, writes
 from sessions.store.store import Snapshot
-from sessions.store.writes import Answered, CommitReply, Done, Gone, LostRace, Write
+from sessions.store.writes import AlreadyAnswered, CommitReply, CommitRequest, Committed, LostRace, SessionMissing
 from synckairos.auth.permissions import authorize, check_scope, restrict
 from synckairos.engine import Decision, commands, decide, refusals
 from synckairos.engine.refusals import Refusal, Unsettled
@@ -110,11 +110,11 @@ class _Execution:
                 write = self._write_of(decision, snapshot, view)
                 reply = (yield writes.commit(write)) if write.places is None else (yield from quotas.commit(write))
                 self._record(write, reply.limits)
-                if type(reply) is Done:
+                if type(reply) is Committed:
                     if record_owner is not None:
                         yield from idempotency_records.charge_record(write.record, record_owner)
                     return outcome_of(decision, snapshot.now, view, write.command_id)
-                if type(reply) is Answered and snapshot.check is None:
+                if type(reply) is AlreadyAnswered and snapshot.check is None:
                     return replay(reply.answer, self._caller)
                 snapshot = self._after_failure(reply, snapshot)
             elif snapshot.check is None:
@@ -155,7 +155,7 @@ class _Execution:
             raise from_refusal(error) from None
         raise error
 
-    def _write_of(self, decision: Decision, snapshot: Snapshot, view: StateView) -> Write:
+    def _write_of(self, decision: Decision, snapshot: Snapshot, view: StateView) -> CommitRequest:
         bucket, caller_rate = self._bucket, None
         if bucket is not None and (rate := bucket[0].rate) is not None:
             caller_rate = limits.bucket_key(bucket), rate
@@ -170,7 +170,7 @@ class _Execution:
             view=view,
         )
 
-    def _record(self, write: Write, counted: list[int]) -> None:
+    def _record(self, write: CommitRequest, counted: list[int]) -> None:
         """Record the limits that the commit script has counted. Raises RateLimitExceeded."""
         if counted and write.caller_rate is not None and self._bucket is not None:
             bucket, self._bucket = self._bucket, None
@@ -185,7 +185,7 @@ class _Execution:
         if isinstance(reply, LostRace):
             (metrics.LOST_RACES if is_proved else metrics.STALE_SNAPSHOTS).inc()
             return reply.snapshot
-        if is_proved and isinstance(reply, Gone):
+        if is_proved and isinstance(reply, SessionMissing):
             raise SessionNotFound(self._session_id)
         return None
 

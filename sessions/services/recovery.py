@@ -10,7 +10,7 @@ from sessions.services.outcome import Recovery
 from sessions.services.pipeline import require_state
 from sessions.store import store
 from sessions.store.store import Snapshot
-from sessions.store.writes import NoRoom
+from sessions.store.writes import StoreRefused
 from synckairos.auth.permissions import Action, authorize, check_scope
 from synckairos.auth.principal import Principal
 from synckairos.conf import conf
@@ -31,7 +31,7 @@ def recover(session_id: UUID, reader: Principal, last_version: int | None, epoch
         authorize(reader, Action.READ, state)
         if not is_due(state, history.now):
             break
-        now = yield from catch_up(session_id, snapshot, if_full=NoRoom())
+        now = yield from catch_up(session_id, snapshot, if_full=StoreRefused())
         if now.state is state:
             break  # the store is full, so this is what there is to show
     missed = _missed(history, state, last_version, epoch)

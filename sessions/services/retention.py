@@ -53,7 +53,7 @@ def activity_note(state: State, now: Instant) -> Call[bool] | None:
 
 def note_activity(session_id: UUID) -> Call[bool]:
     """Return the note that a session is watched, read or commanded."""
-    return idle.alive(session_id, conf().idle_ttl_ms, GRACE_MS, conf().unattended_ttl_ms)
+    return idle.extend(session_id, conf().idle_ttl_ms, GRACE_MS, conf().unattended_ttl_ms)
 
 
 class _ActivityNotes:

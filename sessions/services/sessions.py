@@ -21,7 +21,7 @@ from sessions.services.retention import activity_note
 from sessions.services.state_cache import StateCache
 from sessions.store import store
 from sessions.store.store import Snapshot
-from sessions.store.writes import Answered, Done, NoRoom
+from sessions.store.writes import AlreadyAnswered, Committed, StoreRefused
 from synckairos import ids
 from synckairos.auth.permissions import Action, authorize, check_scope, role_of
 from synckairos.auth.principal import Principal
@@ -63,10 +63,10 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
     write = write_of(decision, snapshot.now, caller, is_creation=True, key=key, view=view)
     reply = yield from quotas.commit_creation(write)
     match reply:
-        case Done():
+        case Committed():
             yield from idempotency_records.charge_record(write.record, owner)
             return outcome_of(decision, snapshot.now, view, write.command_id)
-        case Answered():
+        case AlreadyAnswered():
             return replay(reply.answer, caller)
         case _:
             raise SessionAlreadyExists(new_id)
@@ -93,7 +93,7 @@ def get(session_id: UUID, reader: Principal, action: Action = Action.READ) -> Pr
     check_scope(reader, session_id)
     snapshot = yield from perform(store.load(session_id))
     authorize(reader, action, require_state(session_id, snapshot))  # before: a stranger causes no commit
-    snapshot = yield from catch_up(session_id, snapshot, if_full=NoRoom())
+    snapshot = yield from catch_up(session_id, snapshot, if_full=StoreRefused())
     state = require_state(session_id, snapshot)
     authorize(reader, action, state)  # and after: meanwhile it may have become another's, or the token been revoked
     note = activity_note(state, snapshot.now)
@@ -114,7 +114,7 @@ def get_many(session_ids: Sequence[UUID], reader: Principal) -> Procedure[tuple[
         for session_id, state in zip(together, many.states, strict=True):
             if state is None or not _may_read(reader, state):
                 continue
-            snapshot = yield from catch_up(session_id, Snapshot(many.now, state), if_full=NoRoom())
+            snapshot = yield from catch_up(session_id, Snapshot(many.now, state), if_full=StoreRefused())
             if snapshot.state is not None and _may_read(reader, snapshot.state):
                 found[session_id] = Outcome(snapshot.state, snapshot.now)
                 note = activity_note(snapshot.state, snapshot.now)

@@ -21,7 +21,7 @@ HEADER_BYTES = EPOCH_CHARS + 8
 
 
 class StoredCommit(Struct, frozen=True, array_like=True):
-    """One of the latest commits of a session, as kept beside it."""
+    """One of a session's latest commits, as stored beside its state."""
 
     since_version: int
     version: int
@@ -40,7 +40,7 @@ class Answer(Struct, frozen=True, array_like=True):
 
 
 class _Packed(Struct, frozen=True, array_like=True):
-    """A large answer: what the commit script looks for, and the whole, compressed."""
+    """A large answer: the fields that the commit script reads, and the whole answer, compressed."""
 
     fingerprint: bytes
     epoch: str
@@ -48,10 +48,10 @@ class _Packed(Struct, frozen=True, array_like=True):
 
 
 UNPACKED_BYTES = 4_096
-"""The largest answer that is kept as it is: some hundred participants. To pack a small one would save little."""
+"""Size of the largest answer that is stored uncompressed: about a hundred participants."""
 PACKED_LEVEL = 1
 _PACKED_BEGINS = b"\x93"
-"""An array of three; an answer that is not packed is one of five."""
+"""First byte of an array of three; an answer that is not packed is an array of five."""
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _states = msgspec.msgpack.Decoder(State)
@@ -61,26 +61,26 @@ _packed = msgspec.msgpack.Decoder(_Packed)
 
 
 class Unreadable(Exception):
-    """A stored value that is not what we write."""
+    """A stored value that cannot be decoded."""
 
 
 def header(epoch: str, version: int) -> bytes:
-    """Epoch and version as the store compares them."""
+    """Encode epoch and version as the commit script compares them."""
     return epoch.encode() + version.to_bytes(8, "big")
 
 
 def read_header(data: bytes) -> tuple[str, int]:
-    """Epoch and version of a stored state or of its first bytes."""
+    """Return epoch and version of a stored state or of its first bytes."""
     return data[:EPOCH_CHARS].decode(), int.from_bytes(data[EPOCH_CHARS:HEADER_BYTES], "big")
 
 
 def encode_state(state: State) -> bytes:
-    """A state as it is stored."""
+    """Encode a state for the store, header first."""
     return header(state.epoch, state.version) + _encoder.encode(state)
 
 
 def decode_state(data: bytes) -> State:
-    """The inverse. Raises Unreadable."""
+    """Decode a stored state. Raises Unreadable."""
     try:
         return _states.decode(data[HEADER_BYTES:])
     except (msgspec.DecodeError, ValueError) as cause:
@@ -88,12 +88,12 @@ def decode_state(data: bytes) -> State:
 
 
 def encode_commit(command_id: bytes, commit: StoredCommit) -> bytes:
-    """A recent commit; the script finds a repetition by its first bytes."""
+    """Encode a recent commit; its first bytes are the command id, by which the script finds a repetition."""
     return command_id + _encoder.encode(commit)
 
 
 def decode_commit(data: bytes) -> StoredCommit:
-    """The inverse. Raises Unreadable."""
+    """Decode a recent commit. Raises Unreadable."""
     try:
         return _commits.decode(data[COMMAND_ID_BYTES:])
     except (msgspec.DecodeError, ValueError) as cause:
@@ -101,8 +101,8 @@ def decode_commit(data: bytes) -> StoredCommit:
 
 
 def encode_answer(answer: Answer, stored: bytes) -> bytes:
-    """An idempotency record, packed when it is a large one. `stored` is its state as `encode_state` has encoded it
-    already, if it has.
+    """Encode an idempotency record, compressed when it is large. `stored` is its state as `encode_state` returned it,
+    or empty.
 
     The commit script looks for the state's epoch in the first 64 bytes: what stands before it has a fixed length.
     """
@@ -116,7 +116,7 @@ def encode_answer(answer: Answer, stored: bytes) -> bytes:
 
 
 def decode_answer(data: bytes) -> Answer:
-    """The inverse. Raises Unreadable."""
+    """Decode an idempotency record. Raises Unreadable."""
     try:
         if data[:1] == _PACKED_BEGINS:
             data = zlib.decompress(_packed.decode(data).answer)

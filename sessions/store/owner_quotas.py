@@ -1,9 +1,9 @@
-"""What an owner has: the sessions that count for the owner's bounds. No I/O happens here.
+"""Quotas of owners: sorted sets of the sessions that count for an owner's limits. No I/O happens here.
 
-Where a script may touch all keys, the commit of a creation takes a place and that of an end gives it back. On a Cluster
-an owner's keys live in another slot than the session's: there a place is taken before the commit, and given back after
-it. What is left there of a session that has ended (its process died in between, the store forgot it) is found by
-whoever needs a place: docs/consistency.md.
+Where a script may use all keys, the commit of a creation adds a member and that of an end removes it. On a Cluster the
+keys of an owner are in another slot than the session's: there the member is added before the commit and removed after
+it. Members of sessions that have ended, as after the death of a process, are removed when a set is full: see
+docs/consistency.md.
 """
 
 from __future__ import annotations
@@ -20,50 +20,50 @@ from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
 _CLAIM = Script(FOLDER / "claim.lua", FOLDER / "claim_rule.lua", allow_oom=True)
-_LONGEST_HAD = Script(FOLDER / "oldest_members.lua")
-_LIVES = Script(FOLDER / "check_live.lua")
-_LOOKED_AT = Script(FOLDER / "update_members.lua", allow_oom=True)
+_OLDEST_MEMBERS = Script(FOLDER / "oldest_members.lua")
+_CHECK_LIVE = Script(FOLDER / "check_live.lua")
+_UPDATE_MEMBERS = Script(FOLDER / "update_members.lua", allow_oom=True)
 
 
-class Places(Struct, frozen=True):
-    """What one commit changes in what an owner has."""
+class QuotaChange(Struct, frozen=True):
+    """The change of an owner's sets by one commit."""
 
     member: str
     sets: tuple[str, ...]
-    mosts: tuple[int, ...] = ()
-    """How many each set may hold, for a session that takes a place; empty for one that gives back its own."""
+    limits: tuple[int, ...] = ()
+    """Largest size of each set, for a member to add; empty for a member to remove."""
 
 
 def member_of(session_id: UUID, epoch: str) -> str:
-    """One life of a session, as it stands among what its owner has."""
+    """Return the member of the sets for a session of this epoch."""
     return f"{session_id}{epoch}"
 
 
-def claim(places: Places) -> Call[int]:
-    """Take a place in each set; 0, or the number of the first one that is full."""
-    return Call(_CLAIM, [*places.sets], [places.member, *places.mosts], int)
+def claim(places: QuotaChange) -> Call[int]:
+    """Add a member to each set; the result is 0, or the number of the first set that is full."""
+    return Call(_CLAIM, [*places.sets], [places.member, *places.limits], int)
 
 
-def longest_had(name: str, for_ms: Duration, limit: int) -> Call[list[str]]:
-    """Members of a set that were claimed, and looked at, so long ago at least; the oldest first."""
-    return Call(_LONGEST_HAD, [name], [for_ms, limit], _parse_members)
+def oldest_members(name: str, for_ms: Duration, limit: int) -> Call[list[str]]:
+    """Read members that were added, and checked, at least `for_ms` ago; the oldest first."""
+    return Call(_OLDEST_MEMBERS, [name], [for_ms, limit], _parse_members)
 
 
-def lives(members: Sequence[str], ended_kept_ms: Duration) -> Call[list[bool]]:
-    """Whether each session lives; all of one shard. One that has ended is kept for so long at most."""
+def check_live(members: Sequence[str], ended_kept_ms: Duration) -> Call[list[bool]]:
+    """Read which sessions of a shard have not ended; ended ones are stored for at most `ended_kept_ms`."""
     session_ids = [session_of(member) for member in members]
     epochs = [member[-EPOCH_CHARS:] for member in members]
-    return Call(_LIVES, [keys.state(i) for i in session_ids], [ended_kept_ms, *epochs], _parse_lives)
+    return Call(_CHECK_LIVE, [keys.state(i) for i in session_ids], [ended_kept_ms, *epochs], _parse_lives)
 
 
-def looked_at(sets: Sequence[str], seen: Mapping[str, bool]) -> Call[int]:
-    """Take away what has ended, and note of the rest that it lives; gives how many places the first set has again."""
+def update_members(sets: Sequence[str], seen: Mapping[str, bool]) -> Call[int]:
+    """Remove ended members and date the others anew; the result is the number removed from the first set."""
     args = [text for member, is_alive in seen.items() for text in (member, "1" if is_alive else "0")]
-    return Call(_LOOKED_AT, [*sets], args, int)
+    return Call(_UPDATE_MEMBERS, [*sets], args, int)
 
 
 def session_of(member: str) -> UUID:
-    """The session of a member."""
+    """Return the session id of a member."""
     return UUID(member[:-EPOCH_CHARS])
 
 

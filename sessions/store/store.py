@@ -23,18 +23,18 @@ _LOAD = Script(FOLDER / "load.lua", clock_index=0)
 _HISTORY = Script(FOLDER / "history.lua")
 _HEADERS = Script(FOLDER / "headers.lua")
 _DUE = Script(FOLDER / "due.lua")
-_FORGET = Script(FOLDER / "remove_deadline.lua", allow_oom=True)
-_LEASE = Script(FOLDER / "acquire_lease.lua", allow_oom=True)
-_RELEASE = Script(FOLDER / "release_lease.lua")
+_REMOVE_DEADLINE = Script(FOLDER / "remove_deadline.lua", allow_oom=True)
+_ACQUIRE_LEASE = Script(FOLDER / "acquire_lease.lua", allow_oom=True)
+_RELEASE_LEASE = Script(FOLDER / "release_lease.lua")
 
 
 class SnapshotCheck(Struct, frozen=True):
-    """What the commit script checks about a snapshot that was not loaded; where it does not hold, the race is lost."""
+    """The check of an unproved snapshot by the commit script; if it fails, the commit is a lost race."""
 
     at_ms: Instant
-    """The instant that was decided on: the store's clock has reached it, and not long ago."""
+    """The instant of the decision: the store's clock must have reached it, not long ago."""
     last_command_id: bytes
-    """The id of the commit that has led to the state."""
+    """Id of the commit that led to the state."""
 
 
 class Snapshot(Struct, frozen=True):
@@ -47,7 +47,7 @@ class Snapshot(Struct, frozen=True):
     state: State | None
     answer: Answer | None = None
     check: SnapshotCheck | None = None
-    """Of a snapshot that is not proved yet; None for one that was loaded."""
+    """The check of an unproved snapshot; None for one that was loaded."""
 
 
 class LoadedMany(Struct, frozen=True):
@@ -67,14 +67,14 @@ class History(Struct, frozen=True):
 
 
 class Due(Struct, frozen=True):
-    """What a shard's deadlines say: who is overdue, and when the earliest deadline is."""
+    """The overdue sessions of a shard, and its earliest deadline."""
 
     now: Instant
     overdue: list[tuple[str, Instant]]
-    """Session id (as text) and its deadline."""
+    """Session id (as text) and deadline of each."""
     earliest_ms: Instant | None
     backlog: int
-    """How many are overdue in all."""
+    """Number of all overdue sessions."""
 
 
 def load(session_id: UUID, idempotency_key: str | None = None) -> Call[Snapshot]:
@@ -96,79 +96,79 @@ def history(session_id: UUID) -> Call[History]:
 
 
 def headers(session_ids: Sequence[UUID]) -> Call[list[tuple[str, int] | None]]:
-    """Epoch and version of sessions that all live in one shard; None for one that does not exist."""
+    """Read epoch and version of sessions of one shard; None for one that does not exist."""
     names = [keys.state(session_id) for session_id in session_ids]
     return Call(_HEADERS, names, [codec.HEADER_BYTES], _parse_headers)
 
 
 def due(shard: int, limit: int) -> Call[Due]:
-    """The sessions of a shard whose deadline has come, longest overdue first."""
-    return due_in(keys.deadlines(shard), limit)
+    """Read the sessions of a shard whose deadline is due, the longest overdue first."""
+    return due_members(keys.deadlines(shard), limit)
 
 
-def due_in(name: str, limit: int) -> Call[Due]:
-    """The same of any sorted set of sessions by an instant of theirs."""
+def due_members(name: str, limit: int) -> Call[Due]:
+    """Read the due members of any sorted set of sessions by instant."""
     return Call(_DUE, [name], [limit], _parse_due)
 
 
-def lease(shard: int, keeper: str, length_ms: Duration) -> Call[bool]:
-    """Take or keep a shard for a timekeeper; False when another one has it."""
-    return Call(_LEASE, [keys.lease(shard)], [keeper, length_ms], bool)
+def acquire_lease(shard: int, keeper: str, length_ms: Duration) -> Call[bool]:
+    """Acquire or renew the lease of a shard; False when another timekeeper has it."""
+    return Call(_ACQUIRE_LEASE, [keys.lease(shard)], [keeper, length_ms], bool)
 
 
-def release(shard: int, keeper: str) -> Call[bool]:
-    """Give a shard back; False when it was not held."""
-    return Call(_RELEASE, [keys.lease(shard)], [keeper, keys.wake_channel(shard)], bool)
+def release_lease(shard: int, keeper: str) -> Call[bool]:
+    """Release the lease of a shard; False when it was not held."""
+    return Call(_RELEASE_LEASE, [keys.lease(shard)], [keeper, keys.wake_channel(shard)], bool)
 
 
-def forget(session_id: UUID, *, set_aside: bool, reason: str = "") -> Call[bool]:
-    """Take away the deadline of a session that is gone, or with `set_aside` of one that cannot be read."""
-    return forget_in(keys.deadlines(keys.shard_of(session_id)), session_id, set_aside=set_aside, reason=reason)
+def remove_deadline(session_id: UUID, *, set_aside: bool, reason: str = "") -> Call[bool]:
+    """Remove the deadline of a deleted session, or with `set_aside` move that of one that cannot be read."""
+    return remove_member(keys.deadlines(keys.shard_of(session_id)), session_id, set_aside=set_aside, reason=reason)
 
 
-def forget_in(name: str, session_id: UUID, *, set_aside: bool = False, reason: str = "") -> Call[bool]:
-    """The same of any sorted set of sessions."""
+def remove_member(name: str, session_id: UUID, *, set_aside: bool = False, reason: str = "") -> Call[bool]:
+    """Remove a session as `remove_deadline` does, from any sorted set of sessions."""
     names = [keys.state(session_id), name, *_aside(keys.shard_of(session_id))]
-    return Call(_FORGET, names, [str(session_id), "1" if set_aside else "0", reason], bool)
+    return Call(_REMOVE_DEADLINE, names, [str(session_id), "1" if set_aside else "0", reason], bool)
 
 
-def forget_junk(shard: int, name: str, member: str) -> Call[bool]:
-    """Take away from a sorted set of a shard what is the id of no session."""
-    return Call(_FORGET, [f"{name}:none", name, *_aside(shard)], [member, "0", ""], bool)
+def remove_invalid_member(shard: int, name: str, member: str) -> Call[bool]:
+    """Remove a member that is no session id from a sorted set of a shard."""
+    return Call(_REMOVE_DEADLINE, [f"{name}:none", name, *_aside(shard)], [member, "0", ""], bool)
 
 
 def _aside(shard: int) -> tuple[str, str]:
     return keys.set_aside(shard), keys.set_aside_reasons(shard)
 
 
-def instant(reply: Sequence[Any]) -> Instant:
-    """The store's clock, which a reply begins with."""
+def parse_instant(reply: Sequence[Any]) -> Instant:
+    """Return the store's clock from the beginning of a reply, in ms."""
     return int(reply[0]) * 1000 + int(reply[1]) // 1000
 
 
-def state_in(data: bytes | None) -> State | None:
-    """A stored state."""
+def parse_state(data: bytes | None) -> State | None:
+    """Decode a stored state, if there is one."""
     return None if data is None else codec.decode_state(data)
 
 
 def _parse_loaded(reply: list[Any]) -> Snapshot:
-    state = state_in(reply[2])
+    state = parse_state(reply[2])
     answer = codec.decode_answer(reply[3]) if len(reply) > 3 and reply[3] is not None else None  # noqa: PLR2004
     if answer is not None and state is not None and answer.state.epoch != state.epoch:
-        answer = None  # it was given about a session that has made way for this one
-    return Snapshot(instant(reply), state, answer)
+        answer = None  # it is about an earlier session under this id
+    return Snapshot(parse_instant(reply), state, answer)
 
 
 def _parse_many(reply: list[Any]) -> LoadedMany:
-    return LoadedMany(instant(reply), [state_in(data) for data in reply[2:]])
+    return LoadedMany(parse_instant(reply), [parse_state(data) for data in reply[2:]])
 
 
 def _parse_history(reply: list[Any]) -> History:
-    return History(instant(reply), state_in(reply[2]), list(_readable(reply[3])))
+    return History(parse_instant(reply), parse_state(reply[2]), list(_readable(reply[3])))
 
 
 def _readable(stored: Sequence[bytes]) -> Iterator[StoredCommit]:
-    """The commits before one that cannot be read: without it those after it prove nothing."""
+    """Yield the commits up to the first that cannot be read: without it the later ones prove nothing."""
     for data in stored:
         try:
             yield codec.decode_commit(data)
@@ -184,4 +184,4 @@ def _parse_due(reply: list[Any]) -> Due:
     earliest_ms = None if reply[3] is None else int(float(reply[3]))
     members, deadlines = reply[2][::2], reply[2][1::2]
     overdue = [(m.decode(), int(float(at_ms))) for m, at_ms in zip(members, deadlines, strict=True)]
-    return Due(instant(reply), overdue, earliest_ms, int(reply[4]))
+    return Due(parse_instant(reply), overdue, earliest_ms, int(reply[4]))

@@ -1,4 +1,4 @@
-"""One transition on its way into the store: all that it writes, the call, and what may become of it. No I/O happens.
+"""The commit of one transition: its request, the call, and the replies. No I/O happens here.
 
 See docs/consistency.md for what is atomic.
 """
@@ -13,7 +13,7 @@ from msgspec import Struct
 from sessions.store import codec, store
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.lua import FOLDER
-from sessions.store.owner_quotas import Places
+from sessions.store.owner_quotas import QuotaChange
 from sessions.store.store import SnapshotCheck
 from synckairos.conf import Rate, conf
 from synckairos.engine.state import State
@@ -27,101 +27,100 @@ from synckairos.redis.scripts import Call, Script
 _SCRIPT = Script(FOLDER / "commit.lua", GCRA_RULE, FOLDER / "claim_rule.lua", clock_index=2)
 
 FURTHEST_BACK_MS = 100
-"""How old the instant of an unproved snapshot may be when the script checks it."""
+"""Largest age of the instant of an unproved snapshot when the script checks it."""
 
 
 class Record(Struct):
-    """The answer to keep under an idempotency key of `keys.idempotency`, and for how long."""
+    """The answer to store under an idempotency key of `keys.idempotency`, for `kept_ms`."""
 
     key: str
     answer: Answer
     kept_ms: Duration
     size: int = 0
-    """Bytes, known once the commit is made up."""
+    """Size in bytes, set when the call is made."""
 
 
-class Write(Struct, frozen=True):
-    """Everything that one commit writes."""
+class CommitRequest(Struct, frozen=True):
+    """Everything that one commit checks and writes."""
 
     before: State | None
-    """The state it was decided on; None for a creation."""
+    """The state before the transition; None for a creation."""
     after: State | None
     """The new state; None to delete."""
     session_id: UUID
     forget_at_ms: Instant
     deadline_ms: Instant | None
     idle_check_ms: Instant | None
-    """When it is time to see whether to let the session go; None when it has ended, or has a deadline and does not go
-    on by itself."""
+    """Instant of the next review for abandonment; None when the session has ended, or has a deadline and does not
+    switch by itself."""
     is_sign_of_life: bool
-    """Whether that counts from this commit, or from one before, if such an instant has been noted: this one has only
-    applied deadlines of a session that goes on by itself."""
+    """False for a commit that only applies deadlines: an instant that is noted already stays."""
     was_idle: bool
-    """Whether such an instant may have been noted before: to ask the store of every switch would cost something."""
+    """True when such an instant may be noted; a removal with every switch would cost time."""
     command_id: bytes
     commit: StoredCommit
     outbox_entry: bytes
     message: bytes
-    """For the group layer, in its format; empty to write nothing unless nobody listens, which only a store in one place
-    can know."""
+    """The message for the group layer, encoded; empty to write nothing if there are subscribers, which a Cluster cannot
+    know."""
     record: Record | None = None
-    """Of the caller's Idempotency-Key."""
+    """Record of the caller's Idempotency-Key, if any."""
     rate: Rate | None = None
-    """How often such a commit may happen to this session; None for as often as anybody likes."""
+    """Rate limit of such commits of the session; None for no limit."""
     caller_rate: tuple[str, Rate] | None = None
-    """The caller's limit, by its key, when it is to be counted here: not on a Cluster, where it lives elsewhere."""
+    """Key and rate of the caller's limit when this script counts it; on a Cluster the key is in another slot."""
     check: SnapshotCheck | None = None
-    places: Places | None = None
-    """What changes in what the owner has."""
+    places: QuotaChange | None = None
+    """The change of the owner's quota sets."""
 
 
 class CommitReply(Struct, frozen=True, kw_only=True):
-    """What became of a write."""
+    """The result of a commit."""
 
     limits: list[int] = []
-    """How every limit that was counted stands, three numbers of `gcra_rule.lua` each: the caller's, the session's."""
+    """The status of each counted limit, three numbers of `gcra_rule.lua` each: the caller's, then the session's."""
 
 
-class Done(CommitReply, frozen=True):
-    """The write is in, by this call or by an earlier one whose reply was lost."""
+class Committed(CommitReply, frozen=True):
+    """The transition is committed, by this call or by an earlier one whose reply was lost."""
 
 
-class Limited(CommitReply, frozen=True):
-    """There were too many already: nothing was written."""
+class RateLimited(CommitReply, frozen=True):
+    """A rate limit is exceeded: nothing was written."""
 
 
-class Answered(CommitReply, frozen=True):
+class AlreadyAnswered(CommitReply, frozen=True):
     """The Idempotency-Key has been used before: nothing was written."""
 
     answer: Answer
 
 
 class LostRace(CommitReply, frozen=True):
-    """The session has moved on: nothing was written, and this is how it stands."""
+    """Another commit came first: nothing was written. The snapshot is the present state."""
 
     snapshot: store.Snapshot
 
 
-class Heard(CommitReply, frozen=True):
-    """Somebody listens, and there was no message: nothing was written."""
+class HasListeners(CommitReply, frozen=True):
+    """The group has subscribers, and the request had no message: nothing was written."""
 
 
-class Gone(CommitReply, frozen=True):
-    """The session does not exist (any more): nothing was written."""
+class SessionMissing(CommitReply, frozen=True):
+    """The session does not exist: nothing was written."""
 
 
-class OwnerFull(CommitReply, frozen=True):
-    """The owner may have no more of what the set of this number holds: nothing was written."""
+class QuotaFull(CommitReply, frozen=True):
+    """The owner's set of this number is full: nothing was written."""
 
     number: int
 
 
-class NoRoom(CommitReply, frozen=True):
-    """The store is full: nothing was written."""
+class StoreRefused(CommitReply, frozen=True):
+    """The store takes no writes: nothing was written."""
 
 
-def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
-    """Write one transition, all or nothing. A full store's refusal is StoreFull, or this reply."""
+def commit(write: CommitRequest, *, if_full: StoreRefused | None = None) -> Call[CommitReply]:
+    """Commit one transition, all or nothing. A store that takes no writes raises StoreFull, or gives `if_full`."""
     places = keys.commit_keys(write.session_id)
     names = [*places.keys]
     owned = write.places if write.places is not None and not redis_client.is_cluster() else None
@@ -154,7 +153,7 @@ def commit(write: Write, *, if_full: NoRoom | None = None) -> Call[CommitReply]:
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
         *(("", "", "") if check is None else (check.at_ms, FURTHEST_BACK_MS, check.last_command_id)),
         _idle_check(write),
-        *(("",) if owned is None else (owned.member, *owned.mosts)),
+        *(("",) if owned is None else (owned.member, *owned.limits)),
     ]
     return Call(_SCRIPT, names, args, _parse, if_full=if_full)
 
@@ -165,7 +164,7 @@ def _encoded(record: Record, stored: bytes) -> bytes:
     return encoded
 
 
-def _idle_check(write: Write) -> Instant | str:
+def _idle_check(write: CommitRequest) -> Instant | str:
     if write.idle_check_ms is not None:
         return write.idle_check_ms if write.is_sign_of_life else f"+{write.idle_check_ms}"
     return "-" if write.was_idle else ""
@@ -175,11 +174,11 @@ def _interval_and_burst(rate: Rate | None) -> tuple[int | str, int | str]:
     return ("", "") if rate is None else (rate.interval_us, rate.limit)
 
 
-_PLAIN: dict[bytes, type[Done | Limited | Heard | Gone]] = {
-    b"done": Done,
-    b"limited": Limited,
-    b"heard": Heard,
-    b"gone": Gone,
+_PLAIN: dict[bytes, type[Committed | RateLimited | HasListeners | SessionMissing]] = {
+    b"done": Committed,
+    b"limited": RateLimited,
+    b"heard": HasListeners,
+    b"gone": SessionMissing,
 }
 
 
@@ -187,10 +186,10 @@ def _parse(reply: list[Any]) -> CommitReply:
     kind, limits = reply[0], reply[1]
     match kind:
         case b"answered":
-            return Answered(codec.decode_answer(reply[4]), limits=limits)
+            return AlreadyAnswered(codec.decode_answer(reply[4]), limits=limits)
         case b"race":
-            return LostRace(store.Snapshot(store.instant(reply[2:]), store.state_in(reply[4])), limits=limits)
+            return LostRace(store.Snapshot(store.parse_instant(reply[2:]), store.parse_state(reply[4])), limits=limits)
         case b"full":
-            return OwnerFull(int(reply[4]), limits=limits)
+            return QuotaFull(int(reply[4]), limits=limits)
         case _:
             return _PLAIN[kind](limits=limits)

@@ -1,13 +1,12 @@
-"""The timekeeper: applies deadlines when they come, through the same service as every other door.
+"""The timekeeper: applies deadlines when they come, through the same service as requests.
 
-It makes pushes punctual, never states right: whoever looks at a session applies what is due first. Several may run; the
-version check of the commit script makes a double application impossible. See docs/clock.md.
+It makes frames punctual; states are correct without it, because each read applies due deadlines first. Several may run:
+the version check of the commit script prevents that a deadline is applied twice. See docs/clock.md.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from uuid import UUID
 
 from redis.exceptions import RedisError
 
@@ -15,14 +14,13 @@ from sessions.services.deadlines import DeadlineResult, DeadlineStatus, apply_du
 from sessions.store import store
 from sessions.store.codec import Unreadable
 from sessions.store.store import Due
-from sessions.timekeeping.idle_reviews import Reviews
+from sessions.timekeeping.idle_reviews import IdleReviews
 from sessions.timekeeping.leases import Leases
-from sessions.timekeeping.retry_set_aside import SecondLook
-from sessions.timekeeping.shard_allocation import WINDOW, Shares, Window
+from sessions.timekeeping.overdue import overdue_sessions
+from sessions.timekeeping.retry_set_aside import SetAsideRetry
+from sessions.timekeeping.shard_allocation import WINDOW, FairShares, OverdueWindow
 from sessions.timekeeping.wakeups import Wakeups
-from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
-from synckairos.ids import parse_uuid
 from synckairos.ops.heartbeats import Heartbeat
 from synckairos.redis import keys
 from synckairos.redis.scripts import send
@@ -31,39 +29,39 @@ from synckairos.telemetry import logs, metrics
 log = logs.get_logger(__name__)
 
 LONGEST_SLEEP_S = 0.25
-"""How late a deadline may be noticed whose wake-up was lost."""
+"""Longest delay with which a deadline is noticed after its wake-up was lost."""
 SHORTEST_SLEEP_S = 0.001
 IDLE_PAUSE_S = 0.01
 AFTER_FAULT_S = 0.25
 
 
 class Timekeeper:
-    """Serves its share of the shards until told to stop."""
+    """Applies the deadlines of its share of the shards until `stop`."""
 
     def __init__(self) -> None:
         self.leases = Leases()
         self._wakeups = Wakeups()
-        self._reviews = Reviews()
-        self._shares = Shares()
-        self._windows: dict[int, Window] = {}
-        """By shard, what was overdue a moment ago and is not taken up yet."""
+        self._reviews = IdleReviews()
+        self._shares = FairShares()
+        self._windows: dict[int, OverdueWindow] = {}
+        """By shard, the overdue sessions that are not applied yet."""
         self._heartbeat = Heartbeat("timekeeper")
         self._is_stopping = False
-        self._second_look = SecondLook()
-        self._said = ""
-        """What was said of the store when it last could not serve; empty while it can."""
+        self._set_aside_retry = SetAsideRetry()
+        self._store_fault = ""
+        """The last fault of the store that was logged; empty while it serves."""
 
     def stop(self) -> None:
-        """Finish what is in hand, then end."""
+        """End after the current round."""
         self._is_stopping = True
         self._wakeups.wake()
 
     async def run(self) -> None:
-        """Apply deadlines until `stop`."""
+        """Apply deadlines until `stop` is called."""
         log.info("timekeeper started", keeper=self.leases.keeper)
         self._wakeups.start()
         while not self._is_stopping:
-            pause_s = await self._round()
+            pause_s = await self._serve_shards()
             if pause_s:
                 await self._wakeups.sleep(pause_s)
         await self._wakeups.close()
@@ -71,44 +69,43 @@ class Timekeeper:
             await self.leases.close()
         log.info("timekeeper stopped", keeper=self.leases.keeper)
 
-    async def _round(self) -> float:
-        """Every shard of ours once; gives how long all may be left alone, in seconds."""
+    async def _serve_shards(self) -> float:
+        """Serve every leased shard once; return the seconds until the next round."""
         pauses: list[float] = []
         try:
-            if self._wakeups.told_of_a_lease() or not self.leases.renewal_in_s:
+            if self._wakeups.take_released() or not self.leases.renewal_in_s:
                 await self.leases.renew()
             for shard in list(self.leases.held):
                 if not self.leases.renewal_in_s:  # a long round must not cost the leases
                     await self.leases.renew()
                 if shard in self.leases.held:
-                    pauses.append(await self.tick(shard))
-                    await self._reviews.tick(shard)
-                    await self._second_look.tick(shard)
+                    pauses.append(await self.apply_shard(shard))
+                    await self._reviews.review_if_due(shard)
+                    await self._set_aside_retry.retry_if_due(shard)
         except ServiceUnavailable as away:
-            self._heartbeat.beat()  # it waits for the store: nothing that a restart would mend
-            self._say(away.text)
+            self._heartbeat.beat()  # it waits for the store; a restart would not help
+            self._log_store_state(away.text)
             return AFTER_FAULT_S
         except Exception:
-            # Whatever it was, the next round may succeed; without this loop nothing expires by itself.
+            # The next round may succeed; without this loop nothing expires by itself.
             log.exception("round failed")
             return AFTER_FAULT_S
         self._heartbeat.beat()
-        self._say("")
+        self._log_store_state("")
         return min([*pauses, self.leases.renewal_in_s or SHORTEST_SLEEP_S])
 
-    def _say(self, what: str) -> None:
-        """Tell how the store serves, when that has changed: rounds come many times a second."""
-        if what and what != self._said:
+    def _log_store_state(self, what: str) -> None:
+        """Log whether the store serves, when that has changed: there are many rounds in a second."""
+        if what and what != self._store_fault:
             log.warning("the state store cannot serve", reason=what)
-        elif self._said and not what:
+        elif self._store_fault and not what:
             log.info("the state store serves again")
-        self._said = what
+        self._store_fault = what
 
-    async def tick(self, shard: int) -> float:
-        """Apply what is due in a shard now: a batch of sessions, one portion to each, those first whose owners have had
-        least of late, and of each owner the longest overdue.
+    async def apply_shard(self, shard: int) -> float:
+        """Apply the due deadlines of a batch of a shard's sessions; return the seconds until the next call.
 
-        Gives how long the shard may be left alone, in seconds.
+        Owners whose sessions have cost least of late come first, and of each owner the longest overdue session.
         """
         window = self._windows.pop(shard, None)
         if not window:
@@ -116,14 +113,16 @@ class Timekeeper:
             if not due.overdue:
                 return _sleep_until(due)
             self._shares.decay()
-            window = Window(await _sessions(shard, due), self._shares)
+            window = OverdueWindow(
+                await overdue_sessions(shard, keys.deadlines(shard), due, "deadline of no session"), self._shares
+            )
         pause_s = await self._apply(window)
         if window:
             self._windows[shard] = window
         return 0.0 if window and pause_s == IDLE_PAUSE_S else pause_s
 
-    async def _apply(self, window: Window) -> float:
-        # When nothing was due after all, the set lags behind the states for a moment: no reason to spin.
+    async def _apply(self, window: OverdueWindow) -> float:
+        # When nothing was due after all, the set is behind the states for a moment: the loop must not spin.
         pause_s = IDLE_PAUSE_S
         for applied in await apply_due(window.batch()):
             if applied.state is not None:
@@ -134,7 +133,7 @@ class Timekeeper:
                     late_ms = max(0, applied.at_ms - window.deadlines[applied.session_id])
                     metrics.DEADLINE_LATENESS_SECONDS.observe(late_ms / 1000)
                 case DeadlineStatus.GONE:
-                    await send(store.forget(applied.session_id, set_aside=False))
+                    await send(store.remove_deadline(applied.session_id, set_aside=False))
                 case DeadlineStatus.BROKEN:
                     await self._set_aside(applied)
                 case DeadlineStatus.POSTPONED:
@@ -143,11 +142,11 @@ class Timekeeper:
         return pause_s
 
     async def _set_aside(self, broken: DeadlineResult) -> None:
-        """One broken session must not stop the others: its deadline is taken away, and that is said loudly."""
-        self._second_look.was_tried(broken.session_id)
+        """Set aside the deadline of a session that fails, so that the others go on; log it as an error."""
+        self._set_aside_retry.mark_tried(broken.session_id)
         log.error("deadline set aside", session_id=str(broken.session_id), exc_info=broken.error)
         metrics.DEADLINES_SET_ASIDE.inc()
-        await send(store.forget(broken.session_id, set_aside=True, reason=_reason(broken.error)))
+        await send(store.remove_deadline(broken.session_id, set_aside=True, reason=_reason(broken.error)))
 
 
 def _sleep_until(due: Due) -> float:
@@ -156,21 +155,8 @@ def _sleep_until(due: Due) -> float:
     return min(max((due.earliest_ms - due.now) / 1000, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
 
 
-async def _sessions(shard: int, due: Due) -> dict[UUID, Instant]:
-    """What is overdue, without what is none of ours."""
-    deadlines: dict[UUID, Instant] = {}
-    for member, at_ms in due.overdue:
-        session_id = parse_uuid(member)
-        if session_id is None:
-            log.error("deadline of no session", member=member)
-            await send(store.forget_junk(shard, keys.deadlines(shard), member))
-        else:
-            deadlines[session_id] = at_ms
-    return deadlines
-
-
 def _reason(fault: Exception | None) -> str:
-    """Kinds only: a message may quote what the session holds."""
+    """Return the kinds of an error and its cause. Its message is left out, because it may quote the session."""
     if fault is None:
         return ""
     what = f"{type(fault).__name__}: {fault}" if isinstance(fault, Unreadable) else type(fault).__name__

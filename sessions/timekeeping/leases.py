@@ -1,6 +1,6 @@
-"""Which shards this timekeeper serves. Each shard is leased; a dead holder loses it within two seconds.
+"""Leases of shards: each shard has one timekeeper; a dead holder loses it within two seconds.
 
-Leases save work and keep order; correctness does not rest on them, for the commit script compares versions.
+Leases save work; correctness does not depend on them, because the commit script compares versions.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from synckairos.telemetry import logs, metrics
 log = logs.get_logger(__name__)
 
 LEASE_S = 1.25
-"""A holder that is gone for so long has lost its shards."""
+"""Length of a lease; a holder that does not renew for so long loses its shards."""
 RENEW_EVERY_S = 0.5
 
 
 class Leases:
-    """The shards of one timekeeper: its fair share of them all."""
+    """The shards of one timekeeper: an equal share of all shards."""
 
     def __init__(self) -> None:
         self.keeper = ids.new_request_id()
@@ -32,20 +32,20 @@ class Leases:
 
     @property
     def renewal_in_s(self) -> float:
-        """When to renew next, from now."""
+        """Return the seconds until the next renewal."""
         return max(0.0, self._renewed_s + RENEW_EVERY_S - time.monotonic())
 
     async def renew(self) -> None:
-        """Keep what is held, give back what is above the fair share, take what is free below it."""
+        """Renew the leases up to the fair share, release the others, and acquire free shards up to it."""
         began_s = time.monotonic()
         alive = await send(alive_processes.report_alive(keys.timekeepers(), self.keeper, int(LEASE_S * 1000)))
         share = -(-len(keys.all_shards()) // max(1, len(alive)))
         held = {shard for shard in self.held if await self._take(shard)}
         for shard in sorted(held)[share:]:
-            await send(store.release(shard, self.keeper))
+            await send(store.release_lease(shard, self.keeper))
             held.discard(shard)
         free = [shard for shard in keys.all_shards() if shard not in held]
-        random.shuffle(free)  # so that two that start together do not want the same ones
+        random.shuffle(free)  # two that start together should not try the same ones
         for shard in free:
             if len(held) >= share:
                 break
@@ -57,14 +57,14 @@ class Leases:
         metrics.LEASES_HELD.set(len(held))
 
     async def close(self) -> None:
-        """Give everything back, so that another one need not wait."""
+        """Release all leases, so that other timekeepers need not wait for their end."""
         await send(
             alive_processes.report_stopped(keys.timekeepers(), self.keeper)
         )  # first: the others' share grows by it
         for shard in self.held:
-            await send(store.release(shard, self.keeper))
+            await send(store.release_lease(shard, self.keeper))
         self.held = set()
         metrics.LEASES_HELD.set(0)
 
     async def _take(self, shard: int) -> bool:
-        return await send(store.lease(shard, self.keeper, int(LEASE_S * 1000)))
+        return await send(store.acquire_lease(shard, self.keeper, int(LEASE_S * 1000)))

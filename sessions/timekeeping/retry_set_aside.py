@@ -1,4 +1,4 @@
-"""Sessions set aside by others are tried once by each timekeeper: one of a newer release may read them."""
+"""Retries of sessions that are set aside: each timekeeper tries each once, since a newer release may read them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from synckairos.telemetry import logs
 log = logs.get_logger(__name__)
 
 EVERY_S = 30.0
-"""How often each shard's are looked through."""
+"""Interval at which each shard's list is read."""
 BATCH = 200
 
 
-class SecondLook:
-    """What this timekeeper has tried: it does not learn to read what it could not."""
+class SetAsideRetry:
+    """The sessions that this timekeeper has tried, which it need not try again."""
 
     def __init__(self) -> None:
         self._tried: set[str] = set()
         self._next_s: dict[int, float] = {}
-        """By the monotonic clock."""
+        """Instant of the next retry by shard, on the monotonic clock."""
 
-    def was_tried(self, session_id: UUID) -> None:
-        """This timekeeper has set it aside itself."""
+    def mark_tried(self, session_id: UUID) -> None:
+        """Record that this timekeeper has set the session aside itself."""
         self._tried.add(str(session_id))
 
-    async def tick(self, shard: int) -> None:
-        """Give those of a shard their deadlines back that are new to this process, if it is time.
+    async def retry_if_due(self, shard: int) -> None:
+        """Restore the deadlines of a shard's sessions that this process has not tried, if it is time.
 
         Raises ServiceUnavailable.
         """
@@ -39,11 +39,11 @@ class SecondLook:
             return
         self._next_s[shard] = now_s + EVERY_S
         rank = 0
-        while some := await send(set_aside.listed(shard, rank, BATCH)):
+        while some := await send(set_aside.read_range(shard, rank, BATCH)):
             news = [one.member for one in some if one.member not in self._tried]
             for member in news:
                 self._tried.add(member)
-                await send(set_aside.put_back(shard, member, parse_uuid(member)))
+                await send(set_aside.restore(shard, member, parse_uuid(member)))
             if news:
                 log.info("sessions set aside are tried again", shard=shard, sessions=len(news))
             rank += len(some) - len(news)

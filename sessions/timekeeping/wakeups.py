@@ -1,6 +1,6 @@
-"""Hearing of a deadline that is earlier than the one slept for: the commit script says so on the shard's channel.
+"""Wake-ups: the commit script publishes a new earliest deadline on the shard's channel, which ends the sleep.
 
-A message may be lost; then the timekeeper looks again after its longest sleep.
+A message may be lost; then the timekeeper reads the deadlines again after its longest sleep.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from synckairos.telemetry import logs
 log = logs.get_logger(__name__)
 
 RELEASED = b"released"
-"""What release_lease.lua says; every other message is a deadline."""
+"""The message of release_lease.lua; every other message is a deadline."""
 _AFTER_FAULT_S = 0.5
 
 
@@ -33,11 +33,11 @@ class Wakeups:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Subscribe to the channels in a task."""
         self._task = asyncio.create_task(self._listen())
 
     async def close(self) -> None:
-        """Stop listening."""
+        """End the subscription and its task."""
         if self._task is not None:
             await background.stop(self._task)
 
@@ -45,13 +45,13 @@ class Wakeups:
         """End the sleep, as a message would."""
         self._woken.set()
 
-    def told_of_a_lease(self) -> bool:
-        """Whether a shard was given back since the last time this was asked."""
-        told, self._is_free = self._is_free, False
-        return told
+    def take_released(self) -> bool:
+        """Return true, once, after a shard was released."""
+        released, self._is_free = self._is_free, False
+        return released
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep until the time is over or something wakes us."""
+        """Sleep for some seconds, or until a message comes."""
         with suppress(TimeoutError):
             # Not wait_for: before Python 3.12 it may swallow a cancellation that comes together with the event.
             async with asyncio.timeout(seconds):
@@ -64,7 +64,7 @@ class Wakeups:
             subscription: Any = client.pubsub(ignore_subscribe_messages=True)
             try:
                 await subscription.subscribe(*(keys.wake_channel(shard) for shard in keys.all_shards()))
-                self.wake()  # something may have been said while nobody listened
+                self.wake()  # messages before the subscription are lost
                 async for message in subscription.listen():
                     self._is_free = self._is_free or message["data"] == RELEASED
                     self.wake()

@@ -37,7 +37,7 @@ class Command(DeadLetterCommand):
 
 def _all_of(shard: int) -> Iterator[SetAside]:
     start = 0
-    while some := send_blocking(set_aside.listed(shard, start, _PORTION)):
+    while some := send_blocking(set_aside.read_range(shard, start, _PORTION)):
         yield from some
         start += len(some)
 
@@ -54,4 +54,4 @@ def _aside(one: SetAside) -> DeadLetter:
 
 
 def _put_back(one: DeadLetter, *, only_forget: bool) -> bool:
-    return send_blocking(set_aside.put_back(one.location, one.name, parse_uuid(one.name), only_forget=only_forget))
+    return send_blocking(set_aside.restore(one.location, one.name, parse_uuid(one.name), only_forget=only_forget))

@@ -13,7 +13,7 @@ from sessions.services import quotas
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency
 from sessions.store import writes
-from sessions.timekeeping.idle_reviews import Reviews
+from sessions.timekeeping.idle_reviews import IdleReviews
 from sessions.timekeeping.keeper import Timekeeper
 from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.engine import SyncMode
@@ -96,22 +96,22 @@ def test_what_ends_by_itself_gives_its_place_back_too(bounded, who):
     if who == "reader":
         run_blocking(service.get(session_id, SYSTEM))
     else:
-        kept(Timekeeper().tick, session_id)
+        kept(Timekeeper().apply_shard, session_id)
     assert have(keys.live_sessions("alice")) == 0
 
 
 def test_what_is_let_go_gives_its_place_back_too(bounded):
     session_id = Clock(int(time.time() * 1000) - 31 * 86_400_000).create()
     assert have(keys.live_sessions("alice")) == 1
-    kept(Reviews().tick, session_id)
+    kept(IdleReviews().review_if_due, session_id)
     assert have(keys.live_sessions("alice")) == 0
 
 
-def kept(tick, session_id):
+def kept(serve, session_id):
     """One look of the timekeeper at the session's shard."""
 
     async def main():
-        await tick(keys.shard_of(session_id))
+        await serve(keys.shard_of(session_id))
         await redis_client.close_async_client()
 
     asyncio.run(main())

@@ -136,14 +136,14 @@ def test_the_timekeeper_keeps_its_shards_and_applies_what_is_due_once_there_is_r
         try:
             with full():
                 for _ in range(3):
-                    await keeper._round()
+                    await keeper._serve_shards()
                     await keeper.leases.renew()
                     assert keeper.leases.held == {0}
                 assert send_blocking(timekeepers.shard_status(0)).holder == keeper.leases.keeper
                 assert send_blocking(alive_processes.list_alive(keys.timekeepers(), 5_000)).keys() == {
                     keeper.leases.keeper
                 }
-            await keeper._round()
+            await keeper._serve_shards()
         finally:
             await keeper.leases.close()
             await redis_client.close_async_client()

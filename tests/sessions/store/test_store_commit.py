@@ -80,9 +80,9 @@ def test_a_commit_on_an_older_version_changes_nothing_and_tells_how_things_stand
 def test_the_same_commit_sent_twice_is_in_once(clock):
     session_id = clock.start()
     write = write_of(decide(loaded(session_id).state, Switch(), clock.now_ms), clock.now_ms, ALICE)
-    assert isinstance(send_blocking(writes.commit(write)), writes.Done)
+    assert isinstance(send_blocking(writes.commit(write)), writes.Committed)
     before = everything(session_id)
-    assert isinstance(send_blocking(writes.commit(write)), writes.Done)
+    assert isinstance(send_blocking(writes.commit(write)), writes.Committed)
     assert everything(session_id) == before
 
 
@@ -91,7 +91,7 @@ def test_the_same_creation_sent_twice_is_in_once(clock):
     decision = create_session(create, session_id=uuid4(), epoch="0123abcd", now=clock.now_ms)
     write = write_of(decision, clock.now_ms, ALICE, is_creation=True)
     for _ in range(2):
-        assert isinstance(send_blocking(writes.commit(write)), writes.Done)
+        assert isinstance(send_blocking(writes.commit(write)), writes.Committed)
     assert everything(write.session_id)["outbox"] == 1
 
 
@@ -100,7 +100,7 @@ def test_a_commit_on_a_deleted_session_says_gone(clock):
     state = loaded(session_id).state
     clock.do(session_id, Delete())
     write = write_of(decide(state, Switch(), clock.now_ms), clock.now_ms, ALICE)
-    assert isinstance(send_blocking(writes.commit(write)), writes.Gone)
+    assert isinstance(send_blocking(writes.commit(write)), writes.SessionMissing)
     assert everything(session_id)["state"] is None
 
 

@@ -20,7 +20,7 @@ from tests.servers import free_port
 def tick():
     async def main():
         try:
-            await Timekeeper().tick(0)
+            await Timekeeper().apply_shard(0)
         finally:
             await redis_client.close_async_client()
 
@@ -88,8 +88,8 @@ def rounds(number):
         keeper = Timekeeper()
         try:
             for _ in range(number):
-                keeper._second_look._next_s.clear()
-                await keeper._round()
+                keeper._set_aside_retry._next_s.clear()
+                await keeper._serve_shards()
         finally:
             await keeper.leases.close()
             await redis_client.close_async_client()

@@ -11,9 +11,9 @@ import pytest
 from audit import selectors
 from sessions.services import retention
 from sessions.services import sessions as service
-from sessions.store import codec, idle, presence, store
+from sessions.store import codec, idle, presence_records, store
 from sessions.store.presence_records import ClientCounts
-from sessions.timekeeping.idle_reviews import BATCH, Reviews
+from sessions.timekeeping.idle_reviews import BATCH, IdleReviews
 from sessions.timekeeping.keeper import Timekeeper
 from synckairos.auth.principal import SYSTEM
 from synckairos.conf import conf
@@ -51,7 +51,7 @@ def review(times=1):
     async def main():
         try:
             for _ in range(times):
-                await Reviews().tick(0)
+                await IdleReviews().review_if_due(0)
         finally:
             await redis_client.close_async_client()
 
@@ -64,7 +64,7 @@ def rounds(number):
     async def main():
         keeper = Timekeeper()
         try:
-            return [await keeper._round() for _ in range(number)]
+            return [await keeper._serve_shards() for _ in range(number)]
         finally:
             await keeper.leases.close()
             await redis_client.close_async_client()
@@ -87,7 +87,7 @@ def due():
 
 def watched_by(session_id, process, *, lives=True):
     """Some web process tells that it has one viewer of a session."""
-    asked(perform(presence.write_client_counts(session_id, process, ClientCounts(viewers=1), is_news=False)))
+    asked(perform(presence_records.write_client_counts(session_id, process, ClientCounts(viewers=1), is_news=False)))
     if lives:
         asked(perform(alive_processes.report_alive(keys.web_processes(), process)))
 
@@ -247,12 +247,12 @@ def test_what_cannot_be_read_or_is_gone_holds_nobody_up():
 
 def test_many_are_let_go_in_portions():
     sessions = [ago(40).create() for _ in range(BATCH + 2)]
-    keeper = Reviews()
+    reviews = IdleReviews()
 
     async def main():
         try:
             for _ in range(2):
-                await keeper.tick(0)
+                await reviews.review_if_due(0)
         finally:
             await redis_client.close_async_client()
 
@@ -281,11 +281,11 @@ async def test_a_session_on_a_screen_is_kept_beyond_its_time_and_its_viewers_hea
         seen = lambda: client.exists(presences) and client.zcard(keys.web_processes())  # noqa: E731
         await asyncio.to_thread(servers.wait_until, seen, 30, "it is watched, by one that lives")
         client.zadd(keys.idle(0), {session_id: 1})
-        await Reviews().tick(0)
+        await IdleReviews().review_if_due(0)
         assert api.get(address).json()["data"]["status"] == "running"
         client.delete(presences)  # as if nobody were there any more
         client.zadd(keys.idle(0), {session_id: 1})
-        await Reviews().tick(0)
+        await IdleReviews().review_if_due(0)
         update = await viewer.until("STATE_UPDATE")
     await redis_client.close_async_client()
     assert [event["type"] for event in update["events"]] == ["session.abandoned"]

@@ -24,7 +24,7 @@ def run(*steps):
     async def main():
         keeper = Timekeeper()
         try:
-            return [await keeper.tick(0) for _ in range(*steps or (1,))]
+            return [await keeper.apply_shard(0) for _ in range(*steps or (1,))]
         finally:
             await redis_client.close_async_client()
 
@@ -85,7 +85,7 @@ def test_two_timekeepers_apply_a_deadline_once(a_minute_ago):
 
     async def both():
         try:
-            await asyncio.gather(*(Timekeeper().tick(0) for _ in range(2)))
+            await asyncio.gather(*(Timekeeper().apply_shard(0) for _ in range(2)))
         finally:
             await redis_client.close_async_client()
 

@@ -38,7 +38,7 @@ def stored(session_id: UUID):
 def tick() -> None:
     async def main():
         try:
-            await Timekeeper().tick(0)
+            await Timekeeper().apply_shard(0)
         finally:
             await redis_client.close_async_client()
 

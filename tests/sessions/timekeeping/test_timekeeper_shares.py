@@ -14,7 +14,14 @@ from sessions.services.outcome import Caller
 from sessions.store import codec
 from sessions.timekeeping import shard_allocation as sharing
 from sessions.timekeeping.keeper import Timekeeper
-from sessions.timekeeping.shard_allocation import BATCH, BATCH_WEIGHT, UNKNOWN_WEIGHT, Shares, Window, weight_of
+from sessions.timekeeping.shard_allocation import (
+    BATCH,
+    BATCH_WEIGHT,
+    UNKNOWN_WEIGHT,
+    FairShares,
+    OverdueWindow,
+    weight_of,
+)
 from synckairos.auth.principal import Principal
 from synckairos.engine import SyncMode
 from synckairos.engine.commands import Complete, Create, Seat, Start
@@ -70,7 +77,7 @@ def played(play):
 
 async def all_applied(keeper):
     while redis_client.blocking_client().zcount(keys.deadlines(0), "-inf", time.time() * 1000):
-        await keeper.tick(0)
+        await keeper.apply_shard(0)
 
 
 def test_an_owner_with_many_deadlines_does_not_stand_before_one_with_few():
@@ -82,7 +89,7 @@ def test_an_owner_with_many_deadlines_does_not_stand_before_one_with_few():
         await all_applied(keeper)  # from here on it knows whose they are
         overdue(*many, *few)  # theirs have come last
         before = {session_id: stored(session_id).version for session_id in [*many, *few]}
-        await keeper.tick(0)
+        await keeper.apply_shard(0)
         return {session_id for session_id, version in before.items() if stored(session_id).version > version}
 
     applied = played(play)
@@ -98,7 +105,7 @@ def test_nobody_waits_for_ever_and_of_one_owner_the_longest_overdue_comes_first(
         await all_applied(keeper)
         overdue(*reversed(many))
         before = [stored(session_id).version for session_id in many]
-        await keeper.tick(0)
+        await keeper.apply_shard(0)
         first = [stored(session_id).version > version for session_id, version in zip(many, before, strict=True)]
         await all_applied(keeper)
         last = [stored(session_id).version > version for session_id, version in zip(many, before, strict=True)]
@@ -111,7 +118,7 @@ def test_nobody_waits_for_ever_and_of_one_owner_the_longest_overdue_comes_first(
 
 def test_a_large_session_weighs_what_it_costs():
     small, large = running("bob"), running("mallory", seats=1_000)
-    shares = Shares()
+    shares = FairShares()
     for session_id in (small, large):
         shares.charge(stored(session_id))
     assert shares.spent("mallory") == weight_of(stored(large)) == 1_060
@@ -119,25 +126,25 @@ def test_a_large_session_weighs_what_it_costs():
     others = [uuid4() for _ in range(100)]
     for other in others:
         shares._known[other] = "mallory", 1_060
-    window = Window(dict.fromkeys([*others, small], 0), shares)
+    window = OverdueWindow(dict.fromkeys([*others, small], 0), shares)
     assert window.batch() == [small, others[0]]
     assert window.batch() == [others[1]]  # two would be too heavy together with nothing else due
 
 
 def test_one_that_is_heavier_than_a_batch_is_taken_up_alone():
-    shares, huge = Shares(), uuid4()
+    shares, huge = FairShares(), uuid4()
     shares._known[huge] = "mallory", 2 * BATCH_WEIGHT
-    window = Window(dict.fromkeys([huge, uuid4()], 0), shares)
+    window = OverdueWindow(dict.fromkeys([huge, uuid4()], 0), shares)
     assert len(window.batch()) == 1
 
 
 def test_what_is_not_known_counts_as_an_owner_of_its_own():
-    window = Window({uuid4(): 0 for _ in range(100)}, Shares())
+    window = OverdueWindow({uuid4(): 0 for _ in range(100)}, FairShares())
     assert len(window.batch()) == BATCH_WEIGHT // UNKNOWN_WEIGHT == BATCH
 
 
 def test_what_an_owner_has_cost_long_ago_counts_no_more(monkeypatch):
-    shares = Shares()
+    shares = FairShares()
     shares.charge(stored(running("mallory")))
     at_s = time.monotonic()
     for later_s, left in ((0.1, 62), (1.1, 31), (60, 0)):
@@ -147,10 +154,10 @@ def test_what_an_owner_has_cost_long_ago_counts_no_more(monkeypatch):
 
 
 def test_sessions_that_are_over_are_forgotten():
-    shares, session_id = Shares(), running("bob")
+    shares, session_id = FairShares(), running("bob")
     shares.charge(stored(session_id))
-    assert shares.known(session_id) == ("bob", 62)
+    assert shares.owner_and_weight(session_id) == ("bob", 62)
     caller = Caller(Principal("bob", is_staff=False, expires_s=2**40), "test")
     run_blocking(service.execute(session_id, Complete(), caller))
     shares.charge(stored(session_id))
-    assert shares.known(session_id)[0] != "bob"
+    assert shares.owner_and_weight(session_id)[0] != "bob"

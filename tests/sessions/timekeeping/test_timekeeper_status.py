@@ -20,13 +20,13 @@ def test_it_fails_and_says_so_when_nobody_serves(capsys):
 def test_one_shard_without_a_timekeeper_is_enough(configure):
     configure(shards=3)
     for shard in (0, 2):
-        send_blocking(store.lease(shard, "one", 60_000))
+        send_blocking(store.acquire_lease(shard, "one", 60_000))
     with pytest.raises(CommandError, match=r"^Nobody serves shard 1:"):
         call_command("timekeeper", "--status")
 
 
 def test_all_is_well_when_each_shard_is_served(capsys):
     send_blocking(alive_processes.report_alive(keys.timekeepers(), "one"))
-    send_blocking(store.lease(0, "one", 60_000))
+    send_blocking(store.acquire_lease(0, "one", 60_000))
     call_command("timekeeper", "--status")
     assert "shard 0: served by one" in capsys.readouterr().out

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from sessions.services import abandonment, deadlines, retention
 from sessions.services import sessions as service
 from sessions.services.retention import _ActivityNotes
-from sessions.store import codec, idle, presence, store
+from sessions.store import codec, idle, presence_records, store
 from sessions.store.presence_records import ClientCounts
 from sessions.store.store import Snapshot
-from sessions.timekeeping.idle_reviews import Reviews
+from sessions.timekeeping.idle_reviews import IdleReviews
 from sessions.timekeeping.keeper import Timekeeper
 from synckairos.auth.principal import SYSTEM
 from synckairos.conf import conf
@@ -61,7 +61,7 @@ def on_loop(*steps):
 
 def review():
     """Look through them, as the timekeeper does."""
-    on_loop(lambda: Reviews().tick(0))
+    on_loop(lambda: IdleReviews().review_if_due(0))
 
 
 def stored(session_id):
@@ -126,7 +126,7 @@ def test_whoever_commands_or_reads_it_keeps_it(sign):
 def test_whoever_watches_keeps_it_and_for_12_hours_after_leaving():
     session_id = ago(13).start(**CYCLING)
     apply_all(session_id)
-    asked(perform(presence.write_client_counts(session_id, "web", ClientCounts(viewers=1), is_news=False)))
+    asked(perform(presence_records.write_client_counts(session_id, "web", ClientCounts(viewers=1), is_news=False)))
     asked(perform(alive_processes.report_alive(keys.web_processes(), "web")))
     review()
     assert stored(session_id).status == "running"
@@ -148,10 +148,10 @@ def test_one_that_starts_by_itself_is_noted_with_its_first_deadline():
     clock = ago(13)
     session_id = clock.create(start_at_ms=clock.now_ms + 60_000, **CYCLING)
     assert check_at(session_id) is None
-    on_loop(lambda: Timekeeper().tick(0))
+    on_loop(lambda: Timekeeper().apply_shard(0))
     noted_ms = check_at(session_id)
     assert noted_ms is not None
-    on_loop(lambda: Timekeeper().tick(0))
+    on_loop(lambda: Timekeeper().apply_shard(0))
     assert check_at(session_id) == noted_ms
     assert stored(session_id).updated_ms > clock.now_ms + 60_000
 
@@ -159,7 +159,7 @@ def test_one_that_starts_by_itself_is_noted_with_its_first_deadline():
 def test_one_from_before_it_was_noted_is_noted_with_its_next_deadline():
     session_id = ago(1).start(**CYCLING)
     redis_client.blocking_client().delete(keys.idle(0))
-    on_loop(lambda: Timekeeper().tick(0))
+    on_loop(lambda: Timekeeper().apply_shard(0))
     assert check_at(session_id) is not None
 
 
@@ -200,8 +200,8 @@ def test_what_is_due_comes_first():
 
 def test_a_look_is_noted_once_in_a_while(monkeypatch):
     noted = []
-    alive = idle.alive
-    monkeypatch.setattr(idle, "alive", lambda session_id, *more: noted.append(1) or alive(session_id, *more))
+    extend = idle.extend
+    monkeypatch.setattr(idle, "extend", lambda session_id, *more: noted.append(1) or extend(session_id, *more))
     clock = ago(0)
     session_id = clock.start(**CYCLING)
     for minutes, times in ((0, 1), (1, 1), (23, 1), (25, 2), (26, 2)):
