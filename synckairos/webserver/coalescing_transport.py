@@ -1,4 +1,4 @@
-"""A transport that sends together what belongs together: a system call costs more than it carries."""
+"""A transport that coalesces writes: a system call costs more than the bytes that it carries."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 
 
 class CoalescingTransport:
-    """An asyncio transport, but that the head of an answer waits for the next write, or for `flush`.
+    """An asyncio transport on which the head of an answer waits for the next write, or for `flush`.
 
-    Uvicorn writes them one after the other, and says when an answer is complete.
+    Uvicorn writes head and body one after the other, and calls back when an answer is complete.
     """
 
     def __init__(self, raw: asyncio.Transport) -> None:
         self.raw = raw
         self._head = b""
-        self._answer = b""
-        """A whole one, which goes out with others."""
+        self._whole_answer = b""
+        """A whole answer that waits for those of the same batch."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
 
     def write(self, data: bytes) -> None:
-        """Send this, after a head that waits."""
+        """Write data, after a head that waits."""
         self.send()
         head, self._head = self._head, b""
         if head:
@@ -40,47 +40,47 @@ class CoalescingTransport:
             self.raw.write(data)
 
     def write_soon(self, answer: bytes) -> None:
-        """Send a whole answer, together with those that come at the same time: a client with many connections (a proxy,
-        say) is woken once for all of them, which is a good part of what sending them costs."""
-        self._answer += answer
-        _answers.append(self)
-        if len(_answers) == 1 and not coalescing.later(_send_all):
-            _send_all()
+        """Write a whole answer, together with the other answers of a batch: a client with many connections (such as
+        a proxy) wakes up once for all of them, and waking it is a good part of the cost of a write."""
+        self._whole_answer += answer
+        _waiting_transports.append(self)
+        if len(_waiting_transports) == 1 and not coalescing.defer(_send_waiting):
+            _send_waiting()
 
     def send(self) -> None:
-        """Send an answer that waits for others."""
-        if self._answer:
-            answer, self._answer = self._answer, b""
-            if not self.raw.is_closing():  # else it has been cut off meanwhile
+        """Write an answer that waits for its batch."""
+        if self._whole_answer:
+            answer, self._whole_answer = self._whole_answer, b""
+            if not self.raw.is_closing():  # else the connection has been cut
                 self.raw.write(answer)
 
     def flush(self) -> None:
-        """Send a head that nothing follows."""
+        """Write a head that no body follows."""
         if self._head:
             self.write(b"")
 
     def write_eof(self) -> None:
-        """End this side after what was written."""
+        """End the writing side after what was written."""
         self.send()
         self.flush()
         self.raw.write_eof()
 
     def close(self) -> None:
-        """Close after what was written."""
+        """Close the connection after what was written."""
         self.send()
         self.flush()
         self.raw.close()
 
 
-_answers: list[CoalescingTransport] = []
-"""Whose answers wait."""
+_waiting_transports: list[CoalescingTransport] = []
+"""The transports whose answers wait for the end of the batch."""
 
 
-def _send_all() -> None:
-    waiting = _answers.copy()
-    _answers.clear()
+def _send_waiting() -> None:
+    waiting = _waiting_transports.copy()
+    _waiting_transports.clear()
     for transport in waiting:
         try:
             transport.send()
         except Exception:
-            log.exception("an answer was not sent")  # the others are
+            log.exception("an answer was not sent")  # the other answers are

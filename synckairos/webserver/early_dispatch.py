@@ -19,7 +19,7 @@ from synckairos.http.asgi import EarlyHandler, Scope
 from synckairos.telemetry import logs
 from synckairos.webserver.cycle import Cycle
 from synckairos.webserver.idle_timer import IdleTimer
-from synckairos.webserver.upgrade import Upgrading
+from synckairos.webserver.upgrade import UpgradeProtocol
 
 log = logs.get_logger(__name__)
 
@@ -27,7 +27,7 @@ _PLAIN_PATH = re.compile(rb"/[\w/-]*")
 """An address that is nothing but a path."""
 
 
-class EarlyDispatch(Upgrading):
+class EarlyDispatch(UpgradeProtocol):
     """One HTTP connection, whose requests go to the early handler of the application first."""
 
     cycle: Cycle
@@ -107,7 +107,7 @@ class EarlyDispatch(Upgrading):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._held is not None and self._body_timer is None:
-            self._await_body(self._held)
+            self._start_body_timer(self._held)
 
     def on_body(self, body: bytes) -> None:
         if not self.cycle.body:
@@ -133,7 +133,7 @@ class EarlyDispatch(Upgrading):
         else:
             self.idle.start()
         if self._held is not None and self._body_timer is None:  # the next one had begun to come already
-            self._await_body(self._held)
+            self._start_body_timer(self._held)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -160,10 +160,10 @@ class EarlyDispatch(Upgrading):
         """Close the connection."""
         raise NotImplementedError
 
-    def _await_body(self, held: Cycle) -> None:
+    def _start_body_timer(self, held: Cycle) -> None:
         """Limit the time of a body: many clients send it apart from its head."""
         if held.will_be_small():
-            self._body_timer = self.loop.call_later(conf().body_timeout_s, self._body_is_late)
+            self._body_timer = self.loop.call_later(conf().body_timeout_s, self._on_body_timeout)
         else:
             self._release()
 
@@ -172,7 +172,7 @@ class EarlyDispatch(Upgrading):
             self._body_timer.cancel()
             self._body_timer = None
 
-    def _body_is_late(self) -> None:
+    def _on_body_timeout(self) -> None:
         if self._held is not None:
             self._held.refusal = RequestTimeout()
         self._release()

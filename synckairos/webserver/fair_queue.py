@@ -1,8 +1,7 @@
-"""Work that many connections bring at once is done one piece for each turn of the event loop.
+"""A queue for work that many connections bring at once: one piece runs in each turn of the event loop.
 
-A loop deals with all that has arrived before it looks again. Hundreds of handshakes that arrive together, each of which
-costs much more than a request of the fast path, would make whoever comes meanwhile wait for all of them; so he waits
-for one.
+A loop handles all that has arrived before it polls again. Hundreds of handshakes that arrive together, each of which
+costs much more than a request of the fast path, would delay a later request by all of them; with the queue, by one.
 """
 
 from __future__ import annotations
@@ -12,31 +11,33 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Turns:
-    """Of one process: its pieces of work, in the order in which they came. A lone one waits for nothing."""
+class FairQueue:
+    """The work of one kind in a process, in the order in which it came. A single piece runs at once."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._is_taken = False
-        """One has been done in this turn of the loop."""
+        self._pending: deque[Callable[[], None]] = deque()
+        self._has_run = False
+        """One piece has run in this turn of the loop."""
 
-    def take(self, act: Callable[[], None]) -> None:
-        """Have it done, now or in a later turn. On the running loop."""
-        if self._is_taken:
-            self._waiting.append(act)
+    def run(self, act: Callable[[], None]) -> None:
+        """Run this now, or in a later turn of the running loop."""
+        if self._has_run:
+            self._pending.append(act)
         else:
-            self._do(act)
+            self._run(act)
 
-    def _do(self, act: Callable[[], None]) -> None:
-        self._is_taken = True
-        asyncio.get_running_loop().call_soon(self._next)  # before the act: the others' turns come though it fails
+    def _run(self, act: Callable[[], None]) -> None:
+        self._has_run = True
+        asyncio.get_running_loop().call_soon(
+            self._run_next
+        )  # before the act: if it raises, the others run all the same
         act()
 
-    def _next(self) -> None:
-        self._is_taken = False
-        if self._waiting:
-            self._do(self._waiting.popleft())
+    def _run_next(self) -> None:
+        self._has_run = False
+        if self._pending:
+            self._run(self._pending.popleft())
 
 
-handshakes = Turns()
-"""Connections that become WebSockets."""
+handshakes = FairQueue()
+"""The handshakes of connections that become WebSockets."""

@@ -1,4 +1,4 @@
-"""How many sockets a web process may have open: as many as whoever started it allows at most."""
+"""The limit of open files of a web process: the soft limit becomes the hard one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
 
-FEW = 4_096
-"""Descriptors of which a process says that they are few: each client takes one."""
+_FEW_DESCRIPTORS = 4_096
+"""A hard limit below this is logged as low: each client takes one descriptor."""
 
 
 def raise_limit() -> int:
-    """Take the hard limit of open files for the soft one, which is 1 024 in most places; gives the limit in force."""
+    """Set the soft limit of open files, 1 024 on most systems, to the hard one; return the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -21,6 +21,6 @@ def raise_limit() -> int:
         except (OSError, ValueError) as refused:  # a hard limit without end, where the system has one (macOS)
             log.warning("limit of open files stays", limit=soft, error=str(refused))
             return soft
-    if hard != resource.RLIM_INFINITY and hard < FEW:
+    if hard != resource.RLIM_INFINITY and hard < _FEW_DESCRIPTORS:
         log.warning("few open files allowed: connections beyond are refused by the system", limit=hard)
     return hard

@@ -1,9 +1,9 @@
-"""How a listening socket is closed without losing anybody.
+"""Closing a listening socket without a lost connection.
 
-Closing one resets the connections that the kernel has taken for us and we have not. A proxy that has sent a POST on
-such a connection may not send it again, and its client gets 502. So the kernel is first told to ignore new handshakes.
-What is there already is accepted as ever, and then the socket is closed: clients that were ignored repeat themselves
-after a second, as TCP does, and are refused, upon which a proxy goes to its next server.
+Closing one resets the connections that the kernel has accepted and the process has not. A proxy that has sent a POST on
+such a connection may not send it again, and its client gets 502. So the kernel first drops new handshakes. The
+connections that it has are accepted, and then the socket is closed: clients whose handshake was dropped send it again
+after a second, as TCP does, and are refused; a proxy then uses its next server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from synckairos.telemetry import logs
 log = logs.get_logger(__name__)
 
 HANDSHAKE_S = 0.25
-"""How long a handshake that has begun may take to end, and we to accept it."""
+"""The time for a handshake that has begun to end, and for the process to accept the connection."""
 _SO_ATTACH_FILTER = 26
 _FLAGS_AT = 13
 _SYN, _ACK = 0x02, 0x10
@@ -33,8 +33,8 @@ _IGNORE_SYN = (  # a classic BPF program: code, jump if true, jump if false, ope
 )
 
 
-def ignore_newcomers(servers: list[Server]) -> bool:
-    """Have the kernel drop the first segment of each new handshake with these servers. True where it does.
+def drop_new_handshakes(servers: list[Server]) -> bool:
+    """Have the kernel drop the first segment of each new handshake with these servers; return whether it does so.
 
     Only for sockets that no other process listens on: a filter is the socket's, not the process's.
     """

@@ -1,9 +1,9 @@
-"""The web process: Uvicorn with our protocols, and an end that loses nobody.
+"""The web process: Uvicorn with protocols of this project, and a shutdown that loses no client.
 
-On SIGTERM, SIGINT or SIGHUP it goes on serving for its lame-duck time, but says that it is not ready and asks clients
-to open new connections. Then it stops accepting, sends its sockets away one after the other over the drain time (each
-with a code that says come back, and when), finishes what is in flight, and exits with 0. A second signal takes the
-waiting out of that, a third all of it.
+On SIGTERM, SIGINT or SIGHUP it goes on serving for its lame-duck time, is not ready, and asks clients to open new
+connections. Then it stops accepting, closes its sockets one after the other over the drain time (each with a close code
+and a time to reconnect), finishes what is in flight, and exits with 0. After a second signal it waits for none of these
+times, after a third for nothing.
 """
 
 from __future__ import annotations
@@ -47,56 +47,56 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, clients: Callable[[], Clients]) -> None:
         super().__init__(config)
         self._clients = clients
-        self._hurry = asyncio.Event()
-        """Nobody wants to wait for the end."""
+        self._hastened = asyncio.Event()
+        """Set by a second signal: the waiting times end."""
         self._signals = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept, and say so."""
+        """Begin to accept connections, and log the addresses."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         for address in self.addresses():
             log.info("serving", **address)
 
     def addresses(self) -> list[dict[str, str | int]]:
-        """Where it listens in truth: port 0 has become another, and a socket that was handed over has its own."""
+        """Return the addresses in use: port 0 has become another one, and an inherited socket has its own."""
         names = [listener.getsockname() for server in self.servers for listener in server.sockets]
         return [{"path": name} if isinstance(name, str) else {"host": name[0], "port": name[1]} for name in names]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal to end: in its time, at the second one in a hurry, at the third one at once."""
+        """Begin the shutdown at a first signal, hasten it at the second, and exit at the third."""
         del frame
         self._captured_signals.append(sig)
         self._signals += 1
         self.should_exit = True
         self.force_exit = self._signals > 2  # noqa: PLR2004 - as the docstring says
         if self._signals > 1 and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._hurry.set)
+            self._loop.call_soon_threadsafe(self._hastened.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let everybody go elsewhere, then end as Uvicorn does."""
+        """Move the clients to other processes, then shut down as Uvicorn does."""
         lifecycle.start_draining()
-        ticking = background.start(self._tick(), "tick")
-        await self._until_forced(background.start(self._depart(sockets or []), "depart"))
+        ticking = background.start(self._update_dates(), "tick")
+        await self._wait_unless_forced(background.start(self._drain(sockets or []), "depart"))
         ticking.cancel()
         lifecycle.start_shutdown()
         for connection in list(self.server_state.connections):
             if isinstance(connection, WebSocketProtocol) and not connection.writable.is_set():
-                connection.transport.abort()  # it has taken nothing for a while, and would not take a farewell
+                connection.transport.abort()  # its peer reads nothing, and would not read a close frame
         await super().shutdown(sockets)
-        # Asked to end, it has ended: Uvicorn would raise the signal again and die of it.
+        # Uvicorn would raise the signals again, and the process would not exit with 0.
         self._captured_signals.clear()
 
-    async def _depart(self, given: list[socket.socket]) -> None:
-        """The lame-duck time, and the drain."""
+    async def _drain(self, given: list[socket.socket]) -> None:
+        """Wait for the lame-duck time, stop accepting, and close the clients over the drain time."""
         for connection in list(self.server_state.connections):
             if isinstance(connection, HttpProtocol):
-                connection.be_the_last_answer()
+                connection.disable_keep_alive()
         log.info("lame duck", seconds=conf().lame_duck_s)
-        await self._unless_hurried(conf().lame_duck_s)
-        # One that was given to us is others' too, and what waits on it is not lost.
-        if not given and listeners.ignore_newcomers(self.servers):
+        await self._wait_unless_hastened(conf().lame_duck_s)
+        # An inherited socket is shared with other processes, which accept what waits on it.
+        if not given and listeners.drop_new_handshakes(self.servers):
             await asyncio.sleep(listeners.HANDSHAKE_S)
         for server in self.servers:
             server.close()
@@ -105,23 +105,23 @@ class Server(uvicorn.Server):
         lifecycle.start_shutdown()
         clients = self._clients()
         log.info("draining", clients=len(clients))
-        await clients.send_away(conf().drain_s, self._unless_hurried)
+        await clients.send_away(conf().drain_s, self._wait_unless_hastened)
 
-    async def _unless_hurried(self, seconds: float) -> None:
-        """Wait, as long as there is time."""
+    async def _wait_unless_hastened(self, seconds: float) -> None:
+        """Wait for this time, or until a second signal."""
         if seconds > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await self._hurry.wait()
+                    await self._hastened.wait()
 
-    async def _tick(self) -> None:
-        """Keep the date of answers right, which Uvicorn does until its shutdown."""
+    async def _update_dates(self) -> None:
+        """Keep the date in answers up to date, which Uvicorn does only until its shutdown."""
         while True:
             await self.on_tick(0)
             await asyncio.sleep(1)
 
-    async def _until_forced(self, departure: asyncio.Task[None]) -> None:
-        """Wait for it, unless a third signal says not to."""
+    async def _wait_unless_forced(self, departure: asyncio.Task[None]) -> None:
+        """Wait for the end of the drain, or until a third signal."""
         while not departure.done():
             if self.force_exit:
                 departure.cancel()
@@ -142,7 +142,7 @@ def serve(
     another process has opened.
     """
     file_descriptors.raise_limit()
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asked to stay
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # started with nohup
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     config = uvicorn.Config(
         application,
@@ -155,10 +155,10 @@ def serve(
         ws_per_message_deflate=False,  # a frame is compressed for each socket anew: no shared bytes, 300 KiB a socket
         timeout_keep_alive=conf().keep_alive_s,
         timeout_graceful_shutdown=_IN_FLIGHT_S,
-        access_log=False,  # it would write tokens that stand in an address
-        log_config=None,  # ours is configured with the settings
+        access_log=False,  # it would log tokens in addresses
+        log_config=None,  # logging is configured with the settings
         server_header=False,
-        proxy_headers=False,  # whom to believe is ours to say (synckairos/http/client_address.py)
+        proxy_headers=False,  # synckairos/http/client_address.py decides which proxies are trusted
     )
     # Not Uvicorn's own `fd`: it takes every such socket for a Unix one, and the event loop then leaves TCP_NODELAY off.
     # The end of each answer would wait for the peer's delayed acknowledgement, 40 ms.

@@ -1,8 +1,7 @@
-"""Which requests become WebSockets: judged by method, version and fields before anything is handed over.
+"""Upgrades of HTTP connections to WebSockets: a request is judged by its method, version and fields.
 
-An offer to go on in another protocol is one that a server may ignore (RFC 9110, 7.8): then the request is what it would
-be without it. The parser, though, stops at any offer and skips the body. So a request whose offer is ignored is parsed
-anew, without the offer.
+A server may ignore an offer of another protocol (RFC 9110, 7.8): then the request is what it would be without the
+offer. The parser stops at any offer and skips the body, so a request whose offer is ignored is parsed again without it.
 """
 
 from __future__ import annotations
@@ -27,31 +26,31 @@ _VERSION = b"13"
 _TOKENS = re.compile(rb"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*)*")
 
 
-class Upgrading(HttpToolsProtocol):
+class UpgradeProtocol(HttpToolsProtocol):
     """One HTTP connection, which may become a WebSocket."""
 
-    _is_ignored = False
-    """The request being parsed offers another protocol in vain."""
-    _fault: ApiError | None = None
-    """Why that is refused; None when it only is parsed anew, without its offer."""
-    _is_becoming_a_socket = False
-    """From an offer that is taken up until the connection is handed over, which happens in its turn."""
+    _is_upgrade_ignored = False
+    """Whether the request that is being parsed offers another protocol, which is ignored."""
+    _handshake_error: ApiError | None = None
+    """The error that refuses the offer; None when the request is parsed again without it."""
+    _is_upgrade_pending = False
+    """True from an accepted offer until the connection changes its protocol, in its turn of the fair queue."""
 
     def data_received(self, data: bytes) -> None:
-        """As Uvicorn does, but that nothing is lost of a request whose offer is ignored, or of what follows it."""
+        """Parse data as Uvicorn does, without the loss of a request whose offer is ignored, or of what follows it."""
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
-            self._offered(data, offer.args[0])
+            self._on_upgrade_offer(data, offer.args[0])
         except HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
 
-    def _offered(self, data: bytes, end: int) -> None:
-        """The parser has stopped behind a head that offers another protocol. More of them may follow."""
+    def _on_upgrade_offer(self, data: bytes, end: int) -> None:
+        """Go on after a head that offers another protocol, at which the parser stops. More of them may follow."""
         left = memoryview(data)[end:]
-        while self._is_ignored and self._fault is None:
+        while self._is_upgrade_ignored and self._handshake_error is None:
             try:
-                self._parse_anew()
+                self._reparse_without_upgrade()
                 self.parser.feed_data(left)
             except HttpParserUpgrade as offer:
                 left = left[offer.args[0] :]
@@ -60,74 +59,74 @@ class Upgrading(HttpToolsProtocol):
                 return
             else:
                 return
-        if self._fault is not None:
-            self._refuse_now(self._fault)
+        if self._handshake_error is not None:
+            self._reject(self._handshake_error)
         else:
             self.handle_websocket_upgrade()
 
     def handle_websocket_upgrade(self) -> None:
-        """Uvicorn hands the connection over at once; here those that come together take turns."""
-        self._is_becoming_a_socket = True
-        self.transport.pause_reading()  # what follows is the other protocol's
-        fair_queue.handshakes.take(self._become_a_socket)
+        """Change the protocol of the connection, in its turn of the fair queue (Uvicorn does it at once)."""
+        self._is_upgrade_pending = True
+        self.transport.pause_reading()  # what follows belongs to the other protocol
+        fair_queue.handshakes.run(self._complete_upgrade)
 
-    def _become_a_socket(self) -> None:
-        is_due, self._is_becoming_a_socket = self._is_becoming_a_socket, False
+    def _complete_upgrade(self) -> None:
+        is_due, self._is_upgrade_pending = self._is_upgrade_pending, False
         if is_due and not self.transport.is_closing():
             self.transport.resume_reading()
             self.scope = {"method": "GET", "headers": self.headers}  # type: ignore[typeddict-item]  # all that is used
             super().handle_websocket_upgrade()
 
     def shutdown(self) -> None:
-        """The process ends: who waits for a turn is told so as a socket."""
-        if self._is_becoming_a_socket:
-            self._become_a_socket()
-            cast("Upgrading", self.transport.get_protocol()).shutdown()
+        """Close at the end of the process: a connection that waits for its turn becomes a WebSocket first."""
+        if self._is_upgrade_pending:
+            self._complete_upgrade()
+            cast("UpgradeProtocol", self.transport.get_protocol()).shutdown()
         else:
             super().shutdown()
 
-    def ignores_offer(self, refusal: ApiError | None) -> bool:
-        """Whether the head, which is complete and offers another protocol, does so in vain. `refusal` is what is wrong
-        with it already."""
+    def ignores_upgrade(self, refusal: ApiError | None) -> bool:
+        """Return whether the offer of another protocol in a complete head is ignored. `refusal` is the error of that
+        head, if it has one."""
         parser: Any = self.parser
         method = parser.get_method()
         is_handshake = method == b"GET" and parser.get_http_version() == "1.1" and self._get_upgrade() == b"websocket"
         if self._is_answering():
-            is_handshake = False  # what is to be answered before would come in the midst of frames
-        self._fault = refusal
-        if self._fault is None and is_handshake:
-            self._fault = fault_of(self.url, self.headers)
-        elif self._fault is None and method == b"CONNECT":
-            self._fault = ValidationFailed([("request", "CONNECT is for proxies.")])
-        self._is_ignored = self._fault is not None or not is_handshake
-        return self._is_ignored
+            is_handshake = False  # the answer to an earlier request would come between frames
+        self._handshake_error = refusal
+        if self._handshake_error is None and is_handshake:
+            self._handshake_error = handshake_error(self.url, self.headers)
+        elif self._handshake_error is None and method == b"CONNECT":
+            self._handshake_error = ValidationFailed([("request", "CONNECT is for proxies.")])
+        self._is_upgrade_ignored = self._handshake_error is not None or not is_handshake
+        return self._is_upgrade_ignored
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _asked(self) -> dict[str, Any]:
-        """What is asked for by a head that was not looked at any further, for the log."""
-        if not self._is_ignored:
+    def _request_line(self) -> dict[str, Any]:
+        """Return the parts of the scope, for the log, of a head whose offer was refused."""
+        if not self._is_upgrade_ignored:
             return {}
         path, _, query = self.url.partition(b"?")
         asked = {"method": self.parser.get_method().decode("ascii"), "path": unquote(path.decode("latin-1"))}
         return {**asked, "raw_path": path, "query_string": query}
 
-    def _refuse_now(self, error: ApiError) -> None:
-        """Answer with an error, and hear no more."""
+    def _reject(self, error: ApiError) -> None:
+        """Answer with an error, and ignore further input."""
         raise NotImplementedError
 
-    def _parse_anew(self) -> None:
+    def _reparse_without_upgrade(self) -> None:
         parser: Any = self.parser
         head = [b"%s %s HTTP/%s\r\n" % (parser.get_method(), self.url, parser.get_http_version().encode())]
-        head += [b"%s: %s\r\n" % field for field in _without_offer(self.headers)]
+        head += [b"%s: %s\r\n" % field for field in _without_upgrade(self.headers)]
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as Uvicorn's
-        self._is_ignored = False
+        self._is_upgrade_ignored = False
         self.parser.feed_data(b"".join(head) + b"\r\n")
 
 
-def _without_offer(fields: Fields) -> list[tuple[bytes, bytes]]:
+def _without_upgrade(fields: Fields) -> list[tuple[bytes, bytes]]:
     kept = []
     for name, value in fields:
         if name == b"connection":
@@ -139,8 +138,8 @@ def _without_offer(fields: Fields) -> list[tuple[bytes, bytes]]:
     return kept
 
 
-def fault_of(address: bytes, fields: Fields) -> ApiError | None:
-    """What is wrong with a handshake; None when it can be accepted."""
+def handshake_error(address: bytes, fields: Fields) -> ApiError | None:
+    """Return the error of a handshake; None when it can be accepted."""
     told: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         told.setdefault(name, []).append(value.strip(b" \t"))

@@ -205,7 +205,7 @@ async def test_replies_that_arrive_together_coalesce_writes_and_a_single_one_doe
     heard, afterwards = [], []
 
     def hear(_what):
-        heard.append(coalescing.later(lambda: afterwards.append(len(heard))))
+        heard.append(coalescing.defer(lambda: afterwards.append(len(heard))))
 
     for replies in (b"+lone\r\n", b"+one\r\n+two\r\n", b"+lone again\r\n"):
         for _ in range(replies.count(b"+")):

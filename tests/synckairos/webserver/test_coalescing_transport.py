@@ -81,7 +81,7 @@ def test_one_who_cannot_be_written_to_holds_up_nobody(raw, caplog):
     broken = Transport()
     broken.write = lambda _data: 1 / 0
     coalescing.begin()
-    assert coalescing.later(lambda: 1 / 0)
+    assert coalescing.defer(lambda: 1 / 0)
     CoalescingTransport(broken).write_soon(b"answer")
     CoalescingTransport(raw).write_soon(b"answer")
     coalescing.end()

@@ -127,7 +127,7 @@ def impatient(tmp_path_factory):
     """A web process with little patience, which the last test that has it ends."""
     constants = (
         "synckairos.webserver.http_protocol._LINGER_S=1",
-        "synckairos.webserver.websocket_protocol._PARTING_S=1",
+        "synckairos.webserver.websocket_protocol._CLOSE_TIMEOUT_S=1",
     )
     web = servers.clocked_web(tmp_path_factory.mktemp("clock") / "clock", *constants, **SHORT)
     yield web.wait_ready()
@@ -241,7 +241,7 @@ async def test_a_handshake_that_nobody_answers_is_given_up(configure, hanging):
 
 async def test_a_handshake_that_the_library_cannot_read_is_refused_all_the_same(monkeypatch, hanging):
     """Whatever it should find wrong that we do not."""
-    monkeypatch.setattr(upgrade, "fault_of", lambda *_: None)
+    monkeypatch.setattr(upgrade, "handshake_error", lambda *_: None)
     status, _, code = await answered(hanging, handshake("Content-Length: 3\r\n"))
     assert (status, code) == (b"HTTP/1.1 400 Bad Request", "VALIDATION_ERROR")
 

@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from synckairos.webserver import fair_queue
-from synckairos.webserver.fair_queue import Turns
+from synckairos.webserver.fair_queue import FairQueue
 from synckairos.webserver.http_protocol import HttpProtocol
 from synckairos.webserver.websocket_protocol import WebSocketProtocol
 
@@ -54,7 +54,7 @@ async def clients():
         yield state, made
 
 
-async def response_schema(client):
+async def answer_of(client):
     """The first bytes of what a client is told."""
     async with asyncio.timeout(PATIENCE_S):
         return await asyncio.get_running_loop().sock_recv(client, 12)
@@ -88,7 +88,7 @@ def test_handshakes_that_come_together_are_taken_one_in_each_turn(taken):
             count()
             for client in made:
                 client.send(HANDSHAKE)
-            assert [await response_schema(client) for client in made] == [b"HTTP/1.1 403"] * NUMBER
+            assert [await answer_of(client) for client in made] == [b"HTTP/1.1 403"] * NUMBER
 
     asyncio.run(come())
     assert len(seen) == len(set(seen)) == NUMBER
@@ -96,33 +96,33 @@ def test_handshakes_that_come_together_are_taken_one_in_each_turn(taken):
 
 def test_who_waits_for_a_turn_when_the_process_ends_is_told(monkeypatch):
     async def come():
-        monkeypatch.setattr(fair_queue, "handshakes", waiting := Turns())
-        waiting._is_taken = True
+        monkeypatch.setattr(fair_queue, "handshakes", waiting := FairQueue())
+        waiting._has_run = True
         async with clients() as (state, made):
             for client in made:
                 client.send(HANDSHAKE)
-            await until(lambda: len(waiting._waiting) == NUMBER)
+            await until(lambda: len(waiting._pending) == NUMBER)
             for connection in list(state.connections):
                 connection.shutdown()
-            assert [await response_schema(client) for client in made] == [b"HTTP/1.1 503"] * NUMBER
-            waiting._next()
-            await until(lambda: not waiting._waiting and not state.connections)
+            assert [await answer_of(client) for client in made] == [b"HTTP/1.1 503"] * NUMBER
+            waiting._run_next()
+            await until(lambda: not waiting._pending and not state.connections)
 
     asyncio.run(come())
 
 
 def test_who_leaves_before_its_turn_is_forgotten(monkeypatch):
     async def come():
-        monkeypatch.setattr(fair_queue, "handshakes", waiting := Turns())
-        waiting._is_taken = True
+        monkeypatch.setattr(fair_queue, "handshakes", waiting := FairQueue())
+        waiting._has_run = True
         async with clients() as (state, made):
             for client in made:
                 client.send(HANDSHAKE)
-            await until(lambda: len(waiting._waiting) == NUMBER)
+            await until(lambda: len(waiting._pending) == NUMBER)
             for client in made:
                 client.close()
-            waiting._next()
-            await until(lambda: not waiting._waiting and not state.connections)
+            waiting._run_next()
+            await until(lambda: not waiting._pending and not state.connections)
 
     asyncio.run(come())
 
@@ -130,11 +130,11 @@ def test_who_leaves_before_its_turn_is_forgotten(monkeypatch):
 def test_a_piece_of_work_that_fails_keeps_no_other_from_its_turn():
     async def work():
         done = []
-        taken = Turns()
+        taken = FairQueue()
         with pytest.raises(ZeroDivisionError):
-            taken.take(lambda: 1 // 0)
+            taken.run(lambda: 1 // 0)
         for number in range(3):
-            taken.take(lambda number=number: done.append(number))
+            taken.run(lambda number=number: done.append(number))
         assert done == []
         await until(lambda: len(done) == 3)
         assert done == [0, 1, 2]
