@@ -72,7 +72,7 @@ async def connect():
     await serving
 
 
-async def response_schema(reader):
+async def answer_of(reader):
     head = await reader.readuntil(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
     return (await reader.readexactly(length)).decode()
@@ -85,7 +85,7 @@ async def test_each_request_is_answered_by_whoever_takes_it(connect):
     reader, writer = await connect()
     for path, who in (*WHO.items(), ("fails", "INTERNAL_ERROR")):
         writer.write(GET % path.encode())
-        assert await response_schema(reader) == who
+        assert await answer_of(reader) == who
     writer.close()
 
 
@@ -93,7 +93,7 @@ async def test_those_of_one_connection_are_answered_in_their_order(connect):
     reader, writer = await connect()
     paths = ["later", "served", "fails", "other", "served", "later", "unknown"]
     writer.write(b"".join(GET % path.encode() for path in paths))
-    answers = [await response_schema(reader) for _ in paths]
+    answers = [await answer_of(reader) for _ in paths]
     assert answers == [WHO.get(path, "INTERNAL_ERROR") for path in paths]
     writer.close()
 
@@ -107,7 +107,7 @@ async def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collect
         for path in ("served", "other", "later"):
             reader, writer = await connect()
             writer.write(GET % path.encode())
-            await response_schema(reader)
+            await answer_of(reader)
             writer.close()
             await writer.wait_closed()
         let_time_pass(60)  # timers that were stopped are kept until they would have been due
