@@ -76,19 +76,11 @@ _ERROR = {
 }
 
 
-_REQUESTS = (
-    bodies.CreateSessionRequest,
-    bodies.CommandRequest,
-    bodies.SwitchRequest,
-    bodies.AddParticipantRequest,
-    bodies.AdjustTimeRequest,
-    bodies.ReadSessionsRequest,
-    bodies.TicketRequest,
-    bodies.SessionTokenRequest,
-    bodies.TokenRequest,
-    bodies.RefreshTokenRequest,
-    bodies.RevokeTokenRequest,
-)
+_REQUESTS = [
+    kind
+    for kind in vars(bodies).values()
+    if isinstance(kind, type) and issubclass(kind, bodies.Body) and kind not in {bodies.Body, bodies.EmptyRequest}
+]
 
 
 def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
@@ -163,21 +155,31 @@ def _content(body: type[bodies.Body]) -> dict[str, Any]:
 
 
 COMMON_ERRORS = (401, 429, 500, 503)
-_COMMAND_ERRORS = (400, 403, 404, 409, 412, 413, 415, 422)
+_BODY_ERRORS = (400, 413, 415)
+_COMMAND_ERRORS = (*_BODY_ERRORS, 403, 404, 409, 412, 422)
 
-create = _operation(
-    "createSession",
-    "Create a session",
-    {201: response_schema(StateView)},
-    400,
-    403,
-    409,
-    413,
-    415,
-    422,
-    body=bodies.CreateSessionRequest,
-    parameters=[_KEY],
-)
+
+def _read(name: str, summary: str, view: type) -> Callable[[F], F]:
+    return _operation(name, summary, {200: response_schema(view)}, 400, 404)
+
+
+def _post(name: str, summary: str, body: type[bodies.Body], status: int, view: type, *errors: int) -> Callable[[F], F]:
+    """Return the decorator of an operation with a body. If it can answer 422, it accepts an Idempotency-Key."""
+    parameters = [_KEY] if 422 in errors else []  # noqa: PLR2004 - a status
+    good = {status: response_schema(view)}
+    return _operation(name, summary, good, *_BODY_ERRORS, *errors, body=body, parameters=parameters)
+
+
+def _command(name: str, summary: str, body: type[bodies.Body], view: type = StateView, **more: Any) -> Callable[[F], F]:
+    good = {200: response_schema(view)}
+    return _operation(name, summary, good, *_COMMAND_ERRORS, body=body, parameters=[_KEY, _IF_MATCH], **more)
+
+
+def _deletion(name: str, summary: str, *errors: int) -> Callable[[F], F]:
+    return _operation(name, summary, {204: None}, *_BODY_ERRORS, 403, 412, *errors, parameters=[_IF_MATCH])
+
+
+create = _post("createSession", "Create a session", bodies.CreateSessionRequest, 201, StateView, 403, 409, 422)
 get = _operation(
     "getSession",
     "Read a session",
@@ -191,67 +193,33 @@ get = _operation(
         OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the `ETag` is this."),
     ],
 )
-_DELETION_ERRORS = (400, 403, 412, 413, 415)
-delete = _operation("deleteSession", "Delete a session", {204: None}, *_DELETION_ERRORS, parameters=[_IF_MATCH])
-add_participant = _operation(
-    "addParticipant",
-    "Add a participant",
-    {200: response_schema(StateView)},
-    *_COMMAND_ERRORS,
-    body=bodies.AddParticipantRequest,
-    parameters=[_KEY, _IF_MATCH],
-)
-adjust = _operation(
+delete = _deletion("deleteSession", "Delete a session")
+add_participant = _command("addParticipant", "Add a participant", bodies.AddParticipantRequest)
+adjust = _command(
     "adjustParticipant",
     "Set or move a participant's time, or say whose seat it is (the owner and staff)",
-    {200: response_schema(StateView)},
-    *_COMMAND_ERRORS,
-    body=bodies.AdjustTimeRequest,
-    parameters=[_KEY, _IF_MATCH],
+    bodies.AdjustTimeRequest,
 )
-presence = _operation(
-    "getSessionPresence", "Read who is connected to a session", {200: response_schema(PresenceView)}, 400, 404
-)
-summary = _operation("getSessionSummary", "Read a session in short", {200: response_schema(SummaryView)}, 400, 404)
-batch = _operation(
-    "getSessions",
-    "Read many sessions",
-    {200: response_schema(BatchView)},
-    400,
-    413,
-    415,
-    body=bodies.ReadSessionsRequest,
-)
-ticket = _operation(
+presence = _read("getSessionPresence", "Read who is connected to a session", PresenceView)
+summary = _read("getSessionSummary", "Read a session in short", SummaryView)
+batch = _post("getSessions", "Read many sessions", bodies.ReadSessionsRequest, 200, BatchView)
+ticket = _post(
     "createTicket",
     "Buy a one-time ticket for a socket or event stream of a session",
-    {201: response_schema(TicketView)},
-    400,
-    413,
-    415,
-    body=bodies.TicketRequest,
+    bodies.TicketRequest,
+    201,
+    TicketView,
 )
-
-
-issue_token = _operation(
+issue_token = _post(
     "createSessionToken",
     "Give a role in a session: a token for one session",
-    {201: response_schema(SessionTokenView)},
-    *(400, 403, 404, 413, 415, 422),
-    body=bodies.SessionTokenRequest,
-    parameters=[_KEY],
+    bodies.SessionTokenRequest,
+    201,
+    SessionTokenView,
+    *(403, 404, 422),
 )
-revoke_token = _operation(
-    "revokeSessionToken", "Revoke one session token", {204: None}, 404, *_DELETION_ERRORS, parameters=[_IF_MATCH]
-)
-revoke_tokens = _operation(
-    "revokeSessionTokens",
-    "Revoke all session tokens given out so far",
-    {204: None},
-    404,
-    *_DELETION_ERRORS,
-    parameters=[_IF_MATCH],
-)
+revoke_token = _deletion("revokeSessionToken", "Revoke one session token", 404)
+revoke_tokens = _deletion("revokeSessionTokens", "Revoke all session tokens given out so far", 404)
 
 
 _ROTATION_KEY = OpenApiParameter(
@@ -281,14 +249,7 @@ def token(name: str, summary: str, body: type[bodies.Body]) -> Callable[[F], F]:
 def command(row: CommandType) -> Callable[[type[V]], type[V]]:
     """Return the decorator that documents the view of a command."""
     summary, _, more = row.summary.partition(". ")
-    post = _operation(
-        f"{row.verb}Session",
-        summary,
-        {200: response_schema(SwitchView if row.kind is Switch else StateView)},
-        *_COMMAND_ERRORS,
-        body=row.body,
-        parameters=[_KEY, _IF_MATCH],
-        description=more,
-    )
+    view = SwitchView if row.kind is Switch else StateView
+    post = _command(f"{row.verb}Session", summary, row.body, view, description=more)
     decorate: Callable[[type[V]], type[V]] = extend_schema_view(post=post)
     return decorate

@@ -42,7 +42,6 @@ _RESPONSES = {
 }
 """Components of responses without an envelope."""
 _ACTIONS = ("action_on_timeout", "action_applied")
-_ANNOTATIONS = ("description", "title", "default")
 
 
 def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
@@ -65,24 +64,11 @@ def _with_references(node: Any, name: str = "") -> Any:
         return [_with_references(item, name) for item in node]
     if not isinstance(node, dict):
         return node
-    kind = node.get("type")
-    if isinstance(kind, list) and "null" in kind:
-        return _nullable(node, name)
     if isinstance(node.get("enum"), list) and len(node["enum"]) == 1:
         node = {**node, "type": "string", "const": node["enum"][0]}
         node.pop("enum")
     found = _name_of(node, name)
     return {key: _with_references(value, key) for key, value in node.items()} if found is None else ref(found)
-
-
-def _nullable(node: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return `{"type": [T, "null"], …}` as `anyOf`: generators would apply the other keywords to null too."""
-    kinds = [kind for kind in node["type"] if kind != "null"]
-    inner = {key: value for key, value in node.items() if key not in _ANNOTATIONS} | {"type": kinds[0]}
-    if "enum" in inner:
-        inner["enum"] = [value for value in inner["enum"] if value is not None]
-    annotations = {key: node[key] for key in _ANNOTATIONS if key in node}
-    return {**annotations, "anyOf": [_with_references(inner, name), {"type": "null"}]}
 
 
 def _name_of(node: dict[str, Any], name: str) -> str | None:

@@ -84,8 +84,6 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     for part in _objects(result):
         if part.get("format") == "uuid":
             part["pattern"] = UUID_PATTERN
-        if part.get("minLength") == 1:
-            part.setdefault("pattern", r"\S")  # white space alone is no text
     _add_links(result)
     for operation in (operation for item in result["paths"].values() for operation in item.values()):
         if "requestBody" in operation:

@@ -108,17 +108,18 @@ def idempotency_of(request: Request) -> Idempotency | None:
 
 def session_id_of(text: str) -> UUID:
     """Return the session id of a path. Raises ValidationFailed for anything but a UUID."""
-    parsed = ids.parse_uuid(text)
-    if parsed is None:
-        raise ValidationFailed([("session_id", "Must be a valid UUID.")])
-    return parsed
+    return _uuid_of(text, "session_id")
 
 
 def participant_id_of(text: str) -> UUID:
     """Return the participant id of a path. Raises ValidationFailed for anything but a UUID."""
+    return _uuid_of(text, "participant_id")
+
+
+def _uuid_of(text: str, field: str) -> UUID:
     parsed = ids.parse_uuid(text)
     if parsed is None:
-        raise ValidationFailed([("participant_id", "Must be a valid UUID.")])
+        raise ValidationFailed([(field, "Must be a valid UUID.")])
     return parsed
 
 
@@ -134,16 +135,3 @@ def answer(outcome: Outcome, data: Any = None, status: int = 200) -> Response:
 def etag(outcome: Outcome) -> str:
     """Return the strong validator (ETag) of a state."""
     return entity_tag(outcome.state.epoch, outcome.state.version)
-
-
-__all__ = [
-    "SessionEndpoint",
-    "answer",
-    "body_of",
-    "caller_of",
-    "etag",
-    "idempotency_of",
-    "participant_id_of",
-    "principal_of",
-    "session_id_of",
-]

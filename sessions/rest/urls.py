@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from sessions.rest import session_token_views, ticket_views, tokens, views
+from sessions.rest import session_token_views, ticket_views, token_views, views
 
 _ID = "sessions/<str:session_id>"
 
 urlpatterns = [
-    path("token", tokens.TokenView.as_view()),
-    path("token/refresh", tokens.RefreshView.as_view()),
-    path("token/revoke", tokens.RevokeView.as_view()),
+    path("token", token_views.TokenView.as_view()),
+    path("token/refresh", token_views.RefreshView.as_view()),
+    path("token/revoke", token_views.RevokeView.as_view()),
     path("ws-tickets", ticket_views.TicketsView.as_view()),
     path("sessions", views.SessionsView.as_view()),
     path("sessions/batch", views.BatchView.as_view()),

@@ -306,7 +306,7 @@ def test_a_documented_fault_of_the_token_doors_can_be_had(monkeypatch, path):
     def fail(*_args, **_kwargs):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("sessions.rest.tokens.body_of", fail)
+    monkeypatch.setattr("sessions.rest.token_views.body_of", fail)
     answer = InProcess().request("POST", path, json=WHO)
     fits(answer, "post", path, 500)
     assert "secret" not in answer.text

@@ -13,7 +13,7 @@ from sessions import frames
 from sessions.commands import ACTION_BY_COMMAND
 from sessions.realtime import long_poll_and_sse
 from sessions.rest.base import SessionEndpoint
-from sessions.rest.tokens import TokenEndpoint
+from sessions.rest.token_views import TokenEndpoint
 from synckairos.auth.grants import Role
 from synckairos.auth.permissions import ALLOWED_ROLES, Action
 from synckairos.engine.commands import Command

@@ -39,6 +39,8 @@ class TokenEndpoint(RateLimitedView):
 
 
 class TokenView(TokenEndpoint):
+    """Exchange a username and its password for a pair of tokens."""
+
     def name_limit(self, body: dict[str, Any]) -> limits.Bucket:
         name = body.get("username")
         return limits.login_by_name(name) if isinstance(name, str) else None
@@ -68,6 +70,8 @@ class RefreshTokenEndpoint(TokenEndpoint):
 
 
 class RefreshView(RefreshTokenEndpoint):
+    """Exchange a refresh token for the next pair of tokens."""
+
     @openapi.token("refreshToken", "A refresh token for a new pair; the old one is spent", RefreshTokenRequest)
     def post(self, request: Request) -> Response:
         body, given = body_of(request, RefreshTokenRequest), idempotency_of(request)
@@ -75,6 +79,8 @@ class RefreshView(RefreshTokenEndpoint):
 
 
 class RevokeView(RefreshTokenEndpoint):
+    """End a login by one of its refresh tokens."""
+
     @openapi.token("revokeToken", "End a login: its refresh token, and all that come of it", RevokeTokenRequest)
     def post(self, request: Request) -> Response:
         refresh_tokens.revoke(body_of(request, RevokeTokenRequest).refresh)
