@@ -33,7 +33,7 @@ def examples() -> Examples:
 
 def _create() -> commands.Create:
     seats = (commands.Seat(_WHITE, 60_000, user_id="alice"), commands.Seat(_BLACK, 60_000, user_id="bob"))
-    return commands.Create.of(SyncMode.PER_PARTICIPANT, seats, increment_ms=2_000, warning_thresholds_ms=(10_000,))
+    return commands.Create.of(SyncMode.PER_PARTICIPANT, seats, warning_thresholds_ms=(10_000,))
 
 
 def _game() -> list[tuple[State, Instant, tuple[Event, ...]]]:
