@@ -45,19 +45,18 @@ class FieldError(ValueError):
 
 
 class ParsedType(type):
-    """Class of types that msgspec does not know: `parse` makes a value of `python_type`, or raises FieldError."""
+    """Class of types that msgspec does not know: `parse` returns a value, or raises FieldError."""
 
-    python_type: type
     parse: Callable[[Any], Any]
     schema: Json
 
     def __instancecheck__(cls, value: Any) -> bool:
-        """Return true for a parsed value, which msgspec checks after its hook."""
-        return isinstance(value, cls.python_type)
+        """Return true: msgspec checks only values that `parse` has returned."""
+        return True
 
 
-def _parsed(name: str, python_type: type, parse: Callable[[Any], Any], schema: Json) -> ParsedType:
-    return ParsedType(name, (), {"python_type": python_type, "parse": staticmethod(parse), "schema": schema})
+def _parsed(name: str, parse: Callable[[Any], Any], schema: Json) -> ParsedType:
+    return ParsedType(name, (), {"parse": staticmethod(parse), "schema": schema})
 
 
 def decode_hook(kind: Any, value: Any) -> Any:
@@ -129,7 +128,7 @@ def choice_problem(value: Any) -> str:
     return f'"{value}" is not a valid choice.'
 
 
-def _choice(name: str, kind: type, choices: Iterable[Any]) -> ParsedType:
+def _choice(name: str, choices: Iterable[Any]) -> ParsedType:
     by_value = {choice.value: choice for choice in choices}
 
     def parse(value: Any) -> Any:
@@ -137,7 +136,7 @@ def _choice(name: str, kind: type, choices: Iterable[Any]) -> ParsedType:
             raise FieldError(choice_problem(value))
         return by_value[value]
 
-    return _parsed(name, kind, parse, _ref(name))
+    return _parsed(name, parse, _ref(name))
 
 
 def _object_problem(data: Json) -> str | None:
@@ -181,10 +180,9 @@ if TYPE_CHECKING:
     GrantedRole: TypeAlias = grants.Role
     Permission: TypeAlias = str
 else:
-    Uuid = _parsed("Uuid", UUID, _parse_uuid, {"type": "string", "format": "uuid", "pattern": UUID_PATTERN})
+    Uuid = _parsed("Uuid", _parse_uuid, {"type": "string", "format": "uuid", "pattern": UUID_PATTERN})
     Name = _parsed(
         "Name",
-        str,
         _parse_name,
         {
             "type": "string",
@@ -194,11 +192,11 @@ else:
             "pattern": names.NAME_PATTERN,
         },
     )
-    Instant = _parsed("Instant", int, _parse_instant, {"type": "string", "format": "date-time"})
-    JsonObject = _parsed("JsonObject", dict, _parse_object, _ref("JsonObject"))
-    TimeoutActionObject = _parsed("TimeoutAction", dict, _parse_timeout_action, _ref("TimeoutAction"))
-    GrantedRole = _choice("Role", grants.Role, grants.GRANTED)
-    Permission = _choice("Permission", str, PARTICIPANT_PERMISSIONS)
+    Instant = _parsed("Instant", _parse_instant, {"type": "string", "format": "date-time"})
+    JsonObject = _parsed("JsonObject", _parse_object, _ref("JsonObject"))
+    TimeoutActionObject = _parsed("TimeoutAction", _parse_timeout_action, _ref("TimeoutAction"))
+    GrantedRole = _choice("Role", grants.GRANTED)
+    Permission = _choice("Permission", PARTICIPANT_PERMISSIONS)
 
 Duration: TypeAlias = Annotated[int, Meta(ge=MIN_TIME_MS, le=MAX_TIME_MS)]
 Text: TypeAlias = Annotated[str, Meta(min_length=1, pattern=r"\S")]
