@@ -15,7 +15,6 @@ FIRST_WORDS = {"Who", "What", "Whose", "How", "Whether", "Where", "When"}
 FEWEST_WORDS = 4
 UNFINISHED = (  # rooms whose docstrings are still to be rewritten
     "sessions/realtime/",
-    "synckairos/webserver/",
 )
 
 

@@ -16,7 +16,7 @@ from synckairos.redis import keys
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
     ids._cached_uuid.cache_clear()
-    keys._rate.cache_clear()
+    keys._cached_rate_key.cache_clear()
 
 
 A_UUID = "8a361df9-71af-4c29-af03-390b39cf8785"
@@ -38,10 +38,10 @@ def test_a_uuid_is_cached():
 
 def test_keys_of_limits_are_cached_for_short_names_only_and_equal_either_way():
     assert keys.rate("general", "alice") == keys.rate("general", "alice")
-    assert keys._rate.cache_info().currsize == 1
+    assert keys._cached_rate_key.cache_info().currsize == 1
     assert keys.rate("general", "x" * 100_000) == keys.rate("general", "x" * 100_000)
     assert keys.rate("general", "x" * 100_000) != keys.rate("general", "x" * 100_001)
-    assert keys._rate.cache_info().currsize == 1
+    assert keys._cached_rate_key.cache_info().currsize == 1
 
 
 def test_only_the_beginning_of_an_overlong_login_name_counts():
