@@ -46,7 +46,7 @@ class _NoEvent:
     """The event of a request for which no application waits."""
 
     def set(self) -> None:
-        """Do nothing."""
+        """Do nothing, since nobody waits."""
 
 
 _NO_EVENT = _NoEvent()
@@ -162,7 +162,7 @@ class Cycle(RequestResponseCycle):
         on_response()
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Cut the connection at once."""
         self.transport.abort()
 
 

@@ -157,7 +157,7 @@ class EarlyDispatch(UpgradeProtocol):
         super()._start_asgi_task(cycle, self.app)
 
     def end(self) -> None:
-        """Close the connection."""
+        """Close the connection after what was written."""
         raise NotImplementedError
 
     def _start_body_timer(self, held: Cycle) -> None:

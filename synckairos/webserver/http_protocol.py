@@ -37,7 +37,7 @@ of an event stream closes it before that, with a reason."""
 
 
 class HttpProtocol(EarlyDispatch):
-    """One HTTP connection."""
+    """One HTTP connection with its bounds."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -66,11 +66,11 @@ class ClientTransport(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether input of the peer is still acted on."""
+        """True while input of the peer is acted on."""
 
     @property
     def is_writable(self) -> bool:
-        """Whether `write` may be called."""
+        """True when `write` may be called."""
 
     def set_ping_interval(self, seconds: float) -> None:
         """Ping the peer at this interval."""
@@ -109,7 +109,7 @@ class TaskTransport:
 
     @property
     def is_writable(self) -> bool:
-        """Whether the last frame has been sent."""
+        """True once the last frame has been sent."""
         return self._sending is None
 
     def set_ping_interval(self, seconds: float) -> None:

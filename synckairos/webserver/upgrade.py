@@ -30,7 +30,7 @@ class UpgradeProtocol(HttpToolsProtocol):
     """One HTTP connection, which may become a WebSocket."""
 
     _is_upgrade_ignored = False
-    """Whether the request that is being parsed offers another protocol, which is ignored."""
+    """True when the request that is being parsed offers another protocol, which is ignored."""
     _handshake_error: ApiError | None = None
     """The error that refuses the offer; None when the request is parsed again without it."""
     _is_upgrade_pending = False

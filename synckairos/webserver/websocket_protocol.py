@@ -44,7 +44,7 @@ _COUNTED_OPCODES = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PI
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """One WebSocket connection."""
+    """One WebSocket connection with its bounds."""
 
     on_writable: Callable[[], None] | None = None
     on_blocked: Callable[[], None] | None = None
@@ -75,7 +75,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def is_writable(self) -> bool:
-        """Whether there is room; always true on a connection that is ending, which drops what is written."""
+        """True when there is room; always true on a connection that is ending, which drops what is written."""
         return self.writable.is_set() or not self.is_open
 
     def write(self, frame: Frame) -> None:
@@ -128,7 +128,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the handshake is complete and neither side has begun to close."""
+        """True when the handshake is complete and neither side has begun to close."""
         return (
             self.handshake_complete
             and not self.close_sent

@@ -11,6 +11,7 @@ from synckairos import ids
 from synckairos.auth.principal import mint
 from synckairos.ratelimit import limits
 from synckairos.redis import keys
+from tests.talk import EarlyRequest
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +54,8 @@ def test_an_overlong_origin_is_not_used_as_a_cache_key():
     def taken(origin: bytes) -> bool:
         token = mint("alice", is_staff=False).encode()
         headers = {b"authorization": b"Bearer " + token, b"origin": origin}
-        scope = {"method": "GET", "path": f"/v1/sessions/{A_UUID}", "query_string": b"", "headers": [*headers.items()]}
-        return fast_path.parse(scope, headers, b"") is not None
+        request = EarlyRequest(headers, method="GET", path=f"/v1/sessions/{A_UUID}")
+        return fast_path.parse(request, headers) is not None
 
     assert taken(b"https://play.example.com:8443")
     assert not taken(b"https://" + b"x" * 8_000)
