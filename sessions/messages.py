@@ -18,7 +18,8 @@ from sessions.requests.values import decode_hook
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
-from synckairos.errors import ApiError
+from synckairos.errors import ApiError, ValidationFailed
+from synckairos.http import json_bounds
 from synckairos.http.duplicate_names import DuplicateName, check_unique_names
 from synckairos.instants import as_iso
 
@@ -172,14 +173,17 @@ def command_id_of(text: str) -> str | int | None:
         return None
 
 
-def parse(text: str) -> Any:
-    """Decode a client's frame, one of `CLIENT_FRAMES`.
-
-    Raises msgspec.DecodeError, or its subclass ValidationError for JSON of another shape.
-    """
-    message = _client_frames.decode(text)
+def read_client_frame(text: str) -> Any:
+    """Validate and return a client's frame, one of `CLIENT_FRAMES`. Raises ValidationFailed."""
+    if len(text) > json_bounds.MAX_DEPTH:  # a shorter one cannot be too large
+        excess = json_bounds.size_error(text.encode(errors="replace"), json_bounds.MAX_FRAME_VALUES)
+        if excess is not None:
+            raise ValidationFailed([("frame", excess)])
     try:
-        check_unique_names(text, message)
-    except DuplicateName as error:
-        raise msgspec.ValidationError(str(error)) from None
-    return message
+        frame = _client_frames.decode(text)
+        check_unique_names(text, frame)
+    except (msgspec.ValidationError, DuplicateName) as error:
+        raise ValidationFailed([("frame", str(error))]) from None
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        raise ValidationFailed([("frame", "Malformed JSON.")]) from None
+    return frame

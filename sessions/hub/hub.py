@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from sessions import announcements
 from sessions.announcements import HubMessage
-from sessions.hub import credential_expiry, reconciliation
+from sessions.hub import client_checks, reconciliation
 from sessions.hub.broadcast_group import MAX_GROUP_SIZE
 from sessions.hub.delivery import Delivery
 from sessions.hub.presence_tracker import PresenceTracker
@@ -150,7 +150,7 @@ class Hub:
                 self._tasks = [
                     background.run_forever(self._receive, "receive"),
                     background.run_forever(self._reconcile, "check positions"),
-                    background.run_forever(partial(credential_expiry.run, self.topics), "sweep"),
+                    background.run_forever(partial(client_checks.run, self.topics), "sweep"),
                     background.run_forever(self.presence.stay_alive, "stay alive"),
                     background.run_forever(self.presence.run, "presence"),
                 ]

@@ -40,7 +40,7 @@ from synckairos.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from synckairos.http import client_address, json_bounds, security_log
+from synckairos.http import client_address, security_log
 from synckairos.ratelimit import limits
 from synckairos.redis.procedures import run_async
 from synckairos.redis.store_clock import store_clock
@@ -136,7 +136,7 @@ class SessionConsumer(FramesConsumer):
     async def _handle(self, text: str) -> None:
         received_ms = store_clock.now_ms()
         try:
-            message = _parse(text)
+            message = messages.read_client_frame(text)
         except ValidationFailed as error:
             self.answer(messages.error(error, messages.command_id_of(text)))
             return
@@ -259,19 +259,6 @@ class SessionConsumer(FramesConsumer):
         if self.session_id is None:
             raise Unauthenticated
         return self.session_id
-
-
-def _parse(text: str) -> Any:
-    if len(text) > json_bounds.MAX_DEPTH:  # a shorter one cannot be too much
-        excess = json_bounds.size_error(text.encode(errors="replace"), json_bounds.MAX_FRAME_VALUES)
-        if excess is not None:
-            raise ValidationFailed([("frame", excess)])
-    try:
-        return messages.parse(text)
-    except msgspec.ValidationError as error:
-        raise ValidationFailed([("frame", str(error))]) from None
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        raise ValidationFailed([("frame", "Malformed JSON.")]) from None
 
 
 class UnknownPath(FramesConsumer):

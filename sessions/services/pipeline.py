@@ -73,7 +73,7 @@ def execute(
 class _Execution:
     """One command on its way through the pipeline."""
 
-    __slots__ = ("_bucket", "_caller", "_command", "_key", "_limiter", "_only_if", "_rate", "_session_id")
+    __slots__ = ("_bucket", "_caller", "_command", "_key", "_limiter", "_only_if", "_session_id", "_switch_rate")
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class _Execution:
         self._caller = caller
         self._only_if = only_if
         self._key = idempotency_key(session_id, caller)
-        self._rate = policies.SWITCH.rate if isinstance(command, commands.Switch) else None
+        self._switch_rate = policies.SWITCH.rate if isinstance(command, commands.Switch) else None
         self._bucket = None if limiter is None else limits.general(caller.principal)
         """The caller's general limit, until the command has counted for it."""
         self._limiter = RateLimiter() if limiter is None else limiter
@@ -164,7 +164,7 @@ class _Execution:
             snapshot.now,
             self._caller,
             key=self._key,
-            rate=self._rate,
+            switch_rate=self._switch_rate,
             caller_rate=caller_rate,
             check=snapshot.check,
             view=view,
@@ -176,8 +176,8 @@ class _Execution:
             bucket, self._bucket = self._bucket, None
             self._limiter.record(bucket[0], write.caller_rate[1], counted[:3])
             counted = counted[3:]
-        if counted and self._rate is not None:
-            self._limiter.record(policies.SWITCH, self._rate, counted)
+        if counted and self._switch_rate is not None:
+            self._limiter.record(policies.SWITCH, self._switch_rate, counted)
 
     def _after_failure(self, reply: CommitReply, snapshot: Snapshot) -> Snapshot | None:
         """Return the snapshot to decide on next; None to load it. Raises SessionNotFound."""

@@ -65,7 +65,7 @@ class CommitRequest(Struct, frozen=True):
     know."""
     record: Record | None = None
     """Record of the caller's Idempotency-Key, if any."""
-    rate: Rate | None = None
+    switch_rate: Rate | None = None
     """Rate limit of such commits of the session; None for no limit."""
     caller_rate: tuple[str, Rate] | None = None
     """Key and rate of the caller's limit when this script counts it; on a Cluster the key is in another slot."""
@@ -128,7 +128,7 @@ def commit(write: CommitRequest, *, if_full: StoreRefused | None = None) -> Call
         names += owned.sets
     if write.record is not None:
         names.append(write.record.key)
-    if write.rate is not None:
+    if write.switch_rate is not None:
         names.append(keys.switch_rate(write.session_id))
     if write.caller_rate is not None:
         names.append(write.caller_rate[0])
@@ -149,7 +149,7 @@ def commit(write: CommitRequest, *, if_full: StoreRefused | None = None) -> Call
         b"" if write.record is None else _encoded(write.record, stored),
         "" if write.record is None else write.record.kept_ms,
         places.wake_channel,
-        *_interval_and_burst(write.rate),
+        *_interval_and_burst(write.switch_rate),
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
         *(("", "", "") if check is None else (check.at_ms, FURTHEST_BACK_MS, check.last_command_id)),
         _idle_check(write),

@@ -39,7 +39,7 @@ def conf_field(setting: str) -> str:
 GENERAL: Final = Limit("general", "a person", "RATE_LIMIT_GENERAL", "600/m")
 ANONYMOUS: Final = Limit("anonymous", "an address, when the credentials are no good", "RATE_LIMIT_GENERAL", "600/m")
 SERVICE: Final = Limit("service", "a service account, in the place of `general`", "RATE_LIMIT_SERVICE", "off")
-SWITCH: Final = Limit("switch", "a session", "RATE_LIMIT_SWITCH", "10/s")
+SWITCH: Final = Limit("switch", "a session", "RATE_LIMIT_SWITCH", "10/s")  # counted by the commit script
 CREATE: Final = Limit("create", "a person", "RATE_LIMIT_CREATE", "60/m")
 CONNECT: Final = Limit("connect", "a person", "RATE_LIMIT_CONNECT", "120/m")
 TOKEN_ADDRESS: Final = Limit("token-address", "an address", "RATE_LIMIT_TOKEN", "10/m", fails_open=False)

@@ -133,7 +133,7 @@ def test_every_example_fits_its_message(name, about, payload):
 def test_every_example_of_a_clients_frame_can_be_read():
     for name, _, payload in EXAMPLES:
         if name in CLIENT_TYPES:
-            assert type_of(type(messages.parse(json.dumps(payload)))) == name
+            assert type_of(type(messages.read_client_frame(json.dumps(payload)))) == name
 
 
 MADE_UP = {"metadata", "action_on_timeout", "action_applied", "details"}

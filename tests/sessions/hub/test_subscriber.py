@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from sessions.hub.credential_expiry import check
+from sessions.hub.client_checks import check
 from sessions.hub.hub import hub, stop_hub
 from sessions.hub.position import Position
 from sessions.hub.subscriber import MAX_QUEUED, Subscriber

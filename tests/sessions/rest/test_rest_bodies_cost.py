@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 from uuid import uuid4
 
 import httpx
@@ -13,7 +13,7 @@ import pytest
 
 from config.asgi import application
 from sessions.fastpath import fast_path
-from sessions.realtime.consumers import _parse
+from sessions.messages import read_client_frame
 from sessions.requests.values import MAX_OBJECT_BYTES
 from synckairos.errors import MAX_DETAIL_LENGTH, ValidationFailed
 from synckairos.http.body_limits import replay
@@ -50,12 +50,12 @@ def test_and_nobody_decodes_it(token, body):
 
 def test_a_frame_of_very_many_values_is_refused_and_not_read():
     filling = ",".join(["0"] * (MAX_FRAME_VALUES - 2))
-    assert _parse(f'{{"type":"PING","x":[{filling}]}}')
+    assert read_client_frame(f'{{"type":"PING","x":[{filling}]}}')
     with (
-        patch("sessions.messages.parse", side_effect=AssertionError("read")),
+        patch("sessions.messages._client_frames", Mock(decode=Mock(side_effect=AssertionError("read")))),
         pytest.raises(ValidationFailed) as refused,
     ):
-        _parse(f'{{"type":"PING","x":[0,{filling}]}}')
+        read_client_frame(f'{{"type":"PING","x":[0,{filling}]}}')
     assert refused.value.details[0]["message"].startswith(f"At most {MAX_FRAME_VALUES} values in all")
 
 
