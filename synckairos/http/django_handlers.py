@@ -19,10 +19,13 @@ from django.http import HttpResponse
 from django.urls import set_script_prefix
 
 from synckairos.http.asgi import Application, Receive, Scope, Send
+from synckairos.http.request_log import PROBE_PATHS
 
 _API = ("/v1/", "/health", "/ready", "/metrics", "/.well-known/")
 _MAX_THREADS = 128
 """Requests that run at the same time; more of them wait. Each may wait for the state store or the database."""
+_PROBE_THREADS = 8
+"""Threads of the probes alone: a process whose other threads all wait is alive."""
 
 
 class ApiHandler(ASGIHandler):
@@ -35,6 +38,7 @@ class ApiHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._threads = ThreadPoolExecutor(_MAX_THREADS, "request")
+        self._probe_threads = ThreadPoolExecutor(_PROBE_THREADS, "probe")
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Set up the handler without middleware."""
@@ -48,8 +52,9 @@ class ApiHandler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
+        threads = self._probe_threads if scope["path"] in PROBE_PATHS else self._threads
         loop = asyncio.get_running_loop()
-        response = await loop.run_in_executor(self._threads, copy_context().run, self._respond, scope, body)
+        response = await loop.run_in_executor(threads, copy_context().run, self._respond, scope, body)
         await self.send_response(response, send)
 
     def _respond(self, scope: Scope, body: IO[bytes]) -> HttpResponse:

@@ -58,6 +58,8 @@ Start: TypeAlias = Callable[[Procedure[T], Completion[T], Context], Any]
 
 THREAD_TIMEOUT_S = 30.0
 """Longest wait of a thread for a procedure on the server's loop."""
+_CHECK_LOOP_S = 0.5
+"""Seconds after which a waiting thread checks that the loop still exists: the end of the process waits for threads."""
 
 _server_loop: asyncio.AbstractEventLoop | None = None
 
@@ -199,10 +201,13 @@ def run_from_thread(procedure: Procedure[T], start: Start[T] = run_on_loop) -> T
         loop.call_soon_threadsafe(start, procedure, FutureCompletion(result), copy_context())
     except RuntimeError:  # the loop is closed
         raise ServiceUnavailable from None
-    try:
-        return result.result(THREAD_TIMEOUT_S)
-    except concurrent.futures.TimeoutError:
-        raise ServiceUnavailable from None
+    deadline_s = time.monotonic() + THREAD_TIMEOUT_S
+    while True:
+        try:
+            return result.result(min(THREAD_TIMEOUT_S, _CHECK_LOOP_S))
+        except concurrent.futures.TimeoutError:
+            if result.done() or loop.is_closed() or time.monotonic() >= deadline_s:
+                raise ServiceUnavailable from None
 
 
 async def complete(result: Awaitable[T], completion: Completion[T]) -> None:
