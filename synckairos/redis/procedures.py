@@ -214,6 +214,9 @@ async def complete(result: Awaitable[T], completion: Completion[T]) -> None:
     """Await a result, and call the completion."""
     try:
         value = await result
+    except asyncio.CancelledError:
+        completion.failed(ServiceUnavailable())  # or the commands queued behind it would wait for it
+        raise
     except Exception as error:  # noqa: BLE001 - the completion handles it
         completion.failed(error)
     else:

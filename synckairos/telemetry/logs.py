@@ -135,7 +135,10 @@ class AccessLog:
         """Write the waiting lines. Formatting many in a row halves the processor time of each."""
         requests, self._requests, self._writer = self._requests, [], None
         form = _json_line if self._as_json else _text_line
-        lines = [form(*request) for request in requests]
+        lines = []
+        for request in requests:
+            with suppress(UnicodeError):  # one that cannot be encoded must not lose the others
+                lines.append(form(*request))
         with suppress(OSError, ValueError):  # a closed stream must not fail requests
             # Looked up each time, since tests replace it.
             sys.stderr.buffer.write(b"\n".join([*lines, b""]))
