@@ -13,7 +13,7 @@ from config.lifespan import lifespan  # noqa: E402
 from config.routing import websocket_urlpatterns  # noqa: E402
 from sessions.apidocs import asyncapi, views  # noqa: E402
 from sessions.fastpath.fast_path import FastPath  # noqa: E402
-from sessions.realtime.long_poll_and_sse import Fallbacks  # noqa: E402
+from sessions.realtime.long_poll_and_sse import LongPollAndSse  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
 from synckairos.http.admission import Admission, SocketAdmission  # noqa: E402
@@ -33,7 +33,7 @@ _cors = Cors(  # outside of BodyLimits: pages of other origins can read its erro
     BodyLimits(  # outside of all that answers: complete bodies only, and a response to every exception
         HttpsRedirect(  # outside of all that has no redirect: plain HTTP goes to Django, which redirects it
             over_http=_django,
-            over_https=Fallbacks(  # outside of Django: long polls and event streams wait without a thread
+            over_https=LongPollAndSse(  # outside of Django: long polls and event streams wait without a thread
                 views.CachedDocuments(  # outside of Django: rendered documents need no thread either
                     _documents,
                     PathRouter(  # innermost: the API needs none of the middleware of the admin and the pages

@@ -1,4 +1,4 @@
-"""The one base of all consumers: no frame can kill it, and what it has joined it always leaves.
+"""Base class of the WebSocket consumers: an error in a frame does not end it, and `disconnect` is always called.
 
 It runs its own loop instead of Channels' dispatch, which would hop to a thread for every message to close database
 connections that no consumer of ours opens.
@@ -27,7 +27,7 @@ _TURNED_AWAY = {
     CloseCode.TOO_MANY_MESSAGES: Reason.RATE_LIMIT,
     CloseCode.BAD_REQUEST: Reason.BAD_SOCKET,
 }
-"""What a socket is refused with that the operator should know of; the others are ours, or nobody's fault."""
+"""The refusals that are reported in the security log, by close code."""
 
 
 class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
@@ -52,29 +52,29 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
             await asyncio.shield(self._left())
 
     async def connect(self) -> None:
-        """The handshake: accept, or close."""
+        """Handle the handshake: accept the connection, or refuse it."""
         raise NotImplementedError
 
     async def frame(self, text: str) -> None:
-        """One text frame. ApiErrors become `ERROR` frames."""
+        """Handle one text frame. An ApiError is sent as an `ERROR` frame."""
         raise NotImplementedError
 
     async def disconnect(self) -> None:
-        """The socket is gone; called once, whatever happened."""
+        """Release what `connect` took; called once, after the end of the socket."""
 
     async def accept(self, subprotocol: str | None = None) -> None:
-        """Take the connection."""
+        """Accept the connection, and mark it as open."""
         await self.base_send({"type": "websocket.accept", "subprotocol": subprotocol})
         self.is_open = True
 
     async def close(self, code: int, reason: str) -> None:
-        """End the connection, once."""
+        """Close the connection; later calls have no effect."""
         if self.is_open:
             self.is_open = False
             await self.base_send({"type": "websocket.close", "code": int(code), "reason": reason})
 
     async def refuse(self, code: CloseCode, reason: str) -> None:
-        """Accept and close: only so does a client see a code and a reason."""
+        """Accept and close: a client sees the code and the reason of an accepted connection only."""
         if code in _TURNED_AWAY:
             security_log.log_refused_connection(_TURNED_AWAY[code], self.scope)
         if not self.is_open:
@@ -82,7 +82,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
         await self.close(code, reason)
 
     def answer(self, payload: bytes) -> None:
-        """Where answers to frames go."""
+        """Send the answer to a frame to the client."""
         raise NotImplementedError
 
     async def _send_frame(self, frame: Frame) -> None:
@@ -98,7 +98,7 @@ class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no ty
         except ApiError as error:
             await self._failed(error, is_frame=is_frame)
         except OSError as gone:
-            # The server's way to say that the peer has left while we were sending; disconnect follows.
+            # The server raises it when the client has disconnected during a send; the event follows.
             log.debug("socket gone", error=type(gone).__name__)
         except Exception:
             metrics.SOCKET_FAULTS.inc()
@@ -127,7 +127,7 @@ def _text_of(event: dict[str, Any]) -> str:
 
 
 class NotText(ApiError):
-    """A binary frame."""
+    """The client sent a binary frame."""
 
     code = "VALIDATION_ERROR"
     http_status = 400

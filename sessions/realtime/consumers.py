@@ -19,7 +19,7 @@ from sessions.hub.subscriber import Subscriber
 from sessions.realtime import handshake
 from sessions.realtime.base import FramesConsumer
 from sessions.realtime.credentials import PROTOCOL
-from sessions.realtime.initial_state import current
+from sessions.realtime.initial_state import read_initial_state
 from sessions.services import sessions as service
 from sessions.services.command_queue import run_in_order
 from sessions.services.outcome import Caller, Idempotency, Outcome
@@ -50,55 +50,55 @@ from synckairos.webserver.transport import Frame
 log = logs.get_logger(__name__)
 
 RECONNECT_TRIES = 20
-"""How often a newer state may pass by while the answer is being read."""
+"""Number of reads for one `RECONNECT`: each newer state that is sent meanwhile makes another one necessary."""
 COMMAND_IDS_KEPT_MS = 600_000
 """A socket repeats a command after a reconnect, not after a day."""
 
 
 class SessionConsumer(FramesConsumer):
-    """Shows the session on every change, and takes commands for it."""
+    """Sends the session on every change, and executes commands for it."""
 
     session_id: UUID | None = None
     subscriber: Subscriber
     _token: str | None = None
-    """That the socket's credentials came with; a ticket tells of none."""
+    """The token of the handshake or of the last `AUTH`; None after a ticket."""
     _barred_until_s = 0.0
-    """On the monotonic clock: until then the limit says no."""
+    """Instant on the monotonic clock until which the rate limit refuses frames."""
 
     async def connect(self) -> None:
-        asked = handshake.read(self.scope)
-        if isinstance(asked, CloseReason):
-            await self.refuse(*asked.value)
+        requested = handshake.read(self.scope)
+        if isinstance(requested, CloseReason):
+            await self.refuse(*requested.value)
             return
-        log_context.bind(session_id=str(asked.session_id))
+        log_context.bind(session_id=str(requested.session_id))
         if lifecycle.is_shutting_down():  # before a ticket is spent
             await self.refuse(*CloseReason.SERVER_RESTARTING.format(n=0))
             return
-        principal = await self._authenticated(asked)
+        principal = await self._authenticated(requested)
         await limits.RateLimiter().aconsume(limits.connect(principal))
-        self._token = asked.credentials.token
-        self.transport.set_ping_interval(asked.heartbeat_s)
+        self._token = requested.credentials.token
+        self.transport.set_ping_interval(requested.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
-        await self._show(asked.session_id, principal)
+        await self._start(requested.session_id, principal)
 
-    async def _authenticated(self, asked: handshake.Asked) -> Principal:
-        """Who comes without good credentials is limited by address."""
+    async def _authenticated(self, requested: handshake.Handshake) -> Principal:
+        """Return the principal of the handshake. Failed attempts count for the limit of the address."""
         with suppress(Unauthenticated):
-            principal = await asked.credentials.principal(asked.session_id)
-            check_scope(principal, asked.session_id)
+            principal = await requested.credentials.principal(requested.session_id)
+            check_scope(principal, requested.session_id)
             return principal
         await limits.RateLimiter().aconsume(limits.unauthenticated(client_address.of_scope(self.scope)))
         raise Unauthenticated
 
-    async def _show(self, session_id: UUID, principal: Principal) -> None:
-        """Join first, read after: what happens in between waits in the subscriber."""
+    async def _start(self, session_id: UUID, principal: Principal) -> None:
+        """Join the hub, then read the state: frames in between wait in the subscriber."""
         self.subscriber = Subscriber(self.transport, principal)
         self.session_id = session_id
         metrics.SOCKETS_OPENED.inc()
         metrics.SOCKETS.inc()
         await hub().join(session_id, self.subscriber)
         try:
-            outcome = await current(session_id, self.subscriber)
+            outcome = await read_initial_state(session_id, self.subscriber)
             state, now = outcome.state, outcome.at_ms
             shown = Position(state.epoch, state.version)
             first = messages.connected(session_id, state, now)
@@ -162,7 +162,7 @@ class SessionConsumer(FramesConsumer):
             if message.token == self._token:
                 self._renewed(message, authenticate(message.token))
                 return
-            limiter, general = await self._counted()
+            limiter, general = await self._consume_request()
             principal = authenticate(message.token)
             if not subscriber.principal.is_same_access(principal):
                 raise Forbidden
@@ -185,18 +185,18 @@ class SessionConsumer(FramesConsumer):
         self.answer(messages.authenticated(message.id, self.subscriber.position.version, expires_ms))
 
     async def _readable_by(self, principal: Principal) -> State | None:
-        """The session, as far as these credentials show it. Raises Unauthenticated for a token that is no good here."""
+        """Return the state, or None when the principal may not read it. Raises Unauthenticated for an invalid token."""
         try:
-            return (await run_async(service.get(self._shown(), principal))).state
+            return (await run_async(service.get(self._session_id(), principal))).state
         except SessionNotFound:
             return None
 
     async def _reconnect(self, message: frames.Reconnect) -> None:
-        """It counts as a request, and for more when the session is large."""
-        limiter, general = await self._counted()
+        """Send the current state. Counts as one request, or as several for a large session."""
+        limiter, general = await self._consume_request()
         for _ in range(RECONNECT_TRIES):
-            asked_at = self.subscriber.position
-            recovering = recover(self._shown(), self.subscriber.principal, message.last_version, message.epoch)
+            read_from = self.subscriber.position
+            recovering = recover(self._session_id(), self.subscriber.principal, message.last_version, message.epoch)
             recovery = await run_async(recovering)
             state = recovery.state
             self.subscriber.check_access(state)
@@ -207,14 +207,14 @@ class SessionConsumer(FramesConsumer):
                 since_version=message.last_version if recovery.recovered else None,
                 missed=recovery.missed,
             )
-            if self.subscriber.enqueue_sync(Position(state.epoch, state.version), Frame(frame), asked_at):
+            if self.subscriber.enqueue_sync(Position(state.epoch, state.version), Frame(frame), read_from):
                 await limiter.acharge(general, weights.of_state(state))
                 return
         raise Conflict
 
-    async def _counted(self) -> tuple[limits.RateLimiter, limits.Bucket]:
+    async def _consume_request(self) -> tuple[limits.RateLimiter, limits.Bucket]:
         """Count a frame that costs work, before the work. Raises RateLimitExceeded: until the time that this tells is
-        over, the store need not be asked again."""
+        over, the store need not be requested again."""
         limiter, general = limits.RateLimiter(), limits.general(self.subscriber.principal)
         wait_s = self._barred_until_s - time.monotonic()
         if wait_s > 0 and general is not None:
@@ -239,7 +239,7 @@ class SessionConsumer(FramesConsumer):
         self.answer(messages.ack(message.id, outcome.state.version, view))
 
     async def _execute(self, command: commands.Command, caller: Caller) -> Outcome:
-        session_id = self._shown()
+        session_id = self._session_id()
         if self.subscriber.principal.has_expired:
             raise Unauthenticated  # it may look on for a while, and bring fresh credentials
         limiter = limits.RateLimiter()
@@ -255,17 +255,17 @@ class SessionConsumer(FramesConsumer):
         key = Idempotency(str(message.id), route, fingerprint, COMMAND_IDS_KEPT_MS)
         return Caller(self.subscriber.principal, request_id, key)
 
-    def _shown(self) -> UUID:
+    def _session_id(self) -> UUID:
         if self.session_id is None:
             raise Unauthenticated
         return self.session_id
 
 
 class UnknownPath(FramesConsumer):
-    """Any other WebSocket address."""
+    """Refuses every other WebSocket address."""
 
     async def connect(self) -> None:
         await self.refuse(*CloseReason.UNKNOWN_PATH.value)
 
     async def frame(self, text: str) -> None:
-        """Nothing comes after the refusal."""
+        """Ignore the frame: the connection is refused."""

@@ -1,4 +1,4 @@
-"""Where the credentials of a socket or event stream may stand, best first: header, ticket, sub-protocol, address."""
+"""Credentials of a socket or event stream, by precedence: header, ticket, sub-protocol, token in the address."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BEARER = "bearer."
 
 
 class Credentials(Struct, frozen=True):
-    """The first that were found: a bearer token or a one-time ticket, or neither. Others are not tried."""
+    """The first credentials found: a bearer token, a one-time ticket, or neither. Others are not tried."""
 
     token: str | None = None
     ticket: str | None = None
 
     async def principal(self, session_id: UUID) -> Principal:
-        """Who asks for this session; a ticket is spent. Raises Unauthenticated, ServiceUnavailable."""
+        """Return the authenticated caller, and redeem a ticket. Raises Unauthenticated, ServiceUnavailable."""
         if self.ticket is not None:
             principal = await run_async(one_time_tickets.redeem(self.ticket, session_id))
         elif self.token is not None:
@@ -38,7 +38,7 @@ class Credentials(Struct, frozen=True):
 
 
 def credentials_of(scope: dict[str, Any], query: Mapping[str, str]) -> Credentials:
-    """The credentials of a handshake or request. A header that is given twice is none that is good."""
+    """The credentials of a handshake or request. A repeated header is invalid."""
     given = headers(scope, b"authorization")
     if given:
         return Credentials(token=bearer_token(", ".join(given)))

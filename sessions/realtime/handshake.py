@@ -1,4 +1,4 @@
-"""What the address of a socket asks for: `/ws?sessionId=<uuid>&heartbeat=30`."""
+"""Parameters in the address of a socket: `/ws?sessionId=<uuid>&heartbeat=30`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PARAMETERS = ("sessionId", "heartbeat", "ticket", "token")
 """Others are ignored: clients of SyncKairos 2 may have some of their own."""
 
 
-class Asked(Struct, frozen=True):
-    """A socket that names its session."""
+class Handshake(Struct, frozen=True):
+    """The valid parameters of a handshake."""
 
     session_id: UUID
     credentials: Credentials
     heartbeat_s: float
 
 
-def read(scope: dict[str, Any]) -> Asked | CloseReason:
-    """What is asked for; or what is wrong with it."""
+def read(scope: dict[str, Any]) -> Handshake | CloseReason:
+    """Return the handshake, or the reason for which it is refused."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"))
     query = dict(pairs)
     if len({name for name, _ in pairs if name in PARAMETERS}) < sum(name in PARAMETERS for name, _ in pairs):
@@ -41,11 +41,11 @@ def read(scope: dict[str, Any]) -> Asked | CloseReason:
     heartbeat_s = _heartbeat(query.get("heartbeat"))
     if heartbeat_s is None:
         return CloseReason.BAD_HEARTBEAT
-    return Asked(session_id, credentials_of(scope, query), heartbeat_s)
+    return Handshake(session_id, credentials_of(scope, query), heartbeat_s)
 
 
 def _heartbeat(text: str | None) -> float | None:
-    """Seconds between pings: what the client wants, as far as we let it; None for what is no number."""
+    """Return the seconds between pings, within the configured bounds; None for an invalid number."""
     shortest = conf().heartbeat_s
     if text is None:
         return shortest

@@ -1,4 +1,4 @@
-"""Reading the state that a client begins with, after it has joined the hub."""
+"""Read the first state of a client, after it has joined the hub."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from synckairos.redis.procedures import run_async
 _TRIES = 5
 
 
-async def current(session_id: UUID, subscriber: Subscriber) -> Outcome:
-    """The session as it stands, and what it is to this client. Raises SessionNotFound.
+async def read_initial_state(session_id: UUID, subscriber: Subscriber) -> Outcome:
+    """Return the session with its view for this client. Raises SessionNotFound, Conflict.
 
-    When the hub has told meanwhile of another session under the same id, which of the two is the newer one can only be
-    known by reading again.
+    When the hub has received another epoch of the session meanwhile, only another read tells which one is newer.
     """
     for _ in range(_TRIES):
         outcome = await run_async(service.get(session_id, subscriber.principal))

@@ -1,4 +1,4 @@
-"""For clients that cannot hold a WebSocket: long poll and Server-Sent Events, woken by the hub like any other client.
+"""For clients that cannot hold a WebSocket: long poll and Server-Sent Events, result by the hub like any other client.
 
 Both stand in front of Django, which would hold a thread for each request that waits.
 """
@@ -20,8 +20,8 @@ from sessions.hub.position import NOWHERE, Position
 from sessions.hub.subscriber import Subscriber
 from sessions.presentation import present, to_json
 from sessions.realtime.credentials import credentials_of
-from sessions.realtime.initial_state import current
-from sessions.realtime.poll_transport import PollTransport, Stateful, stateful
+from sessions.realtime.initial_state import read_initial_state
+from sessions.realtime.poll_transport import PollTransport, StateFrame, state_frame_decoder
 from sessions.services.recovery import recover
 from synckairos import background, ids, lifecycle
 from synckairos.auth.permissions import check_scope
@@ -46,22 +46,21 @@ from synckairos.webserver.transport import Frame, TaskTransport
 
 log = logs.get_logger(__name__)
 
-SOCKETS_AT = "/ws"
-"""Where WebSockets are (config/routing.py): a request there that asks for none is told so."""
+SOCKET_PATH = "/ws"
+"""Path of WebSockets (config/routing.py); other requests for it are refused."""
 LONGEST_WAIT_MS = 30_000
 LAST_EVENT_ID = "lastEventId"
 """The parameter that event-source-polyfill adds to the address of a stream it opens again."""
 _NO_STATE = b"null"
 _LARGEST_VERSION = 2**53
-_REMARK_EVERY_S = 15.0
-"""A stream says something at least so often, or proxies take it for dead."""
-_LAST_WORDS_S = 2.0
+_KEEP_ALIVE_S = 15.0
+"""Seconds between keep-alive comments: proxies close a silent stream."""
+_CLOSE_TIMEOUT_S = 2.0
 _ROUTE = re.compile(r"/v1/sessions/([^/]+)/(poll|stream)")
 
 
-class Fallbacks:
-    """`GET /v1/sessions/{id}/poll` and `/stream`, in front of an application that has all other addresses; but for that
-    of the sockets, where whoever does not ask for one is told so."""
+class LongPollAndSse:
+    """ASGI middleware for `GET /v1/sessions/{id}/poll` and `/stream`. Refuses plain requests to the socket path."""
 
     def __init__(self, inner: Callable[..., Any]) -> None:
         self.inner = inner
@@ -80,17 +79,17 @@ class Fallbacks:
             if session_id is None:
                 raise ValidationFailed([("session_id", "Must be a valid UUID.")])
             log_context.bind(session_id=str(session_id))
-            door, parameters = DOORS[match[2]]
-            await door(session_id, AsgiRequest(scope, parameters), receive, send)
+            handler, parameters = HANDLERS[match[2]]
+            await handler(session_id, AsgiRequest(scope, parameters), receive, send)
         except ApiError as error:
             more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
             await error_responses.send_error(send, await limit_unauthenticated(error, scope, send.limiter), *more)
 
     async def _answer_other(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["path"] != SOCKETS_AT:
+        if scope["path"] != SOCKET_PATH:
             await self.inner(scope, receive, send)
             return
-        log_context.bind(route=SOCKETS_AT)
+        log_context.bind(route=SOCKET_PATH)
         if scope["method"] in {"GET", "HEAD"}:
             await error_responses.send_error(send, UpgradeRequired())
         else:
@@ -100,12 +99,12 @@ class Fallbacks:
 # ── long poll ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def poll(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) -> None:
-    """The state as soon as its version is another than `since_version`; 304 after `wait_ms` without one."""
-    principal = asked.principal()
-    since = asked.integer("since_version", 0, _LARGEST_VERSION)
-    wait_ms = asked.integer("wait_ms", 0, LONGEST_WAIT_MS)
-    epoch = asked.parameter("epoch")
+async def poll(session_id: UUID, request: AsgiRequest, receive: Any, send: Any) -> None:
+    """Answer with the state as soon as its version differs from `since_version`; with 304 after `wait_ms`."""
+    principal = request.principal()
+    since = request.integer("since_version", 0, _LARGEST_VERSION)
+    wait_ms = request.integer("wait_ms", 0, LONGEST_WAIT_MS)
+    epoch = request.parameter("epoch")
     await send.limiter.aconsume(limits.general(principal))
     if lifecycle.is_shutting_down():
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
@@ -113,7 +112,7 @@ async def poll(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) ->
     subscriber = Subscriber(transport, principal, counts_as_present=False)
     await hub().join(session_id, subscriber)
     try:
-        outcome = await current(session_id, subscriber)
+        outcome = await read_initial_state(session_id, subscriber)
         state = outcome.state
         await send.limiter.acharge(limits.general(principal), weights.of_state(state))
         if state.version != since or epoch not in {None, state.epoch}:
@@ -121,17 +120,19 @@ async def poll(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) ->
             await _answer_state(send, entity_tag(state.epoch, state.version), body)
             return
         subscriber.start(None, Position(state.epoch, state.version))
-        woken = await _first(transport.woken, receive, (LONGEST_WAIT_MS if wait_ms is None else wait_ms) / 1000)
+        outcome_of_wait = await _result_or_none(
+            transport.result, receive, (LONGEST_WAIT_MS if wait_ms is None else wait_ms) / 1000
+        )
     finally:
         await hub().leave(session_id, subscriber)
-    match woken:
-        case Stateful(version=int(version), epoch=str(anew), state=Raw() as body):
+    match outcome_of_wait:
+        case StateFrame(version=int(version), epoch=str(anew), state=Raw() as body):
             await _answer_state(send, entity_tag(anew, version), bytes(body))
         case CloseCode.NORMAL | CloseCode.FORBIDDEN:
             raise SessionNotFound(session_id)
         case CloseCode.CREDENTIALS_EXPIRED | CloseCode.NOT_AUTHENTICATED:
             raise Unauthenticated
-        case _:  # in time, or sent away: asking again is right
+        case _:  # time limit, or restart: the client polls again
             await error_responses.send_response(
                 send, 304, b"", (b"etag", entity_tag(state.epoch, state.version).encode())
             )
@@ -143,12 +144,12 @@ async def _answer_state(send: Any, tag: str, state: bytes) -> None:
     )
 
 
-async def _first(news: asyncio.Future[Any], receive: Any, within_s: float) -> Any:
-    """The news; None when the time is over or the client has gone."""
+async def _result_or_none(result: asyncio.Future[Any], receive: Any, within_s: float) -> Any:
+    """Return the result; None after the time limit or when the client has disconnected."""
     left = asyncio.ensure_future(_disconnected(receive))
     try:
-        await asyncio.wait({news, left}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-        return news.result() if news.done() else None
+        await asyncio.wait({result, left}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        return result.result() if result.done() else None
     finally:
         left.cancel()
 
@@ -161,11 +162,11 @@ async def _disconnected(receive: Any) -> None:
 # ── Server-Sent Events ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def stream(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) -> None:
+async def stream(session_id: UUID, request: AsgiRequest, receive: Any, send: Any) -> None:
     """The frames of a WebSocket as events, from `Last-Event-ID` on."""
     if lifecycle.is_shutting_down():  # before a ticket is spent
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
-    principal = await credentials_of(asked.scope, asked.query).principal(session_id)
+    principal = await credentials_of(request.scope, request.query).principal(session_id)
     check_scope(principal, session_id)
     await send.limiter.aconsume(limits.general(principal))
     await send.limiter.aconsume(limits.connect(principal))
@@ -174,7 +175,7 @@ async def stream(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) 
     async def close(code: int, reason: str) -> None:
         data = to_json({"code": int(code), "reason": reason})
         try:
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await error_responses.send_chunk(send, b"event: close\ndata: " + data + b"\n\n")
         except TimeoutError:
             log.debug("client does not listen", code=int(code))
@@ -189,7 +190,7 @@ async def stream(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) 
     await hub().join(session_id, subscriber)
     metrics.STREAMS.inc()
     try:
-        shown, first, weight = await _first_frame(session_id, subscriber, _last_event_id(asked))
+        shown, first, weight = await _first_frame(session_id, subscriber, _last_event_id(request))
         await send.limiter.acharge(limits.general(principal), weight)
         await error_responses.start_stream(
             send,
@@ -200,35 +201,35 @@ async def stream(session_id: UUID, asked: AsgiRequest, receive: Any, send: Any) 
         )
         subscriber.start(Frame(first), shown)
         hub().welcome(session_id, subscriber)
-        is_over = await _until(ended, receive, transport, send)
+        is_over = await _wait_for_end(ended, receive, transport, send)
     finally:
         metrics.STREAMS.dec()
         await hub().leave(session_id, subscriber)
     if is_over:
-        await _part(asked, send)
+        await _end_stream(request, send)
 
 
-def _last_event_id(asked: AsgiRequest) -> str | None:
-    """Where the client left off: in the header, or in the address, where libraries put it that stand in for browsers'
-    EventSource. The header counts first, since whoever asks for the same address again sends a newer one there."""
-    told = asked.header(b"last-event-id")
-    return asked.parameter(LAST_EVENT_ID) if told is None else told
+def _last_event_id(request: AsgiRequest) -> str | None:
+    """Return the id of the last received event: from the header, else from the parameter that polyfills of EventSource
+    use. The header is the newer one when a client opens the same address again."""
+    value = request.header(b"last-event-id")
+    return request.parameter(LAST_EVENT_ID) if value is None else value
 
 
 async def _first_frame(
     session_id: UUID, subscriber: Subscriber, last_event_id: str | None
 ) -> tuple[Position, bytes, int]:
-    """How a stream begins: where the client left off, or with the whole; and what that weighs."""
+    """Return the position, the first frame (missed events or the whole state) and its weight for the rate limit."""
     try:
         if last_event_id is not None:
-            version, epoch = _read_id(last_event_id)
+            version, epoch = _parse_event_id(last_event_id)
             found = await run_async(recover(session_id, subscriber.principal, version, epoch))
             state, now = found.state, found.now
             subscriber.check_access(state)
             since = version if found.recovered else None
             first = messages.state_sync(state, now, recovered=found.recovered, since_version=since, missed=found.missed)
         else:
-            outcome = await current(session_id, subscriber)
+            outcome = await read_initial_state(session_id, subscriber)
             state, now = outcome.state, outcome.at_ms
             first = messages.connected(session_id, state, now)
     except SessionNotFound:
@@ -238,50 +239,53 @@ async def _first_frame(
     return Position(state.epoch, state.version), first, weights.of_state(state)
 
 
-def _read_id(last_event_id: str) -> tuple[int | None, str | None]:
-    """`version:epoch` as we gave it out. A version alone proves nothing: it may be of an older session."""
+def _parse_event_id(last_event_id: str) -> tuple[int | None, str | None]:
+    """Parse `version:epoch`. A version alone may belong to an older session of the same id."""
     version, _, epoch = last_event_id.partition(":")
     is_version = version.isascii() and version.isdigit() and len(version) <= len(str(_LARGEST_VERSION))
     return (int(version) if is_version else None), epoch or None
 
 
 def as_event(frame: Frame) -> bytes:
-    """A frame as a server-sent event; one that shows a state has an id to go on from."""
-    if frame is _REMARK:
+    """Return the frame as a server-sent event; it has an id when it has a state."""
+    if frame is _KEEP_ALIVE:
         return b":\n\n"
-    shown = stateful.decode(frame.payload)
+    shown = state_frame_decoder.decode(frame.payload)
     has_state = isinstance(shown.state, Raw) and bytes(shown.state) != _NO_STATE
     name = f"id: {shown.version}:{shown.epoch}\n".encode() if has_state else b""
     return name + b"data: " + frame.payload + b"\n\n"
 
 
-async def _until(ended: asyncio.Event, receive: Any, transport: TaskTransport, send: Any) -> bool:
-    """Wait for the end, with a remark now and then. True when the end is ours, False when the client has gone."""
+async def _wait_for_end(ended: asyncio.Event, receive: Any, transport: TaskTransport, send: Any) -> bool:
+    """Wait for the end, with keep-alive comments. Return True when the server ended it, else False."""
     left = background.start(_disconnected(receive), "stream disconnect")
     over = asyncio.ensure_future(ended.wait())
     try:
         while not (left.done() or over.done()):
-            await asyncio.wait({left, over}, timeout=_REMARK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({left, over}, timeout=_KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
             if transport.is_open and transport.is_writable and not left.done():
-                transport.write(_REMARK)
+                transport.write(_KEEP_ALIVE)
         return over.done()
     finally:
         left.cancel()
         over.cancel()
 
 
-_REMARK = Frame(b"")
-"""Nothing but a sign of life."""
+_KEEP_ALIVE = Frame(b"")
+"""The frame of a keep-alive comment."""
 
 
-async def _part(asked: AsgiRequest, send: Any) -> None:
-    """End the answer; a client that does not take the end is cut off."""
+async def _end_stream(request: AsgiRequest, send: Any) -> None:
+    """End the response; abort the connection when the client does not read the end."""
     try:
-        async with asyncio.timeout(_LAST_WORDS_S):
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
             await error_responses.end_stream(send)
     except (TimeoutError, OSError, RuntimeError):  # it takes nothing, or is gone
-        asked.abort()
+        request.abort()
 
 
-DOORS = {"poll": (poll, ("since_version", "wait_ms", "epoch")), "stream": (stream, (LAST_EVENT_ID, "ticket", "token"))}
-"""With their parameters, by the last part of their address."""
+HANDLERS = {
+    "poll": (poll, ("since_version", "wait_ms", "epoch")),
+    "stream": (stream, (LAST_EVENT_ID, "ticket", "token")),
+}
+"""Handlers with their parameters, by the last part of the path."""

@@ -39,6 +39,6 @@ class SocketOrigins(OriginValidator):  # type: ignore[misc]  # Channels has no t
         return self.valid_origin(parsed)
 
     def valid_origin(self, parsed_origin: Any) -> bool:
-        """Whether this page may connect."""
+        """Return true for an origin that may connect."""
         is_local = conf().cors_local and re.fullmatch(LOCAL_ORIGIN, parsed_origin.geturl()) is not None
         return is_local or bool(self.validate_origin(parsed_origin))

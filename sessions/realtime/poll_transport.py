@@ -12,8 +12,8 @@ from synckairos.telemetry import metrics
 from synckairos.webserver.transport import Frame
 
 
-class Stateful(Struct, frozen=True):
-    """What any frame says of the state it shows."""
+class StateFrame(Struct, frozen=True):
+    """The fields of any frame about its state."""
 
     type: str
     version: int | UnsetType | None = UNSET
@@ -21,7 +21,7 @@ class Stateful(Struct, frozen=True):
     state: Raw | UnsetType = UNSET
 
 
-stateful = msgspec.json.Decoder(Stateful)
+state_frame_decoder = msgspec.json.Decoder(StateFrame)
 
 
 class PollTransport:
@@ -33,29 +33,29 @@ class PollTransport:
         self.on_violation: Callable[[int, str], None] | None = None
         self.raw_transport = None
         self.is_open = self.is_writable = True
-        self.woken: asyncio.Future[Stateful | int] = asyncio.get_running_loop().create_future()
+        self.result: asyncio.Future[StateFrame | int] = asyncio.get_running_loop().create_future()
 
     def set_ping_interval(self, seconds: float) -> None:
-        """It does not last."""
+        """Do nothing: a long poll has no pings."""
 
     def write(self, frame: Frame) -> None:
-        """Wake with a state; what goes with it is in the state too."""
-        shown = stateful.decode(frame.payload)
+        """Complete the poll with the state of the frame; frames without one are ignored."""
+        shown = state_frame_decoder.decode(frame.payload)
         if shown.state is not UNSET:
-            self._wake(shown)
+            self._complete(shown)
 
     def try_write(self, frame: Frame) -> bool:
-        """The same."""
+        """Write the frame; never blocked."""
         self.write(frame)
         return True
 
     def close(self, code: int, reason: str) -> None:
-        """Wake with the reason of the end."""
+        """Complete the poll with the close code."""
         metrics.SOCKETS_CLOSED.labels(str(int(code))).inc()
-        self._wake(code)
+        self._complete(code)
 
     force_close = close
 
-    def _wake(self, news: Stateful | int) -> None:
-        if not self.woken.done():
-            self.woken.set_result(news)
+    def _complete(self, result: StateFrame | int) -> None:
+        if not self.result.done():
+            self.result.set_result(result)

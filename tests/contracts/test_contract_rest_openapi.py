@@ -236,7 +236,7 @@ def fits(answer, method, path, status):
 
 FAULTS = (429, 500, 503)
 ASKS_THE_DATABASE = (*TOKENS, "/ready")
-WAITING = [f"/v1/sessions/{{session_id}}/{door}" for door in long_poll_and_sse.DOORS]
+WAITING = [f"/v1/sessions/{{session_id}}/{door}" for door in long_poll_and_sse.HANDLERS]
 """Not Django's: tests/sessions/realtime/test_long_poll_and_sse.py provokes their answers."""
 
 

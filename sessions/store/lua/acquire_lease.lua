@@ -1,4 +1,4 @@
--- Lease: take or keep a shard for one timekeeper.
+-- Acquire lease: take or keep a shard for one timekeeper.
 -- KEYS: 1 lease (string)
 -- ARGV: 1 this timekeeper, 2 length of the lease, ms
 -- Result: 1 when this timekeeper holds the shard now, else 0

@@ -1,4 +1,4 @@
--- Aside: some of the sessions set aside, by deadline. Changes nothing.
+-- List set aside: some of the sessions set aside, by deadline. Changes nothing.
 -- KEYS: 1 deadlines set aside (sorted set), 2 the reasons (hash)
 -- ARGV: 1 first rank, 2 last rank
 -- Result: {{session id, deadline, reason or false}, …}

@@ -1,4 +1,4 @@
--- Longest had: what an owner has had for longest, or was not looked at for longest. Changes nothing.
+-- Oldest members: the members of an owner that were claimed or checked the longest ago. Changes nothing.
 -- KEYS: 1 what the owner has (sorted set: member -> when it was claimed or last seen to live, ms)
 -- ARGV: 1 for how long at least, ms; 2 most members to name
 -- Result: {member, …}

@@ -1,4 +1,4 @@
--- Postpone: see later whether to let a session go, unless somebody has put that off for longer meanwhile.
+-- Postpone idle: check later whether a session is abandoned, unless a later instant is noted already.
 -- KEYS: 1 idle sessions (sorted set)
 -- ARGV: 1 session id, 2 when, ms
 -- Result: 1

@@ -1,4 +1,4 @@
--- Redeem: what a one-time ticket lets do, and the ticket is spent. Of many who bring the same one, the first has it.
+-- Redeem ticket: read and delete a one-time ticket. Only the first of several calls gets it.
 -- KEYS: 1 ticket (string)
 -- ARGV: none
 -- Result: what it lets do; false when it is unknown, spent or over

@@ -1,4 +1,4 @@
--- Alive: somebody looks at a session in which nothing happens, or only by itself, so it is not let go for some time.
+-- Refresh idle: an idle session has a reader, so it is not abandoned for some time.
 -- KEYS: 1 idle sessions (sorted set), 2 state (string), 3 recent commits (list), 4 deadlines (sorted set)
 -- ARGV: 1 session id, 2 for how long it is not let go, ms, 3 for how much longer than that it is kept, ms, 4 what goes for
 --       the first of these when it has a deadline

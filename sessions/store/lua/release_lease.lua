@@ -1,4 +1,4 @@
--- Release: give a shard back, if this timekeeper still holds it.
+-- Release lease: give a shard back, if this timekeeper still holds it.
 -- KEYS: 1 lease (string)
 -- ARGV: 1 this timekeeper, 2 channel of the timekeepers of this shard
 -- Result: 1 when it was given back, else 0

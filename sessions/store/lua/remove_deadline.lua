@@ -1,4 +1,4 @@
--- Forget: drop a deadline whose session is gone, or set it aside when the session cannot be read.
+-- Remove deadline: drop a deadline whose session is deleted, or set it aside when the session cannot be read.
 -- KEYS: 1 state (string), 2 deadlines (sorted set), 3 deadlines set aside (sorted set), 4 the reasons (hash)
 -- ARGV: 1 session id, 2 '1' to set aside a session that exists, 3 the reason
 -- Result: 1 when the deadline was taken away, 0 when the session exists and stays

@@ -1,4 +1,4 @@
--- Put back: give a session that was set aside its deadline back, if it still exists.
+-- Restore deadline: give a session that was set aside its deadline back, if it still exists.
 -- KEYS: 1 state (string), 2 deadlines (sorted set), 3 deadlines set aside (sorted set), 4 the reasons (hash)
 -- ARGV: 1 session id, 2 '1' to give nothing back, 3 channel of the timekeepers of this shard
 -- Result: 1 when it was set aside, else 0

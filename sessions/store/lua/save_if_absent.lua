@@ -1,4 +1,4 @@
--- First: keep what is said first under a key; whoever says something there later hears that.
+-- Save if absent: keep the first value of a key; later calls get that value.
 -- KEYS: 1 idempotency record
 -- ARGV: 1 the record, 2 how long it is kept, ms
 -- Result: the record that was there, or false and this one is kept

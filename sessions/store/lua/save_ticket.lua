@@ -1,4 +1,4 @@
--- Grant: keep what a one-time ticket lets do, for as long as it is good.
+-- Save ticket: keep a one-time ticket until it expires.
 -- KEYS: 1 ticket (string; its name holds a digest of the ticket only)
 -- ARGV: 1 what it lets do, 2 how long it is good, ms
 -- Result: {seconds, microseconds} of the store's clock

@@ -1,4 +1,4 @@
--- Looked at: take away from what an owner has what has ended, and note of the rest that it lives.
+-- Update members: remove the ended members of an owner, and note the instant of this check for the others.
 -- KEYS: what the owner has (sorted sets: member -> when it was claimed or last seen to live, ms)
 -- ARGV: member, '1' when it lives, else '0', and so on
 -- Result: how many places there are again in the first set

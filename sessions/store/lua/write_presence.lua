@@ -1,4 +1,4 @@
--- Announce: tell how many clients of a session one web process has, or that it has none.
+-- Write presence: report the clients of a session in one web process, or that it has none.
 -- KEYS: 1 presence (hash: process -> what it has)
 -- ARGV: 1 process, 2 what it has ('' for nothing), 3 time to live of the hash, ms
 --       4 channel of the group, 5 message for it ('' to stay silent; nobody hears of nothing taken away)

@@ -15,7 +15,7 @@ import pytest
 from redis.exceptions import ConnectionError as StoreAway
 
 from sessions.hub.hub import stop_hub
-from sessions.realtime.long_poll_and_sse import Fallbacks
+from sessions.realtime.long_poll_and_sse import LongPollAndSse
 from synckairos.conf import Rate
 from synckairos.http.body_limits import BodyLimits
 from synckairos.http.request_log import RequestLog
@@ -290,7 +290,7 @@ async def test_a_fault_of_a_fallback_has_the_documented_answer(configure, monkey
     else:
         monkeypatch.setattr(scripts, "_eval", fail)
         configure(rate_general=Rate(100, 60_000))
-    transport = httpx.ASGITransport(RequestLog(BodyLimits(Fallbacks(None))))
+    transport = httpx.ASGITransport(RequestLog(BodyLimits(LongPollAndSse(None))))
     async with httpx.AsyncClient(base_url="http://localhost", headers=bearer(token), transport=transport) as http:
         if status == 429:
             await http.get(f"/v1/sessions/{uuid4()}/poll")

@@ -89,7 +89,7 @@ def test_every_route_has_a_row():
         assert issubclass(view.view_class, SessionEndpoint), path
         for method in methods_of(view):
             assert (method, path) in tested, f"nobody says who may {method} {path}"
-    waiting = {f"/v1/sessions/{{session_id}}/{name}" for name in long_poll_and_sse.DOORS}
+    waiting = {f"/v1/sessions/{{session_id}}/{name}" for name in long_poll_and_sse.HANDLERS}
     assert waiting == {cast.STREAM, "/v1/sessions/{session_id}/poll"}
 
 
