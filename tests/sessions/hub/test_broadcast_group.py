@@ -33,7 +33,7 @@ class Stage:
         self.topic = Topic(SESSION)
         self.version = 1
 
-    def come(self, principal=ALICE):
+    def connect(self, principal=ALICE):
         transport = FakeTransport()
         subscriber = Subscriber(transport, principal)
         self.topic.add(subscriber)
@@ -50,7 +50,7 @@ class Stage:
         for group in list(self.topic.groups):
             Delivery(message).deliver_to(group)
 
-    def in_step(self):
+    def group_size(self):
         return sum(len(group.subscribers) - len(group.non_receivers) for group in self.topic.groups)
 
 
@@ -59,82 +59,82 @@ async def stage():
     return Stage()
 
 
-async def test_a_state_goes_to_all_in_step(stage):
-    clients = [stage.come() for _ in range(3)]
-    assert stage.in_step() == 3
+async def test_a_state_is_written_to_every_member_of_the_group(stage):
+    clients = [stage.connect() for _ in range(3)]
+    assert stage.group_size() == 3
     stage.commit()
     stage.commit()
     assert [transport.versions for _, transport in clients] == [[1, 2, 3]] * 3
     assert {subscriber.position for subscriber, _ in clients} == {Position("one", 3)}
 
 
-async def test_who_has_no_room_falls_out_with_what_it_was_given_and_is_shown_the_newest_later(stage):
-    (slow, its_transport), (_, other) = stage.come(), stage.come()
+async def test_a_blocked_client_leaves_the_group_and_receives_the_newest_state_later(stage):
+    (slow, its_transport), (_, other) = stage.connect(), stage.connect()
     its_transport.pauses_next = True
     stage.commit()
-    assert (stage.in_step(), slow.position.version) == (1, 2)
+    assert (stage.group_size(), slow.position.version) == (1, 2)
     stage.commit()
     stage.commit()
     assert its_transport.versions == [1, 2]
     its_transport.resume()
     assert (its_transport.versions, other.versions) == ([1, 2, 4], [1, 2, 3, 4])
     stage.commit()
-    assert (its_transport.versions[-1], stage.in_step()) == (5, 2)
+    assert (its_transport.versions[-1], stage.group_size()) == (5, 2)
 
 
-async def test_an_answer_comes_between_two_states_and_the_client_stays_in_step(stage):
-    (subscriber, transport), _ = stage.come(), stage.come()
+async def test_a_client_that_receives_an_answer_stays_in_the_group(stage):
+    (subscriber, transport), _ = stage.connect(), stage.connect()
     subscriber.enqueue(Frame(b'{"answer": true}'))
-    assert stage.in_step() == 2
+    assert stage.group_size() == 2
     stage.commit()
     assert transport.sent == [{"version": 1}, {"answer": True}, {"version": 2}]
 
 
-async def test_a_notice_comes_before_its_state(stage):
-    clients = [stage.come() for _ in range(2)]
+async def test_a_notice_is_sent_before_its_state(stage):
+    clients = [stage.connect() for _ in range(2)]
     stage.commit(b'{"notice": true}')
     stage.commit()
     assert [transport.sent[1:] for _, transport in clients] == [[{"notice": True}, {"version": 2}, {"version": 3}]] * 2
-    assert stage.in_step() == 2
+    assert stage.group_size() == 2
 
 
-async def test_a_client_that_was_given_another_state_goes_alone_until_it_has_the_same(stage):
-    stage.come()
-    late, transport = stage.come()
+async def test_a_client_with_another_state_joins_the_group_when_it_has_the_same_state(stage):
+    stage.connect()
+    late, transport = stage.connect()
     late.offer_state("one", 5, Frame(b'{"version": 5}'))
-    assert stage.in_step() == 1
+    assert stage.group_size() == 1
     stage.commit()  # 2: old for this one
     stage.version = 5
     stage.commit()
     assert transport.versions == [1, 5, 6]
     stage.commit()
-    assert stage.in_step() == 2
+    assert stage.group_size() == 2
 
 
-async def test_a_client_s_fault_is_its_own_and_it_is_given_the_state_again(stage):
-    (broken, its_transport), (_, other) = stage.come(), stage.come()
+async def test_an_error_of_one_client_affects_no_other_and_its_state_is_sent_again(stage):
+    (broken, its_transport), (_, other) = stage.connect(), stage.connect()
     its_transport.raw.faults = 1
     stage.commit()
     assert (its_transport.versions, other.versions, broken.position.version) == ([1, 2], [1, 2], 2)
 
 
-async def test_one_that_is_gone_makes_no_noise(stage, caplog):
-    _, transport = stage.come()
+async def test_a_disconnected_client_logs_no_error(stage, caplog):
+    _, transport = stage.connect()
     transport.raw.is_gone = True
     stage.commit()
     assert not caplog.records
 
 
-async def test_who_may_look_on_no_more_is_shown_nothing_more(stage):
-    (owner, hers), (guest, his) = stage.come(), stage.come(Principal("bob", is_staff=False, expires_s=2**40))
+async def test_a_client_without_access_receives_no_more_states(stage):
+    (owner, hers), (guest, his) = stage.connect(), stage.connect(Principal("bob", is_staff=False, expires_s=2**40))
     stage.commit(access_snapshot=AccessSnapshot(SESSION, "one", Access("alice", Visibility.PRIVATE), ()))
     stage.commit()
     assert (hers.versions, his.versions) == ([1, 2, 3], [1])
     assert (guest.may_view, owner.may_view) == (False, True)
 
 
-async def test_who_was_judged_for_a_new_life_is_shown_its_state_at_once(stage):
-    (subscriber, transport), (_, other) = stage.come(), stage.come()
+async def test_a_client_whose_access_was_checked_for_a_new_epoch_receives_its_state_at_once(stage):
+    (subscriber, transport), (_, other) = stage.connect(), stage.connect()
     subscriber.access_epoch = "two"
     message = HubMessage(SESSION, "two", 2, 3, b'{"version": 3}')
     for group in stage.topic.groups:
@@ -142,26 +142,26 @@ async def test_who_was_judged_for_a_new_life_is_shown_its_state_at_once(stage):
     assert (transport.versions, other.versions) == ([1, 3], [1])
 
 
-async def test_the_end_comes_last(stage):
-    (subscriber, transport), (_, other) = stage.come(), stage.come()
+async def test_the_close_is_sent_after_the_last_state(stage):
+    (subscriber, transport), (_, other) = stage.connect(), stage.connect()
     subscriber.close(1012, "restart")
     stage.commit()
     assert (transport.ended, transport.versions, other.versions) == (1012, [1], [1, 2])
     subscriber.detach()
     stage.topic.remove(subscriber)
     stage.commit()
-    assert (stage.in_step(), other.versions) == (1, [1, 2, 3])
+    assert (stage.group_size(), other.versions) == (1, [1, 2, 3])
 
 
-async def test_large_rooms_are_served_in_portions_that_empty_and_fill_again(stage, monkeypatch):
+async def test_large_groups_are_served_in_portions_that_empty_and_fill_again(stage, monkeypatch):
     monkeypatch.setattr(topics_module, "MAX_GROUP_SIZE", 2)
-    clients = [stage.come() for _ in range(5)]
+    clients = [stage.connect() for _ in range(5)]
     assert [len(group.subscribers) for group in stage.topic.groups] == [2, 2, 1]
     for subscriber, _ in clients[:2]:
         subscriber.detach()
         stage.topic.remove(subscriber)
     assert [len(group.subscribers) for group in stage.topic.groups] == [2, 1]
-    stage.come()
+    stage.connect()
     assert [len(group.subscribers) for group in stage.topic.groups] == [2, 2]
     stage.commit()
     assert all(transport.versions == [1, 2] for _, transport in clients[2:])
@@ -188,12 +188,12 @@ def happen(stage, clients, ended, chance):
             subscriber.detach()
             stage.topic.remove(subscriber)
             ended.append((transport, list(transport.sent)))
-            clients.append(stage.come())
+            clients.append(stage.connect())
 
 
 @pytest.mark.parametrize("seed", range(40))
-async def test_whatever_happens_no_client_misses_the_last_state_or_is_shown_one_twice(stage, seed):
-    chance, clients, ended = random.Random(seed), [stage.come() for _ in range(6)], []
+async def test_every_client_receives_the_last_state_and_no_state_twice(stage, seed):
+    chance, clients, ended = random.Random(seed), [stage.connect() for _ in range(6)], []
     for _ in range(300):
         happen(stage, clients, ended, chance)
     for _, transport in clients:
@@ -205,10 +205,10 @@ async def test_whatever_happens_no_client_misses_the_last_state_or_is_shown_one_
         assert (transport.versions[-1], subscriber.position.version) == (stage.version, stage.version)
     assert all(transport.sent == seen for transport, seen in ended)
     stage.commit()
-    assert stage.in_step() == len(clients)
+    assert stage.group_size() == len(clients)
 
 
-def test_nobody_in_step_is_nobody_to_write_to():
+def test_an_empty_group_writes_nothing():
     group = BroadcastGroup(Position(None, 0))
     assert group.broadcast(Position("one", 2), Frame(b"{}")) == 0
 
@@ -218,17 +218,17 @@ def private_session_of(*names):
     return AccessSnapshot(SESSION, "one", Access("owner"), tuple(ParticipantIdentity(uuid4(), name) for name in names))
 
 
-async def test_who_loses_a_seat_is_sent_away_and_sees_no_more(stage):
-    (_, ours), (_, bobs) = stage.come(), stage.come(Principal("bob", is_staff=False, expires_s=2**40))
+async def test_a_client_that_loses_its_seat_is_closed_and_receives_nothing_more(stage):
+    (_, ours), (_, bobs) = stage.connect(), stage.connect(Principal("bob", is_staff=False, expires_s=2**40))
     stage.commit(access_snapshot=private_session_of("bob"))
     stage.commit()
     assert (ours.versions, ours.ended) == ([1], 4503)
     assert (bobs.versions, bobs.ended) == ([1, 2, 3], None)
 
 
-async def test_a_late_word_of_who_was_there_before_sends_nobody_away(stage):
+async def test_a_late_access_snapshot_closes_no_client(stage):
     stage.version = 6
-    subscriber, transport = stage.come()  # who has been seated by the sixth transition, and shown it
+    subscriber, transport = stage.connect()  # who has been seated by the sixth transition, and shown it
     stage.version = 4
     stage.commit(access_snapshot=private_session_of("bob"))
     stage.version = 6

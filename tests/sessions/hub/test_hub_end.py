@@ -26,7 +26,7 @@ async def test_no_task_of_a_hub_outlives_it():
     assert asyncio.all_tasks() == before
 
 
-async def test_who_is_still_joining_when_it_ends_is_told_and_begins_nothing_anew():
+async def test_a_client_that_joins_while_the_hub_ends_is_closed_and_starts_no_task():
     before, ending = asyncio.all_tasks(), hub()
     joining = [asyncio.create_task(ending.join(uuid4(), Subscriber(FakeTransport(), ALICE))) for _ in range(3)]
     await asyncio.sleep(0)

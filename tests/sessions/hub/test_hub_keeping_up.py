@@ -17,7 +17,7 @@ SESSION = uuid4()
 
 @pytest.fixture
 async def heard():
-    """Whether a topic that knows everything up to version 2 is judged anew after this message."""
+    """Return whether the access of a topic at version 2 is checked again after this message."""
     hub = Hub()
     hub.topics.add(SESSION, Subscriber(BlockedTransport(), Principal("alice", is_staff=False, expires_s=2**40)))
 
@@ -31,16 +31,16 @@ async def heard():
     return hear
 
 
-async def test_the_next_one_changes_nothing_else(heard):
+async def test_the_next_announcement_leads_to_no_access_check(heard):
     assert await heard("one", 2, 3) == (False, ("one", 3))
     assert await heard("one", 2, 5) == (False, ("one", 5))
 
 
-async def test_after_a_gap_all_are_judged_anew(heard):
+async def test_a_gap_of_announcements_leads_to_new_access_checks(heard):
     assert await heard("one", 3, 4) == (True, ("one", 4))
 
 
-async def test_a_late_one_says_nothing_new(heard):
+async def test_a_late_announcement_is_ignored(heard):
     assert await heard("one", 0, 1) == (False, ("one", 2))
     assert await heard("one", 1, 2) == (False, ("one", 2))
 
@@ -50,5 +50,5 @@ async def test_a_session_made_anew_whose_creation_was_missed_is_a_gap(heard):
     assert await heard("two", 0, 1, is_creation=True) == (False, ("two", 1))
 
 
-async def test_in_a_room_where_nobody_could_look_on_yet_the_first_is_a_gap(heard):
+async def test_the_first_announcement_of_a_topic_without_readers_is_a_gap(heard):
     assert await heard("one", 7, 8, known=(None, 0)) == (True, ("one", 8))

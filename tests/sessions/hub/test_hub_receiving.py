@@ -82,7 +82,7 @@ async def test_every_message_is_delivered_and_one_that_is_not_understood_keeps_n
     assert caplog.text.count("not understood") == 1
 
 
-async def test_who_waits_for_the_loop_gets_it_before_all_are_served(hub, transports, monkeypatch):
+async def test_other_tasks_run_before_all_messages_are_delivered(hub, transports, monkeypatch):
     monkeypatch.setattr(hub_module, "MAX_GROUP_SIZE", 6)
     seen = []
     async with receiving(hub, [commit(version) for version in range(2, 8)]):

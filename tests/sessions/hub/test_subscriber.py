@@ -222,7 +222,7 @@ async def test_a_client_that_takes_nothing_is_let_go_and_one_that_takes_anything
     assert slow.sent == ["hello"]
 
 
-async def test_nobody_waits_for_a_client_that_has_nothing_to_take():
+async def test_a_client_without_waiting_frames_is_never_slow():
     idle = SlowTransport()
     idle.room = 1
     subscriber = Subscriber(idle, ALICE)

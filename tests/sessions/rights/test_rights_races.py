@@ -40,7 +40,7 @@ def test_a_session_that_was_made_anew_for_others_while_it_was_brought_up_to_date
         steps.send(LostRace(Snapshot(1_500, running("two", Visibility.PRIVATE, at=1_400))))
 
 
-def test_nor_among_many():
+def test_a_session_made_anew_for_others_is_not_shown_in_a_batch_read():
     steps = service.get_many([SESSION], STRANGER)
     call = next(steps)
     steps.send(call.parse([0, 0, None]).__class__(1_500, [running("one")]))
@@ -61,7 +61,7 @@ def test_a_token_that_is_revoked_while_a_command_races_commands_no_more():
         steps.send(LostRace(Snapshot(500, revoked)))
 
 
-def test_it_is_good_until_then():
+def test_a_token_commands_until_it_is_revoked():
     state = running("one")
     grant = SessionGrant(SESSION, "one", Role.CONTROLLER, "t")
     caller = Caller(Principal("guest", is_staff=False, expires_s=2**40, grant=grant), "")
