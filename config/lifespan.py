@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from typing import Any
 
 from sessions.hub.hub import stop_hub
@@ -18,6 +19,8 @@ log = logs.get_logger(__name__)
 
 _PROVIDER_WITHIN_S = 3.0
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
+_SWITCH_INTERVAL_S = 0.0005
+"""How long a thread that computes may hold up the event loop; Python's own value is 5 ms, for each such thread."""
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
@@ -30,6 +33,7 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
             set_server_loop(asyncio.get_running_loop())
             await _prefetch_provider_keys()
             _freeze_garbage_collector()
+            sys.setswitchinterval(_SWITCH_INTERVAL_S)
             await send({"type": "lifespan.startup.complete"})
         elif event["type"] == "lifespan.shutdown":
             set_server_loop(None)

@@ -28,6 +28,7 @@ MAX_WARNINGS = 8
 MAX_INDEX = 1_000_000
 MAX_VERSION = 2**53
 MAX_OBJECT_BYTES = 4096
+_TOO_LARGE = f"At most {MAX_OBJECT_BYTES} bytes when encoded."
 MAX_OBJECT_DEPTH = 100
 """Levels of nesting; far fewer than any reader of the stored form can follow."""
 MAX_START_DELAY_MS = 36_525 * 86_400_000
@@ -141,30 +142,22 @@ def _choice(name: str, choices: Iterable[Any]) -> ParsedType:
 
 def _object_problem(data: Json) -> str | None:
     """Return the message for an object that cannot be stored unchanged; None for other objects."""
-    if _is_deeper(data, MAX_OBJECT_DEPTH):
+    layer: list[Any] = [data]
+    for _ in range(MAX_OBJECT_DEPTH):  # without recursion, which could not follow deep ones
+        containers = [item for item in layer if isinstance(item, dict | list)]
+        if sum(map(len, containers)) > MAX_OBJECT_BYTES // 2:
+            return _TOO_LARGE  # each value takes two bytes at least; a large object is not encoded to learn that
+        layer = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+        if not layer:
+            break
+    else:
         return f"At most {MAX_OBJECT_DEPTH} levels of nesting."
     encoded = msgspec.json.encode(data)
     try:
         msgspec.msgpack.encode(data)
     except OverflowError:
         return "Integers beyond 64 bits are not supported."
-    return f"At most {MAX_OBJECT_BYTES} bytes when encoded." if len(encoded) > MAX_OBJECT_BYTES else None
-
-
-def _is_deeper(data: Any, levels: int) -> bool:
-    """Return true if objects and arrays nest deeper than `levels`. A recursion could not follow deep ones."""
-    layer = [data]
-    for _ in range(levels):
-        layer = [child for item in layer for child in _children(item)]
-        if not layer:
-            return False
-    return True
-
-
-def _children(item: Any) -> Iterable[Any]:
-    if isinstance(item, dict):
-        return item.values()
-    return item if isinstance(item, list) else ()
+    return _TOO_LARGE if len(encoded) > MAX_OBJECT_BYTES else None
 
 
 def _ref(name: str) -> Json:
