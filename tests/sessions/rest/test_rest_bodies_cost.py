@@ -48,6 +48,13 @@ def test_and_nobody_decodes_it(token, body):
             JSONParser().parse(io.BytesIO(body))
 
 
+def test_a_large_body_is_decoded_beside_the_event_loop(token):
+    headers = {b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json"}
+    body = b'{"sync_mode":"global","total_time_ms":60000,"metadata":{"a":"%s"}}' % (b"x" * 16_384)
+    with patch("synckairos.http.json_bounds.decode", side_effect=AssertionError("decoded")):
+        assert fast_path.parse(EarlyRequest(headers, body=body), headers) is None
+
+
 def test_a_frame_of_very_many_values_is_refused_and_not_read():
     filling = ",".join(["0"] * (MAX_FRAME_VALUES - 2))
     assert read_client_frame(f'{{"type":"PING","x":[{filling}]}}')
