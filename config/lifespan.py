@@ -20,7 +20,7 @@ log = logs.get_logger(__name__)
 _PROVIDER_WITHIN_S = 3.0
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 _SWITCH_INTERVAL_S = 0.0005
-"""How long a thread that computes may hold up the event loop; Python's own value is 5 ms, for each such thread."""
+"""The longest time for which a thread that computes holds up the event loop; Python has 5 ms for each of them."""
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
