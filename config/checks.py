@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ipaddress import ip_address
 
 from marshmallow.exceptions import ValidationError as Unacceptable
+from marshmallow.validate import OneOf, Range, Regexp
 
 from synckairos.auth.names import is_name
 
+POSITIVE = Range(min=0, min_inclusive=False)
+NOT_EMPTY = Regexp(r"\s*\S", error="Must not be empty.")
 
-def one_of(*allowed: str) -> Callable[[str], None]:
+
+def one_of(*allowed: str) -> OneOf:
     """Return a check that accepts one of these words."""
-
-    def check(value: str) -> None:
-        if value not in allowed:
-            raise Unacceptable(f"Must be one of {', '.join(allowed)}.")
-
-    return check
-
-
-def not_empty(value: str) -> None:
-    """Accepts a text with more than spaces."""
-    if not value.strip():
-        raise Unacceptable("Must not be empty.")
+    return OneOf(allowed, error="Must be one of {choices}.")
 
 
 def begins_names(value: str) -> None:
     """Accepts the beginning of a person's name."""
     if not is_name(f"{value}x"):
         raise Unacceptable("Must be something that a person's name may begin with.")
-
-
-def positive(value: float) -> None:
-    """Accepts a number above 0."""
-    if value <= 0:
-        raise Unacceptable("Must be greater than 0.")
 
 
 def address(value: str) -> None:

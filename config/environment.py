@@ -8,13 +8,15 @@ import re
 import secrets
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import dj_database_url
 from environs import Env, EnvValidationError
 from marshmallow.exceptions import ValidationError as Unacceptable
+from marshmallow.fields import Integer
 from marshmallow.validate import Range
 
 from config import checks, safety
@@ -32,6 +34,18 @@ _LONGEST_SOCKET_PATH = 100
 
 ROOT = Path(__file__).resolve().parent.parent
 _env = Env(eager=False)
+IN_PRODUCTION: bool = (
+    _env.str("SYNCKAIROS_ENV", "development", validate=checks.one_of("development", "test", "production"))
+    == "production"
+)
+_env.add_parser("token", safety.token)
+for _kind in (safety.proxies, safety.origins, safety.hosts):
+    _env.add_parser(_kind.__name__, partial(_kind, in_production=IN_PRODUCTION))
+
+
+def _outside_production(default: str | None) -> Any:
+    """Return a default, or in production the mark of a variable that is required."""
+    return ... if IN_PRODUCTION else default
 
 
 @_env.parser_for("rate")
@@ -53,24 +67,10 @@ def _limit(text: str) -> int | None:
     return int(text)
 
 
-@_env.parser_for("proxies")
-def _proxies(text: str) -> safety.Proxies:
-    return safety.proxies(text, in_production=IN_PRODUCTION)
-
-
-@_env.parser_for("origins")
-def _origins(text: str) -> tuple[str, ...]:
-    return safety.origins(text, in_production=IN_PRODUCTION)
-
-
-@_env.parser_for("hosts")
-def _hosts(text: str) -> list[str]:
-    return safety.hosts(text.split(","), in_production=IN_PRODUCTION)
-
-
-@_env.parser_for("token")
-def _token(text: str) -> str | None:
-    return safety.token(text)
+@_env.parser_for("ms")
+def _ms(seconds: str | int) -> int:
+    """Return a time that is given in seconds, in milliseconds."""
+    return 1000 * cast("int", Integer(validate=checks.POSITIVE).deserialize(seconds))
 
 
 @_env.parser_for("shared_directory")
@@ -180,19 +180,17 @@ def kept_secret(path: Path, made: Callable[[], str]) -> str:
 
 
 def _secret_key() -> str:
-    if IN_PRODUCTION:
-        return _env.str("SYNCKAIROS_SECRET_KEY", validate=_strong)
-    given: str | None = _env.str("SYNCKAIROS_SECRET_KEY", None, validate=_strong)
-    return given or kept_secret(DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(48))
+    given: str | None = _env.str("SYNCKAIROS_SECRET_KEY", _outside_production(None), validate=_strong)
+    if given or IN_PRODUCTION:
+        return given or ""
+    return kept_secret(DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(48))
 
 
 def _signing_keys() -> KeyRing:
     name = "SYNCKAIROS_SIGNING_KEYS"
-    if IN_PRODUCTION or name in os.environ:
-        given: KeyRing = _env.key_ring(name)
-        return given
-    kept: KeyRing = _env.key_ring(name, kept_secret(DATA_DIR / "signing_key", generate_pem))
-    return kept
+    is_given = IN_PRODUCTION or name in os.environ
+    keys: KeyRing = _env.key_ring(name, ... if is_given else kept_secret(DATA_DIR / "signing_key", generate_pem))
+    return keys
 
 
 def _provider() -> IdentityProvider | None:
@@ -202,73 +200,67 @@ def _provider() -> IdentityProvider | None:
     staff_claim: str | None = _env.str("SYNCKAIROS_IDP_STAFF_CLAIM", "") or None
     if not any(os.environ.get(name) for name in named):
         return None
-    issuer, audience = (_env.str(name, validate=checks.not_empty) for name in named[:2])
+    issuer, audience = (_env.str(name, validate=checks.NOT_EMPTY) for name in named[:2])
     return IdentityProvider(issuer, audience, _env.jwks_url(named[2]), prefix, staff_claim)
 
 
-ENVIRONMENT: str = _env.str(
-    "SYNCKAIROS_ENV", "development", validate=checks.one_of("development", "test", "production")
-)
-IN_PRODUCTION: bool = ENVIRONMENT == "production"
 DATA_DIR: Path = Path(_env.str("SYNCKAIROS_DATA_DIR", "") or ROOT / "var").expanduser().absolute()
 data_directory.restrict_modes(DATA_DIR, is_ours=not os.environ.get("SYNCKAIROS_DATA_DIR"))
 
 # In production nothing that binds to a machine or protects a secret has a default.
-REDIS_URL: str = (
-    _env.store_url("REDIS_URL") if IN_PRODUCTION else _env.store_url("REDIS_URL", f"unix://{embedded_socket(DATA_DIR)}")
-)
-ALLOW_LOSSY_STORE: bool = _env.bool("SYNCKAIROS_ALLOW_LOSSY_STORE", False)
+REDIS_URL: str = _env.store_url("REDIS_URL", _outside_production(f"unix://{embedded_socket(DATA_DIR)}"))
+LOSSY_STORE_ALLOWED: bool = _env.bool("SYNCKAIROS_ALLOW_LOSSY_STORE", False) or not IN_PRODUCTION
 BROKER_URL: str = _env.broker_url("SYNCKAIROS_BROKER_URL", "")
 if REDIS_URL and REDIS_URL.startswith("redis+cluster://") and not BROKER_URL:
     _env.str("SYNCKAIROS_BROKER_URL")  # required beside a Cluster: the message names it
 ALLOW_SQLITE: bool = _env.bool("SYNCKAIROS_ALLOW_SQLITE", False)
-DATABASE_URL: str = (
-    _env.database_url("DATABASE_URL")
-    if IN_PRODUCTION
-    else _env.database_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'synckairos.sqlite3'}")
+DATABASE_URL: str = _env.database_url(
+    "DATABASE_URL", _outside_production(f"sqlite:///{DATA_DIR / 'synckairos.sqlite3'}")
 )
 SECRET_KEY: str = _secret_key()
 SECRET_KEY_FALLBACKS: list[str] = _env.list("SYNCKAIROS_SECRET_KEY_FALLBACKS", [], validate=_each_strong)
 SIGNING_KEYS: KeyRing = _signing_keys()
-ISSUER: str = _env.str("SYNCKAIROS_ISSUER", "synckairos", validate=checks.not_empty)
+ISSUER: str = _env.str("SYNCKAIROS_ISSUER", "synckairos", validate=checks.NOT_EMPTY)
 PROVIDER: IdentityProvider | None = _provider()
-ALLOWED_HOSTS: list[str] = (
-    _env.hosts("SYNCKAIROS_ALLOWED_HOSTS") if IN_PRODUCTION else _env.hosts("SYNCKAIROS_ALLOWED_HOSTS", "*")
+ALLOWED_HOSTS: list[str] = _env.hosts("SYNCKAIROS_ALLOWED_HOSTS", _outside_production("*"))
+DEFAULT_VISIBILITY = Visibility(
+    _env.str("SYNCKAIROS_DEFAULT_VISIBILITY", "private", validate=checks.one_of(*Visibility)) or Visibility.PRIVATE
 )
-DEFAULT_VISIBILITY: str = _env.str(
-    "SYNCKAIROS_DEFAULT_VISIBILITY", Visibility.PRIVATE.value, validate=checks.one_of(*Visibility)
-)
-TRUSTED_PROXIES: safety.Proxies = (
-    _env.proxies("SYNCKAIROS_TRUSTED_PROXIES") if IN_PRODUCTION else _env.proxies("SYNCKAIROS_TRUSTED_PROXIES", "")
+TRUSTED_PROXIES, TRUSTS_UNIX_SOCKETS = (
+    _env.proxies("SYNCKAIROS_TRUSTED_PROXIES", _outside_production("")) or safety.NO_PROXIES
 )
 TRUSTED_ORIGINS: list[str] = _env.list("SYNCKAIROS_TRUSTED_ORIGINS", [], validate=_by_https)
 CORS_ORIGINS: tuple[str, ...] = _env.origins("SYNCKAIROS_CORS_ORIGINS", "")
+CORS_LOCAL: bool = not IN_PRODUCTION
 METRICS_TOKEN: str | None = _env.token("SYNCKAIROS_METRICS_TOKEN", "")
+METRICS_OPEN: bool = METRICS_TOKEN is None and not IN_PRODUCTION
 ADMIN: bool = _env.bool("SYNCKAIROS_ADMIN", True)
 API_DOCS: bool = _env.bool("SYNCKAIROS_API_DOCS", True)
 HSTS_SUBDOMAINS: bool = _env.bool("SYNCKAIROS_HSTS_SUBDOMAINS", False)
 HSTS_PRELOAD: bool = _env.bool("SYNCKAIROS_HSTS_PRELOAD", False, validate=_with_subdomains)
-LOG_ADDRESSES: str = _env.str("SYNCKAIROS_LOG_ADDRESSES", "hashed", validate=checks.one_of("hashed", "whole"))
+LOG_ADDRESSES_WHOLE: bool = (
+    _env.str("SYNCKAIROS_LOG_ADDRESSES", "hashed", validate=checks.one_of("hashed", "whole")) == "whole"
+)
 LOG_LEVEL: str = _env.str("SYNCKAIROS_LOG_LEVEL", "INFO", validate=checks.one_of("DEBUG", "INFO", "WARNING", "ERROR"))
-SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=checks.positive)
-IDLE_TTL_S: int = _env.int("SYNCKAIROS_IDLE_TTL_S", 30 * 86_400, validate=checks.positive)
-UNATTENDED_TTL_S: int = _env.int("SYNCKAIROS_UNATTENDED_TTL_S", 12 * 3_600, validate=checks.positive)
-PAUSED_TTL_S: int = _env.int("SYNCKAIROS_PAUSED_TTL_S", 60 * 86_400, validate=checks.positive)
-FINISHED_TTL_S: int = _env.int("SYNCKAIROS_FINISHED_TTL_S", 3_600, validate=checks.positive)
-RECENT_TRANSITIONS: int = _env.int("SYNCKAIROS_RECENT_TRANSITIONS", 12, validate=checks.positive)
-RECOVERY_EVENTS: int = _env.int("SYNCKAIROS_RECOVERY_EVENTS", 200, validate=checks.positive)
-RECOVERY_AGE_S: int = _env.int("SYNCKAIROS_RECOVERY_AGE_S", 600, validate=checks.positive)
-HEARTBEAT_S: float = _env.float("SYNCKAIROS_HEARTBEAT_S", 20.0, validate=[checks.positive, Range(max=HEARTBEAT_MAX_S)])
-SEND_TIMEOUT_S: float = _env.float("SYNCKAIROS_SEND_TIMEOUT_S", 10.0, validate=checks.positive)
+SHARDS: int = _env.int("SYNCKAIROS_SHARDS", 1, validate=checks.POSITIVE)
+IDLE_TTL_MS: int = _env.ms("SYNCKAIROS_IDLE_TTL_S", 30 * 86_400)
+UNATTENDED_TTL_MS: int = _env.ms("SYNCKAIROS_UNATTENDED_TTL_S", 12 * 3_600)
+PAUSED_TTL_MS: int = _env.ms("SYNCKAIROS_PAUSED_TTL_S", 60 * 86_400)
+FINISHED_TTL_MS: int = _env.ms("SYNCKAIROS_FINISHED_TTL_S", 3_600)
+RECENT_TRANSITIONS: int = _env.int("SYNCKAIROS_RECENT_TRANSITIONS", 12, validate=checks.POSITIVE)
+RECOVERY_EVENTS: int = _env.int("SYNCKAIROS_RECOVERY_EVENTS", 200, validate=checks.POSITIVE)
+RECOVERY_AGE_MS: int = _env.ms("SYNCKAIROS_RECOVERY_AGE_S", 600)
+HEARTBEAT_S: float = _env.float("SYNCKAIROS_HEARTBEAT_S", 20.0, validate=[checks.POSITIVE, Range(max=HEARTBEAT_MAX_S)])
+SEND_TIMEOUT_S: float = _env.float("SYNCKAIROS_SEND_TIMEOUT_S", 10.0, validate=checks.POSITIVE)
 AUTH_GRACE_S: float = _env.float("SYNCKAIROS_AUTH_GRACE_S", 30.0, validate=Range(min=0))
-TICKET_TTL_S: int = _env.int("SYNCKAIROS_TICKET_TTL_S", 30, validate=checks.positive)
+TICKET_TTL_MS: int = _env.ms("SYNCKAIROS_TICKET_TTL_S", 30)
 # Above the 10 s for which nginx by default leaves out a server that has refused it: the one that was restarted before
 # this one must be in use again.
 LAME_DUCK_S: float = _env.float("SYNCKAIROS_LAME_DUCK_S", 12.0 if IN_PRODUCTION else 0.0, validate=Range(min=0))
 DRAIN_S: float = _env.float("SYNCKAIROS_DRAIN_S", 8.0, validate=Range(min=0))
-HEAD_TIMEOUT_S: float = _env.float("SYNCKAIROS_HEAD_TIMEOUT_S", 10.0, validate=checks.positive)
-BODY_TIMEOUT_S: float = _env.float("SYNCKAIROS_BODY_TIMEOUT_S", 30.0, validate=checks.positive)
-KEEP_ALIVE_S: int = _env.int("SYNCKAIROS_KEEP_ALIVE_S", 75, validate=checks.positive)
+HEAD_TIMEOUT_S: float = _env.float("SYNCKAIROS_HEAD_TIMEOUT_S", 10.0, validate=checks.POSITIVE)
+BODY_TIMEOUT_S: float = _env.float("SYNCKAIROS_BODY_TIMEOUT_S", 30.0, validate=checks.POSITIVE)
+KEEP_ALIVE_S: int = _env.int("SYNCKAIROS_KEEP_ALIVE_S", 75, validate=checks.POSITIVE)
 MAX_FRAME_BYTES: int = _env.int("SYNCKAIROS_MAX_FRAME_BYTES", 16_384, validate=Range(min=1024))
 SOCKETS_PER_PRINCIPAL: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_PRINCIPAL", "1000")
 SOCKETS_PER_SESSION: int | None = _env.limit("SYNCKAIROS_SOCKETS_PER_SESSION", "20000")
@@ -280,7 +272,7 @@ RECORD_BYTES_PER_PERSON: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_PE
 RECORD_BYTES_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_SERVICE", "off")
 METRICS_HOST: str = _env.str("SYNCKAIROS_METRICS_HOST", "127.0.0.1", validate=checks.address)
 MULTIPROC_DIR: Path | None = _env.shared_directory("PROMETHEUS_MULTIPROC_DIR", "")
-METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=checks.positive)
+METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=checks.POSITIVE)
 RATES: dict[str, Rate | None] = {name: _env.rate(name, default) for name, default in SETTINGS.items()}
 
 try:

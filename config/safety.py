@@ -41,6 +41,9 @@ class Proxies(NamedTuple):
     unix_sockets: bool
 
 
+NO_PROXIES = Proxies((), unix_sockets=False)
+
+
 def proxies(text: str, *, in_production: bool) -> Proxies:
     """Return networks, and `unix`. In production there must be one, since a proxy ends TLS, and they must not cover
     most addresses."""
@@ -77,9 +80,7 @@ def _public_addresses(networks: Iterable[IPv4Network | IPv6Network]) -> int:
 
 
 def _is_within(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
-    if isinstance(network, IPv4Network):
-        return isinstance(other, IPv4Network) and network.subnet_of(other)
-    return isinstance(other, IPv6Network) and network.subnet_of(other)
+    return network.version == other.version and network.subnet_of(other)  # type: ignore[arg-type]  # of one version
 
 
 def origins(text: str, *, in_production: bool) -> tuple[str, ...]:
@@ -96,9 +97,9 @@ def origins(text: str, *, in_production: bool) -> tuple[str, ...]:
     return given
 
 
-def hosts(given: list[str], *, in_production: bool) -> list[str]:
+def hosts(text: str, *, in_production: bool) -> list[str]:
     """Return host names; in production each has to be named."""
-    named = [host.strip() for host in given if host.strip()]
+    named = names_in(text)
     if in_production and not named:
         raise Unacceptable("Must not be empty.")
     if in_production and any("*" in host or host.startswith(".") for host in named):

@@ -59,7 +59,7 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Time after its last transition at which a paused session is abandoned."""
     finished_ttl_ms: int
     """Time for which a finished session can be read."""
-    idempotency_ttl_ms: int
+    idempotency_ttl_ms: int = 24 * 3600 * 1000
     """Time for which a repeated Idempotency-Key gets the first answer."""
     record_bytes_per_person: int | None
     """Bytes of stored answers of one person in a day; None for no limit."""
@@ -100,13 +100,13 @@ class Conf(Struct, frozen=True, kw_only=True):
     """The bearer token of `/metrics`; None without one."""
     metrics_open: bool
     """True to serve `/metrics` to everybody when there is no token. Otherwise it is not served."""
-    max_body_bytes: int
+    max_body_bytes: int = 256 * 1024
     """Size limit of a request body."""
-    max_address_bytes: int
+    max_address_bytes: int = 16 * 1024
     """Size limit of path and query string together."""
-    max_headers: int
+    max_headers: int = 100
     """Largest number of header lines of a request."""
-    max_head_bytes: int
+    max_head_bytes: int = 32 * 1024
     """Size limit of the head of a request: address and headers."""
     head_timeout_s: float
     """Time in which the head of a request must arrive."""
