@@ -87,7 +87,6 @@ class StoreUrl:
         self.url = url
         self.scheme = parts.scheme
         self.password = unquote(parts.password) if parts.password else None
-        self.username = unquote(parts.username) if parts.username else None
         path = [piece for piece in parts.path.split("/") if piece]
         if self.scheme in {"redis+sentinel", "redis+cluster"}:
             self.nodes = [_host_port(node) for node in parts.netloc.rpartition("@")[2].split(",")]
@@ -98,6 +97,10 @@ class StoreUrl:
         if self.scheme == "redis+sentinel":
             self.service = path[0] if path else "mymaster"
             self.db = int(path[1]) if len(path) > 1 else 0
+        self.credentials = {
+            "username": unquote(parts.username) if parts.username else None,
+            "password": self.password,
+        }
 
 
 def _host_port(node: str) -> tuple[str, int]:
@@ -105,93 +108,71 @@ def _host_port(node: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _options(retry: Any) -> dict[str, Any]:
-    return {
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
-        "socket_timeout": SOCKET_TIMEOUT_S,
-        "health_check_interval": _HEALTH_CHECK_S,
-        "retry": retry,
-        # A lost connection is retried at once. A timeout is not: a caller would wait for each attempt.
-        "retry_on_error": [RedisConnectionError],
-        "protocol": 2,
-    }
+_COMMON_OPTIONS = {
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    "health_check_interval": _HEALTH_CHECK_S,
+    "protocol": 2,
+}
+"""Options of every client that is made here."""
 
 
 def _backoff() -> ExponentialWithJitterBackoff:
     return ExponentialWithJitterBackoff(base=0.05, cap=0.4)
 
 
-def _sentinel_client(sentinel_class: Any, address: StoreUrl, options: dict[str, Any]) -> Any:
-    sentinel = sentinel_class(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
-    return sentinel.master_for(
-        address.service, db=address.db, username=address.username, password=address.password, **options
-    )
+def _sentinel_client(library: Any, address: StoreUrl, options: dict[str, Any]) -> Any:
+    sentinel = library.sentinel.Sentinel(address.nodes, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+    return sentinel.master_for(address.service, db=address.db, **address.credentials, **options)
 
 
 def make_client(url: str) -> BlockingClient:
     """Return a new blocking client with a pool of its own."""
-    address = StoreUrl(url)
-    options = _options(Retry(_backoff(), RETRIES, (RedisConnectionError,)))
-    if address.scheme == "redis+cluster":
-        options.pop("retry_on_error")
-        nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
-        return redis.RedisCluster(startup_nodes=nodes, username=address.username, password=address.password, **options)
-    if address.scheme == "redis+sentinel":
-        return _sentinel_client(redis.sentinel.Sentinel, address, options)
-    pool = redis.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
-    return redis.Redis.from_pool(pool)
+    return _make_client(url, redis, Retry)
 
 
 def make_async_client(url: str) -> AsyncClient:
     """Return a new client for the running event loop with a pool of its own."""
+    return _make_client(url, redis.asyncio, AsyncRetry)
+
+
+def _make_client(url: str, library: Any, retry: Any) -> Any:
     address = StoreUrl(url)
-    options = _options(AsyncRetry(_backoff(), RETRIES, (RedisConnectionError,)))
+    options = {
+        **_COMMON_OPTIONS,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "retry": retry(_backoff(), RETRIES, (RedisConnectionError,)),
+    }
     if address.scheme == "redis+cluster":
-        options.pop("retry_on_error")
-        nodes = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in address.nodes]
-        return redis.asyncio.RedisCluster(
-            startup_nodes=nodes, username=address.username, password=address.password, **options
-        )
+        nodes = [library.cluster.ClusterNode(host, port) for host, port in address.nodes]
+        return library.RedisCluster(startup_nodes=nodes, **address.credentials, **options)
+    # A lost connection is retried at once. A timeout is not: a caller would wait for each attempt.
+    options["retry_on_error"] = [RedisConnectionError]
     if address.scheme == "redis+sentinel":
-        return _sentinel_client(redis.asyncio.sentinel.Sentinel, address, options)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
-    return redis.asyncio.Redis.from_pool(pool)
+        return _sentinel_client(library, address, options)
+    pool = library.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=POOL_WAIT_S, **options)
+    return library.Redis.from_pool(pool)
 
 
 def make_pubsub_client(url: str) -> AsyncClient:
     """Return a client for one subscription, without a read timeout. Any node of a Cluster receives all messages."""
     address = StoreUrl(url)
-    options: dict[str, Any] = {
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
-        "health_check_interval": _HEALTH_CHECK_S,
-        "protocol": 2,
-    }
     if address.scheme == "redis+cluster":
         host, port = address.nodes[0]
-        return redis.asyncio.Redis(
-            host=host, port=port, username=address.username, password=address.password, **options
-        )
+        return redis.asyncio.Redis(host=host, port=port, **address.credentials, **_COMMON_OPTIONS)
     if address.scheme == "redis+sentinel":
-        return _sentinel_client(redis.asyncio.sentinel.Sentinel, address, options)
-    return redis.asyncio.Redis.from_url(url, **options)
+        return _sentinel_client(redis.asyncio, address, _COMMON_OPTIONS)
+    return redis.asyncio.Redis.from_url(url, **_COMMON_OPTIONS)
 
 
 def channel_layer_hosts(url: str) -> list[Any]:
     """Return the `hosts` setting of the channel layer. Any node of a Cluster carries all pub/sub messages."""
     address = StoreUrl(url)
     if address.scheme == "redis+sentinel":
-        return [
-            {
-                "sentinels": address.nodes,
-                "master_name": address.service,
-                "db": address.db,
-                "username": address.username,
-                "password": address.password,
-            }
-        ]
+        sentinel = {"sentinels": address.nodes, "master_name": address.service, "db": address.db}
+        return [sentinel | address.credentials]
     if address.scheme == "redis+cluster":
         host, port = address.nodes[0]
-        return [{"host": host, "port": port, "username": address.username, "password": address.password}]
+        return [{"host": host, "port": port, **address.credentials}]
     return [{"address": url, "socket_connect_timeout": CONNECT_TIMEOUT_S, "protocol": 2}]
 
 

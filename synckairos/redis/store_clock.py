@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
+from operator import attrgetter
 
 from msgspec import Struct
 from redis.exceptions import RedisError
@@ -45,6 +47,9 @@ def estimate(sent_s: float, store_s: float, received_s: float) -> Estimate:
 def _are_consistent(one: Estimate, other: Estimate) -> bool:
     """Return false when one of the clocks must have been set between two probes."""
     return abs(one.offset_ms - other.offset_ms) <= one.error_ms + other.error_ms + _MAX_DRIFT_MS
+
+
+_error_of = attrgetter("error_ms")
 
 
 class StoreClock:
@@ -87,23 +92,20 @@ class StoreClock:
 
     def probe(self) -> None:
         """Read the store's clock with the blocking client, if the estimate is stale."""
+        sent_s = time.monotonic()
         if self.is_stale:
-            sent_s = time.monotonic()
-            try:
-                seconds, microseconds = redis_client.blocking_client().time()
-            except RedisError:
-                return
-            self.add_sample(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
+            with suppress(RedisError):
+                self._add_reply(sent_s, redis_client.blocking_client().time())
 
     async def probe_async(self) -> None:
         """Read the store's clock with the client of the running loop, if the estimate is stale."""
+        sent_s = time.monotonic()
         if self.is_stale:
-            sent_s = time.monotonic()
-            try:
-                seconds, microseconds = await redis_client.async_client().time()
-            except RedisError:
-                return
-            self.add_sample(sent_s, seconds + microseconds / 1_000_000, time.monotonic())
+            with suppress(RedisError):
+                self._add_reply(sent_s, await redis_client.async_client().time())
+
+    def _add_reply(self, sent_s: float, reply: tuple[int, int]) -> None:
+        self.add_sample(sent_s, reply[0] + reply[1] / 1_000_000, time.monotonic())
 
     def refresh_in_background(self) -> None:
         """Start a probe on the running loop, if the estimate is stale, without waiting for it."""
@@ -129,10 +131,6 @@ class StoreClock:
         elif newest.error_ms < self._best_of_window.error_ms:
             self._best_of_window = newest
             self._best = min(self._best, newest, key=_error_of)
-
-
-def _error_of(probe: Estimate) -> float:
-    return probe.error_ms
 
 
 store_clock = StoreClock()
