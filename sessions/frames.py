@@ -18,14 +18,11 @@ from sessions.presentation import InstantMs, InstantText, Milliseconds, StateVie
 from synckairos.auth.principal import MAX_TOKEN_LENGTH
 from synckairos.engine.units import Instant, Json
 from synckairos.errors import ApiError
+from synckairos.http.openapi import ref
 
 
 def _codes(kind: type[ApiError]) -> set[str]:
     return {kind.code}.union(*map(_codes, kind.__subclasses__()))
-
-
-def _one_of(*names: str) -> list[dict[str, str]]:
-    return [{"$ref": f"#/components/schemas/{name}"} for name in names]
 
 
 Timestamp: TypeAlias = Annotated[
@@ -33,10 +30,10 @@ Timestamp: TypeAlias = Annotated[
 ]
 Epoch: TypeAlias = Annotated[str, Meta(description="Tells apart two sessions that had the same id.")]
 SinceVersion: TypeAlias = Annotated[int, Meta(ge=0, description="Where this began; 0 for the creation.")]
-EventJson: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema=_one_of("Event")[0])]
+EventJson: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema=ref("Event"))]
 ErrorCode: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": sorted(_codes(ApiError))})]
 AckData: TypeAlias = Annotated[
-    Any, Meta(extra_json_schema={"anyOf": _one_of("StateView", "SwitchView", "AuthenticatedView")})
+    Any, Meta(extra_json_schema={"anyOf": [ref("StateView"), ref("SwitchView"), ref("AuthenticatedView")]})
 ]
 CommandId: TypeAlias = Annotated[
     str | int | None,

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from sessions import frames
 from sessions.apidocs.asyncapi_examples import examples
-from sessions.apidocs.asyncapi_schemas import REF, schemas, type_of
+from sessions.apidocs.asyncapi_schemas import schemas, type_of
 from sessions.apidocs.views import CachedDocument
 from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
 from sessions.realtime.credentials import PROTOCOL
@@ -21,6 +21,7 @@ from synckairos import version
 from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 from synckairos.errors import REFUSES_SOCKETS
+from synckairos.http.openapi import ref
 from synckairos.http.read_only import read_only
 
 _INFO = """Timers and turn clocks that are the same on every screen: the WebSocket side. REST is at `/api-docs.json`.
@@ -94,16 +95,10 @@ def _query() -> dict[str, Any]:
         "type": "object",
         "required": ["sessionId"],
         "properties": {
-            "sessionId": {"type": "string", "format": "uuid", "description": "The session to show."},
+            "sessionId": _text("The session to show.") | {"format": "uuid"},
             "heartbeat": {"type": "number", "default": conf().heartbeat_s, "description": heartbeat},
-            "ticket": {
-                "type": "string",
-                "description": "A one-time ticket of `POST /v1/ws-tickets` for this session; spent by connecting.",
-            },
-            "token": {
-                "type": "string",
-                "description": "A bearer token, for clients that can set neither a header nor a sub-protocol.",
-            },
+            "ticket": _text("A one-time ticket of `POST /v1/ws-tickets` for this session; spent by connecting."),
+            "token": _text("A bearer token, for clients that can set neither a header nor a sub-protocol."),
         },
     }
 
@@ -114,14 +109,15 @@ def _headers() -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "Authorization": {
-                "type": "string",
-                "description": "`Bearer <token>`. Final: if it holds no good token, nothing else is tried.",
-            },
-            "Sec-WebSocket-Protocol": {"type": "string", "description": protocols},
-            "Origin": {"type": "string", "description": origin},
+            "Authorization": _text("`Bearer <token>`. Final: if it holds no good token, nothing else is tried."),
+            "Sec-WebSocket-Protocol": _text(protocols),
+            "Origin": _text(origin),
         },
     }
+
+
+def _text(description: str) -> dict[str, Any]:
+    return {"type": "string", "description": description}
 
 
 def _operations() -> dict[str, Any]:
@@ -170,7 +166,7 @@ def _message(frame: type[Struct], shown: list[dict[str, Any]]) -> dict[str, Any]
         "title": frame.__name__,
         "summary": summary,
         **({"description": more} if more else {}),
-        "payload": {"$ref": REF.format(name=frame.__name__)},
+        "payload": ref(frame.__name__),
         "examples": shown,
     }
 

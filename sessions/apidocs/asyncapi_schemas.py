@@ -14,11 +14,9 @@ from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
 from sessions.presentation import InstantText, Milliseconds, SwitchView, Version
 from sessions.requests.values import schema_hook
 from synckairos.engine.events import EVENT_TYPES, Event, EventBase
-from synckairos.http.openapi import name_of
+from synckairos.http.openapi import REF, name_of, ref
 
 Schema = dict[str, Any]
-
-REF = "#/components/schemas/{name}"
 
 _EVENT_DESCRIPTIONS = {
     "session.created": "The session exists, with all that was asked for.",
@@ -59,7 +57,7 @@ def schemas(*, strict: bool = False) -> dict[str, Schema]:
     union: Schema = {
         "title": "Event",
         "description": "Something that has happened to a session.",
-        "oneOf": [{"$ref": REF.format(name=event.__name__)} for event in events],
+        "oneOf": [ref(event.__name__) for event in events],
     }
     return {name_of(name): _final(schema, strict=strict) for name, schema in {"Event": union, **components}.items()}
 
@@ -75,7 +73,7 @@ def _final(schema: Any, *, strict: bool) -> Any:
         final["description"] = cleandoc(final["description"])
     if "$ref" in final:
         final.pop("type", None)
-        final["$ref"] = REF.format(name=name_of(final["$ref"].rpartition("/")[2]))
+        final |= ref(name_of(final["$ref"].rpartition("/")[2]))
     if isinstance(final.get("title"), str):
         final["title"] = name_of(final["title"])
     if isinstance(final.get("enum"), list) and len(final["enum"]) == 1:

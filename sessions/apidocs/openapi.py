@@ -120,17 +120,15 @@ ERRORS = {
     503: "SERVICE_UNAVAILABLE",
 }
 
-_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="A repeat within 24 h returns the first answer and changes nothing.",
-)
-_IF_MATCH = OpenApiParameter(
+
+def _header(name: str, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description)
+
+
+_KEY = _header("Idempotency-Key", "A repeat within 24 h returns the first answer and changes nothing.")
+_IF_MATCH = _header(
     "If-Match",
-    str,
-    OpenApiParameter.HEADER,
-    description="Refused with 412 unless the session has one of these `ETag`s; `*` for any. "
+    "Refused with 412 unless the session has one of these `ETag`s; `*` for any. "
     '`"v3"` is version 3, also of a session that was made anew under its id.',
 )
 
@@ -190,7 +188,7 @@ get = _operation(
         OpenApiParameter(
             "fields", str, description="Top-level fields to answer with, separated by commas; without it, all."
         ),
-        OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 while the `ETag` is this."),
+        _header("If-None-Match", "304 while the `ETag` is this."),
     ],
 )
 delete = _deletion("deleteSession", "Delete a session")
@@ -222,11 +220,9 @@ revoke_token = _deletion("revokeSessionToken", "Revoke one session token", 404)
 revoke_tokens = _deletion("revokeSessionTokens", "Revoke all session tokens given out so far", 404)
 
 
-_ROTATION_KEY = OpenApiParameter(
+_ROTATION_KEY = _header(
     "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Who has lost the answer gets the same refresh token again, until that is used. "
+    "Who has lost the answer gets the same refresh token again, until that is used. "
     "Without the same key, a spent token ends the login.",
 )
 

@@ -14,6 +14,7 @@ from sessions.presentation import StateView
 from sessions.requests.values import MAX_VERSION, UUID_PATTERN
 from sessions.services.outcome import MAX_KEY_LENGTH
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout
+from synckairos.http.openapi import json_answer
 from synckairos.ids import TOKEN_ID_CHARS
 
 _TAG = f'"{VERSION_FORM}(-{EPOCH_FORM})?"'
@@ -121,10 +122,7 @@ def _add_parameter_forms(operation: dict[str, Any]) -> None:
 def _add_common_responses(operation: dict[str, Any]) -> None:
     """Add the responses of the server itself, before a request is routed (synckairos/webserver/http_protocol.py)."""
     for error in (*_COMMON_ERRORS, *((RequestTimeout,) if "requestBody" in operation else ())):
-        operation["responses"][str(error.http_status)] = {
-            "description": error.code,
-            "content": {"application/json": {"schema": ERROR_SCHEMA}},
-        }
+        operation["responses"][str(error.http_status)] = json_answer(error.code, ERROR_SCHEMA)
 
 
 def _objects(item: Any) -> Iterator[dict[str, Any]]:

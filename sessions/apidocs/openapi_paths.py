@@ -7,27 +7,19 @@ from typing import Any
 from sessions.apidocs.openapi import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, response_schema
 from sessions.presentation import StateView
 from synckairos.auth import jwks
+from synckairos.http.openapi import get_path, json_answer
 from synckairos.ops import readiness
-
-
-def _operation(name: str, summary: str, responses: dict[str, Any]) -> dict[str, Any]:
-    operation = {"operationId": name, "tags": ["operations"], "summary": summary, "responses": responses}
-    return {"get": operation}
 
 
 def _status(description: str, *statuses: str) -> dict[str, Any]:
     properties = {"status": {"type": "string", "enum": list(statuses)}, "error": {"type": "string"}}
-    body = {"type": "object", "required": ["status"], "properties": properties}
-    return {"description": description, "content": {"application/json": {"schema": body}}}
+    return json_answer(description, {"type": "object", "required": ["status"], "properties": properties})
 
 
+_METRICS = {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 _OPERATIONS: dict[str, Any] = {
-    "/health": _operation("getHealth", "The process runs", {"200": _status("It does.", "ok")}),
-    "/metrics": _operation(
-        "getMetrics",
-        "All metrics",
-        {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
-    ),
+    "/health": get_path("getHealth", "operations", "The process runs", {"200": _status("It does.", "ok")}),
+    "/metrics": get_path("getMetrics", "operations", "All metrics", {"200": _METRICS}),
 }
 
 
@@ -36,23 +28,9 @@ def _asgi_path(
 ) -> dict[str, Any]:
     """Return the path item of an endpoint in front of Django (sessions/realtime/long_poll_and_sse.py)."""
     named = {"name": "session_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-    errors = {
-        str(status): {
-            "description": ERRORS[status],
-            "content": {"application/json": {"schema": ERROR_SCHEMA}},
-        }
-        for status in sorted((400, *errors_of_its_own, *COMMON_ERRORS))
-    }
-    return {
-        "get": {
-            "operationId": name,
-            "tags": ["sessions"],
-            "summary": summary,
-            "parameters": [named, *parameters],
-            "security": [{"bearer": []}],
-            "responses": {**good, **errors},
-        }
-    }
+    statuses = sorted((400, *errors_of_its_own, *COMMON_ERRORS))
+    responses = good | {str(status): json_answer(ERRORS[status], ERROR_SCHEMA) for status in statuses}
+    return get_path(name, "sessions", summary, responses, parameters=[named, *parameters], security=[{"bearer": []}])
 
 
 def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
@@ -69,10 +47,7 @@ _ASGI_PATHS: dict[str, Any] = {
             _query("epoch", "The epoch that is known: a session made anew under the same id is news.", type="string"),
         ],
         {
-            "200": {
-                "description": "A state of another version.",
-                "content": {"application/json": {"schema": response_schema(StateView)}},
-            },
+            "200": json_answer("A state of another version.", response_schema(StateView)),
             "304": {"description": "None in that time; ask again."},
         },
         404,

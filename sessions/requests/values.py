@@ -19,6 +19,7 @@ from synckairos.auth import grants, names
 from synckairos.auth.permissions import PARTICIPANT_PERMISSIONS
 from synckairos.engine import MAX_TIME_MS
 from synckairos.engine.units import Json, TimeoutAction
+from synckairos.http.openapi import ref
 from synckairos.instants import from_datetime
 from synckairos.redis.store_clock import store_clock
 
@@ -137,7 +138,7 @@ def _choice(name: str, choices: Iterable[Any]) -> ParsedType:
             raise FieldError(choice_problem(value))
         return by_value[value]
 
-    return _parsed(name, parse, _ref(name))
+    return _parsed(name, parse, ref(name))
 
 
 def _object_problem(data: Json) -> str | None:
@@ -158,10 +159,6 @@ def _object_problem(data: Json) -> str | None:
     except OverflowError:
         return "Integers beyond 64 bits are not supported."
     return _TOO_LARGE if len(encoded) > MAX_OBJECT_BYTES else None
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 if TYPE_CHECKING:
@@ -186,8 +183,8 @@ else:
         },
     )
     Instant = _parsed("Instant", _parse_instant, {"type": "string", "format": "date-time"})
-    JsonObject = _parsed("JsonObject", _parse_object, _ref("JsonObject"))
-    TimeoutActionObject = _parsed("TimeoutAction", _parse_timeout_action, _ref("TimeoutAction"))
+    JsonObject = _parsed("JsonObject", _parse_object, ref("JsonObject"))
+    TimeoutActionObject = _parsed("TimeoutAction", _parse_timeout_action, ref("TimeoutAction"))
     GrantedRole = _choice("Role", grants.GRANTED)
     Permission = _choice("Permission", PARTICIPANT_PERMISSIONS)
 

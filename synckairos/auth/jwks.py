@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from synckairos.conf import conf
-from synckairos.http.openapi import ref
+from synckairos.http.openapi import get_path, json_answer, ref
 from synckairos.http.read_only import read_only
 
 PATH = "/.well-known/jwks.json"
@@ -31,18 +31,11 @@ _KEY = {
 _SET = {"type": "object", "required": ["keys"], "properties": {"keys": {"type": "array", "items": ref("Key")}}}
 COMPONENTS: dict[str, Any] = {"Key": _KEY}
 OPERATIONS: dict[str, Any] = {
-    PATH: {
-        "get": {
-            "operationId": "getKeys",
-            "tags": ["tokens"],
-            "summary": "The public keys that verify our tokens",
-            "responses": {
-                "200": {
-                    "description": "A JSON Web Key Set (RFC 7517).",
-                    "content": {"application/json": {"schema": _SET}},
-                }
-            },
-        }
-    }
+    PATH: get_path(
+        "getKeys",
+        "tokens",
+        "The public keys that verify our tokens",
+        {"200": json_answer("A JSON Web Key Set (RFC 7517).", _SET)},
+    )
 }
 """Paths for the OpenAPI document."""

@@ -15,6 +15,16 @@ def ref(name: str) -> dict[str, Any]:
     return {"$ref": REF.format(name=name)}
 
 
+def json_answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a response of an operation: JSON with this schema."""
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def get_path(name: str, tag: str, summary: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a path that answers GET with the operation of this name."""
+    return {"get": {"operationId": name, "tags": [tag], "summary": summary, "responses": responses, **more}}
+
+
 def stem(name: str) -> str:
     return name.removesuffix("View")
 

@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from synckairos import lifecycle
 from synckairos.errors import ServiceUnavailable
-from synckairos.http.openapi import components_of, ref
+from synckairos.http.openapi import components_of, get_path, json_answer, ref
 from synckairos.http.read_only import read_only
 from synckairos.ops.database import AuditStore, audit_store_status
 from synckairos.ops.durability import Durability, durability_of
@@ -102,23 +102,15 @@ def _timekeeper() -> Literal["ok", "absent", "unknown"]:
 
 
 COMPONENTS = components_of(ReadyView, NotReadyView)
-
-
-def _answer(description: str, name: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": ref(name)}}}
-
-
 OPERATIONS: dict[str, Any] = {
-    PATH: {
-        "get": {
-            "operationId": "getReadiness",
-            "tags": ["operations"],
-            "summary": "Readiness of the process for requests",
-            "responses": {
-                "200": _answer("Ready. Faults that do not prevent requests are listed.", "Ready"),
-                "503": _answer("Not ready, for the reason in `error`.", "NotReady"),
-            },
-        }
-    }
+    PATH: get_path(
+        "getReadiness",
+        "operations",
+        "Readiness of the process for requests",
+        {
+            "200": json_answer("Ready. Faults that do not prevent requests are listed.", ref("Ready")),
+            "503": json_answer("Not ready, for the reason in `error`.", ref("NotReady")),
+        },
+    )
 }
 """Paths for the OpenAPI document."""
