@@ -70,7 +70,7 @@ def _limit(text: str) -> int | None:
 @_env.parser_for("ms")
 def _ms(seconds: str | int) -> int:
     """Return a time that is given in seconds, in milliseconds."""
-    return 1000 * cast("int", Integer(validate=checks.POSITIVE).deserialize(seconds))
+    return 1000 * Integer(validate=checks.POSITIVE).deserialize(seconds)
 
 
 @_env.parser_for("shared_directory")

@@ -97,7 +97,7 @@ class StoreUrl:
         if self.scheme == "redis+sentinel":
             self.service = path[0] if path else "mymaster"
             self.db = int(path[1]) if len(path) > 1 else 0
-        self.credentials = {
+        self.credentials: dict[str, Any] = {
             "username": unquote(parts.username) if parts.username else None,
             "password": self.password,
         }
@@ -108,7 +108,7 @@ def _host_port(node: str) -> tuple[str, int]:
     return host, int(port)
 
 
-_COMMON_OPTIONS = {
+_COMMON_OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": CONNECT_TIMEOUT_S,
     "health_check_interval": _HEALTH_CHECK_S,
     "protocol": 2,
