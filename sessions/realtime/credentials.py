@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from sessions.services import one_time_tickets
 from synckairos.auth.principal import Principal, authenticate, bearer_token
-from synckairos.errors import Unauthenticated
 from synckairos.http.asgi import headers
 from synckairos.redis.procedures import run_async
 from synckairos.telemetry import log_context
@@ -29,10 +28,8 @@ class Credentials(Struct, frozen=True):
         """Return the authenticated caller, and redeem a ticket. Raises Unauthenticated, ServiceUnavailable."""
         if self.ticket is not None:
             principal = await run_async(one_time_tickets.redeem(self.ticket, session_id))
-        elif self.token is not None:
-            principal = authenticate(self.token)
         else:
-            raise Unauthenticated
+            principal = authenticate(self.token or "")
         log_context.bind(principal=principal.subject)
         return principal
 

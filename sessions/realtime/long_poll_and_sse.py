@@ -19,12 +19,13 @@ from sessions.hub.hub import hub
 from sessions.hub.position import NOWHERE, Position
 from sessions.hub.subscriber import Subscriber
 from sessions.presentation import present, to_json
-from sessions.realtime.credentials import credentials_of
+from sessions.realtime.credentials import Credentials, credentials_of
 from sessions.realtime.initial_state import read_initial_state
 from sessions.realtime.poll_transport import PollTransport, StateFrame, state_frame_decoder
 from sessions.services.recovery import recover
 from synckairos import background, ids, lifecycle
 from synckairos.auth.permissions import check_scope
+from synckairos.auth.principal import bearer_token
 from synckairos.close_codes import CloseCode
 from synckairos.errors import (
     ApiError,
@@ -35,8 +36,8 @@ from synckairos.errors import (
     UpgradeRequired,
     ValidationFailed,
 )
-from synckairos.http import error_responses
-from synckairos.http.request import AsgiRequest
+from synckairos.http import error_responses, parameters
+from synckairos.http.asgi import Scope, header, server_request_of
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.asgi import RateLimitedSend, limit_unauthenticated
 from synckairos.redis.procedures import run_async
@@ -79,8 +80,9 @@ class LongPollAndSse:
             if session_id is None:
                 raise ValidationFailed([("session_id", "Must be a valid UUID.")])
             log_context.bind(session_id=str(session_id))
-            handler, parameters = HANDLERS[match[2]]
-            await handler(session_id, AsgiRequest(scope, parameters), receive, send)
+            handler, allowed = HANDLERS[match[2]]
+            query = parameters.query_parameters(scope["query_string"], allowed)
+            await handler(session_id, scope, query, receive, send)
         except ApiError as error:
             more = ((b"allow", b"GET"),) if isinstance(error, MethodNotAllowed) else ()
             await error_responses.send_error(send, await limit_unauthenticated(error, scope, send.limiter), *more)
@@ -99,12 +101,12 @@ class LongPollAndSse:
 # ── long poll ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def poll(session_id: UUID, request: AsgiRequest, receive: Any, send: Any) -> None:
+async def poll(session_id: UUID, scope: Scope, query: dict[str, str], receive: Any, send: Any) -> None:
     """Answer with the state as soon as its version differs from `since_version`; with 304 after `wait_ms`."""
-    principal = request.principal()
-    since = request.integer("since_version", 0, _LARGEST_VERSION)
-    wait_ms = request.integer("wait_ms", 0, LONGEST_WAIT_MS)
-    epoch = request.parameter("epoch")
+    principal = await Credentials(bearer_token(header(scope, b"authorization"))).principal(session_id)
+    since = parameters.integer(query, "since_version", 0, _LARGEST_VERSION)
+    wait_ms = parameters.integer(query, "wait_ms", 0, LONGEST_WAIT_MS)
+    epoch = query.get("epoch")
     await send.limiter.aconsume(limits.general(principal))
     if lifecycle.is_shutting_down():
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
@@ -162,11 +164,11 @@ async def _disconnected(receive: Any) -> None:
 # ── Server-Sent Events ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def stream(session_id: UUID, request: AsgiRequest, receive: Any, send: Any) -> None:
+async def stream(session_id: UUID, scope: Scope, query: dict[str, str], receive: Any, send: Any) -> None:
     """The frames of a WebSocket as events, from `Last-Event-ID` on."""
     if lifecycle.is_shutting_down():  # before a ticket is spent
         raise ServiceUnavailable("This server is restarting: ask again, and another one answers")
-    principal = await credentials_of(request.scope, request.query).principal(session_id)
+    principal = await credentials_of(scope, query).principal(session_id)
     check_scope(principal, session_id)
     await send.limiter.aconsume(limits.general(principal))
     await send.limiter.aconsume(limits.connect(principal))
@@ -189,8 +191,12 @@ async def stream(session_id: UUID, request: AsgiRequest, receive: Any, send: Any
     subscriber = Subscriber(transport, principal)
     await hub().join(session_id, subscriber)
     metrics.STREAMS.inc()
+    # The header is newer than the parameter when a client opens the same address again.
+    last_event_id = header(scope, b"last-event-id")
+    if last_event_id is None:
+        last_event_id = query.get(LAST_EVENT_ID)
     try:
-        shown, first, weight = await _first_frame(session_id, subscriber, _last_event_id(request))
+        shown, first, weight = await _first_frame(session_id, subscriber, last_event_id)
         await send.limiter.acharge(limits.general(principal), weight)
         await error_responses.start_stream(
             send,
@@ -206,14 +212,7 @@ async def stream(session_id: UUID, request: AsgiRequest, receive: Any, send: Any
         metrics.STREAMS.dec()
         await hub().leave(session_id, subscriber)
     if is_over:
-        await _end_stream(request, send)
-
-
-def _last_event_id(request: AsgiRequest) -> str | None:
-    """Return the id of the last received event: from the header, else from the parameter that polyfills of EventSource
-    use. The header is the newer one when a client opens the same address again."""
-    value = request.header(b"last-event-id")
-    return request.parameter(LAST_EVENT_ID) if value is None else value
+        await _end_stream(scope, send)
 
 
 async def _first_frame(
@@ -275,13 +274,15 @@ _KEEP_ALIVE = Frame(b"")
 """The frame of a keep-alive comment."""
 
 
-async def _end_stream(request: AsgiRequest, send: Any) -> None:
+async def _end_stream(scope: Scope, send: Any) -> None:
     """End the response; abort the connection when the client does not read the end."""
     try:
         async with asyncio.timeout(_CLOSE_TIMEOUT_S):
             await error_responses.end_stream(send)
     except (TimeoutError, OSError, RuntimeError):  # it takes nothing, or is gone
-        request.abort()
+        request = server_request_of(scope)
+        if request is not None:
+            request.abort()
 
 
 HANDLERS = {

@@ -106,17 +106,8 @@ def idempotency_of(request: Request) -> Idempotency | None:
         raise ValidationFailed([("Idempotency-Key", problem)]) from None
 
 
-def session_id_of(text: str) -> UUID:
-    """Return the session id of a path. Raises ValidationFailed for anything but a UUID."""
-    return _uuid_of(text, "session_id")
-
-
-def participant_id_of(text: str) -> UUID:
-    """Return the participant id of a path. Raises ValidationFailed for anything but a UUID."""
-    return _uuid_of(text, "participant_id")
-
-
-def _uuid_of(text: str, field: str) -> UUID:
+def uuid_of(text: str, field: str = "session_id") -> UUID:
+    """Return the id in a path. Raises ValidationFailed for anything but a UUID."""
     parsed = ids.parse_uuid(text)
     if parsed is None:
         raise ValidationFailed([(field, "Must be a valid UUID.")])

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from sessions.apidocs import openapi
 from sessions.presentation import SessionTokenView
 from sessions.requests.bodies import EmptyRequest, SessionTokenRequest
-from sessions.rest.base import SessionEndpoint, body_of, caller_of, session_id_of
+from sessions.rest.base import SessionEndpoint, body_of, caller_of, uuid_of
 from sessions.services import session_tokens
 from synckairos import ids
 from synckairos.errors import ValidationFailed
@@ -23,14 +23,14 @@ class SessionTokensView(SessionEndpoint):
     @openapi.issue_token
     def post(self, request: Request, session_id: str) -> Response:
         body = body_of(request, SessionTokenRequest)
-        given = self.read(session_tokens.issue(session_id_of(session_id), caller_of(request), body))
+        given = self.read(session_tokens.issue(uuid_of(session_id), caller_of(request), body))
         view = SessionTokenView.of(given.token, given.grant, as_iso(given.expires_ms))
         headers = {"Cache-Control": "no-store"} | ({"Idempotency-Replayed": "true"} if given.replayed else {})
         return Response({"data": view}, status=201, headers=headers)
 
     @openapi.revoke_tokens
     def delete(self, request: Request, session_id: str) -> Response:
-        parsed = session_id_of(session_id)
+        parsed = uuid_of(session_id)
         body_of(request, EmptyRequest)
         self.execute(request, parsed, partial(session_tokens.revoke, parsed, None))
         return Response(status=204)
@@ -41,7 +41,7 @@ class OneSessionTokenView(SessionEndpoint):
 
     @openapi.revoke_token
     def delete(self, request: Request, session_id: str, token_id: str) -> Response:
-        parsed = session_id_of(session_id)
+        parsed = uuid_of(session_id)
         if not ids.is_token_id(token_id):
             raise ValidationFailed([("token_id", "Must be the id of a session token.")])
         body_of(request, EmptyRequest)

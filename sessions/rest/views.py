@@ -23,9 +23,8 @@ from sessions.rest.base import (
     body_of,
     caller_of,
     etag,
-    participant_id_of,
     principal_of,
-    session_id_of,
+    uuid_of,
 )
 from sessions.services import presence_queries
 from sessions.services import sessions as service
@@ -58,7 +57,7 @@ class SessionView(SessionEndpoint):
     @openapi.get
     def get(self, request: Request, session_id: str) -> Response:
         fields = _selected(request.query_params.get("fields"))
-        outcome = self.read(service.get(session_id_of(session_id), principal_of(request)))
+        outcome = self.read(service.get(uuid_of(session_id), principal_of(request)))
         self.charge_for(request, outcome.state)
         tag = etag(outcome)
         if matches(request.headers.get("If-None-Match"), tag):
@@ -70,7 +69,7 @@ class SessionView(SessionEndpoint):
 
     @openapi.delete
     def delete(self, request: Request, session_id: str) -> Response:
-        parsed = session_id_of(session_id)
+        parsed = uuid_of(session_id)
         body_of(request, bodies.EmptyRequest)
         self.execute(request, parsed, partial(service.delete, parsed))
         return Response(status=204)
@@ -82,7 +81,7 @@ class CommandView(SessionEndpoint):
     row: ClassVar[CommandType]
 
     def post(self, request: Request, session_id: str) -> Response:
-        parsed = session_id_of(session_id)
+        parsed = uuid_of(session_id)
         command = self.row.command(astuple(body_of(request, self.row.body)))
         outcome = self.execute(request, parsed, partial(service.execute, parsed, command))
         return answer(outcome, outcome.switched if isinstance(command, commands.Switch) else None)
@@ -110,7 +109,7 @@ class ParticipantView(SessionEndpoint):
     @openapi.adjust
     def patch(self, request: Request, session_id: str, participant_id: str) -> Response:
         body = body_of(request, bodies.AdjustTimeRequest)
-        command = body.command(participant_id_of(participant_id))
+        command = body.command(uuid_of(participant_id, "participant_id"))
         return _apply(self, request, session_id, command)
 
 
@@ -119,7 +118,7 @@ class SummaryView(SessionEndpoint):
 
     @openapi.summary
     def get(self, request: Request, session_id: str) -> Response:
-        outcome = self.read(service.get(session_id_of(session_id), principal_of(request)))
+        outcome = self.read(service.get(uuid_of(session_id), principal_of(request)))
         self.charge_for(request, outcome.state)
         return answer(outcome, present_summary(outcome.state, outcome.at_ms))
 
@@ -129,7 +128,7 @@ class PresenceView(SessionEndpoint):
 
     @openapi.presence
     def get(self, request: Request, session_id: str) -> Response:
-        parsed = session_id_of(session_id)
+        parsed = uuid_of(session_id)
         present = self.read(presence_queries.get(parsed, principal_of(request)))
         clients = present.client_counts.participants
         view = presentation.PresenceView(
@@ -157,7 +156,7 @@ class BatchView(SessionEndpoint):
 
 def _apply(view: SessionEndpoint, request: Request, session_id: str, command: commands.Command) -> Response:
     """Apply a command, and return the response with the state."""
-    parsed = session_id_of(session_id)
+    parsed = uuid_of(session_id)
     return answer(view.execute(request, parsed, partial(service.execute, parsed, command)))
 
 

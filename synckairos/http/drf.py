@@ -31,7 +31,7 @@ from synckairos.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from synckairos.http import error_pages, json_bounds
+from synckairos.http import error_pages, error_responses, json_bounds
 from synckairos.http.duplicate_names import DuplicateName, check_unique_names
 from synckairos.http.parameters import check_charset
 from synckairos.telemetry import log_context, logs
@@ -110,17 +110,14 @@ class JSONNegotiation(BaseContentNegotiation):
 class BearerAuthentication(BaseAuthentication):
     """Authenticates by `Authorization: Bearer <token>`, without a database query."""
 
-    def authenticate(self, request: Request) -> tuple[Principal, str] | None:
-        """Return the principal and its token; None without credentials. Raises Unauthenticated for invalid ones."""
+    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+        """Return the principal; None without credentials. Raises Unauthenticated for invalid ones."""
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
-        token = bearer_token(header)
-        if token is None:
-            raise Unauthenticated
-        principal = authenticate(token)
+        principal = authenticate(bearer_token(header) or "")
         log_context.bind(principal=principal.subject)
-        return principal, token
+        return principal, None
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401 response."""
@@ -130,12 +127,7 @@ class BearerAuthentication(BaseAuthentication):
 def exception_handler(exc: Exception, handler_context: Any) -> Response:
     """Return the documented response to an exception. Unexpected ones are logged and become INTERNAL_ERROR."""
     error = as_api_error(exc)
-    response = Response({"error": error.body()}, status=error.http_status)
-    if isinstance(error, Unauthenticated):
-        response["WWW-Authenticate"] = "Bearer"
-    if error.retry_after_seconds is not None:
-        response["Retry-After"] = str(error.retry_after_seconds)
-    return response
+    return Response({"error": error.body()}, status=error.http_status, headers=error_responses.fields_of(error))
 
 
 def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm for each kind
@@ -169,13 +161,7 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
 
 def json_error_response(error: ApiError) -> HttpResponse:
     """Return the documented response to an error, for Django views that are not DRF's."""
-    return _with_retry_after(JsonResponse({"error": error.body()}, status=error.http_status), error)
-
-
-def _with_retry_after(response: HttpResponse, error: ApiError) -> HttpResponse:
-    if error.retry_after_seconds is not None:
-        response["Retry-After"] = str(error.retry_after_seconds)
-    return response
+    return JsonResponse({"error": error.body()}, status=error.http_status, headers=error_responses.fields_of(error))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -198,5 +184,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     exc = sys.exc_info()[1]
     error = as_api_error(exc) if isinstance(exc, Exception) else InternalError()
     if isinstance(error, ServiceUnavailable) and error_pages.is_page_request(request):
-        return _with_retry_after(error_pages.error_page(error), error)
+        return error_pages.error_page(error)
     return json_error_response(error)

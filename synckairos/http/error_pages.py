@@ -7,6 +7,7 @@ from html import escape
 from django.http import HttpRequest, HttpResponse
 
 from synckairos.errors import ApiError
+from synckairos.http.error_responses import fields_of
 
 _ADMIN = "/admin"
 _PAGE = """<!doctype html>
@@ -31,4 +32,4 @@ def error_page(error: ApiError) -> HttpResponse:
     again = error.retry_after_seconds is not None
     advice = "Nothing is wrong with your account. Please reload this page in a moment." if again else ""
     page = _PAGE.format(status=error.http_status, message=escape(error.text), advice=advice)
-    return HttpResponse(page, status=error.http_status)
+    return HttpResponse(page, status=error.http_status, headers=fields_of(error))

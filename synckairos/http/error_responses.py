@@ -9,7 +9,7 @@ import msgspec
 from synckairos.errors import ApiError, Unauthenticated, UpgradeRequired
 
 JSON = (b"content-type", b"application/json")
-WEBSOCKET_UPGRADE = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"), (b"sec-websocket-version", b"13"))
+_WEBSOCKET_UPGRADE = {"Upgrade": "websocket", "Connection": "upgrade", "Sec-WebSocket-Version": "13"}
 
 
 async def send_response(send: Any, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
@@ -43,11 +43,15 @@ async def send_error(send: Any, error: ApiError, *more: tuple[bytes, bytes]) -> 
 
 def error_response(error: ApiError) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Return the header fields and the body of the documented response to an error."""
-    fields = [JSON, *((name.encode(), value.encode()) for name, value in error.fields.items())]
+    fields = [(name.lower().encode(), value.encode()) for name, value in fields_of(error).items()]
+    return [JSON, *fields], msgspec.json.encode({"error": error.body()})
+
+
+def fields_of(error: ApiError) -> dict[str, str]:
+    """Return the header fields of the documented response to an error, besides those of its body."""
+    fields = error.fields.copy()
     if error.retry_after_seconds is not None:
-        fields.append((b"retry-after", str(error.retry_after_seconds).encode()))
+        fields["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
-        fields.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, UpgradeRequired):
-        fields += WEBSOCKET_UPGRADE
-    return fields, msgspec.json.encode({"error": error.body()})
+        fields["WWW-Authenticate"] = "Bearer"
+    return fields | _WEBSOCKET_UPGRADE if isinstance(error, UpgradeRequired) else fields

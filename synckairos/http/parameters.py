@@ -6,7 +6,7 @@ Refused are repeated fields and parameters, unknown parameters, content codings,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl
 
 from synckairos.errors import UnsupportedMediaType, ValidationFailed
@@ -21,6 +21,7 @@ SINGLE_VALUE_FIELDS = frozenset(
 """Header fields that have one value. Others are lists, which may be sent in several lines."""
 CACHE_BUSTER = "_"
 """Query parameter that some libraries add to defeat caches; it is accepted and ignored."""
+_MAX_DIGITS = 20
 _ACCEPTED_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -53,6 +54,17 @@ def query_parameters(query: bytes | str, allowed: Collection[str]) -> dict[str, 
     if problems:
         raise ValidationFailed(problems)
     return dict(pairs)
+
+
+def integer(query: Mapping[str, str], name: str, lowest: int, highest: int) -> int | None:
+    """Return a query parameter as an integer, or None. Raises ValidationFailed outside of the bounds."""
+    text = query.get(name)
+    if text is None:
+        return None
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not (is_number and lowest <= int(text) <= highest):
+        raise ValidationFailed([(name, f"Must be a whole number from {lowest} to {highest}.")])
+    return int(text)
 
 
 def check_charset(media_type: str | None) -> None:

@@ -67,16 +67,16 @@ class HttpsRedirect:
 
 def _with_security_headers(scope: Scope, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers with the security headers, which replace those of the same name."""
-    if (
-        error_responses.JSON in given and scope.get("scheme") != "https"
-    ):  # an endpoint in front of Django sets none of them
+    # An endpoint in front of Django sets none of them.
+    if error_responses.JSON in given and scope.get("scheme") != "https":
         names = {name for name, _ in given}
         if b"cache-control" not in names:
             return [*given, *(_STATE_HEADERS if b"etag" in names else _JSON_HEADERS)]
     known = {name.lower(): value for name, value in given}
-    ours = [*ALWAYS, (b"content-security-policy", _content_security_policy(known))]
-    if b"cache-control" not in known:
-        ours.append((b"cache-control", _cache_control(known)))
+    is_page = known.get(b"content-type", b"").startswith(b"text/html")
+    ours = [*ALWAYS, (b"content-security-policy", PAGE_POLICY if is_page else DATA_POLICY)]
+    if b"cache-control" not in known:  # private caches may store a state with an entity tag, and revalidate it
+        ours.append((b"cache-control", b"private, no-cache" if b"etag" in known else b"no-store"))
     if scope.get("scheme") == "https" and settings.SECURE_HSTS_SECONDS:
         ours.append((b"strict-transport-security", _hsts().encode()))
     names = {name for name, _ in ours}
@@ -108,12 +108,3 @@ def raw_error_response(error: ApiError) -> bytes:
     fields = [*error_fields, *_JSON_HEADERS, (REQUEST_ID_HEADER, ids.new_request_id().encode()), *ending]
     head = b"HTTP/1.1 %d %s\r\n" % (error.http_status, HTTPStatus(error.http_status).phrase.encode())
     return head + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
-
-
-def _content_security_policy(known: dict[bytes, bytes]) -> bytes:
-    return PAGE_POLICY if known.get(b"content-type", b"").startswith(b"text/html") else DATA_POLICY
-
-
-def _cache_control(known: dict[bytes, bytes]) -> bytes:
-    """Allow private caches to store a state with an entity tag and to revalidate it; forbid to store anything else."""
-    return b"private, no-cache" if b"etag" in known else b"no-store"

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from synckairos.auth.principal import bearer_token
 from synckairos.conf import conf
-from synckairos.errors import ApiError, NotFound, Unauthenticated
+from synckairos.errors import NotFound, Unauthenticated
 from synckairos.http.drf import json_error_response
 from synckairos.http.read_only import read_only
 from synckairos.ops import scrape
@@ -25,7 +25,7 @@ def health(request: HttpRequest) -> HttpResponse:
 def prometheus(request: HttpRequest) -> HttpResponse:
     """Answer with all metrics."""
     if not _may_read_metrics(request):
-        return _refused(NotFound() if conf().metrics_token is None else Unauthenticated())
+        return json_error_response(NotFound() if conf().metrics_token is None else Unauthenticated())
     return HttpResponse(scrape.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -36,10 +36,3 @@ def _may_read_metrics(request: HttpRequest) -> bool:
         return conf().metrics_open
     token = bearer_token(request.headers.get("Authorization")) or ""
     return compare_digest(token.encode(), expected.encode())
-
-
-def _refused(error: ApiError) -> HttpResponse:
-    answer = json_error_response(error)
-    if isinstance(error, Unauthenticated):
-        answer["WWW-Authenticate"] = "Bearer"
-    return answer
