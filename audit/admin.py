@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Max, Model, QuerySet
+from django.db.models import Max, Min, Model, QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
-from audit.date_hierarchy import DateHierarchyQuerySet
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from synckairos.admin_display import FormattedAdmin
 from synckairos.ids import parse_uuid
@@ -26,6 +27,7 @@ SESSION_FILTER = "session__id__exact"
 """Query parameter that limits a list to one session."""
 INLINE_ROWS = 50
 """Number of events and participants on the page of their session."""
+_LONGEST_PERIOD = {"year": timedelta(days=366), "month": timedelta(days=31), "day": timedelta(days=1)}
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
@@ -38,17 +40,38 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         return int(rows.order_by()[:MAX_COUNTED].count())
 
 
+class DateHierarchyQuerySet(QuerySet[Any]):
+    """Returns every period from the first row to the last, including empty ones, since both bounds are in the index."""
+
+    def datetimes(self, field_name: str, kind: str, order: str = "ASC", tzinfo: tzinfo | None = None) -> Any:
+        """Return the starts of years, months or days, in UTC, in ascending order whatever `order` is."""
+        bounds = self.order_by().aggregate(first=Min(field_name), last=Max(field_name))
+        if bounds["first"] is None:
+            return []
+        return list(_period_starts(kind, bounds["first"].astimezone(UTC), bounds["last"]))
+
+
+def _period_starts(kind: str, first: datetime, last: datetime) -> Iterator[datetime]:
+    start = _period_start(kind, first)
+    while start <= last:
+        yield start
+        start = _period_start(kind, start + _LONGEST_PERIOD[kind])
+
+
+def _period_start(kind: str, instant: datetime) -> datetime:
+    midnight = instant.replace(hour=0, minute=0, second=0, microsecond=0)
+    if kind == "day":
+        return midnight
+    return midnight.replace(day=1) if kind == "month" else midnight.replace(month=1, day=1)
+
+
 class ReadOnly:
     """Denies additions, changes and deletions in the admin."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 class LimitedFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
@@ -148,9 +171,8 @@ class HistoryAdmin(FormattedAdmin, ReadOnly, admin.ModelAdmin):  # type: ignore[
         if not term:
             return queryset, False
         session_id = parse_uuid(term)
-        if session_id is not None:
-            return queryset.filter(**{self.by_session_id: session_id}), False
-        return queryset.filter(**{self.by_principal: term}), False
+        wanted = {self.by_principal: term} if session_id is None else {self.by_session_id: session_id}
+        return queryset.filter(**wanted), False
 
 
 @admin.register(SyncSession)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -44,6 +44,7 @@ PARTICIPANT_FIELDS = (
     *("has_expired", "version"),
 )
 
+_own_values = attrgetter(*PARTICIPANT_FIELDS[:-1])  # the version is that of the commit
 _LARGEST = 2**63 - 1
 """Largest value of a column. The encoding of entries has no numbers below the smallest."""
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -166,17 +167,7 @@ def _event(entry: outbox.Entry, event: Event, principal: str) -> RowValues:
 
 
 def _participant(entry: outbox.Entry, participant: Participant) -> RowValues:
-    return {
-        "participant_id": participant.participant_id,
-        "participant_index": participant.participant_index,
-        "group_id": participant.group_id,
-        "user_id": participant.user_id,
-        "total_time_ms": participant.total_time_ms,
-        "time_used_ms": participant.time_used_ms,
-        "cycle_count": participant.cycle_count,
-        "has_expired": participant.has_expired,
-        "version": entry.version,
-    }
+    return dict(zip(PARTICIPANT_FIELDS, (*_own_values(participant), entry.version), strict=True))
 
 
 def _optional_datetime(at_ms: Instant | None) -> Any:

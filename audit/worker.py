@@ -15,12 +15,14 @@ from celery.worker.consumer import Consumer
 from django.db import connections
 
 from audit.drain_pace import DrainPace, pace
+from synckairos.ops.heartbeats import Heartbeat
 from synckairos.redis import client as redis_client
 from synckairos.telemetry import logs
 
 IDLE_S = 3.0
 """Time without a drain after which the worker starts one by itself."""
 _CHECK_INTERVAL_S = 1.0
+_HEARTBEAT_INTERVAL_S = 2.0
 _STOP_TIMEOUT_S = 15.0
 """Limit of the wait for a running drain, which ends after 10 s by itself."""
 
@@ -65,6 +67,31 @@ def drain_periodically(stop_requested: threading.Event, pace: DrainPace, interva
             # The thread has to survive: without it nothing is drained while messages do not arrive.
             log.exception("drain failed")
         stop_requested.wait(interval_s)
+
+
+class HeartbeatStep(bootsteps.StartStopStep):
+    """The heartbeat of a worker, from its own event loop between tasks. A loop that is stuck sends none.
+
+    It is a step of the consumer, which starts again with each connection to the broker.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._heartbeat = Heartbeat("worker")
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        """Send the first heartbeat, and one every two seconds."""
+        self._heartbeat.beat()
+        self._timer = parent.timer.call_repeatedly(_HEARTBEAT_INTERVAL_S, self._heartbeat.beat)
+
+    def stop(self, parent: Any) -> None:
+        """Stop the heartbeats of this connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class BrokerRetryConsumer(Consumer):

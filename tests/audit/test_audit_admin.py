@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from audit import admin
-from audit.date_hierarchy import DateHierarchyQuerySet
+from audit.admin import DateHierarchyQuerySet
 from audit.models import SyncEvent, SyncParticipant, SyncSession
 from synckairos.engine import commands as cmd
 from synckairos.instants import from_datetime
