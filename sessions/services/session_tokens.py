@@ -7,22 +7,19 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sessions.preconditions import Precondition
 from sessions.requests.bodies import SessionTokenRequest
 from sessions.services import idempotency_records, sessions
-from sessions.services.outcome import Caller, Idempotency, Outcome
-from sessions.services.state_cache import StateCache
-from sessions.store.issued_tokens import TOKEN_RECORD_BYTES, TokenRecord, TokenRecordKey, save_if_absent
+from sessions.services.outcome import Caller, Idempotency
+from sessions.store.issued_tokens import TOKEN_RECORD_BYTES, TokenRecord, save_if_absent
 from synckairos import ids
-from synckairos.auth.grants import MAX_SESSION_TOKEN_MS, SessionGrant
+from synckairos.auth.grants import SessionGrant
 from synckairos.auth.permissions import Action
 from synckairos.auth.principal import SESSION, mint_session_token, validity_from_now
 from synckairos.conf import conf
-from synckairos.engine import commands
 from synckairos.engine.state import NOBODY, State
 from synckairos.engine.units import Instant
 from synckairos.errors import IdempotencyKeyReused, ParticipantNotFound
-from synckairos.ratelimit.limits import RateLimiter
+from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.telemetry import logs, metrics
 
@@ -67,9 +64,10 @@ def issue(session_id: UUID, caller: Caller, request: SessionTokenRequest) -> Pro
 def _issued_before(state: State, caller: Caller, given: Idempotency, new: TokenRecord) -> Procedure[TokenRecord | None]:
     """Return the token issued under this key before; None when it is this one from now on. Raises RateLimitExceeded."""
     owner = idempotency_records.record_owner_of(caller, state)
-    place = TokenRecordKey(state.session_id, state.epoch, caller.principal.subject, given.route, given.key)
+    route = f"{state.epoch} {given.route}"
+    name = keys.idempotency(state.session_id, caller.principal.subject, route, given.key)
     kept_ms = given.kept_ms or conf().idempotency_ttl_ms
-    kept = yield from perform(save_if_absent(place, new, kept_ms))
+    kept = yield from perform(save_if_absent(name, new, kept_ms))
     if kept is None:
         yield from idempotency_records.charge_bytes(TOKEN_RECORD_BYTES, kept_ms, owner)
         return None
@@ -77,20 +75,3 @@ def _issued_before(state: State, caller: Caller, given: Idempotency, new: TokenR
         raise IdempotencyKeyReused
     metrics.REPLAYED.inc()
     return kept
-
-
-def revoke(
-    session_id: UUID,
-    token_id: str | None,
-    caller: Caller,
-    only_if: Precondition | None = None,
-    *,
-    limiter: RateLimiter | None = None,
-    cache: StateCache | None = None,
-) -> Procedure[Outcome]:
-    """Revoke one token, or with None all that were issued so far. Revoking one twice changes nothing.
-
-    Raises SessionNotFound, Forbidden, and ValidationFailed when too many were revoked one by one.
-    """
-    command = commands.RevokeAccess(MAX_SESSION_TOKEN_MS, token_id)
-    return sessions.execute(session_id, command, caller, only_if, limiter=limiter, cache=cache)

@@ -5,8 +5,6 @@ The token itself is stored nowhere. The id and the times in a record cannot be u
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import msgspec
 from msgspec import Struct
 
@@ -14,7 +12,6 @@ from sessions.store.codec import Unreadable
 from sessions.store.lua import FOLDER
 from synckairos.auth.principal import ValidityPeriod
 from synckairos.engine.units import Duration
-from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
 
 _SAVE_IF_ABSENT = Script(FOLDER / "save_if_absent.lua")
@@ -34,19 +31,9 @@ class TokenRecord(Struct, frozen=True, array_like=True):
     validity: ValidityPeriod
 
 
-class TokenRecordKey(Struct, frozen=True):
-    """The identity of a record: session, epoch, principal, route and Idempotency-Key."""
-
-    session_id: UUID
-    epoch: str
-    principal: str
-    route: str
-    key: str
-
-
-def save_if_absent(place: TokenRecordKey, record: TokenRecord, kept_ms: Duration) -> Call[TokenRecord | None]:
-    """Save a record unless there is one already; the result is the existing record, or None."""
-    name = keys.idempotency(place.session_id, place.principal, f"{place.epoch} {place.route}", place.key)
+def save_if_absent(name: str, record: TokenRecord, kept_ms: Duration) -> Call[TokenRecord | None]:
+    """Save a record under a key of `keys.idempotency`, unless there is one; the result is the existing record, or
+    None."""
     return Call(_SAVE_IF_ABSENT, [name], [msgspec.msgpack.encode(record), kept_ms], _parse)
 
 
