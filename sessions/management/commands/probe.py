@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from kombu import Connection
 
 from synckairos.ops import probes
-from synckairos.ops.broker import is_broker_reachable
 from synckairos.ops.store_facts import store_facts
 from synckairos.redis import client as redis_client
+
+_BROKER_TIMEOUT_S = 2
 
 
 class Command(BaseCommand):
@@ -40,4 +43,22 @@ def _waits(role: str) -> bool:
         is_full = store_facts().is_full
     except redis_client.ERRORS:
         return True
-    return is_full or (role != "timekeeper" and not is_broker_reachable())
+    return is_full or (role != "timekeeper" and not _is_broker_reachable())
+
+
+def _is_broker_reachable() -> bool:
+    """Return true when the broker accepts a connection."""
+    options = {
+        **settings.CELERY_BROKER_TRANSPORT_OPTIONS,
+        "socket_timeout": _BROKER_TIMEOUT_S,
+        "socket_connect_timeout": _BROKER_TIMEOUT_S,
+    }
+    broker: Any = Connection(settings.CELERY_BROKER_URL, transport_options=options)
+    try:
+        # A new channel of the Redis transport sends a PING. `default_channel` would retry for long.
+        broker.channel().close()
+    except broker.connection_errors + broker.channel_errors:
+        return False
+    finally:
+        broker.release()
+    return True
