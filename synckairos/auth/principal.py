@@ -71,27 +71,23 @@ SYSTEM = Principal(TIMEKEEPER_NAME, is_staff=True, expires_s=float("inf"))
 """The principal that applies deadlines and reads all sessions."""
 
 
-class _VerifiedToken(Struct, frozen=True):
-    principal: Principal
-    starts_s: float
-
-
 def authenticate(token: str) -> Principal:
     """Return the principal of a bearer token. Raises Unauthenticated, without a reason."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise Unauthenticated
     settings = conf()
     provider_keys = None if settings.provider is None else key_fetcher(settings.provider).keys
-    verified = _verify(token, settings.signing_keys, settings.issuer, settings.provider, provider_keys)
-    _check_validity(verified.starts_s, verified.principal.expires_s)
-    return verified.principal
+    principal, starts_s = _verify(token, settings.signing_keys, settings.issuer, settings.provider, provider_keys)
+    _check_validity(starts_s, principal.expires_s)
+    return principal
 
 
 @lru_cache(maxsize=_CACHED_TOKENS)
 def _verify(
     token: str, own_keys: KeyRing, issuer: str, provider: IdentityProvider | None, provider_keys: ProviderKeys | None
-) -> _VerifiedToken:
-    """Verify signature and claims. The result is cached for the same keys; the times are checked again on each use."""
+) -> tuple[Principal, float]:
+    """Return the principal and the start of the validity, after a check of signature and claims. They are cached for
+    the same keys; the times are checked again on each use."""
     kid = _kid_of(token)
     key = own_keys.find(kid)
     if key is not None:
@@ -106,7 +102,7 @@ def _verify(
         principal = _provider_principal(claims, provider)
     else:
         raise Unauthenticated
-    return _VerifiedToken(principal, _not_before(claims))
+    return principal, _not_before(claims)
 
 
 def _own_principal(claims: dict[str, Any], provider: IdentityProvider | None) -> Principal:
