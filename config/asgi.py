@@ -5,14 +5,15 @@ from typing import cast
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
+from django.urls import path, re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()  # before anything that needs the apps
 
 from config.lifespan import lifespan  # noqa: E402
-from config.routing import websocket_urlpatterns  # noqa: E402
 from sessions.apidocs import asyncapi, views  # noqa: E402
 from sessions.fastpath.fast_path import FastPath  # noqa: E402
+from sessions.realtime.consumers import SessionConsumer, UnknownPath  # noqa: E402
 from sessions.realtime.long_poll_and_sse import LongPollAndSse  # noqa: E402
 from sessions.realtime.origins import SocketOrigins  # noqa: E402
 from synckairos.conf import conf  # noqa: E402
@@ -46,6 +47,7 @@ _cors = Cors(  # outside of BodyLimits: pages of other origins can read its erro
     conf().cors_origins,
     allow_local_pages=conf().cors_local,
 )
+_sockets = URLRouter([path("ws", SessionConsumer.as_asgi()), re_path(r"", UnknownPath.as_asgi())])
 
 
 class Application(ProtocolTypeRouter):  # type: ignore[misc]  # Channels has no types
@@ -62,7 +64,9 @@ application = Application(
                 SecurityHeaders(_cors)  # outside of all that answers (Admission adds them to its own refusals)
             )
         ),
-        "websocket": SocketAdmission(SocketOrigins(URLRouter(websocket_urlpatterns))),
+        "websocket": SocketAdmission(
+            SocketOrigins(URLRouter([path("ws", SessionConsumer.as_asgi()), re_path("", UnknownPath.as_asgi())]))
+        ),
         "lifespan": lifespan,
     }
 )

@@ -48,7 +48,7 @@ from synckairos.webserver.transport import Frame, TaskTransport
 log = logs.get_logger(__name__)
 
 SOCKET_PATH = "/ws"
-"""Path of WebSockets (config/routing.py); other requests for it are refused."""
+"""Path of WebSockets (config/asgi.py); other requests for it are refused."""
 LONGEST_WAIT_MS = 30_000
 LAST_EVENT_ID = "lastEventId"
 """The parameter that event-source-polyfill adds to the address of a stream it opens again."""
