@@ -11,10 +11,10 @@ from synckairos.conf import conf
 from synckairos.ops import readiness, views
 from timesync.views import TimeView
 
-handler400 = "synckairos.http.drf.bad_request"
-handler403 = "synckairos.http.drf.permission_denied"
-handler404 = "synckairos.http.drf.not_found"
-handler500 = "synckairos.http.drf.server_error"
+handler400 = "synckairos.http.django_views.bad_request"
+handler403 = "synckairos.http.django_views.permission_denied"
+handler404 = "synckairos.http.django_views.not_found"
+handler500 = "synckairos.http.django_views.server_error"
 
 _documents = [
     path("api-docs.json", documents.openapi, name="schema"),

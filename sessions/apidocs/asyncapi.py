@@ -21,8 +21,8 @@ from synckairos import version
 from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 from synckairos.errors import REFUSES_SOCKETS
+from synckairos.http.django_views import read_only
 from synckairos.http.openapi import ref
-from synckairos.http.read_only import read_only
 
 _INFO = """Timers and turn clocks that are the same on every screen: the WebSocket side. REST is at `/api-docs.json`.
 

@@ -24,7 +24,7 @@ from sessions.apidocs.openapi import DocumentRenderer
 from sessions.preconditions import matches
 from synckairos.http import error_responses
 from synckairos.http.asgi import Application, Receive, Scope, Send, header
-from synckairos.http.read_only import read_only
+from synckairos.http.django_views import read_only
 from synckairos.telemetry import log_context
 
 RenderedBody = tuple[bytes, str]

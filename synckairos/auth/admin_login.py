@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from synckairos.errors import ApiError
 from synckairos.http import client_address, security_log
-from synckairos.http.drf import json_error_response
+from synckairos.http.django_views import json_error_response
 from synckairos.http.security_log import Reason
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.drf import set_rate_limit_headers

@@ -7,8 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from synckairos.conf import conf
+from synckairos.http.django_views import read_only
 from synckairos.http.openapi import get_path, json_answer, ref
-from synckairos.http.read_only import read_only
 
 PATH = "/.well-known/jwks.json"
 _MAX_AGE_S = 300

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
@@ -31,7 +30,7 @@ from synckairos.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from synckairos.http import error_pages, error_responses, json_bounds
+from synckairos.http import error_responses, json_bounds
 from synckairos.http.duplicate_names import DuplicateName, check_unique_names
 from synckairos.http.parameters import check_charset
 from synckairos.telemetry import log_context, logs
@@ -157,32 +156,3 @@ def as_api_error(exc: Exception) -> ApiError:  # noqa: C901, PLR0911 - one arm f
         case _:
             log.error("unforeseen error", exc_info=exc)
             return InternalError()
-
-
-def json_error_response(error: ApiError) -> HttpResponse:
-    """Return the documented response to an error, for Django views that are not DRF's."""
-    return JsonResponse({"error": error.body()}, status=error.http_status, headers=error_responses.fields_of(error))
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400 in JSON (`handler400` of the URL configuration)."""
-    return json_error_response(ValidationFailed([(WHOLE_REQUEST, "Bad request.")]))
-
-
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 403 in JSON (`handler403` of the URL configuration)."""
-    return json_error_response(Forbidden())
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 404 in JSON (`handler404` of the URL configuration)."""
-    return json_error_response(NotFound())
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an exception of a Django view that is not DRF's, or of the middleware (`handler500`)."""
-    exc = sys.exc_info()[1]
-    error = as_api_error(exc) if isinstance(exc, Exception) else InternalError()
-    if isinstance(error, ServiceUnavailable) and error_pages.is_page_request(request):
-        return error_pages.error_page(error)
-    return json_error_response(error)

@@ -13,8 +13,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from synckairos import lifecycle
 from synckairos.errors import ServiceUnavailable
+from synckairos.http.django_views import read_only
 from synckairos.http.openapi import components_of, get_path, json_answer, ref
-from synckairos.http.read_only import read_only
 from synckairos.ops.database import AuditStore, audit_store_status
 from synckairos.ops.durability import Durability, durability_of
 from synckairos.ops.store_facts import StoreFacts, store_facts

@@ -10,8 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from synckairos.auth.principal import bearer_token
 from synckairos.conf import conf
 from synckairos.errors import NotFound, Unauthenticated
-from synckairos.http.drf import json_error_response
-from synckairos.http.read_only import read_only
+from synckairos.http.django_views import json_error_response, read_only
 from synckairos.ops import scrape
 
 
