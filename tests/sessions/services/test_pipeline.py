@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Idempotency
-from sessions.services.session_tokens import revoke
 from sessions.services.state_cache import StateCache, state_cache
 from sessions.store import store
 from synckairos import outbox
@@ -17,7 +16,7 @@ from synckairos.auth.grants import Role, SessionGrant
 from synckairos.auth.principal import Principal
 from synckairos.conf import Rate
 from synckairos.engine import SyncMode
-from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, Seat, Start, Switch
+from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, RevokeAccess, Seat, Start, Switch
 from synckairos.engine.state import Access
 from synckairos.engine.units import Status
 from synckairos.errors import InvalidStateTransition, RateLimitExceeded, SessionNotFound, Unauthenticated
@@ -193,7 +192,7 @@ def test_a_token_that_was_revoked_elsewhere_commands_no_more(here, session_id):
     guest = Caller(Principal("guest", is_staff=False, expires_s=2**40, grant=grant), "test")
     here.do(session_id, Switch(), guest)
     assert here.asked == ["commit"]
-    run_blocking(revoke(session_id, None, ALICE))
+    run_blocking(service.execute(session_id, RevokeAccess(86_400_000), ALICE))
     before = stored(session_id)
     with pytest.raises(Unauthenticated):
         here.do(session_id, Switch(), guest)
