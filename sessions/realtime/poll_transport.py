@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from synckairos.telemetry import metrics
-from synckairos.webserver.transport import Frame
+from synckairos.webserver.transport import Frame, IndirectTransport
 
 
 class StateFrame(Struct, frozen=True):
@@ -24,19 +23,13 @@ class StateFrame(Struct, frozen=True):
 state_frame_decoder = msgspec.json.Decoder(StateFrame)
 
 
-class PollTransport:
+class PollTransport(IndirectTransport):
     """The transport of a client that takes one state."""
 
-    def __init__(self) -> None:
-        self.on_writable: Callable[[], None] | None = None
-        self.on_blocked: Callable[[], None] | None = None
-        self.on_violation: Callable[[int, str], None] | None = None
-        self.raw_transport = None
-        self.is_open = self.is_writable = True
-        self.result: asyncio.Future[StateFrame | int] = asyncio.get_running_loop().create_future()
+    is_open = is_writable = True
 
-    def set_ping_interval(self, seconds: float) -> None:
-        """Do nothing: a long poll has no pings."""
+    def __init__(self) -> None:
+        self.result: asyncio.Future[StateFrame | int] = asyncio.get_running_loop().create_future()
 
     def write(self, frame: Frame) -> None:
         """Complete the poll with the state of the frame; frames without one are ignored."""

@@ -88,7 +88,19 @@ class ClientTransport(Protocol):
         """Close the connection of a peer that does not read: frames that it has not taken may be lost."""
 
 
-class TaskTransport:
+class IndirectTransport:
+    """Base of the transports that write to no asyncio transport, and send no pings."""
+
+    on_writable: Callable[[], None] | None = None
+    on_blocked: Callable[[], None] | None = None
+    on_violation: Callable[[int, str], None] | None = None
+    raw_transport = None
+
+    def set_ping_interval(self, seconds: float) -> None:
+        """Do nothing: an ASGI server below has an interval of its own, and a long poll has none."""
+
+
+class TaskTransport(IndirectTransport):
     """A transport over coroutines: one frame at a time, each in a task."""
 
     def __init__(
@@ -97,10 +109,6 @@ class TaskTransport:
         close: Callable[[int, str], Awaitable[None]],
         on_broken: Callable[[], None] | None = None,
     ) -> None:
-        self.on_writable: Callable[[], None] | None = None
-        self.on_blocked: Callable[[], None] | None = None
-        self.on_violation: Callable[[int, str], None] | None = None
-        self.raw_transport = None
         self.is_open = True
         self._send = send
         self._close = close
@@ -111,9 +119,6 @@ class TaskTransport:
     def is_writable(self) -> bool:
         """True once the last frame has been sent."""
         return self._sending is None
-
-    def set_ping_interval(self, seconds: float) -> None:
-        """Do nothing: the ASGI server below has an interval of its own."""
 
     def write(self, frame: Frame) -> None:
         """Send a frame in a task."""
