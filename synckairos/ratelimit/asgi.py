@@ -20,11 +20,6 @@ async def limit_unauthenticated(error: ApiError, scope: dict[str, Any], limiter:
     return error
 
 
-def header_fields(limiter: limits.RateLimiter) -> list[tuple[bytes, bytes]]:
-    """Return the rate limit fields of a response, as ASGI headers."""
-    return [(name.lower().encode(), value.encode()) for name, value in limiter.header_fields().items()]
-
-
 class RateLimitedSend:
     """An ASGI `send` that adds to the response the fields of all limits that `limiter` has counted."""
 
@@ -34,5 +29,6 @@ class RateLimitedSend:
 
     async def __call__(self, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start":
-            event["headers"] = [*event["headers"], *header_fields(self.limiter)]
+            fields = self.limiter.header_fields().items()
+            event["headers"] = [*event["headers"], *((name.lower().encode(), text.encode()) for name, text in fields)]
         await self._send(event)

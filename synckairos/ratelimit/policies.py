@@ -47,17 +47,6 @@ TOKEN_NAME: Final = Limit("token-name", "a name that logs in", "RATE_LIMIT_TOKEN
 REFRESH_NAME: Final = Limit("refresh-name", "a name that refreshes", "RATE_LIMIT_TOKEN", "10/m", fails_open=False)
 FRAMES: Final = Limit("frames", "a socket, in its own process", "RATE_LIMIT_FRAMES", "50/s")
 
-CATALOGUE: Final = (
-    GENERAL,
-    ANONYMOUS,
-    SERVICE,
-    SWITCH,
-    CREATE,
-    CONNECT,
-    TOKEN_ADDRESS,
-    TOKEN_NAME,
-    REFRESH_NAME,
-    FRAMES,
-)
+CATALOGUE: Final = tuple(limit for limit in globals().copy().values() if isinstance(limit, Limit))
 SETTINGS: Final = {limit.setting: limit.default for limit in CATALOGUE}
 """Default values by environment variable."""
