@@ -35,13 +35,9 @@ def load_derived(caller: Caller, key: str) -> Procedure[tuple[UUID, Snapshot]]:
     secret = _known or secrets.token_bytes(ids.SECRET_BYTES)
     while True:
         session_id = ids.derived_session_id(secret, caller.principal.subject, key)
-        agreed, loaded = yield Pipeline(_agree(secret), store.load(session_id, idempotency_key(session_id, caller)))
+        agree = Call(_SCRIPT, [keys.id_secret()], [secret], bytes)  # sets this one, if the store has none yet
+        agreed, loaded = yield Pipeline(agree, store.load(session_id, idempotency_key(session_id, caller)))
         _known = agreed
         if agreed == secret:
             return session_id, loaded
         secret = agreed
-
-
-def _agree(secret: bytes) -> Call[bytes]:
-    """Return the secret that all processes use: this one, if the store has none yet."""
-    return Call(_SCRIPT, [keys.id_secret()], [secret], bytes)

@@ -42,8 +42,7 @@ class TimekeepingStatus(Struct, frozen=True):
 
 def alive_timekeepers() -> Procedure[dict[str, Duration]]:
     """Return the living timekeepers. Raises ServiceUnavailable."""
-    timekeepers = yield from perform(list_alive(keys.timekeepers(), ALIVE_WITHIN_MS))
-    return timekeepers
+    return perform(list_alive(keys.timekeepers(), ALIVE_WITHIN_MS))
 
 
 def timekeeping_status() -> Procedure[TimekeepingStatus]:

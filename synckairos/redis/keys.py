@@ -36,6 +36,10 @@ def _shard_key(shard: int, name: str) -> str:
     return f"{PREFIX}:{{{shard}}}:{name}"
 
 
+def _digest(text: str, size: int = 12) -> str:
+    return blake2b(text.encode(), digest_size=size).hexdigest()
+
+
 def id_text(session_id: UUID) -> str:
     """Return the id of a session as text, as keys and messages have it."""
     return _parts(session_id.int, conf().shards)[1]
@@ -92,7 +96,7 @@ def recent(session_id: UUID) -> str:
 
 def idempotency(session_id: UUID, principal: str, route: str, key: str) -> str:
     """String: the first answer to a command with an Idempotency-Key."""
-    digest = blake2b(f"{principal}\0{route}\0{key}".encode(), digest_size=16).hexdigest()
+    digest = _digest(f"{principal}\0{route}\0{key}", 16)
     return f"{_session_key(session_id, 'i')}:{digest}"
 
 
@@ -192,8 +196,7 @@ def rate(scope: str, who: str) -> str:
 
 
 def _rate_key(scope: str, who: str) -> str:
-    digest = blake2b(who.encode(), digest_size=12).hexdigest()
-    return f"{PREFIX}:rate:{scope}:{digest}"
+    return f"{PREFIX}:rate:{scope}:{_digest(who)}"
 
 
 _cached_rate_key = lru_cache(maxsize=8192)(_rate_key)
@@ -210,18 +213,17 @@ def self_running_sessions(owner: str) -> str:
 
 
 def _owner_key(owner: str, name: str) -> str:
-    return f"{PREFIX}:{{owner:{blake2b(owner.encode(), digest_size=12).hexdigest()}}}:{name}"
+    return f"{PREFIX}:{{owner:{_digest(owner)}}}:{name}"
 
 
 def record_bytes(who: str) -> str:
     """Hash: hour → bytes of the idempotency records that were stored for a principal in it."""
-    return f"{PREFIX}:records:{blake2b(who.encode(), digest_size=12).hexdigest()}"
+    return f"{PREFIX}:records:{_digest(who)}"
 
 
 def ticket(value: str) -> str:
     """String: grant of a one-time ticket. The key has a digest, so that a reader of the store cannot use the ticket."""
-    digest = blake2b(value.encode(), digest_size=32).hexdigest()
-    return f"{PREFIX}:ticket:{digest}"
+    return f"{PREFIX}:ticket:{_digest(value, 32)}"
 
 
 def group(session_id: UUID) -> str:

@@ -100,12 +100,9 @@ def parse_replies(request: Request, replies: list[Any], sent_s: float) -> Any:
     script = request.script
     script.seconds.observe(received_s - sent_s)
     if script.clock_index is not None:
-        store_clock.add_sample(sent_s, _clock_in(replies[0], script.clock_index), received_s)
+        seconds, microseconds = map(int, replies[0][script.clock_index : script.clock_index + 2])
+        store_clock.add_sample(sent_s, seconds + microseconds / 1_000_000, received_s)
     return request.parse(replies[0])
-
-
-def _clock_in(reply: list[Any], index: int) -> float:
-    return int(reply[index]) + int(reply[index + 1]) / 1_000_000
 
 
 def result_of_fault(request: Request, error: Exception) -> Any:
