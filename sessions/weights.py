@@ -25,7 +25,7 @@ def of_participants(number: int) -> int:
 
 def of_state(state: State) -> int:
     """Return the cost of a session that has been read, beyond the request itself."""
-    return max(len(state.participants) - 1, 0) // PARTICIPANTS
+    return of_participants(len(state.participants))
 
 
 def of_creation(participants: Any, groups: Any) -> int:

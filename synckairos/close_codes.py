@@ -70,15 +70,10 @@ class CloseReason(Enum):
         return self.value[0]
 
     @property
-    def reason(self) -> str:
-        """The reason, with placeholders in braces."""
-        return self.value[1]
-
-    @property
     def documented(self) -> str:
         """The reason in the form of the documents."""
-        return self.reason.replace("{", "<").replace("}", ">")
+        return self.value[1].replace("{", "<").replace("}", ">")
 
     def format(self, **values: object) -> tuple[CloseCode, str]:
         """Return code and reason with these values."""
-        return self.code, self.reason.format(**values)
+        return self.code, self.value[1].format(**values)

@@ -102,7 +102,10 @@ class Hub:
         async with topic.lock:
             if self.topics.remove_if_empty(topic) and topic.is_subscribed:
                 topic.is_subscribed = False
-                await self._unsubscribe(session_id)
+                try:
+                    await self._layer.group_discard(keys.group(session_id), self._channel)
+                except RedisError as away:
+                    log.warning("unsubscribe failed", session_id=str(session_id), error=type(away).__name__)
 
     def __len__(self) -> int:
         """Return the number of clients that are connected to this process."""
@@ -155,12 +158,6 @@ class Hub:
                     background.run_forever(self.presence.run, "presence"),
                 ]
             return self._channel
-
-    async def _unsubscribe(self, session_id: UUID) -> None:
-        try:
-            await self._layer.group_discard(keys.group(session_id), self._channel)
-        except RedisError as away:
-            log.warning("unsubscribe failed", session_id=str(session_id), error=type(away).__name__)
 
     async def _receive(self) -> None:
         while True:

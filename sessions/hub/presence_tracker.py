@@ -71,12 +71,9 @@ class PresenceTracker:
 
     def reread_all(self) -> None:
         """Read the announcements of all sessions again, because hints may have been missed."""
-        self._to_read |= {session_id for session_id in self._topics if self._is_read(session_id)}
+        topics = map(self._topics.get, self._topics)
+        self._to_read |= {topic.session_id for topic in topics if topic is not None and topic.counts is not None}
         self._wake.set()
-
-    def _is_read(self, session_id: UUID) -> bool:
-        topic = self._topics.get(session_id)
-        return topic is not None and topic.counts is not None
 
     def recheck_access(self, session_id: UUID) -> None:
         """Check the access of a session's clients again, because it may have changed."""

@@ -34,13 +34,13 @@ def admin_login(request: HttpRequest) -> HttpResponse:
     log_context.bind(route="/admin/login/")
     if request.method != "POST":
         return admin.site.login(request)
-    limiter = limits.RateLimiter()
+    limiter, address = limits.RateLimiter(), client_address.of_request(request)
     try:
-        limiter.consume(limits.login_by_address(client_address.of_request(request)))
+        limiter.consume(limits.login_by_address(address))
         limiter.consume(limits.login_by_name(request.POST.get("username", "")))
         answer: HttpResponse = admin.site.login(request)
         if answer.status_code == HTTPStatus.OK:  # the form again; a successful login redirects
-            security_log.log_refused_request(Reason.FAILED_ADMIN_LOGIN, request)
+            security_log.log_refusal(Reason.FAILED_ADMIN_LOGIN, address)
     except ApiError as error:
         answer = json_error_response(error)
     set_rate_limit_headers(answer, limiter)

@@ -103,7 +103,7 @@ def _tls_error(scope: Scope) -> ApiError | None:
     is_from_trusted_proxy = client_address.is_from_trusted_proxy(scope)
     if not is_from_trusted_proxy and (forwarded or headers(scope, b"x-forwarded-for")):
         security_log.count_refusal(Reason.UNNAMED_PROXY)
-        client_address.warn_of_unnamed_proxy()
+        client_address.warn_once("requests are refused: they come by a proxy that is not in SYNCKAIROS_TRUSTED_PROXIES")
         return HttpsRequired.by_unnamed_proxy()
     if is_from_trusted_proxy and forwarded not in (["http"], ["ws"]):
         security_log.log_refused_connection(Reason.UNNAMED_PROXY, scope)

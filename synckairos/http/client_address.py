@@ -52,7 +52,7 @@ def client_address(peer: str | None, forwarded: str) -> str:
             if not _is_trusted(hop):
                 break
     elif forwarded:
-        _warn_once("X-Forwarded-For from a peer that is not in SYNCKAIROS_TRUSTED_PROXIES: its clients share one limit")
+        warn_once("X-Forwarded-For from a peer that is not in SYNCKAIROS_TRUSTED_PROXIES: its clients share one limit")
     return _as_text(address)
 
 
@@ -90,11 +90,7 @@ def _as_text(address: Address | None) -> str:
     return UNKNOWN if address is None else str(address)
 
 
-def warn_of_unnamed_proxy() -> None:
-    """Log, once for each process, that requests of an unnamed proxy are refused."""
-    _warn_once("requests are refused: they come by a proxy that is not in SYNCKAIROS_TRUSTED_PROXIES")
-
-
 @cache
-def _warn_once(what: str) -> None:
+def warn_once(what: str) -> None:
+    """Log a warning once for each process."""
     log.warning(what)

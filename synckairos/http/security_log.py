@@ -12,8 +12,6 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
-from django.http import HttpRequest
-
 from synckairos.conf import conf
 from synckairos.errors import ApiError, RateLimitExceeded, Unauthenticated
 from synckairos.http import client_address
@@ -110,11 +108,6 @@ def log_refusal(reason: Reason, address: str, **what: Any) -> None:
 def log_refused_connection(reason: Reason, scope: Scope, **what: Any) -> None:
     """Count and log the refusal of an ASGI connection."""
     log_refusal(reason, client_address.of_scope(scope), **what)
-
-
-def log_refused_request(reason: Reason, request: HttpRequest, **what: Any) -> None:
-    """Count and log the refusal of a Django request."""
-    log_refusal(reason, client_address.of_request(request), **what)
 
 
 def log_omitted(reason: Reason) -> None:
