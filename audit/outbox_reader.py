@@ -122,11 +122,8 @@ def move(key: str, to: str, entries: Iterable[tuple[StreamEntry, Mapping[str, st
     for start in range(0, len(moves), _MOVE_SIZE):
         arguments: list[Any] = []
         for entry, notes in moves[start : start + _MOVE_SIZE]:
-            fields = [item for pair in (entry.fields | _encode(notes)).items() for item in pair]
+            added = {name.encode(): value.encode() for name, value in notes.items()}
+            fields = [item for pair in (entry.fields | added).items() for item in pair]
             arguments += [entry.entry_id, len(fields), *fields]
         moved += run_blocking_call(redis_client.blocking_client(), Call(_MOVE, [key, to], arguments, int))
     return moved
-
-
-def _encode(notes: Mapping[str, str]) -> dict[bytes, bytes]:
-    return {name.encode(): value.encode() for name, value in notes.items()}

@@ -89,7 +89,8 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     for operation in (operation for item in result["paths"].values() for operation in item.values()):
         if "requestBody" in operation:
             _add_required(operation["requestBody"], schemas)
-        _add_parameter_forms(operation)
+        for parameter in operation.get("parameters", ()):
+            parameter["schema"] |= _FORMS.get(parameter["name"], {})
         _add_common_responses(operation)
     return result
 
@@ -112,11 +113,6 @@ def _add_required(body: dict[str, Any], schemas: dict[str, Any]) -> None:
     name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
     if "required" in schemas[name] or name == "AdjustTimeRequest":
         body["required"] = True
-
-
-def _add_parameter_forms(operation: dict[str, Any]) -> None:
-    for parameter in operation.get("parameters", ()):
-        parameter["schema"] |= _FORMS.get(parameter["name"], {})
 
 
 def _add_common_responses(operation: dict[str, Any]) -> None:

@@ -46,16 +46,12 @@ class CachedDocument:
     def __init__(self, make: Callable[[], RenderedBody]) -> None:
         self._make = make
         self._lock = Lock()
-        self._cached: _CachedBody | None = None
-
-    @property
-    def cached(self) -> _CachedBody | None:
-        """Return the cached document; None before the first request."""
-        return self._cached
+        self.cached: _CachedBody | None = None
+        """The rendered document; None before the first request."""
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Return the response with the document, or 304 for a client that has it."""
-        cached = self._cached or self._render()
+        cached = self.cached or self._render()
         if matches(request.headers.get("If-None-Match"), cached.tag):
             answer = HttpResponse(status=304)
         else:
@@ -67,10 +63,10 @@ class CachedDocument:
     def _render(self) -> _CachedBody:
         """Render the document in one thread; other threads wait for it."""
         with self._lock:
-            if self._cached is None:
+            if self.cached is None:
                 body, media_type = self._make()
-                self._cached = _CachedBody(body, media_type, f'"{blake2b(body, digest_size=8).hexdigest()}"')
-            return self._cached
+                self.cached = _CachedBody(body, media_type, f'"{blake2b(body, digest_size=8).hexdigest()}"')
+            return self.cached
 
 
 def _openapi() -> RenderedBody:

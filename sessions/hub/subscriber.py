@@ -266,12 +266,9 @@ class Subscriber:
             self.blocked_since_s = None
             metrics.SOCKET_FRAMES_OUT.inc()
             transport.write(frame)
-        if self.blocked_since_s is None and self._has_queued:
+        has_queued = self._queue or self._sync or self._state or self._presence or self._close_reason
+        if self.blocked_since_s is None and has_queued:
             self.blocked_since_s = asyncio.get_running_loop().time()
-
-    @property
-    def _has_queued(self) -> bool:
-        return bool(self._queue or self._sync or self._state or self._presence or self._close_reason)
 
     def _pop_next(self) -> Frame | None:
         if self._queue:

@@ -14,7 +14,6 @@ from sessions.services.presence_queries import ALIVE_WITHIN_MS, present
 from sessions.services.quotas import commit
 from sessions.services.retention import note_activity, retention_ms
 from sessions.store import idle, presence_records, store
-from sessions.store.presence_records import CountsByProcess
 from sessions.store.store import Snapshot
 from sessions.store.writes import Committed
 from synckairos.conf import conf
@@ -49,7 +48,7 @@ async def review(due: Mapping[UUID, Instant], now: Instant) -> list[UUID]:
     alive = await send(alive_processes.list_alive(keys.web_processes(), ALIVE_WITHIN_MS))
     ended = await run_many(
         [
-            _review(session_id, due[session_id], now, is_watched=_is_watched(counts, alive))
+            _review(session_id, due[session_id], now, is_watched=not present(counts, alive).client_counts.is_empty)
             for session_id, counts in zip(together, counts_of_sessions, strict=True)
         ]
     )
@@ -86,10 +85,6 @@ def _note(call: Call[bool]) -> Procedure[None]:
     """Write a note. One that fails is written with the next review."""
     with suppress(ServiceUnavailable, *redis_client.ERRORS):
         yield call
-
-
-def _is_watched(counts: CountsByProcess, alive: Mapping[str, int]) -> bool:
-    return not present(counts, alive).client_counts.is_empty
 
 
 def _verdict(session_id: UUID, check_ms: Instant, snapshot: Snapshot, *, is_watched: bool) -> Verdict:

@@ -46,14 +46,19 @@ def claim(places: QuotaChange) -> Call[int]:
 
 def oldest_members(name: str, for_ms: Duration, limit: int) -> Call[list[str]]:
     """Read members that were added, and checked, at least `for_ms` ago; the oldest first."""
-    return Call(_OLDEST_MEMBERS, [name], [for_ms, limit], _parse_members)
+    return Call(_OLDEST_MEMBERS, [name], [for_ms, limit], lambda reply: [member.decode() for member in reply])
 
 
 def check_live(members: Sequence[str], ended_kept_ms: Duration) -> Call[list[bool]]:
     """Read which sessions of a shard have not ended; ended ones are stored for at most `ended_kept_ms`."""
     session_ids = [session_of(member) for member in members]
     epochs = [member[-EPOCH_CHARS:] for member in members]
-    return Call(_CHECK_LIVE, [keys.state(i) for i in session_ids], [ended_kept_ms, *epochs], _parse_lives)
+    return Call(
+        _CHECK_LIVE,
+        [keys.state(i) for i in session_ids],
+        [ended_kept_ms, *epochs],
+        lambda reply: list(map(bool, reply)),
+    )
 
 
 def update_members(sets: Sequence[str], seen: Mapping[str, bool]) -> Call[int]:
@@ -65,11 +70,3 @@ def update_members(sets: Sequence[str], seen: Mapping[str, bool]) -> Call[int]:
 def session_of(member: str) -> UUID:
     """Return the session id of a member."""
     return UUID(member[:-EPOCH_CHARS])
-
-
-def _parse_members(reply: list[bytes]) -> list[str]:
-    return [member.decode() for member in reply]
-
-
-def _parse_lives(reply: list[int]) -> list[bool]:
-    return [bool(one) for one in reply]

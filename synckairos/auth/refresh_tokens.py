@@ -118,8 +118,9 @@ def _exchange(family: OutstandingToken, claims: dict[str, Any], key: str) -> dic
     if last is None or not key or (last.spent, last.key) != (claims["jti"], key):
         return None
     user = _user_of(family, claims)
-    again = _refresh_claims(user) | _validity_claims(last.validity) | {"jti": last.current}
-    return _sign_pair(user, again, family=family.jti)
+    issued_s, expires_s = last.validity.issued_s, last.validity.expires_s
+    again = {"jti": last.current, "iat": issued_s, "nbf": issued_s, "exp": expires_s}
+    return _sign_pair(user, _refresh_claims(user) | again, family=family.jti)
 
 
 def _issue_next_pair(family: OutstandingToken, user: AbstractBaseUser, *, spent: str, key: str) -> dict[str, str]:
@@ -172,10 +173,6 @@ def _refresh_claims(user: Any) -> dict[str, Any]:
     except ValueError:
         raise Unauthenticated from None
     return claims | {AUTH_HASH_CLAIM: user.get_session_auth_hash()}
-
-
-def _validity_claims(validity: ValidityPeriod) -> dict[str, int]:
-    return {"iat": validity.issued_s, "nbf": validity.issued_s, "exp": validity.expires_s}
 
 
 def _sign_pair(user: Any, claims: dict[str, Any], *, family: str) -> dict[str, str]:

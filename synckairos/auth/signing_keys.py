@@ -28,6 +28,7 @@ PrivateKey: TypeAlias = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivate
 
 SMALLEST_RSA_BITS = 2048
 _PUBLIC_MEMBERS = {"OKP": ("crv", "x"), "EC": ("crv", "x", "y"), "RSA": ("e", "n")}
+"""Members of a JSON Web Key, by its kind, that define the public key."""
 _ENTRY = re.compile(r"-----BEGIN [^-]+-----.*?-----END [^-]+-----|[^,\n]+", re.DOTALL)
 
 
@@ -132,14 +133,10 @@ def _signing_key(pem: str, position: int) -> SigningKey:
                 f"Key {position} must be Ed25519, ECDSA on P-256, or RSA of at least {SMALLEST_RSA_BITS} bits."
             )
     public = private.public_key()
-    members = _members(get_default_algorithms()[algorithm].to_jwk(public, as_dict=True))
+    jwk = get_default_algorithms()[algorithm].to_jwk(public, as_dict=True)
+    members = {name: jwk[name] for name in ("kty", *_PUBLIC_MEMBERS[jwk["kty"]])}
     kid = _thumbprint(members)
     return SigningKey(kid, algorithm, public, private, {**members, "use": "sig", "alg": algorithm, "kid": kid})
-
-
-def _members(jwk: dict[str, Any]) -> dict[str, str]:
-    """Return the members of a JSON Web Key that define the public key, and no others."""
-    return {name: jwk[name] for name in ("kty", *_PUBLIC_MEMBERS[jwk["kty"]])}
 
 
 def _thumbprint(members: dict[str, str]) -> str:

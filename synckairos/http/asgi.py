@@ -83,11 +83,7 @@ def server_request_of(scope: Scope) -> ServerRequest | None:
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The first value of a header, by its lower-case name."""
-    for key, value in scope["headers"]:
-        if key.lower() == name:
-            text: str = value.decode("latin-1")
-            return text
-    return None
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name), None)
 
 
 def headers(scope: Scope, name: bytes) -> list[str]:

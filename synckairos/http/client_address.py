@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from django.http import HttpRequest
 
 from synckairos.conf import conf
+from synckairos.http.asgi import headers
 from synckairos.telemetry import logs
 
 log = logs.get_logger(__name__)
@@ -28,8 +29,7 @@ _IPV6_PREFIX_BITS = 64
 def of_scope(scope: dict[str, Any]) -> str:
     """Return the client address of an ASGI connection, as `client_address` does."""
     client = scope.get("client")
-    values = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
-    return client_address(client[0] if client else None, ",".join(values))
+    return client_address(client[0] if client else None, ",".join(headers(scope, b"x-forwarded-for")))
 
 
 def is_from_trusted_proxy(scope: dict[str, Any]) -> bool:

@@ -47,7 +47,7 @@ def times(monkeypatch):
     counting("page", SpectacularSwaggerSplitView, "get")
     counting("asyncapi", asyncapi, "document")
     for document in (views._DOCUMENT, views._PAGE, views._SCRIPT, asyncapi._DOCUMENT):
-        monkeypatch.setattr(document, "_cached", None)
+        monkeypatch.setattr(document, "cached", None)
     return counted
 
 
