@@ -1,11 +1,8 @@
-"""Inserts and updates of many rows at once, from plain values.
+"""Inserts and updates of many rows at once, from plain values. All functions raise django.db.DatabaseError.
 
 The rows are those that `QuerySet.bulk_create` and `bulk_update` write, for a fraction of their processor time
-(docs/performance.md): Django makes an instance of each row, and asks its fields for each value. This module makes a
-statement and its conversions once for all rows, from the fields of the model, and runs it on Django's connection in the
-transaction of the caller. Model defaults and signals do not apply.
-
-All functions raise django.db.DatabaseError.
+(docs/performance.md), on Django's connection and in the transaction of the caller. Model defaults and signals do not
+apply.
 """
 
 from __future__ import annotations

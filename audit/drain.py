@@ -1,8 +1,7 @@
 """The drain: it moves entries from the outbox streams to the database, and writes each exactly once.
 
-An entry leaves its stream only when its rows are committed, or when it moves to another stream (retries.py). An entry
-that the database refuses while it accepts others is retried later; while the database accepts nothing, all entries
-wait. See docs/consistency.md.
+An entry leaves its stream only when its rows are committed, or when it moves to another stream (retries.py): see
+docs/consistency.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Reads and moves in the outbox streams of one shard. All functions raise redis.RedisError when the store cannot serve.
 
-Reads change nothing, and finished entries are deleted, so a drain keeps no record in the store, and the next drain
-finds the entries that an earlier one has left. Entries that cannot be written now move, whole, to other streams of the
-shard.
+Reads change nothing, and finished entries are deleted, so a drain keeps no record in the store.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Our additions to a Celery worker: it drains without being asked, and continues while the broker is full.
+"""Our additions to a Celery worker: heartbeats, drains without a message, and patience with a full broker.
 
-Celery's broker is on the server that holds the state. When the outbox has filled that server, beat cannot send the task
-that would empty it, so the worker drains without a message.
+When the outbox has filled the server that holds state and broker, beat cannot send the task that would empty it.
 """
 
 from __future__ import annotations

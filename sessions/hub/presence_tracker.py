@@ -1,10 +1,6 @@
 """Presence: each process announces the numbers of its clients, and shows its clients the sum of all announcements.
 
-Changes are collected for a moment, so that a hall that empties costs a few messages, not thousands. Announcements are
-hints: they are read again every few seconds, and those of a dead process are ignored.
-
-While the store keeps its data, no list is shown that lacks a client who was there before another client on it: a
-process reports that it is alive before it announces anything, and reads the live processes after announcements.
+What may be late, and the order of steps by which nobody is missing from a list: docs/consistency.md#hints-presence.
 """
 
 from __future__ import annotations

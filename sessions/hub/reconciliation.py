@@ -1,8 +1,5 @@
-"""Reconciliation: every second, the position of each client is compared with the store.
-
-The group layer may lose messages (across a restart of the store it does). Clients that missed a state are sent it
-without a request of theirs. See docs/consistency.md.
-"""
+"""Reconciliation: every second, the position of each client is compared with the store, since the group layer may lose
+messages. Clients that missed a state are sent it without a request of theirs (docs/consistency.md)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
-"""Derived ids: a session created under an Idempotency-Key has the same id for every repeat, at every process.
-
-The id is a digest of the caller's name and key, keyed with a secret of the store, so that name and key are not enough
-to compute it. It does not depend on keys that are rotated: a repeat finds its session after any rotation.
-"""
+"""Derived ids: a session created under an Idempotency-Key has the same id for every repeat, at every process
+(docs/consistency.md#ids-that-come-of-a-key)."""
 
 from __future__ import annotations
 

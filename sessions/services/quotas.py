@@ -1,7 +1,6 @@
 """Quotas: how many sessions an owner may have that have not ended, and how many of them that switch by themselves.
 
-A session takes its places with the commit that creates it, and releases them with the commit that ends it; a switch
-costs nothing for it. Both quotas count from the creation on, so nothing is refused later, not even a start.
+Both count from the creation on, so nothing is refused later, not even a start (docs/consistency.md#places).
 """
 
 from __future__ import annotations

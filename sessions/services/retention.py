@@ -1,8 +1,4 @@
-"""Retention: when an idle session is ended, and when the store may forget a session.
-
-A session with a deadline is not idle: its retention begins with the deadline (docs/clock.md). A session that runs by
-itself always has one, and is ended when it was not watched, read or commanded for much less long.
-"""
+"""Retention: when an idle session is ended, and when the store may forget a session (docs/clock.md#letting-go)."""
 
 from __future__ import annotations
 

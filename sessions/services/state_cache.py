@@ -1,7 +1,6 @@
 """The state cache of a process: of each session the state that its own last commit has led to, and that commit's id.
 
-Only the store knows whether a cached state is still the session's, and the next commit checks it (`SnapshotCheck` in
-sessions/store/store.py). A cached state saves a round trip, and nothing else depends on it.
+The next commit checks a cached state (`SnapshotCheck` in sessions/store/store.py), and nothing else depends on it.
 """
 
 from __future__ import annotations

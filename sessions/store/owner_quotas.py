@@ -1,9 +1,6 @@
 """Quotas of owners: sorted sets of the sessions that count for an owner's limits. No I/O happens here.
 
-Where a script may use all keys, the commit of a creation adds a member and that of an end removes it. On a Cluster the
-keys of an owner are in another slot than the session's: there the member is added before the commit and removed after
-it. Members of sessions that have ended, as after the death of a process, are removed when a set is full: see
-docs/consistency.md.
+On a Cluster their keys are in another slot than the session's: see docs/consistency.md#places.
 """
 
 from __future__ import annotations

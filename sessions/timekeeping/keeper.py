@@ -1,7 +1,6 @@
-"""The timekeeper: applies deadlines when they come, through the same service as requests.
+"""The timekeeper: applies deadlines when they come, through the same service as requests (docs/clock.md).
 
-It makes frames punctual; states are correct without it, because each read applies due deadlines first. Several may run:
-the version check of the commit script prevents that a deadline is applied twice. See docs/clock.md.
+It makes frames punctual; states are correct without it, because each read applies due deadlines first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Rules for names of people, shared by all entry points and database columns (docs/access.md#names).
 
-Token subjects, the `user_id` of seats, owners and the principals of the audit are compared character by character. So a
-name is accepted unchanged or refused, never trimmed, cut or normalized: names that differ in spelling are different,
-and no two names look the same because of invisible characters.
+Names are compared character by character. So each is accepted unchanged or refused, never trimmed, cut or normalized.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Closing a listening socket without a lost connection.
 
-Closing one resets the connections that the kernel has accepted and the process has not. A proxy that has sent a POST on
-such a connection may not send it again, and its client gets 502. So the kernel first drops new handshakes. The
-connections that it has are accepted, and then the socket is closed: clients whose handshake was dropped send it again
-after a second, as TCP does, and are refused; a proxy then uses its next server.
+Closing one resets the connections that the kernel has accepted and the process has not. So the kernel first drops new
+handshakes; the connections that it has are accepted, and then the socket is closed (docs/operations.md).
 """
 
 from __future__ import annotations

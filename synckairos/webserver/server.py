@@ -1,10 +1,4 @@
-"""The web process: Uvicorn with protocols of this project, and a shutdown that loses no client.
-
-On SIGTERM, SIGINT or SIGHUP it goes on serving for its lame-duck time, is not ready, and asks clients to open new
-connections. Then it stops accepting, closes its sockets one after the other over the drain time (each with a close code
-and a time to reconnect), finishes what is in flight, and exits with 0. After a second signal it waits for none of these
-times, after a third for nothing.
-"""
+"""The web process: Uvicorn with protocols of this project, and a shutdown that loses no client (docs/operations.md)."""
 
 from __future__ import annotations
 
