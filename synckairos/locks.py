@@ -24,17 +24,9 @@ def hold(path: Path) -> int:
         os.close(descriptor)  # removed as a dead process's file, before it was locked
 
 
-def is_free(path: Path) -> bool:
-    """Return true when the process that held the lock has ended, or the file does not exist."""
-    return _try_lock(path, remove=False)
-
-
-def remove_if_dead(path: Path) -> bool:
-    """Return what `is_free` returns, and remove the file in that case."""
-    return _try_lock(path, remove=True)
-
-
-def _try_lock(path: Path, *, remove: bool) -> bool:
+def is_free(path: Path, *, remove: bool = False) -> bool:
+    """Return true when the process that held the lock has ended, or the file does not exist. With `remove`, the file of
+    an ended process is removed."""
     try:
         with _open_file(path) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

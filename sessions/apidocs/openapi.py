@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
 from sessions.commands import CommandType
@@ -40,12 +39,6 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, Any]]:
         """Return nothing: every operation gets `SECURITY` of the settings."""
         return []
-
-
-class DocumentRenderer(OpenApiJsonRenderer):
-    """Renderer of the document as plain JSON."""
-
-    media_type = "application/json"
 
 
 _VIEWS = (StateView, SwitchView, SummaryView, PresenceView, BatchView, TicketView, SessionTokenView)

@@ -17,10 +17,10 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from msgspec import Struct
 
-from sessions.apidocs.openapi import DocumentRenderer
 from sessions.preconditions import matches
 from synckairos.http import error_responses
 from synckairos.http.asgi import Application, Receive, Scope, Send, header
@@ -72,7 +72,7 @@ class CachedDocument:
 def _openapi() -> RenderedBody:
     generator: Any = SchemaGenerator
     document = generator().get_schema(request=None, public=True)
-    return DocumentRenderer().render(document, renderer_context={}), DocumentRenderer.media_type
+    return OpenApiJsonRenderer().render(document, renderer_context={}), "application/json"
 
 
 def _page(query: str, media_type: str) -> Callable[[], RenderedBody]:

@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -94,12 +94,8 @@ class JSONRenderer(BaseRenderer):
         return b"" if data is None else msgspec.json.encode(data, enc_hook=str)
 
 
-class JSONNegotiation(BaseContentNegotiation):
+class JSONNegotiation(DefaultContentNegotiation):
     """Answers in JSON whatever `Accept` requests; pages of the API documents have a renderer of their own."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        """Return the parser for the media type of the body; None makes DRF answer 415."""
-        return DefaultContentNegotiation().select_parser(request, parsers)
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
         """Return the first renderer of the view."""

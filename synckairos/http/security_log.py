@@ -57,7 +57,7 @@ class _LineLimiter:
         self._lock = threading.Lock()
         self._full_burst_at_s = 0.0
         """Instant on `time.monotonic` at which the whole burst is available again."""
-        self._omitted = 0
+        self.omitted = 0
 
     def take(self) -> int | None:
         """Return the number of lines omitted before this one, or None when this one must be omitted."""
@@ -65,21 +65,16 @@ class _LineLimiter:
         with self._lock:
             full_at_s = max(self._full_burst_at_s, now_s)
             if full_at_s - now_s > (BURST - 1) * _INTERVAL_S:
-                self._omitted += 1
+                self.omitted += 1
                 return None
             self._full_burst_at_s = full_at_s + _INTERVAL_S
-            omitted, self._omitted = self._omitted, 0
+            omitted, self.omitted = self.omitted, 0
             return omitted
-
-    @property
-    def is_first_omitted(self) -> bool:
-        """Return true for the first omitted line: then a later report must be scheduled."""
-        return self._omitted == 1
 
     def take_omitted(self) -> int:
         """Return the number of omitted lines that were not reported yet, and reset it."""
         with self._lock:
-            omitted, self._omitted = self._omitted, 0
+            omitted, self.omitted = self.omitted, 0
             return omitted
 
 
@@ -99,7 +94,7 @@ def log_refusal(reason: Reason, address: str, **what: Any) -> None:
     if omitted is not None:
         more = {"left_out": omitted} if omitted else {}
         log.warning("refused", reason=reason.value, address=loggable_address(address), **what, **more)
-    elif limiter.is_first_omitted:
+    elif limiter.omitted == 1:  # the first one: a later report is scheduled
         later = threading.Timer(_REPORT_OMITTED_AFTER_S, log_omitted, [reason])
         later.daemon = True
         later.start()

@@ -81,7 +81,7 @@ def last_beats(role: str) -> list[LastBeat]:
     for path in run_directory().glob(f"{role}-*.beat"):
         match = re.fullmatch(rf"{role}-(\d+)-[0-9a-f]+", path.stem)
         with suppress(OSError):  # a file of another user
-            if match is None or locks.remove_if_dead(path):
+            if match is None or locks.is_free(path, remove=True):
                 continue
             last = path.read_text().strip()
             found.append(LastBeat(int(match[1]), time.monotonic() - float(last) if last else None))

@@ -54,7 +54,7 @@ def merge(directory: Path) -> None:
             for path in paths:
                 path.unlink()
         for path in directory.glob("*.alive"):
-            locks.remove_if_dead(path)
+            locks.is_free(path, remove=True)
 
 
 def _merge_into(total: Path, paths: Iterable[Path]) -> None:
