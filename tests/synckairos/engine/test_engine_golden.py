@@ -1,0 +1,123 @@
+"""Golden histories (golden/README.md): what earlier releases stored of sessions is shown as they showed it."""
+
+from collections import Counter
+from hashlib import sha256
+
+import msgspec
+import pytest
+
+from sessions.store.codec import decode_state
+from synckairos.engine import evolve, replay
+from synckairos.engine.events import Event, rebuild
+from tests.synckairos.engine.golden.history import HERE, SUFFIX, load, save, show
+from tests.synckairos.engine.golden.record import record
+from tests.synckairos.engine.golden.scripts import all_scripts
+
+DIGESTS = {
+    "first": "f19fde72d7751fea73858b1e03499fca6f0d5a84e50186f1239170afd6f4f712",
+}
+HISTORIES = [history for name in DIGESTS for history in load(HERE / f"{name}{SUFFIX}")]
+
+events = msgspec.msgpack.Decoder(Event)
+golden = pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.name)
+
+
+def events_of(history):
+    return [events.decode(event) for event in history.events]
+
+
+def as_then(shown, golden):
+    """Return the JSON of a view without the fields that the golden one does not have. All else must be equal."""
+    new, old = msgspec.json.decode(shown), msgspec.json.decode(golden)
+    kept = _without_new_fields(new, old)
+    for field in ("participants", "groups"):
+        if len(new[field]) == len(old[field]):
+            kept[field] = [_without_new_fields(*pair) for pair in zip(new[field], old[field], strict=True)]
+    return msgspec.json.encode(kept)
+
+
+def _without_new_fields(new, old):
+    return {field: value for field, value in new.items() if field in old}
+
+
+def check_views(state, moment):
+    for view in moment.views:
+        assert as_then(show(state, view.at_ms), view.json) == view.json, f"at {view.at_ms}"
+
+
+@golden
+def test_events_replay_to_what_was_shown(history):
+    happened = events_of(history)
+    for moment in history.moments:
+        check_views(replay(happened[: moment.events]), moment)
+
+
+@golden
+def test_rows_of_the_audit_are_rebuilt_to_the_events(history):
+    rebuilt = [
+        rebuild(
+            row.type, sequence=row.sequence, version=row.version, at_ms=row.at_ms, data=msgspec.json.decode(row.data)
+        )
+        for row in history.rows
+    ]
+    assert rebuilt == events_of(history)
+    check_views(replay(rebuilt), history.moments[-1])
+
+
+@golden
+def test_stored_states_are_decoded_to_what_was_shown(history):
+    for moment in history.moments:
+        check_views(decode_state(moment.state), moment)
+
+
+@golden
+def test_a_stored_state_goes_on_with_the_events_that_followed(history):
+    happened = events_of(history)
+    for before, after in zip(history.moments, history.moments[1:], strict=False):
+        state = decode_state(before.state)
+        for event in happened[before.events : after.events]:
+            state = evolve(state, event)
+        check_views(state, after)
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_file_of_histories_never_changes(name):
+    assert sha256((HERE / f"{name}{SUFFIX}").read_bytes()).hexdigest() == DIGESTS[name]
+
+
+def test_every_file_of_histories_is_replayed():
+    assert {path.name.removesuffix(SUFFIX) for path in HERE.glob(f"*{SUFFIX}")} == set(DIGESTS)
+
+
+def test_the_first_histories_contain_every_event_of_their_time_and_most_of_them_in_every_mode():
+    first = load(HERE / f"first{SUFFIX}")
+    seen = {(msgspec.json.decode(h.moments[0].views[0].json)["sync_mode"], row.type) for h in first for row in h.rows}
+    counts = Counter(kind for _, kind in seen)
+    assert len(counts) == 16
+    bank_modes_only = {"participant.adjusted"}
+    assert {kind for kind, modes in counts.items() if modes < 5} == bank_modes_only
+
+
+def test_only_fields_that_are_new_are_left_out():
+    old = b'{"a":1,"participants":[{"x":1}],"groups":[]}'
+    assert as_then(b'{"new":0,"a":1,"participants":[{"x":1,"y":2}],"groups":[]}', old) == old
+    for other in (
+        b'{"participants":[{"x":1}],"a":1,"groups":[]}',
+        b'{"a":1,"participants":[{"x":1},{"x":1}],"groups":[]}',
+        b'{"a":2,"participants":[{"x":1}],"groups":[]}',
+        b'{"participants":[{"x":1}],"groups":[]}',
+    ):
+        assert as_then(other, old) != old
+
+
+def test_a_history_that_is_recorded_now_has_the_form_of_the_old_ones():
+    name, script = next(iter(all_scripts().items()))
+    test_events_replay_to_what_was_shown(record(name, script))
+
+
+def test_an_old_file_is_not_written_again(tmp_path):
+    path = tmp_path / f"old{SUFFIX}"
+    save(path, HISTORIES[:2])
+    assert load(path) == HISTORIES[:2]
+    with pytest.raises(FileExistsError):
+        save(path, HISTORIES)
