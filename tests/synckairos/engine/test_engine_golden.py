@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from sessions.store.codec import decode_state
-from synckairos.engine import evolve, replay
-from synckairos.engine.events import Event, rebuild
+from synckairos.engine import evolve, observe, replay
+from synckairos.engine.events import Event, details, rebuild
 from tests.synckairos.engine.golden.history import HERE, SUFFIX, load, save, show
 from tests.synckairos.engine.golden.record import record
 from tests.synckairos.engine.golden.scripts import all_scripts
@@ -16,6 +16,7 @@ from tests.synckairos.engine.golden.scripts import all_scripts
 DIGESTS = {
     "first": "f19fde72d7751fea73858b1e03499fca6f0d5a84e50186f1239170afd6f4f712",
 }
+BY_DEADLINE = {"participant.warned", "participant.expired"}
 HISTORIES = [history for name in DIGESTS for history in load(HERE / f"{name}{SUFFIX}")]
 
 events = msgspec.msgpack.Decoder(Event)
@@ -78,6 +79,19 @@ def test_a_stored_state_goes_on_with_the_events_that_followed(history):
         for event in happened[before.events : after.events]:
             state = evolve(state, event)
         check_views(state, after)
+
+
+@golden
+def test_deadlines_after_an_old_moment_cause_the_events_that_followed(history):
+    happened = events_of(history)
+    for moment in history.moments[:-1]:
+        following, rows = happened[moment.events :], history.rows[moment.events :]
+        decision = observe(decode_state(moment.state), following[0].at_ms)
+        assert bool(decision.events) == (following[0].name in BY_DEADLINE) or following[0].name == "session.started"
+        for event, row in zip(decision.events, rows, strict=False):
+            assert (event.name, event.sequence, event.version) == (row.type, row.sequence, row.version)
+            then = msgspec.json.decode(row.data)
+            assert (event.at_ms, _without_new_fields(details(event), then)) == (row.at_ms, then)
 
 
 @pytest.mark.parametrize("name", DIGESTS)
