@@ -1,7 +1,7 @@
 """For how many requests one counts at its caller's limit: for one, and for more where it costs more (docs/protocol.md).
 
 What a session costs to read, decide on and tell grows with its participants; one of a hundred costs about what all the
-rest of a request does.
+rest of a request does. So does a body of 16 KiB that is decoded, or refused.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from synckairos.engine import MAX_PARTICIPANTS
 from synckairos.engine.state import State
+from synckairos.http.json_bounds import LARGE_BYTES
 
 PARTICIPANTS = 100
 """So many participants count as one request; the first hundred come with the request itself."""
@@ -21,6 +22,11 @@ BATCHED = 10
 def of_participants(number: int) -> int:
     """Return the cost of a session with so many participants beyond the request itself."""
     return max(number - 1, 0) // PARTICIPANTS
+
+
+def of_body(length: int) -> int:
+    """Return the cost of a body of so many bytes beyond the request itself. It is known before the body is read."""
+    return max(length - 1, 0) // LARGE_BYTES
 
 
 def of_state(state: State) -> int:

@@ -55,8 +55,6 @@ _NUL = b"\\u0000"
 """A NUL character in JSON, which the view refuses; it accepts what only looks like one."""
 _MAX_ORIGIN_BYTES = 300
 """A scheme, the longest host name and a port."""
-_MAX_BODY_BYTES = 16_384
-"""A creation of some hundred participants. Larger bodies are decoded in a thread, beside the event loop."""
 _METHODS = frozenset({"GET", "POST"})
 _JSON = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 """The usual spellings; other ones are passed on."""
@@ -212,8 +210,8 @@ def parse(request: EarlyRequest, headers: dict[bytes, bytes]) -> Request | None:
     """Parse a request; None for one that is malformed, or uses what is rare. The headers are the request's own, but for
     those that proxies have added."""
     match = _PATH.fullmatch(request.path)
-    is_rare = request.query_string or len(request.body) > _MAX_BODY_BYTES or not _RARE_HEADERS.isdisjoint(headers)
-    if match is None or is_rare:
+    is_large = len(request.body) > json_bounds.LARGE_BYTES
+    if match is None or is_large or request.query_string or not _RARE_HEADERS.isdisjoint(headers):
         return None
     route = _ROUTES.get((request.method, match[1] is not None, match[2]))
     if route is None:

@@ -34,14 +34,19 @@ class SessionEndpoint(RateLimitedView):
     """Base of the session endpoints. The services check permissions (synckairos/auth/permissions.py)."""
 
     _general: limits.Bucket = None
-    """The caller's general limit; None as soon as the request is counted."""
+    """The caller's general limit, once the caller is known."""
+    _counted = 0
+    """For how many requests this one has counted so far."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate, then bind the session to the log context and check the query parameters."""
+        """Authenticate, bind the session to the log context, count a large body before anybody decodes it, and check
+        the query parameters."""
         super().initial(request, *args, **kwargs)
         if "session_id" in kwargs:
             log_context.bind(session_id=str(kwargs["session_id"]))
         self._general = limits.general(principal_of(request))
+        if more := weights.of_body(_length_of(request)):
+            self.count(1 + more)
         self.check_query(request)
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -53,20 +58,22 @@ class SessionEndpoint(RateLimitedView):
         return super().handle_exception(exc)
 
     def count(self, cost: int = 1) -> None:
-        """Count the request for the caller's general limit, once. Raises RateLimitExceeded."""
-        bucket, self._general = self._general, None
-        self.consume(bucket, cost)
+        """Count the request for the caller's general limit, as far as it has not counted yet. `cost` is what all of it
+        counts for, as far as that is known. Raises RateLimitExceeded."""
+        counted, self._counted = self._counted, max(cost, self._counted)
+        if cost > counted:
+            self.consume(self._general, cost - counted, counted)
 
     def read(self, procedure: Procedure[T]) -> T:
         """Run a procedure that begins with a read, and count the request in the same round trip."""
-        bucket, self._general = self._general, None
+        bucket, self._counted = None if self._counted else self._general, max(1, self._counted)
         return run_from_thread(in_parallel(self.limiter.consume_procedure(bucket), procedure))
 
     def execute(self, request: Request, session_id: UUID, command: Callable[..., Procedure[T]]) -> T:
         """Run a command of a session in its queue. `command` takes the caller, the precondition, and then what
-        `run_in_order_from_thread` adds; it counts the request."""
+        `run_in_order_from_thread` adds; it counts the request, unless that was done before."""
         caller, only_if = caller_of(request), precondition_in(request.headers.get("If-Match"))
-        self._general = None
+        self._counted = max(1, self._counted)
         return run_in_order_from_thread(session_id, partial(command, caller, only_if), self.limiter)
 
     def charge_for(self, request: Request, *states: State) -> None:
@@ -83,6 +90,12 @@ def principal_of(request: Request) -> Principal:
 def body_of(request: Request, kind: type[B]) -> B:
     """Return the body of a request. Raises ValidationFailed with every wrong field."""
     return read(request.data, kind)
+
+
+def _length_of(request: Request) -> int:
+    """Return the length of the body of a request, in bytes, as its head tells."""
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    return int(declared) if declared.isdigit() else 0
 
 
 def caller_of(request: Request) -> Caller:

@@ -147,7 +147,7 @@ class BatchView(SessionEndpoint):
     def post(self, request: Request) -> Response:
         wanted = body_of(request, bodies.ReadSessionsRequest).session_ids
         self.count()
-        self.consume(limits.general(principal_of(request)), weights.of_batch(len(wanted)))
+        self.count(1 + weights.of_batch(len(wanted)))
         outcomes, missing = self.read(service.get_many(wanted, principal_of(request)))
         self.charge_for(request, *[outcome.state for outcome in outcomes])
         view = presentation.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])

@@ -89,8 +89,8 @@ class _Execution:
         self._only_if = only_if
         self._key = idempotency_key(session_id, caller)
         self._switch_rate = policies.SWITCH.rate if isinstance(command, commands.Switch) else None
-        self._bucket = None if limiter is None else limits.general(caller.principal)
-        """The caller's general limit, until the command has counted for it."""
+        self._bucket = None if limiter is None or limiter.statuses else limits.general(caller.principal)
+        """The caller's general limit, until the command has counted for it; one with a large body has already."""
         self._limiter = RateLimiter() if limiter is None else limiter
 
     def run(self, snapshot: Snapshot | None) -> Procedure[Outcome]:

@@ -17,6 +17,8 @@ MAX_VALUES = 16_384
 values each, a thousand groups with three, and two objects of 4 KiB that consist of brackets."""
 MAX_FRAME_VALUES = 256
 """Values in a socket's frame, the largest of which has six."""
+LARGE_BYTES = 16_384
+"""A longer body is large: it counts for more than one request, and is decoded beside the event loop."""
 _TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 

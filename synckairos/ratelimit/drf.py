@@ -33,9 +33,9 @@ class RateLimitedView(APIView):
         log_context.bind(route="other" if match is None else f"/{match.route}")
         self.limiter = limits.RateLimiter()
 
-    def consume(self, bucket: limits.Bucket, cost: int = 1) -> None:
-        """Count the request, or its cost, against a limit. Raises RateLimitExceeded."""
-        self.limiter.consume(bucket, cost)
+    def consume(self, bucket: limits.Bucket, cost: int = 1, counted: int = 0) -> None:
+        """Count the request, or its cost beyond what has been `counted`, against a limit. Raises RateLimitExceeded."""
+        self.limiter.consume(bucket, cost, counted)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Count a request without valid credentials against its address."""

@@ -103,16 +103,16 @@ class RateLimiter:
         self._is_store_away = False
         """True after a failure: another attempt would only take time."""
 
-    def consume_procedure(self, bucket: Bucket, cost: int = 1) -> Procedure[None]:
+    def consume_procedure(self, bucket: Bucket, cost: int = 1, counted: int = 0) -> Procedure[None]:
         """Count the request, or its cost, as a procedure that can share a round trip. Raises RateLimitExceeded.
 
-        A cost above the whole limit counts as the whole limit, including what this request consumed before. So it
-        passes when the limit is full.
+        A cost above the whole limit counts as the whole limit, including what has been `counted` of this request
+        before. So it passes when the limit is full.
         """
         if bucket is None or self._is_store_away or (rate := bucket[0].rate) is None:
             return
-        if cost != 1:
-            cost = min(cost, rate.limit - (bucket[0].scope in self.statuses))
+        if cost != 1 or counted:
+            cost = min(cost, rate.limit - counted)
         if cost > 0:
             self.record(bucket[0], rate, (yield from _count(bucket, rate, cost)))
 
@@ -122,11 +122,11 @@ class RateLimiter:
             return
         self.record(bucket[0], rate, (yield from _count(bucket, rate, min(cost, rate.limit), is_charge=True)))
 
-    def consume(self, bucket: Bucket, cost: int = 1) -> None:
-        """Count the request, or its cost. Raises RateLimitExceeded, and ServiceUnavailable for a limit that fails
-        closed."""
+    def consume(self, bucket: Bucket, cost: int = 1, counted: int = 0) -> None:
+        """Count the request, or its cost beyond what has been `counted`. Raises RateLimitExceeded, and
+        ServiceUnavailable for a limit that fails closed."""
         with self._failing_open(bucket):
-            run_from_thread(self.consume_procedure(bucket, cost))
+            run_from_thread(self.consume_procedure(bucket, cost, counted))
 
     async def aconsume(self, bucket: Bucket, cost: int = 1) -> None:
         """Count like `consume`, on the running loop."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from uuid import uuid4
+
 import pytest
 from django.test import Client
 
 from synckairos.auth.principal import mint
 from synckairos.conf import Rate
+from synckairos.http.json_bounds import LARGE_BYTES
 from tests.conftest import bearer
-from tests.talk import at, game
+from tests.talk import at, game, seat
 
 HOUR_MS = 3_600_000
 LARGE = 250
@@ -126,6 +130,78 @@ def test_a_creation_counts_by_its_lists_before_anybody_looks_into_them(alice, co
     refused = post(alice, "/v1/sessions", body)
     assert (refused.status_code, left(refused)) == (400, 990)
     assert left(post(alice, "/v1/sessions", body | {name: [{}] * 8_000})) == 980, "no more than the most that may be"
-    assert left(post(alice, "/v1/sessions", body | {name: [{}] * 80_000})) == 979, "nobody decodes it"
-    assert left(post(alice, "/v1/sessions", body | {name: {"a": 1}})) == 978
-    assert left(post(alice, "/v1/sessions", [])) == 977
+    assert left(post(alice, "/v1/sessions", body | {name: [{}] * 60_000})) == 965, "by its length: nobody decodes it"
+    assert left(post(alice, "/v1/sessions", body | {name: {"a": 1}})) == 964
+    assert left(post(alice, "/v1/sessions", [])) == 963
+
+
+# ── bodies ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def padded(body, length):
+    """JSON of so many bytes: a space is no part of it."""
+    return json.dumps(body).ljust(length)
+
+
+@pytest.mark.parametrize(
+    ("length", "more"), [(LARGE_BYTES, 0), (LARGE_BYTES + 1, 1), (3 * LARGE_BYTES + 1, 3), (240_000, 14)]
+)
+def test_a_body_counts_for_one_more_with_each_16_kib_begun_beyond_the_first_at_every_endpoint(
+    alice, configure, length, more
+):
+    state = made(alice)
+    session = {"session_id": state["session_id"]}
+    configure(rate_general=Rate(1_000, HOUR_MS))
+    used = 0
+    for path, body, status in (
+        ("/v1/sessions", game(), 201),
+        ("/v1/sessions", {"x": 1}, 400),
+        ("/v1/sessions/batch", {"session_ids": [state["session_id"]]}, 200),
+        ("/v1/ws-tickets", session, 201),
+        (at(state, "tokens"), {"role": "viewer"}, 201),
+        (at(state, "participants"), seat(), 200),
+        (at(state, "start"), {}, 200),
+        (at(state, "switch"), {}, 200),
+        (at(state, "switch"), {"x": 1}, 400),
+        (at(state, "start"), {}, 400),
+    ):
+        answer = post(alice, path, padded(body, length))
+        used += 1 + more
+        assert (answer.status_code, left(answer)) == (status, 1_000 - used), (path, answer.content)
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/v1/sessions/batch", f"/v1/sessions/{uuid4()}/switch"])
+def test_a_body_for_which_nothing_is_left_is_refused_before_anybody_decodes_it(alice, configure, monkeypatch, path):
+    configure(rate_general=Rate(4, HOUR_MS))
+    assert left(alice.get("/v1/sessions/none")) == 3
+    monkeypatch.setattr("synckairos.http.json_bounds.size_error", None)
+    monkeypatch.setattr("synckairos.http.json_bounds.decode", None)
+    refused = post(alice, path, padded({}, 3 * LARGE_BYTES + 1))
+    assert (refused.status_code, left(refused)) == (429, 3)
+    assert 0 < int(refused.headers["Retry-After"]) <= 900
+
+
+def test_a_creation_counts_by_its_lists_or_by_its_length_whichever_is_more(alice, configure):
+    configure(rate_general=Rate(1_000, HOUR_MS))
+    plain = json.dumps(game(1_000))
+    assert LARGE_BYTES < len(plain) < 9 * LARGE_BYTES
+    first = post(alice, "/v1/sessions", plain)
+    assert (first.status_code, left(first)) == (201, 990)
+    second = post(alice, "/v1/sessions", json.dumps(game(1_000)).ljust(12 * LARGE_BYTES))
+    assert (second.status_code, left(second)) == (201, 978)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5, 8])
+@pytest.mark.parametrize("length", [1, 2 * LARGE_BYTES, 12 * LARGE_BYTES])
+@pytest.mark.parametrize("what", ["creation", "batch", "command"])
+def test_a_large_body_beyond_the_whole_limit_passes_when_nothing_else_has(alice, configure, limit, length, what):
+    path, body, status = {
+        "creation": lambda: ("/v1/sessions", game(1_000), 201),
+        "batch": lambda: ("/v1/sessions/batch", {"session_ids": [str(uuid4()) for _ in range(50)]}, 200),
+        "command": lambda: (at(made(alice), "start"), {}, 200),
+    }[what]()
+    configure(rate_general=Rate(limit, HOUR_MS))
+    answer = post(alice, path, padded(body, length))
+    assert answer.status_code == status, answer.content
+    if what == "creation" or length > 8 * LARGE_BYTES:
+        assert left(answer) == 0
