@@ -92,6 +92,7 @@ class Server(uvicorn.Server):
         # An inherited socket is shared with other processes, which accept what waits on it.
         if not given and listeners.drop_new_handshakes(self.servers):
             await asyncio.sleep(listeners.HANDSHAKE_S)
+            listeners.accept_hops(connection.transport for connection in self.server_state.connections)
         for server in self.servers:
             server.close()
         for listener in given:

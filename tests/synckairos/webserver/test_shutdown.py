@@ -191,18 +191,29 @@ def test_without_time_all_are_sent_away_together():
     assert list(spread("", 8.0)) == []
 
 
-async def test_who_knocks_while_the_door_closes_is_refused_and_who_is_in_is_heard():
+def refuse_filters(_listener: int) -> None:
+    """Some systems allow socket filters to privileged processes only."""
+    raise PermissionError
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel holds nobody off")
+
+
+@linux_only
+@pytest.mark.parametrize("attach", [listeners._attach, refuse_filters])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_who_knocks_while_the_door_closes_is_refused_and_who_is_in_is_heard(monkeypatch, attach, host):
     """Else a proxy sends a request that is reset, and may not send it again."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.read(100))
         writer.close()
 
-    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    monkeypatch.setattr(listeners, "_attach", attach)
+    server = await asyncio.start_server(echo, host, 0)
     address = server.sockets[0].getsockname()[:2]
     reader, writer = await asyncio.open_connection(*address)
-    if not listeners.drop_new_handshakes([server]):
-        pytest.skip("this system has no socket filters")
+    assert listeners.drop_new_handshakes([server])
     knocking = asyncio.create_task(asyncio.open_connection(*address))
     writer.write(b"heard")
     assert await reader.read() == b"heard"
@@ -211,6 +222,38 @@ async def test_who_knocks_while_the_door_closes_is_refused_and_who_is_in_is_hear
     with pytest.raises(ConnectionRefusedError):
         await asyncio.wait_for(knocking, PATIENCE_S)
     writer.close()
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("host", "hops"),
+    [
+        ("127.0.0.1", (socket.IPPROTO_IP, socket.IP_TTL)),
+        ("::1", (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)),
+    ],
+)
+async def test_who_came_in_while_the_door_closed_is_heard(monkeypatch, host, hops):
+    came: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.put_nowait(writer)
+        writer.write(await reader.read(100))
+        writer.close()
+
+    monkeypatch.setattr(listeners, "_attach", refuse_filters)
+    server = await asyncio.start_server(echo, host, 0)
+    assert listeners.drop_new_handshakes([server])
+    with socket.socket(server.sockets[0].family) as client:
+        client.setblocking(False)
+        client.setsockopt(*hops, 255)  # as if its handshake had begun before
+        await asyncio.get_running_loop().sock_connect(client, server.sockets[0].getsockname())
+        client.setsockopt(*hops, 64)
+        reader, writer = await asyncio.open_connection(sock=client)
+        writer.write(b"heard")
+        listeners.accept_hops([(await came.get()).transport])
+        server.close()
+        assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b"heard"
+        writer.close()
 
 
 @pytest.fixture
