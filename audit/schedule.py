@@ -23,6 +23,11 @@ class BackpressureScheduler(PersistentScheduler):
     _is_full = False
     """True if the broker was full when the last task was due."""
 
+    def setup_schedule(self) -> None:
+        """Read the schedule, and send the first heartbeat: beat lives even if its broker is away."""
+        super().setup_schedule()
+        self._heartbeat.beat()
+
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         """Send a due task, unless enough tasks are queued."""
         try:

@@ -26,11 +26,12 @@ _STOP_TIMEOUT_S = 15.0
 """Limit of the wait for a running drain, which ends after 10 s by itself."""
 
 log = logs.get_logger(__name__)
+_heartbeat = Heartbeat("worker")
 
 
 class DrainThread(bootsteps.StartStopStep):
     """A thread that drains while beat's messages do not arrive. It starts with the worker, before the broker
-    connection."""
+    connection; so does the heartbeat, for a worker that waits for its broker lives."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -42,7 +43,8 @@ class DrainThread(bootsteps.StartStopStep):
         )
 
     def start(self, worker: Any) -> None:
-        """Start the thread with the worker."""
+        """Start the thread with the worker, and send the first heartbeat."""
+        _heartbeat.beat()
         self._thread.start()
 
     def stop(self, worker: Any) -> None:
@@ -78,13 +80,12 @@ class HeartbeatStep(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        self._heartbeat = Heartbeat("worker")
         self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        """Send the first heartbeat, and one every two seconds."""
-        self._heartbeat.beat()
-        self._timer = parent.timer.call_repeatedly(_HEARTBEAT_INTERVAL_S, self._heartbeat.beat)
+        """Send a heartbeat every two seconds, the first at once."""
+        _heartbeat.beat()
+        self._timer = parent.timer.call_repeatedly(_HEARTBEAT_INTERVAL_S, _heartbeat.beat)
 
     def stop(self, parent: Any) -> None:
         """Stop the heartbeats of this connection."""

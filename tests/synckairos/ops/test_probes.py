@@ -70,6 +70,22 @@ def test_each_process_sends_heartbeats_until_it_is_killed(run_directory, tmp_pat
         assert f"no {role} runs here" in probed(role).text
 
 
+@pytest.mark.timeout(240)
+def test_a_process_that_starts_while_the_store_is_away_lives(run_directory, tmp_path, schema_url):
+    """A supervisor would else restart it until the store is back, in the middle of what it does without."""
+    nowhere = f"redis://127.0.0.1:{servers.free_port()}/0"
+    env = {heartbeats.DIRECTORY_VARIABLE: str(run_directory), "DATABASE_URL": schema_url, "REDIS_URL": nowhere}
+    commands = {**COMMANDS, "beat": [*COMMANDS["beat"], str(tmp_path / "schedule")]}
+    children = {role: servers.Child(command, env=env).start() for role, command in commands.items()}
+    try:
+        for role, child in children.items():
+            wait_until(lambda role=role: last_beats(role), 60, f"{role} lives\n{child.output()}")
+            assert [beat.pid for beat in last_beats(role)] == [child.process.pid]
+    finally:
+        for child in children.values():
+            child.stop(signal.SIGKILL)
+
+
 def test_a_process_without_heartbeats_is_stuck(later):
     heartbeat = Heartbeat("worker")
     heartbeat.beat()
