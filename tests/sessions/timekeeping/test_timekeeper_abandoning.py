@@ -278,7 +278,8 @@ async def test_a_session_on_a_screen_is_kept_beyond_its_time_and_its_viewers_hea
     presences = keys.presence(UUID(session_id))
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
-        seen = lambda: client.exists(presences) and client.zcard(keys.web_processes())  # noqa: E731
+        alive = lambda: {*client.zrange(keys.web_processes(), 0, -1)}  # noqa: E731
+        seen = lambda: alive() & {*client.hkeys(presences)}  # noqa: E731
         await asyncio.to_thread(servers.wait_until, seen, 30, "it is watched, by one that lives")
         client.zadd(keys.idle(0), {session_id: 1})
         await IdleReviews().review_if_due(0)
