@@ -15,7 +15,7 @@ from msgspec import Struct
 from servers import FLOOR, PRODUCT, Group, serving
 from stack import Stack
 
-from sessions.presentation import present, present_switch, to_json
+from sessions.presentation import present_switch, to_json
 from sessions.store import writes
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ async def sizes(participants: int = 2) -> Sizes:
     assert write.after is not None
     arguments = writes.commit(write).args
     commit = sum(len(one if isinstance(one, bytes) else str(one)) for one in arguments)
-    body = to_json({"data": present_switch(present(write.after, loaded.now), None, None)})
+    body = to_json({"data": present_switch(write.after, loaded.now)})
     return Sizes(len(arguments[1]), commit, len(body), len(write.message))
 
 

@@ -223,16 +223,23 @@ def present(state: State, now: Instant) -> StateView:
     )
 
 
-def present_switch(view: StateView, expired_participant_id: UUID | None, action_applied: Json | None) -> SwitchView:
-    """The answer to a switch that led to a state which is shown like this."""
+def present_switch(
+    state: State,
+    now: Instant,
+    view: StateView | None = None,
+    expired_participant_id: UUID | None = None,
+    action_applied: Json | None = None,
+) -> SwitchView:
+    """The answer to a switch that led to this state; `view` is the state as presented, if that was needed besides."""
+    now, active, started_ms = max(now, state.updated_ms), state.active_participant, state.cycle.started_ms
     return SwitchView(
-        session_id=view.session_id,
-        active_participant_id=view.active_participant_id,
-        cycle_started_at=view.cycle_started_at,
-        participants=view.participants,
-        status=view.status,
-        version=view.version,
-        server_time_ms=view.server_time_ms,
+        session_id=state.session_id,
+        active_participant_id=None if active is None else active.participant_id,
+        cycle_started_at=None if started_ms is None else as_iso(started_ms),
+        participants=_participants(state, state.stretch_ms(now)) if view is None else view.participants,
+        status=state.status,
+        version=state.version,
+        server_time_ms=now,
         expired_participant_id=_given(expired_participant_id),
         action_applied=_given(action_applied),
     )

@@ -78,7 +78,7 @@ def _from_server() -> Examples:
         "PONG": [_example("with the client's instant", messages.pong(now, now, now - 40))],
         "ACK": [
             _example("of START", messages.ack(_ID, started[0].version, present(*started[:2]))),
-            _example("of SWITCH", messages.ack(_ID, state.version, present_switch(present(state, now), None, None))),
+            _example("of SWITCH", messages.ack(_ID, state.version, present_switch(state, now))),
             _example("of AUTH", messages.authenticated(_ID, state.version, _NOW + 43_200_000)),
         ],
         "ERROR": [

@@ -67,6 +67,8 @@ class Outcome(Struct, frozen=True):
     """The view of the state at that instant, if it was made already."""
     command_id: bytes = b""
     """The id of the commit that has led to this state; empty when the command has committed nothing."""
+    had_listeners: bool = True
+    """False when nobody has received the message of that commit."""
 
     @property
     def shown(self) -> StateView:
@@ -76,7 +78,7 @@ class Outcome(Struct, frozen=True):
     @property
     def switched(self) -> SwitchView:
         """Return the answer to a switch."""
-        return present_switch(self.shown, self.expired_participant_id, self.action_applied)
+        return present_switch(self.state, self.at_ms, self.view, self.expired_participant_id, self.action_applied)
 
 
 class Recovery(Struct, frozen=True):

@@ -62,7 +62,7 @@ def execute(
     execution = _Execution(session_id, command, caller, only_if, limiter)
     outcome = yield from execution.run(None if cache is None else cache.snapshot(session_id))
     if cache is not None and outcome.command_id:
-        cache.keep(outcome.state, outcome.command_id)
+        cache.keep(outcome.state, outcome.command_id, outcome.had_listeners)
     if limiter is not None and (weight := weights.of_state(outcome.state)):
         yield from limiter.charge_procedure(limits.general(caller.principal), weight)
     if isinstance(command, commands.Switch):
@@ -106,14 +106,17 @@ class _Execution:
                 snapshot = None if snapshot.check is not None else (yield from self._refuse(error, snapshot))
                 continue
             if decision.events:
-                view = present(decision.state, snapshot.now)
+                # A message that nobody would have received last time is not made: the script refuses a commit without
+                # one when somebody listens now.
+                is_unheard = snapshot.check is not None and not snapshot.check.may_have_listeners
+                view = None if is_unheard else present(decision.state, snapshot.now)
                 write = self._write_of(decision, snapshot, view)
                 reply = (yield writes.commit(write)) if write.places is None else (yield from quotas.commit(write))
                 self._record(write, reply.limits)
                 if type(reply) is Committed:
                     if record_owner is not None:
                         yield from idempotency_records.charge_record(write.record, record_owner)
-                    return outcome_of(decision, snapshot.now, view, write.command_id)
+                    return outcome_of(decision, snapshot.now, view, write.command_id, reply.had_listeners)
                 if type(reply) is AlreadyAnswered and snapshot.check is None:
                     return replay(reply.answer, self._caller)
                 snapshot = self._after_failure(reply, snapshot)
@@ -155,7 +158,7 @@ class _Execution:
             raise from_refusal(error) from None
         raise error
 
-    def _write_of(self, decision: Decision, snapshot: Snapshot, view: StateView) -> CommitRequest:
+    def _write_of(self, decision: Decision, snapshot: Snapshot, view: StateView | None) -> CommitRequest:
         bucket, caller_rate = self._bucket, None
         if bucket is not None and (rate := bucket[0].rate) is not None:
             caller_rate = limits.bucket_key(bucket), rate
@@ -168,6 +171,7 @@ class _Execution:
             caller_rate=caller_rate,
             check=snapshot.check,
             view=view,
+            unheard=view is None,
         )
 
     def _record(self, write: CommitRequest, counted: list[int]) -> None:
@@ -197,7 +201,13 @@ def require_state(session_id: UUID, snapshot: Snapshot) -> State:
     return snapshot.state
 
 
-def outcome_of(decision: Decision, now: Instant, view: StateView | None = None, command_id: bytes = b"") -> Outcome:
+def outcome_of(
+    decision: Decision,
+    now: Instant,
+    view: StateView | None = None,
+    command_id: bytes = b"",
+    had_listeners: bool = True,
+) -> Outcome:
     """Return the outcome of a decision, and count its events; with the view and the id of its commit, if it has one."""
     count_events(decision)
     expired = decision.expired
@@ -206,6 +216,7 @@ def outcome_of(decision: Decision, now: Instant, view: StateView | None = None, 
         at_ms=now,
         view=view,
         command_id=command_id,
+        had_listeners=had_listeners,
         expired_participant_id=decision.expired_on_switch,
         action_applied=None if expired is None else expired.action_applied,
     )

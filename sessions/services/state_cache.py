@@ -28,6 +28,8 @@ class CachedState(Struct, frozen=True):
 
     state: State
     command_id: bytes
+    had_listeners: bool
+    """Somebody has received the message of that commit."""
     is_shared: bool
     """Other processes command the session too, so the cached state is probably stale: loading costs less."""
     payload_bytes: int
@@ -56,9 +58,10 @@ class StateCache:
         if cached is None or cached.is_shared or (now := store_clock.lower_bound_ms()) is None:
             return None
         state = cached.state
-        return Snapshot(max(now, state.updated_ms), state, None, SnapshotCheck(now, cached.command_id))
+        check = SnapshotCheck(now, cached.command_id, cached.had_listeners)
+        return Snapshot(max(now, state.updated_ms), state, None, check)
 
-    def keep(self, state: State, command_id: bytes) -> None:
+    def keep(self, state: State, command_id: bytes, had_listeners: bool = True) -> None:
         """Cache a state with the id of the commit that has led to it; drop the least recently commanded sessions, and
         the state of a session that has ended."""
         before = self._drop(state.session_id)
@@ -73,7 +76,8 @@ class StateCache:
             payload = _payload_bytes(state.config)
         listed = len(state.participants) * _PARTICIPANT + len(state.groups) * _GROUP
         size = _SESSION + listed + len(state.access.revoked) * _REVOCATION + payload
-        self._sessions[state.session_id.int] = CachedState(state, command_id, is_shared, payload, size)  # the last one
+        cached = CachedState(state, command_id, had_listeners, is_shared, payload, size)
+        self._sessions[state.session_id.int] = cached  # the last one
         self._bytes += size
         while self._bytes > self._max_bytes:
             _, oldest = self._sessions.popitem(last=False)

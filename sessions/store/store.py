@@ -35,6 +35,8 @@ class SnapshotCheck(Struct, frozen=True):
     """The instant of the decision: the store's clock must have reached it, not long ago."""
     last_command_id: bytes
     """Id of the commit that led to the state."""
+    may_have_listeners: bool = True
+    """False when that commit had none: then the next one is tried without a message."""
 
 
 class Snapshot(Struct, frozen=True):

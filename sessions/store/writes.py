@@ -84,6 +84,9 @@ class CommitReply(Struct, frozen=True, kw_only=True):
 class Committed(CommitReply, frozen=True):
     """The transition is committed, by this call or by an earlier one whose reply was lost."""
 
+    had_listeners: bool = True
+    """False when there was no message, or nobody has received it."""
+
 
 class RateLimited(CommitReply, frozen=True):
     """A rate limit is exceeded: nothing was written."""
@@ -174,8 +177,7 @@ def _interval_and_burst(rate: Rate | None) -> tuple[int | str, int | str]:
     return ("", "") if rate is None else (rate.interval_us, rate.limit)
 
 
-_PLAIN: dict[bytes, type[Committed | RateLimited | HasListeners | SessionMissing]] = {
-    b"done": Committed,
+_PLAIN: dict[bytes, type[RateLimited | HasListeners | SessionMissing]] = {
     b"limited": RateLimited,
     b"heard": HasListeners,
     b"gone": SessionMissing,
@@ -183,13 +185,15 @@ _PLAIN: dict[bytes, type[Committed | RateLimited | HasListeners | SessionMissing
 
 
 def _parse(reply: list[Any]) -> CommitReply:
-    kind, limits = reply[0], reply[1]
+    kind, limits, _, _, *more = reply
     match kind:
+        case b"done":
+            return Committed(limits=limits, had_listeners=more != [0] and bool(more))
         case b"answered":
-            return AlreadyAnswered(codec.decode_answer(reply[4]), limits=limits)
+            return AlreadyAnswered(codec.decode_answer(more[0]), limits=limits)
         case b"race":
-            return LostRace(store.Snapshot(store.parse_instant(reply[2:]), store.parse_state(reply[4])), limits=limits)
+            return LostRace(store.Snapshot(store.parse_instant(reply[2:]), store.parse_state(more[0])), limits=limits)
         case b"full":
-            return QuotaFull(int(reply[4]), limits=limits)
+            return QuotaFull(int(more[0]), limits=limits)
         case _:
             return _PLAIN[kind](limits=limits)

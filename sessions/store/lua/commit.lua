@@ -25,7 +25,8 @@
 --         these sets how many it may hold, when the session takes a place; nothing when it gives back its places in both
 -- Result: {kind, limits, seconds, microseconds, …} with the store's clock, and of every limit that was counted three
 -- numbers as gcra_rule.lua has them: first the caller's, then the session's. Of the kinds
---         done             the transition is in, or was already (its reply was lost: then nothing is counted)
+--         done, receivers  the transition is in, or was already (its reply was lost: then nothing is counted); how many
+--                          have received the message, nothing when there was none
 --         limited          the last of the limits says no
 --         answered, record the Idempotency-Key has been used: its first answer. One about a session that has made way for
 --                          the one that stands under its id is none: it is written over
@@ -96,12 +97,12 @@ if ARGV[19] ~= '' then
   end
 end
 
-if ARGV[15] ~= '' and is_over(KEYS[(answered and 7 or 6) + #sets], ARGV[15], ARGV[16]) then
-  return result('limited')
+if ARGV[11] == '' and redis.call('PUBSUB', 'NUMSUB', ARGV[10])[2] > 0 then
+  return result('heard') -- before the session's limit: the caller comes again
 end
 
-if ARGV[11] == '' and redis.call('PUBSUB', 'NUMSUB', ARGV[10])[2] > 0 then
-  return result('heard')
+if ARGV[15] ~= '' and is_over(KEYS[(answered and 7 or 6) + #sets], ARGV[15], ARGV[16]) then
+  return result('limited')
 end
 
 if #ARGV > 23 then
@@ -144,7 +145,4 @@ end
 if answered then
   redis.call('SET', answered, ARGV[12], 'PX', ARGV[13])
 end
-if ARGV[11] ~= '' then
-  redis.call('PUBLISH', ARGV[10], ARGV[11])
-end
-return result('done')
+return result('done', ARGV[11] ~= '' and redis.call('PUBLISH', ARGV[10], ARGV[11]) or nil)
