@@ -17,7 +17,7 @@ HUB_HANDLER = "session.frames"
 PRESENCE_HANDLER = "session.presence"
 
 
-class HubMessage(Struct, frozen=True):
+class HubMessage(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
     """Frames of one commit, encoded once. `state_frame` replaces older ones; `notices` are sent besides it."""
 
     session_id: UUID
@@ -28,25 +28,15 @@ class HubMessage(Struct, frozen=True):
     notices: tuple[bytes, ...] = ()
     is_creation: bool = False
     is_deletion: bool = False
-    access_snapshot: AccessSnapshot | None = None
-    """The access from now on, if the commit has changed it."""
+    encoded_access: bytes | None = msgspec.field(default=None, name="guests")
+
+    @property
+    def access_snapshot(self) -> AccessSnapshot | None:
+        """Return the access from now on, if the commit has changed it."""
+        return None if self.encoded_access is None else _access_snapshots.decode(self.encoded_access)
 
 
 _access_snapshots = msgspec.msgpack.Decoder(AccessSnapshot)
-
-
-class _Packed(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
-    """A `HubMessage` on its way: `type` says whose it is."""
-
-    session_id: UUID
-    epoch: str
-    since_version: int
-    version: int
-    state_frame: bytes
-    notices: tuple[bytes, ...]
-    is_creation: bool
-    is_deletion: bool
-    access_snapshot: bytes | None = msgspec.field(name="guests")
 
 
 class PresenceHint(Struct, frozen=True, tag_field="type", tag=PRESENCE_HANDLER):
@@ -56,24 +46,17 @@ class PresenceHint(Struct, frozen=True, tag_field="type", tag=PRESENCE_HANDLER):
 
 
 _packer = msgspec.msgpack.Encoder(uuid_format="bytes")
-_unpacker = msgspec.msgpack.Decoder(_Packed | PresenceHint)
+_unpacker = msgspec.msgpack.Decoder(HubMessage | PresenceHint)
 
 
 def pack(message: HubMessage) -> bytes:
     """The bytes that the pub/sub layer expects on a group's channel: a msgpack map with `type`."""
-    return _packer.encode(
-        _Packed(
-            message.session_id,
-            message.epoch,
-            message.since_version,
-            message.version,
-            message.state_frame,
-            message.notices,
-            message.is_creation,
-            message.is_deletion,
-            None if message.access_snapshot is None else _packer.encode(message.access_snapshot),
-        )
-    )
+    return _packer.encode(message)
+
+
+def encode_access(snapshot: AccessSnapshot) -> bytes:
+    """Encode the access of a session for a message."""
+    return _packer.encode(snapshot)
 
 
 def pack_hint(session_id: UUID) -> bytes:
@@ -92,21 +75,8 @@ def unpack(data: bytes) -> HubMessage | PresenceHint | None:
     """The inverse; None for a kind of message that only processes of a later release know. Raises
     msgspec.DecodeError."""
     try:
-        packed = _unpacker.decode(data)
+        return _unpacker.decode(data)
     except msgspec.ValidationError:
         if _kinds.decode(data).type in {HUB_HANDLER, PRESENCE_HANDLER}:
             raise
         return None
-    if isinstance(packed, PresenceHint):
-        return packed
-    return HubMessage(
-        packed.session_id,
-        packed.epoch,
-        packed.since_version,
-        packed.version,
-        packed.state_frame,
-        packed.notices,
-        packed.is_creation,
-        packed.is_deletion,
-        None if packed.access_snapshot is None else _access_snapshots.decode(packed.access_snapshot),
-    )

@@ -129,7 +129,9 @@ def _hub_message(
         notices=tuple([notice for event in decision.events for notice in notices_of(state, event, now)]),
         is_creation=since_version == 0,
         is_deletion=is_deletion,
-        access_snapshot=access_snapshot(state) if _changes_rights(decision.events) else None,
+        encoded_access=(
+            announcements.encode_access(access_snapshot(state)) if _changes_rights(decision.events) else None
+        ),
     )
 
 

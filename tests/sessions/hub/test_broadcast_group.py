@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from sessions.announcements import HubMessage
+from sessions.announcements import HubMessage, encode_access
 from sessions.hub import topics as topics_module
 from sessions.hub.broadcast_group import BroadcastGroup
 from sessions.hub.delivery import Delivery
@@ -127,7 +127,7 @@ async def test_a_disconnected_client_logs_no_error(stage, caplog):
 
 async def test_a_client_without_access_receives_no_more_states(stage):
     (owner, hers), (guest, his) = stage.connect(), stage.connect(Principal("bob", is_staff=False, expires_s=2**40))
-    stage.commit(access_snapshot=AccessSnapshot(SESSION, "one", Access("alice", Visibility.PRIVATE), ()))
+    stage.commit(encoded_access=encode_access(AccessSnapshot(SESSION, "one", Access("alice", Visibility.PRIVATE), ())))
     stage.commit()
     assert (hers.versions, his.versions) == ([1, 2, 3], [1])
     assert (guest.may_view, owner.may_view) == (False, True)
@@ -220,7 +220,7 @@ def private_session_of(*names):
 
 async def test_a_client_that_loses_its_seat_is_closed_and_receives_nothing_more(stage):
     (_, ours), (_, bobs) = stage.connect(), stage.connect(Principal("bob", is_staff=False, expires_s=2**40))
-    stage.commit(access_snapshot=private_session_of("bob"))
+    stage.commit(encoded_access=encode_access(private_session_of("bob")))
     stage.commit()
     assert (ours.versions, ours.ended) == ([1], 4503)
     assert (bobs.versions, bobs.ended) == ([1, 2, 3], None)
@@ -230,7 +230,7 @@ async def test_a_late_access_snapshot_closes_no_client(stage):
     stage.version = 6
     subscriber, transport = stage.connect()  # who has been seated by the sixth transition, and shown it
     stage.version = 4
-    stage.commit(access_snapshot=private_session_of("bob"))
+    stage.commit(encoded_access=encode_access(private_session_of("bob")))
     stage.version = 6
     stage.commit()
     assert (transport.versions, transport.ended, subscriber.may_view) == ([6, 7], None, True)
