@@ -75,8 +75,9 @@ def unpack(data: bytes) -> HubMessage | PresenceHint | None:
     """The inverse; None for a kind of message that only processes of a later release know. Raises
     msgspec.DecodeError."""
     try:
-        return _unpacker.decode(data)
+        message: HubMessage | PresenceHint = _unpacker.decode(data)
     except msgspec.ValidationError:
         if _kinds.decode(data).type in {HUB_HANDLER, PRESENCE_HANDLER}:
             raise
         return None
+    return message

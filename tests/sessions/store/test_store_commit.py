@@ -208,7 +208,9 @@ def test_what_is_packed_for_the_hubs_is_unpacked_as_it_was():
     )
     for sample in (
         HubMessage(session_id, epoch, 1, 2, b"{}", (b"a",)),
-        HubMessage(session_id, epoch, 0, 1, b"{}", is_creation=True, access_snapshot=snapshot),
+        HubMessage(
+            session_id, epoch, 0, 1, b"{}", is_creation=True, encoded_access=announcements.encode_access(snapshot)
+        ),
         HubMessage(session_id, epoch, 1, 2, b"{}", is_deletion=True),
     ):
         assert announcements.unpack(announcements.pack(sample)) == sample
@@ -219,7 +221,9 @@ def test_processes_of_two_releases_understand_each_other():
     """What goes between them, in so many words: a deploy runs both for a while."""
     session_id, seat = uuid4(), uuid4()
     snapshot = AccessSnapshot(session_id, "0123abcd", Access("alice"), (ParticipantIdentity(seat, None),))
-    message = HubMessage(session_id, "0123abcd", 1, 2, b"{}", (b"a",), access_snapshot=snapshot)
+    message = HubMessage(
+        session_id, "0123abcd", 1, 2, b"{}", (b"a",), encoded_access=announcements.encode_access(snapshot)
+    )
     on_its_way = {
         "type": "session.frames",
         "session_id": session_id.bytes,
