@@ -11,8 +11,8 @@ from tests import servers
 from tests.conftest import bearer
 from tests.proxy import proxy_to
 
-COMMIT = b"session.frames"
-"""Only a commit carries this to the store: it is part of what is published."""
+COMMIT = b":outbox"
+"""Only a commit of a web process carries this to the store: the key of the stream that it adds to."""
 
 
 async def test_a_switch_whose_reply_is_lost_and_is_retried_with_its_key_is_applied_once(webs, token, game, api):
