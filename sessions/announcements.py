@@ -30,8 +30,7 @@ class HubMessage(Struct, frozen=True, tag_field="type", tag=HUB_HANDLER):
     is_deletion: bool = False
     encoded_access: bytes | None = msgspec.field(default=None, name="guests")
 
-    @property
-    def access_snapshot(self) -> AccessSnapshot | None:
+    def decode_access(self) -> AccessSnapshot | None:
         """Return the access from now on, if the commit has changed it."""
         return None if self.encoded_access is None else _access_snapshots.decode(self.encoded_access)
 

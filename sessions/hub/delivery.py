@@ -22,9 +22,9 @@ class Delivery:
         self._position = Position(message.epoch, message.version)
         self._frame = Frame(message.state_frame)
         self._notices = [Frame(notice) for notice in message.notices]
-        self._access_snapshot = message.access_snapshot
-        self._seats = None if message.access_snapshot is None else seats_by_subject(message.access_snapshot)
-        self._is_state_only = not (message.notices or message.is_deletion or message.access_snapshot is not None)
+        self._access_snapshot = snapshot = message.decode_access()
+        self._seats = None if snapshot is None else seats_by_subject(snapshot)
+        self._is_state_only = not (message.notices or message.is_deletion or snapshot is not None)
         """True for a state without notices that may be viewed by the same clients as before."""
 
     def deliver_to(self, group: BroadcastGroup[Subscriber]) -> None:

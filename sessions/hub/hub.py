@@ -192,7 +192,7 @@ class Hub:
             self._served += len(group.subscribers)
             delivery.deliver_to(group)
         self._check_for_gap(topic, message)
-        if message.access_snapshot is not None:
+        if message.encoded_access is not None:
             self.presence.mark_changed(topic.session_id)
 
     def _check_for_gap(self, topic: Topic, message: HubMessage) -> None:
