@@ -1,4 +1,4 @@
-"""For clients that cannot hold a WebSocket: long poll and Server-Sent Events, which the hub informs of changes like sockets.
+"""For clients that cannot hold a WebSocket: long poll and Server-Sent Events, woken by the hub as sockets are.
 
 Both stand in front of Django, which would hold a thread for each request that waits.
 """
