@@ -6,12 +6,12 @@ The package reads no clock and does no I/O, and nothing in it ticks. See docs/cl
 from synckairos.engine.abandonment import abandon, is_idle, round_ms, runs_by_itself
 from synckairos.engine.create import create_session, problems
 from synckairos.engine.deadlines import next_deadline
-from synckairos.engine.decide import MAX_PARTICIPANTS, MAX_TIME_MS, Decision, decide, observe
+from synckairos.engine.decide import MAX_PARTICIPANTS, Decision, decide, observe
 from synckairos.engine.evolve import evolve, replay
 from synckairos.engine.reading import Reading, read, seats_left_ms
 from synckairos.engine.refusals import Refusal
 from synckairos.engine.state import State
-from synckairos.engine.units import Status, SyncMode, TimeoutAction
+from synckairos.engine.units import MAX_TIME_MS, Status, SyncMode, TimeoutAction
 
 __all__ = [
     "MAX_PARTICIPANTS",

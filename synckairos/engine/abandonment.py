@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from synckairos.engine.clock import clock_of
 from synckairos.engine.deadlines import next_deadline
 from synckairos.engine.decide import Decision
 from synckairos.engine.events import SessionAbandoned
 from synckairos.engine.evolve import evolve
-from synckairos.engine.modes import mode_of
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Status
 
@@ -26,7 +26,8 @@ def runs_by_itself(state: State) -> bool:
 
 def round_ms(state: State) -> Duration:
     """Return about how long such a session needs until the clock of each participant has expired once."""
-    cycle_ms = state.config.time_per_cycle_ms or mode_of(state).left_ms(state) or 0
+    clock = clock_of(state)
+    cycle_ms = state.config.time_per_cycle_ms or (0 if clock is None else clock.bank.left_ms)
     return cycle_ms * max(1, len(state.participants))
 
 

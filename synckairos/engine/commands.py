@@ -6,7 +6,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from synckairos.engine.controls import TimeControl
 from synckairos.engine.state import NO_PERSON, Access, Config
 from synckairos.engine.units import Duration, SyncMode
 
@@ -17,17 +19,21 @@ class Seat(Struct, frozen=True):
     """A participant as requested. Without an index it takes its place in the list, or the last place if added."""
 
     participant_id: UUID
-    total_time_ms: Duration
+    total_time_ms: Duration | None
+    """The bank; None for the main time of the time control."""
     participant_index: int | None = None
     group_id: UUID | None = None
     user_id: str | None = None
+    time_control: TimeControl | None = None
+    """The participant's own time control; None for that of the session."""
 
 
 class GroupBank(Struct, frozen=True):
     """The bank of a group, as requested."""
 
     group_id: UUID
-    total_time_ms: Duration
+    total_time_ms: Duration | None
+    time_control: TimeControl | None = None
 
 
 class Create(Struct, frozen=True, tag=True):
@@ -54,10 +60,18 @@ class Create(Struct, frozen=True, tag=True):
         **settings: Any,
     ) -> Create:
         """Return a creation; `settings` are the other fields of the configuration."""
-        total_ms = sum(seat.total_time_ms for seat in participants) if total_time_ms is None else total_time_ms
         thresholds = tuple(sorted(set(settings.pop("warning_thresholds_ms", ())), reverse=True))
-        config = Config(sync_mode, total_ms, **settings, warning_thresholds_ms=thresholds)
+        config = Config(sync_mode, total_time_ms or 0, **settings, warning_thresholds_ms=thresholds)
+        if total_time_ms is None:
+            config = replace(config, total_time_ms=sum(main_ms(config, seat) for seat in participants))
         return cls(config, participants, groups, total_time_ms, active_participant_id, access)
+
+
+def main_ms(config: Config, owner: Seat | GroupBank) -> Duration:
+    """Return the time that a clock begins with: its own, or that of its time control."""
+    if owner.total_time_ms is not None:
+        return owner.total_time_ms
+    return (owner.time_control or config.control).main_ms or 0
 
 
 class Start(Struct, frozen=True, tag=True):
@@ -88,12 +102,15 @@ class Switch(Struct, frozen=True, tag=True):
     """End the running cycle. `current_participant_id` prevents that the turn of another participant is ended.
 
     `by` are the participants in whose name the switch is requested: one of them must be active, and none may be next.
+    `think_ms` is what the client says its user has needed, `measured_ms` the round trip that the server measured.
     """
 
     next_participant_id: UUID | None = None
     current_participant_id: UUID | None = None
     expected_version: int | None = None
+    think_ms: Duration | None = None
     by: frozenset[UUID] | None = None
+    measured_ms: Duration | None = None
 
 
 class AddParticipant(Struct, frozen=True, tag=True):
@@ -107,6 +124,34 @@ class AdjustTime(Struct, frozen=True, tag=True):
     participant_id: UUID
     total_time_ms: Duration | None = None
     adjust_ms: Duration | None = None
+    reason: str | None = None
+    expected_version: int | None = None
+
+
+class AdjustClock(Struct, frozen=True, tag=True):
+    """Adjust the clock that runs, or that runs next. Exactly one of the three numbers is given."""
+
+    adjust_ms: int | None = None
+    """What to add, of either sign."""
+    set_ms: Duration | None = None
+    """The time left afterwards."""
+    at_least_ms: Duration | None = None
+    """The least time left afterwards: a clock with more is left alone."""
+    reason: str | None = None
+    expected_version: int | None = None
+
+
+class UndoSwitch(Struct, frozen=True, tag=True):
+    """Take back the last switch, if nothing else has happened since."""
+
+    reason: str | None = None
+    expected_version: int | None = None
+
+
+class AssignTurn(Struct, frozen=True, tag=True):
+    """Give the turn to a participant. The turn that this interrupts does not count as finished."""
+
+    participant_id: UUID
     reason: str | None = None
     expected_version: int | None = None
 
@@ -140,6 +185,9 @@ Command: TypeAlias = (
     | Switch
     | AddParticipant
     | AdjustTime
+    | AdjustClock
+    | UndoSwitch
+    | AssignTurn
     | AssignSeat
     | RevokeAccess
 )

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from uuid import UUID
 
-from synckairos.engine.commands import Create
+from synckairos.engine.commands import Create, GroupBank
+from synckairos.engine.controls.base import Problem
 from synckairos.engine.deadlines import settle
 from synckairos.engine.decide import MAX_PARTICIPANTS, SETTLE_LIMIT, Decision
 from synckairos.engine.events import SessionCreated
 from synckairos.engine.evolve import evolve
-from synckairos.engine.modes import MODES
-from synckairos.engine.modes.base import Problem
+from synckairos.engine.pools import POOLS
 from synckairos.engine.refusals import Problems
+from synckairos.engine.seating import control_problems, group_of, participant_of
 from synckairos.engine.state import NOBODY, Group, Participant
 from synckairos.engine.units import Instant, SyncMode
 
@@ -22,22 +23,19 @@ _MAY_BE_EMPTY = frozenset({SyncMode.GLOBAL, SyncMode.COUNT_UP})
 
 def problems(create: Create) -> list[Problem]:
     """Return every rule between fields that a creation breaks, as (field, message)."""
-    sync_mode = create.config.sync_mode
-    mode = MODES[sync_mode]
     found: list[Problem] = []
     if not create.participants and create.config.sync_mode not in _MAY_BE_EMPTY:
         found.append(("participants", f"At least 1 participant is required in {create.config.sync_mode} mode."))
     if len(create.participants) > MAX_PARTICIPANTS:
         found.append(("participants", f"At most {MAX_PARTICIPANTS} participants are allowed."))
-    if create.config.increment_ms and not mode.has_increment:
-        found.append(("increment_ms", f"An increment has no meaning in {create.config.sync_mode} mode."))
+    found += control_problems(create)
     seats = create.participants
     found += _duplicates("participant_id", [seat.participant_id for seat in seats])
     found += _duplicates("participant_index", _indexes(create))
     opener = create.active_participant_id
     if opener is not None and all(seat.participant_id != opener for seat in seats):
         found.append(("active_participant_id", "Not one of participants."))
-    return found + mode.problems(create)
+    return found + POOLS[create.config.sync_mode].problems(create)
 
 
 def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant) -> Decision:
@@ -48,7 +46,8 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
     found = problems(create)
     if found:
         raise Problems(found)
-    participants = _participants(create)
+    groups = _groups(create)
+    participants = _participants(create, groups)
     opening = next(
         (i for i, p in enumerate(participants) if p.participant_id == create.active_participant_id),
         0 if participants else NOBODY,
@@ -61,7 +60,7 @@ def create_session(create: Create, *, session_id: UUID, epoch: str, now: Instant
         epoch=epoch,
         config=create.config,
         participants=participants,
-        groups=_groups(create),
+        groups=groups,
         opening=opening,
         access=create.access,
     )
@@ -78,18 +77,10 @@ def _indexes(create: Create) -> list[int]:
     ]
 
 
-def _participants(create: Create) -> tuple[Participant, ...]:
-    banks = {group.group_id: group.total_time_ms for group in create.groups}
-    if create.config.sync_mode is not SyncMode.PER_GROUP:
-        banks = {}
+def _participants(create: Create, groups: tuple[Group, ...]) -> tuple[Participant, ...]:
+    by_id = {group.group_id: group for group in groups}
     seated = [
-        Participant(
-            participant_id=seat.participant_id,
-            participant_index=index,
-            total_time_ms=seat.total_time_ms if seat.group_id is None else banks.get(seat.group_id, seat.total_time_ms),
-            group_id=seat.group_id,
-            user_id=seat.user_id,
-        )
+        participant_of(create.config, seat, index, by_id.get(seat.group_id) if seat.group_id else None)
         for index, seat in zip(_indexes(create), create.participants, strict=True)
     ]
     return tuple(sorted(seated, key=lambda p: p.participant_index))
@@ -97,11 +88,11 @@ def _participants(create: Create) -> tuple[Participant, ...]:
 
 def _groups(create: Create) -> tuple[Group, ...]:
     if create.groups:
-        return tuple(Group(group.group_id, group.total_time_ms) for group in create.groups)
+        return tuple(group_of(create.config, group) for group in create.groups)
     if create.config.sync_mode is not SyncMode.PER_GROUP:
         return ()
-    banks = {s.group_id: s.total_time_ms for s in create.participants if s.group_id is not None}
-    return tuple(Group(group_id, total_ms) for group_id, total_ms in banks.items())
+    banks = {seat.group_id: seat.total_time_ms for seat in create.participants if seat.group_id is not None}
+    return tuple(group_of(create.config, GroupBank(group_id, total_ms)) for group_id, total_ms in banks.items())
 
 
 def _duplicates(field: str, values: Sequence[Hashable]) -> list[Problem]:

@@ -8,16 +8,20 @@ from uuid import UUID
 from msgspec import Struct
 
 from synckairos.engine import events as ev
+from synckairos.engine.clock import Clock, clock_of
+from synckairos.engine.controls import Bank
 from synckairos.engine.evolve import evolve
-from synckairos.engine.modes import mode_of
+from synckairos.engine.pools import pool_of
 from synckairos.engine.rotation import has_no_clock_left, next_position
 from synckairos.engine.state import State
+from synckairos.engine.turns import outcome
 from synckairos.engine.units import Duration, Instant, Json, Status, TimeoutAction
 
 
 class DeadlineKind(Enum):
     START = "start"
     WARNING = "warning"
+    PHASE = "phase"
     EXPIRY = "expiry"
 
 
@@ -26,27 +30,39 @@ class Deadline(Struct, frozen=True):
 
     at_ms: Instant
     kind: DeadlineKind
+    clock: Clock | None = None
+    """The clock whose end it is, or whose warning."""
 
 
 def next_deadline(state: State) -> Deadline | None:
     """Return the next deadline of a session, or None."""
     if state.status is Status.PENDING and state.config.start_at_ms is not None:
         return Deadline(max(state.config.start_at_ms, state.created_ms), DeadlineKind.START)
-    started_ms, mode = state.cycle.started_ms, mode_of(state)
+    started_ms = state.cycle.started_ms
     if state.status is not Status.RUNNING or started_ms is None:
         return None
-    left_ms = mode.left_ms(state)
-    if left_ms is None or mode.clock_expired(state):
+    clock = clock_of(state)
+    if clock is None or clock.pool.clock_expired(state):
         return None
-    expires_ms = started_ms + left_ms
+    ends_ms = clock.ends_ms(started_ms)
     thresholds = state.config.warning_thresholds_ms
     if state.cycle.warnings_done < len(thresholds):
         threshold_ms = thresholds[state.cycle.warnings_done]
         # An adjustment may have taken the clock past a threshold, to its end even: then the warning is due at once.
-        warned_ms = max(expires_ms - threshold_ms, state.updated_ms)
-        if threshold_ms and warned_ms <= expires_ms:
-            return Deadline(warned_ms, DeadlineKind.WARNING)
-    return Deadline(expires_ms, DeadlineKind.EXPIRY)
+        warned_ms = max(ends_ms - threshold_ms, state.updated_ms)
+        if threshold_ms and warned_ms <= ends_ms:
+            return Deadline(warned_ms, DeadlineKind.WARNING, clock)
+    if clock.control.has_phases and clock.control.after_end(clock.bank.progress) is not None:
+        return Deadline(ends_ms, DeadlineKind.PHASE, clock)
+    if state.config.compensates_lag:
+        ends_ms += _grace_ms(state)
+    return Deadline(ends_ms, DeadlineKind.EXPIRY, clock)
+
+
+def _grace_ms(state: State) -> Duration:
+    """Return how long an expiry waits for a switch that may be under way."""
+    active = state.active_participant
+    return 0 if active is None or active.lag is None else active.lag.grace_ms
 
 
 def settle(state: State, now: Instant, *, limit: int) -> tuple[State, list[ev.Event], Deadline | None]:
@@ -76,10 +92,16 @@ def _apply(state: State, due: Deadline) -> tuple[State, list[ev.Event]]:
     # A deadline never lies before the last transition, whatever the store's clock did in between.
     at_ms = max(due.at_ms, state.updated_ms)
     version = state.version + 1
-    if due.kind is DeadlineKind.EXPIRY:
-        return _expire(state, version, at_ms)
-    make = started if due.kind is DeadlineKind.START else _warned
-    event = make(state, version, at_ms)
+    clock = due.clock
+    if clock is None:
+        event: ev.Event = started(state, version, at_ms)
+    elif due.kind is DeadlineKind.WARNING:
+        event = _warned(state, clock, version, at_ms)
+    else:
+        bank = _next_phase(clock, state.stretch_ms(at_ms))
+        if bank is None:
+            return expire(state, at_ms)
+        event = _phase_changed(state, bank, version, at_ms)
     return evolve(state, event), [event]
 
 
@@ -89,7 +111,32 @@ def started(state: State, version: int, at_ms: Instant) -> ev.SessionStarted:
     return ev.SessionStarted(state.sequence + 1, version, at_ms, opener)
 
 
-def _warned(state: State, version: int, at_ms: Instant) -> ev.ParticipantWarned:
+def _next_phase(clock: Clock, stretch_ms: Duration) -> Bank | None:
+    """Return the phase in which the clock is at the end of a stretch; None when it has expired.
+
+    The stretch may go beyond the end of a phase, when an undone switch gave the time since to this clock.
+    """
+    over_ms, bank = clock.over_ms(stretch_ms), clock.control.after_end(clock.bank.progress)
+    while bank is not None and over_ms and over_ms >= bank.left_ms:
+        over_ms -= bank.left_ms
+        bank = clock.control.after_end(bank.progress)
+    return None if bank is None else Bank(bank.left_ms - over_ms, bank.progress)
+
+
+def _phase_changed(state: State, bank: Bank, version: int, at_ms: Instant) -> ev.ClockPhaseChanged:
+    active = state.active_participant
+    return ev.ClockPhaseChanged(
+        state.sequence + 1,
+        version,
+        at_ms,
+        None if active is None else active.participant_id,
+        None if active is None else active.group_id,
+        bank.left_ms,
+        bank.progress,
+    )
+
+
+def _warned(state: State, clock: Clock, version: int, at_ms: Instant) -> ev.ParticipantWarned:
     active = state.active_participant
     return ev.ParticipantWarned(
         state.sequence + 1,
@@ -97,17 +144,15 @@ def _warned(state: State, version: int, at_ms: Instant) -> ev.ParticipantWarned:
         at_ms,
         None if active is None else active.participant_id,
         state.config.warning_thresholds_ms[state.cycle.warnings_done],
-        _left(state, at_ms),
+        clock.left_ms(state.stretch_ms(at_ms)),
     )
 
 
-def _left(state: State, at_ms: Instant) -> Duration:
-    return max(0, (mode_of(state).left_ms(state) or 0) - state.stretch_ms(at_ms))
-
-
-def _expire(state: State, version: int, at_ms: Instant) -> tuple[State, list[ev.Event]]:
+def expire(state: State, at_ms: Instant) -> tuple[State, list[ev.Event]]:
+    """Return the state after the running clock has expired at an instant, and what followed in one transition."""
+    version, clock = state.version + 1, clock_of(state)
     active = state.active_participant
-    after = mode_of(state).expire(state)
+    after = pool_of(state).expire(state)
     expired = ev.ParticipantExpired(
         state.sequence + 1,
         version,
@@ -115,6 +160,7 @@ def _expire(state: State, version: int, at_ms: Instant) -> tuple[State, list[ev.
         None if active is None else active.participant_id,
         None if active is None else active.group_id,
         _action_applied(after),
+        0 if clock is None else clock.control.penalty_points(Bank(0, clock.bank.progress)),
     )
     state = evolve(state, expired)
     follow_up = _after_expiry(state, version, at_ms)
@@ -138,7 +184,8 @@ def _after_expiry(state: State, version: int, at_ms: Instant) -> ev.Event | None
         at_ms,
         None if active is None else active.participant_id,
         None if following is None else state.participants[following].participant_id,
-        on_timeout=True,
+        True,
+        *outcome(state, clock_of(state), at_ms),
     )
 
 
@@ -155,5 +202,5 @@ def _action_applied(expired: State) -> Json:
 
 
 def _winner(state: State) -> UUID | None:
-    candidates = mode_of(state).not_expired(state)
+    candidates = pool_of(state).not_expired(state)
     return candidates[0] if len(candidates) == 1 else None

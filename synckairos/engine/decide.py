@@ -10,29 +10,29 @@ from collections.abc import Callable
 from uuid import UUID
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
-from synckairos.engine.deadlines import Deadline, settle, started
+from synckairos.engine.clock import Clock, clock_of
+from synckairos.engine.controls.base import Problem
+from synckairos.engine.corrections import adjust_bank, adjust_clock, assign_turn, undo
+from synckairos.engine.deadlines import Deadline, expire, settle, started
 from synckairos.engine.evolve import evolve
-from synckairos.engine.modes import mode_of
+from synckairos.engine.pools import POOLS
 from synckairos.engine.refusals import (
     NoSuchParticipant,
-    NotActive,
-    NotTheirTurn,
     PreconditionFailed,
     Problems,
     Unsettled,
     VersionMismatch,
     WrongStatus,
 )
-from synckairos.engine.rotation import next_position
-from synckairos.engine.state import NOBODY, Participant, State
-from synckairos.engine.units import Duration, Instant, Status, SyncMode
+from synckairos.engine.seating import REQUIRED, has_time, participant_of
+from synckairos.engine.state import NOBODY, Group, State
+from synckairos.engine.turns import comes_too_late, switch
+from synckairos.engine.units import Instant, Status, SyncMode
 
 MAX_PARTICIPANTS = 1000
-MAX_TIME_MS: Duration = 86_400_000
 MAX_REVOKED = 200
 """Largest number of session tokens that a state keeps as revoked one by one."""
 SETTLE_LIMIT = 256
@@ -81,7 +81,12 @@ def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozen
         raise Unsettled
     if accepted is not None and settled.version not in accepted:
         raise PreconditionFailed(accepted, settled.version)
-    event = _event_of(settled, command, now)
+    if settled.config.compensates_lag and isinstance(command, cmd.Switch) and comes_too_late(settled, command, now):
+        settled, expiry = expire(settled, now)
+        due += expiry
+        following = None
+    clock = following.clock if following is not None and following.clock is not None else clock_of(settled)
+    event = _event_of(settled, command, now, clock)
     if event is None:
         return Decision(state, settled, tuple(due), following, len(due))
     after, late, following = settle(evolve(settled, event), now, limit=SETTLE_LIMIT)
@@ -90,21 +95,21 @@ def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozen
 
 
 def _expired_on_switch(state: State, event: ev.Event) -> UUID | None:
-    mode = mode_of(state)
-    if not isinstance(event, ev.CycleSwitched) or mode.is_common or not mode.clock_expired(state):
+    if not isinstance(event, ev.CycleSwitched):
         return None
-    return event.from_participant_id
+    pool = POOLS[state.config.sync_mode]
+    return event.from_participant_id if pool.clock_expired(state) and not pool.is_common else None
 
 
-def _event_of(state: State, command: cmd.Command, now: Instant) -> ev.Event | None:
-    """Return the event of the command itself, on a settled state; None when it changes nothing."""
+def _event_of(state: State, command: cmd.Command, now: Instant, clock: Clock | None) -> ev.Event | None:
+    """Return the event of the command itself, on a settled state with this clock; None when it changes nothing."""
     expected = command.expected_version
     if expected is not None and expected != state.version:
         raise VersionMismatch(expected, state.version)
     verb, allowed = _ALLOWED[type(command)]
     if state.status not in allowed:
         raise WrongStatus(verb, state.status, allowed)
-    return _EVENT_OF[type(command)](state, command, now)
+    return _EVENT_OF[type(command)](state, command, now, clock)
 
 
 _LIVE = frozenset({Status.PENDING, Status.RUNNING, Status.PAUSED})
@@ -118,52 +123,18 @@ _ALLOWED: dict[type[cmd.Command], tuple[str, frozenset[Status]]] = {
     cmd.Cancel: ("cancel", _LIVE),
     cmd.AddParticipant: ("add a participant to", _LIVE),
     cmd.AdjustTime: ("adjust time in", _LIVE),
+    cmd.AdjustClock: ("adjust the clock of", _LIVE),
+    cmd.UndoSwitch: ("undo a switch of", frozenset({Status.RUNNING})),
+    cmd.AssignTurn: ("assign the turn in", _LIVE),
     cmd.Delete: ("delete", frozenset(Status)),
     cmd.AssignSeat: ("assign a seat in", frozenset(Status)),
     cmd.RevokeAccess: ("revoke access to", frozenset(Status)),
 }
 
 
-def _switch(state: State, command: cmd.Switch, now: Instant) -> ev.Event:
-    active = state.active_participant
-    active_id = None if active is None else active.participant_id
-    claimed, wanted = command.current_participant_id, command.next_participant_id
-    if claimed is not None and claimed != active_id:
-        if state.position_of(claimed) == NOBODY:
-            raise NoSuchParticipant(claimed)
-        raise NotActive(claimed, active_id)
-    if command.by is not None and active_id not in command.by:
-        raise NotTheirTurn(active_id)
-    if wanted is not None:
-        if state.position_of(wanted) == NOBODY:
-            raise NoSuchParticipant(wanted)
-        following: UUID | None = wanted
-    else:
-        position = next_position(state)
-        if position is None and state.participants:
-            return ev.SessionExpired(*_next_numbers(state), now, None)
-        following = None if position is None else state.participants[position].participant_id
-    if command.by is not None and _would_stay(state, command, following):
-        raise NotTheirTurn(active_id)
-    return ev.CycleSwitched(*_next_numbers(state), now, active_id, following)
-
-
-def _would_stay(state: State, command: cmd.Switch, following: UUID | None) -> bool:
-    """Return true for a switch in a person's name that keeps the turn with that person.
-
-    The next participant is one of the person's own (when named, or when the cycle earns an increment), or is named and
-    shares the clock, so that two members of a group could earn increments by switching to each other.
-    """
-    earns = state.config.increment_ms > 0
-    if command.next_participant_id is None:
-        return earns and following in (command.by or ())
-    named = state.position_of(command.next_participant_id)
-    return following in (command.by or ()) or (earns and shares_clock(state, named, state.active))
-
-
-def _add(state: State, command: cmd.AddParticipant, now: Instant) -> ev.Event:
+def _add(state: State, command: cmd.AddParticipant, now: Instant, _: Clock | None) -> ev.Event:
     seat = command.seat
-    problems: list[tuple[str, str]] = []
+    problems: list[Problem] = []
     taken = {p.participant_index for p in state.participants}
     if len(state.participants) >= MAX_PARTICIPANTS:
         problems.append(("participant_id", f"A session has at most {MAX_PARTICIPANTS} participants."))
@@ -173,46 +144,30 @@ def _add(state: State, command: cmd.AddParticipant, now: Instant) -> ev.Event:
         problems.append(("participant_index", "Duplicate participant_index."))
     if state.config.sync_mode is SyncMode.PER_GROUP and seat.group_id is None:
         problems.append(("group_id", "This field is required in per_group mode."))
+    group = next((group for group in state.groups if group.group_id == seat.group_id), None)
+    problems += _problems_of_newcomer(state, seat, group)
     if problems:
         raise Problems(problems)
-    index = seat.participant_index
-    newcomer = Participant(
-        participant_id=seat.participant_id,
-        participant_index=max(taken, default=-1) + 1 if index is None else index,
-        total_time_ms=seat.total_time_ms,
-        group_id=seat.group_id,
-        user_id=seat.user_id,
-    )
-    return ev.ParticipantAdded(*_next_numbers(state), now, _as_member(state, newcomer))
+    index = max(taken, default=-1) + 1 if seat.participant_index is None else seat.participant_index
+    newcomer = participant_of(state.config, seat, index, group)
+    return ev.ParticipantAdded(*_next_numbers(state), now, newcomer)
 
 
-def _as_member(state: State, newcomer: Participant) -> Participant:
-    """Return a new participant with the bank of its group, if the group exists."""
-    if state.config.sync_mode is not SyncMode.PER_GROUP:
-        return newcomer
-    position = state.group_position_of(newcomer)
-    if position == NOBODY:
-        return newcomer
-    group = state.groups[position]
-    return replace(newcomer, total_time_ms=group.total_time_ms, has_expired=group.has_expired)
+def _problems_of_newcomer(state: State, seat: cmd.Seat, group: Group | None) -> list[Problem]:
+    found: list[Problem] = []
+    if group is None and not has_time(state.config, seat):
+        found.append(("total_time_ms", REQUIRED))
+    if seat.time_control is not None and state.config.sync_mode is not SyncMode.PER_PARTICIPANT:
+        found.append(("time_control", f"Only in {SyncMode.PER_PARTICIPANT} mode."))
+    elif seat.time_control is not None:
+        found += [(f"time_control.{field}", message) for field, message in seat.time_control.problems()]
+    controls = [seat.time_control or state.config.control, *(p.time_control for p in state.participants)]
+    if group is None and any(control is not None and control.others_gain for control in controls):
+        found.append(("participant_id", "An hourglass is for two clocks."))
+    return found
 
 
-def _adjust(state: State, command: cmd.AdjustTime, now: Instant) -> ev.Event:
-    position = state.position_of(command.participant_id)
-    if position == NOBODY:
-        raise NoSuchParticipant(command.participant_id)
-    if not mode_of(state).has_banks:
-        field = "total_time_ms" if command.total_time_ms is not None else "adjust_ms"
-        message = f"Participants own no time in {state.config.sync_mode} mode."
-        raise Problems([(field, message)])
-    total_ms = command.total_time_ms
-    if total_ms is None:
-        total_ms = _left_now(state, position, now) + (command.adjust_ms or 0)
-    total_ms = min(max(0, total_ms), MAX_TIME_MS)
-    return ev.ParticipantAdjusted(*_next_numbers(state), now, command.participant_id, total_ms, command.reason)
-
-
-def _assign(state: State, command: cmd.AssignSeat, now: Instant) -> ev.Event | None:
+def _assign(state: State, command: cmd.AssignSeat, now: Instant, _: Clock | None) -> ev.Event | None:
     """Return the event of the assignment; None when the seat is already assigned to that person."""
     position = state.position_of(command.participant_id)
     if position == NOBODY:
@@ -222,7 +177,7 @@ def _assign(state: State, command: cmd.AssignSeat, now: Instant) -> ev.Event | N
     return ev.ParticipantAssigned(*_next_numbers(state), now, command.participant_id, command.user_id, command.reason)
 
 
-def _revoke(state: State, command: cmd.RevokeAccess, now: Instant) -> ev.Event | None:
+def _revoke(state: State, command: cmd.RevokeAccess, now: Instant, _: Clock | None) -> ev.Event | None:
     """Return the event of the revocation; None when the token is already revoked."""
     revoked = state.access.revoked
     if command.token_id is not None and any(one.token_id == command.token_id for one in revoked):
@@ -232,38 +187,23 @@ def _revoke(state: State, command: cmd.RevokeAccess, now: Instant) -> ev.Event |
     return ev.AccessRevoked(*_next_numbers(state), now, command.token_id, now + command.longest_ms)
 
 
-def _left_now(state: State, position: int, now: Instant) -> Duration:
-    """Return the time left in the bank of a participant, less the running stretch."""
-    mode = mode_of(state)
-    bank_ms = mode.seat_left_ms(state, position) or 0
-    if state.active == NOBODY or not shares_clock(state, position, state.active):
-        return bank_ms
-    return max(0, bank_ms - state.stretch_ms(now))
-
-
-def shares_clock(state: State, one: int, other: int) -> bool:
-    """Return true if two participants draw on one bank."""
-    if one == other:
-        return True
-    if state.config.sync_mode is not SyncMode.PER_GROUP:
-        return False
-    return state.participants[one].group_id == state.participants[other].group_id
-
-
 def _next_numbers(state: State) -> tuple[int, int]:
     return state.sequence + 1, state.version + 1
 
 
 _EVENT_OF: dict[type[cmd.Command], Callable[..., ev.Event | None]] = {
-    cmd.Start: lambda state, _, now: started(state, state.version + 1, now),
-    cmd.Pause: lambda state, _, now: ev.SessionPaused(*_next_numbers(state), now),
-    cmd.Resume: lambda state, _, now: ev.SessionResumed(*_next_numbers(state), now),
-    cmd.Complete: lambda state, _, now: ev.SessionCompleted(*_next_numbers(state), now),
-    cmd.Cancel: lambda state, _, now: ev.SessionCancelled(*_next_numbers(state), now),
-    cmd.Delete: lambda state, _, now: ev.SessionDeleted(*_next_numbers(state), now),
-    cmd.Switch: _switch,
+    cmd.Start: lambda state, _, now, __: started(state, state.version + 1, now),
+    cmd.Pause: lambda state, _, now, __: ev.SessionPaused(*_next_numbers(state), now),
+    cmd.Resume: lambda state, _, now, __: ev.SessionResumed(*_next_numbers(state), now),
+    cmd.Complete: lambda state, _, now, __: ev.SessionCompleted(*_next_numbers(state), now),
+    cmd.Cancel: lambda state, _, now, __: ev.SessionCancelled(*_next_numbers(state), now),
+    cmd.Delete: lambda state, _, now, __: ev.SessionDeleted(*_next_numbers(state), now),
+    cmd.Switch: switch,
     cmd.AddParticipant: _add,
-    cmd.AdjustTime: _adjust,
+    cmd.AdjustTime: adjust_bank,
+    cmd.AdjustClock: adjust_clock,
+    cmd.UndoSwitch: undo,
+    cmd.AssignTurn: assign_turn,
     cmd.AssignSeat: _assign,
     cmd.RevokeAccess: _revoke,
 }

@@ -14,6 +14,8 @@ import msgspec
 import msgspec.structs
 from msgspec import Struct
 
+from synckairos.engine.controls import Progress
+from synckairos.engine.lag import Lag
 from synckairos.engine.state import Access, Config, Group, Participant
 from synckairos.engine.units import Duration, Instant, Json
 
@@ -58,6 +60,20 @@ class CycleSwitched(EventBase, frozen=True, array_like=True, tag=5):
     to_participant_id: UUID | None
     on_timeout: bool = False
     """True when a deadline, not a command, ended the cycle."""
+    turn_ms: Duration | None = None
+    """Running time of the cycle that has ended; None in events from before time controls, which carry no outcome."""
+    left_ms: Duration | None = None
+    """What the turn has left on its clock, with what it has earned; None when nothing drains."""
+    earned_ms: Duration = 0
+    """The part of `left_ms` that the end of the turn has given."""
+    progress: Progress | None = None
+    """The progress in the time control after the turn; None when it is still in the main time and counts nothing."""
+    gained_ms: Duration = 0
+    """What the other clock has gained (hourglass)."""
+    penalty_points: int = 0
+    """Points that the owner of the clock has lost by overtime so far."""
+    lag: Lag | None = None
+    """The lag of the turn; None unless the session compensates lag."""
 
 
 class ParticipantWarned(EventBase, frozen=True, array_like=True, tag=6):
@@ -72,6 +88,8 @@ class ParticipantExpired(EventBase, frozen=True, array_like=True, tag=7):
     participant_id: UUID | None
     group_id: UUID | None
     action_applied: Json
+    penalty_points: int = 0
+    """Points that the owner of the clock has lost by overtime."""
 
 
 class SessionExpired(EventBase, frozen=True, array_like=True, tag=8):
@@ -128,6 +146,51 @@ class ParticipantAssigned(EventBase, frozen=True, array_like=True, tag=16):
     reason: str | None = None
 
 
+class ClockPhaseChanged(EventBase, frozen=True, array_like=True, tag=17):
+    """No time was left in one phase of the time control, and the next one began."""
+
+    name: ClassVar[str] = "clock.phase_changed"
+    participant_id: UUID | None
+    group_id: UUID | None
+    left_ms: Duration
+    progress: Progress
+
+
+class ClockAdjusted(EventBase, frozen=True, array_like=True, tag=18):
+    """The clock that runs, or that runs next, was adjusted."""
+
+    name: ClassVar[str] = "clock.adjusted"
+    participant_id: UUID | None
+    group_id: UUID | None
+    left_ms: Duration
+    """The time left afterwards, at `at_ms`."""
+    by_ms: int
+    """The difference to the time left before."""
+    reason: str | None = None
+
+
+class CycleUndone(EventBase, frozen=True, array_like=True, tag=19):
+    """The last switch was taken back: the turn returned, and the time since the switch is the returned one's."""
+
+    name: ClassVar[str] = "cycle.undone"
+    from_participant_id: UUID | None
+    """The participant that the switch had given the turn to."""
+    to_participant_id: UUID | None
+    reason: str | None = None
+
+
+class CycleAssigned(EventBase, frozen=True, array_like=True, tag=20):
+    """The turn was given to a participant; the turn that it interrupted does not count as finished."""
+
+    name: ClassVar[str] = "cycle.assigned"
+    from_participant_id: UUID | None
+    to_participant_id: UUID
+    left_ms: Duration | None = None
+    """The bank of the interrupted participant afterwards; None when it has no bank."""
+    progress: Progress | None = None
+    reason: str | None = None
+
+
 Event: TypeAlias = (
     SessionCreated
     | SessionStarted
@@ -145,6 +208,10 @@ Event: TypeAlias = (
     | AccessRevoked
     | SessionAbandoned
     | ParticipantAssigned
+    | ClockPhaseChanged
+    | ClockAdjusted
+    | CycleUndone
+    | CycleAssigned
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.name: kind for kind in Event.__args__}
@@ -192,6 +259,8 @@ def _as_json(value: Any) -> Any:
     if value is None or type(value) in _PLAIN:
         return value
     if isinstance(value, Struct):
+        if not value.__struct_config__.array_like:  # stored as an object, with its tag
+            return msgspec.to_builtins(value)
         return {field: _as_json(getattr(value, field)) for field in value.__struct_fields__}
     if isinstance(value, tuple):
         return [_as_json(item) for item in value]
@@ -209,12 +278,21 @@ def _as_array(kind: type[Struct], values: dict[str, Any]) -> list[Any]:
 
 
 def _as_stored(hint: Any, value: Any) -> Any:
-    if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, Struct):
-        return _as_array(hint, value)
-    item = next(iter(get_args(hint)), None)
-    if isinstance(value, list) and isinstance(item, type) and issubclass(item, Struct):
-        return [_as_stored(item, one) for one in value]
+    if isinstance(value, dict):
+        struct = _array_struct(hint)
+        return value if struct is None else _as_array(struct, value)
+    if isinstance(value, list):
+        item = next(iter(get_args(hint)), None)
+        return [_as_stored(item, one) for one in value] if _array_struct(item) else value
     return value
+
+
+def _array_struct(hint: Any) -> type[Struct] | None:
+    """Return the struct that a field of this type holds as an array, alone or with None."""
+    for kind in (hint, *get_args(hint)):
+        if isinstance(kind, type) and issubclass(kind, Struct) and kind.__struct_config__.array_like:
+            return kind
+    return None
 
 
 @cache

@@ -12,10 +12,12 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from synckairos.engine import events as ev
-from synckairos.engine.modes import mode_of
-from synckairos.engine.modes.base import with_participant
-from synckairos.engine.state import NOBODY, Cycle, Group, Participant, Revocation, State
-from synckairos.engine.units import Instant, Status, SyncMode
+from synckairos.engine.clock import clock_of
+from synckairos.engine.controls import MAIN, Bank
+from synckairos.engine.pools import pool_of
+from synckairos.engine.pools.base import Pool, with_participant
+from synckairos.engine.state import NOBODY, Cycle, Group, LastSwitch, Participant, Revocation, State
+from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
 
 def evolve(state: State | None, event: ev.Event) -> State:
@@ -24,11 +26,15 @@ def evolve(state: State | None, event: ev.Event) -> State:
         return _created(event)
     if state is None:
         raise ValueError(f"{event.name} before session.created")
+    if isinstance(event, ev.CycleSwitched):
+        return _switched(state, event)
+    after = _after_event(state, event)
     return replace(
-        _after_event(state, event),
+        after,
         version=event.version,
         sequence=event.sequence,
         updated_ms=event.at_ms,
+        last_switch=after.last_switch if isinstance(event, ev.ParticipantWarned) else None,
     )
 
 
@@ -42,17 +48,15 @@ def replay(events: Iterable[ev.Event]) -> State | None:
 
 def _after_event(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911, PLR0912 - one arm for each event type
     match event:
-        case ev.CycleSwitched():
-            return _switched(state, event)
         case ev.ParticipantWarned():
             done = state.cycle.warnings_done + 1
             return replace(state, cycle=replace(state.cycle, warnings_done=done))
         case ev.ParticipantExpired():
-            expired = mode_of(state).expire(state)
+            expired = pool_of(state).expire(state)
             return replace(expired, cycle=replace(expired.cycle, has_expired=True))
         case ev.SessionStarted():
             opened = replace(state, status=Status.RUNNING, started_ms=event.at_ms)
-            return _open_cycle(opened, state.opening, number=0, at_ms=event.at_ms)
+            return _open_cycle(opened, state.opening, replace(state.cycle, number=0, started_ms=event.at_ms))
         case ev.SessionPaused():
             return replace(_charge(state, event.at_ms), status=Status.PAUSED)
         case ev.SessionResumed():
@@ -69,7 +73,16 @@ def _after_event(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911
         case ev.ParticipantAdded():
             return _added(state, event.participant)
         case ev.ParticipantAdjusted():
-            return _adjusted(state, event)
+            return _adjusted(state, state.position_of(event.participant_id), event.total_time_ms, event.at_ms)
+        case ev.ClockAdjusted():
+            position = state.opening if state.status is Status.PENDING else state.active
+            return _adjusted(state, position, event.left_ms, event.at_ms)
+        case ev.ClockPhaseChanged():
+            return _phase_changed(state, event)
+        case ev.CycleUndone():
+            return _undone(state)
+        case ev.CycleAssigned():
+            return _assigned(state, event)
         case ev.ParticipantAssigned():
             position = state.position_of(event.participant_id)
             seat = replace(state.participants[position], user_id=event.user_id)
@@ -102,10 +115,14 @@ def _charge(state: State, at_ms: Instant) -> State:
     cycle = state.cycle
     if cycle.started_ms is None:
         return state
-    mode, stretch_ms = mode_of(state), state.stretch_ms(at_ms)
-    left_ms = mode.left_ms(state)
-    over_ms = 0 if left_ms is None else max(0, stretch_ms - left_ms)
-    participants, groups = mode.charge(state, stretch_ms, 0, 0)
+    pool, clock, stretch_ms = pool_of(state), clock_of(state), state.stretch_ms(at_ms)
+    if clock is None:
+        over_ms = 0
+        participants, groups = pool.charge(state, None, stretch_ms)
+    else:
+        over_ms = clock.over_ms(stretch_ms)
+        bank = Bank(clock.left_ms(stretch_ms), clock.bank.progress)
+        participants, groups = pool.charge(state, bank, stretch_ms, gained_ms=clock.gained_ms(stretch_ms))
     return replace(
         state,
         participants=participants,
@@ -121,31 +138,81 @@ def _charge(state: State, at_ms: Instant) -> State:
 
 
 def _switched(state: State, event: ev.CycleSwitched) -> State:
-    mode, increment_ms, stretch_ms = mode_of(state), state.config.increment_ms, state.stretch_ms(event.at_ms)
-    if increment_ms and (event.on_timeout or mode.clock_expired(state)):
-        increment_ms = 0
-    participants, groups = mode.charge(state, stretch_ms, increment_ms, 1)
-    return _open_cycle(
+    pool, stretch_ms = pool_of(state), state.stretch_ms(event.at_ms)
+    lag = None if event.lag is None else event.lag.account
+    bank = _bank_after(state, event, pool, stretch_ms)
+    participants, groups = pool.charge(state, bank, stretch_ms, cycles=1, gained_ms=event.gained_ms, lag=lag)
+    last = None
+    if not event.on_timeout:
+        last = LastSwitch(state.active, state.cycle, state.running_ms, state.active_participant, event.gained_ms)
+    opened = replace(
         state,
-        _position(state, event.to_participant_id),
-        number=state.cycle.number + 1,
-        at_ms=event.at_ms,
+        version=event.version,
+        sequence=event.sequence,
+        updated_ms=event.at_ms,
+        active=_position(state, event.to_participant_id),
+        cycle=Cycle(state.cycle.number + 1, event.at_ms),
         participants=participants,
         groups=groups,
         running_ms=state.running_ms + stretch_ms,
+        last_switch=last,
     )
+    return _without_missed_warnings(opened) if state.config.warning_thresholds_ms else opened
 
 
-def _open_cycle(state: State, position: int, *, number: int, at_ms: Instant, **changes: Any) -> State:
-    opened = replace(state, active=position, cycle=Cycle(number=number, started_ms=at_ms), **changes)
-    if not state.config.warning_thresholds_ms:
-        return opened
-    left_ms = mode_of(opened).left_ms(opened)
-    if left_ms is None:
-        return opened
-    # A cycle that begins below a threshold does not warn for it.
-    missed = sum(1 for threshold in state.config.warning_thresholds_ms if threshold > left_ms)
-    return replace(opened, cycle=replace(opened.cycle, warnings_done=missed))
+def _bank_after(state: State, event: ev.CycleSwitched, pool: Pool, stretch_ms: Duration) -> Bank | None:
+    """Return the bank that a switch leaves: its event says so, unless it is from before time controls."""
+    if event.turn_ms is not None:
+        return None if event.left_ms is None else Bank(event.left_ms, event.progress or MAIN)
+    clock = clock_of(state)
+    if clock is None:
+        return None
+    earns = not event.on_timeout and not pool.clock_expired(state)
+    return Bank(clock.left_ms(stretch_ms) + (state.config.increment_ms if earns else 0))
+
+
+def _open_cycle(state: State, position: int, cycle: Cycle, **changes: Any) -> State:
+    opened = replace(state, active=position, cycle=cycle, **changes)
+    return _without_missed_warnings(opened) if state.config.warning_thresholds_ms else opened
+
+
+def _without_missed_warnings(state: State) -> State:
+    """Return the state in which a clock that begins below a threshold does not warn for it."""
+    clock = clock_of(state)
+    if clock is None:
+        return state
+    missed = sum(1 for threshold in state.config.warning_thresholds_ms if threshold > clock.bank.left_ms)
+    return replace(state, cycle=replace(state.cycle, warnings_done=missed))
+
+
+def _phase_changed(state: State, event: ev.ClockPhaseChanged) -> State:
+    overtime_ms = state.cycle.overtime_ms
+    state = _charge(state, event.at_ms)
+    state = pool_of(state).with_bank(state, state.active, Bank(event.left_ms, event.progress))
+    state = replace(state, cycle=replace(state.cycle, started_ms=event.at_ms, overtime_ms=overtime_ms))
+    return _without_missed_warnings(state)
+
+
+def _undone(state: State) -> State:
+    last = state.last_switch
+    if last is None:
+        raise ValueError("cycle.undone without a switch before it")
+    if last.participant is not None:
+        state = pool_of(state).restored(state, last.active, last.participant, last.gained_ms)
+    return replace(state, active=last.active, cycle=last.cycle, running_ms=last.running_ms)
+
+
+def _assigned(state: State, event: ev.CycleAssigned) -> State:
+    position = state.position_of(event.to_participant_id)
+    if state.status is Status.PENDING:
+        return replace(state, opening=position)
+    was_running, charged = state.cycle.started_ms is not None, _charge(state, event.at_ms)
+    participants, groups = charged.participants, charged.groups
+    if event.left_ms is not None:
+        bank = Bank(event.left_ms, event.progress or MAIN)
+        participants, groups = pool_of(state).charge(charged, bank, 0)
+    cycle = Cycle(number=state.cycle.number, started_ms=event.at_ms if was_running else None)
+    return _open_cycle(charged, position, cycle, participants=participants, groups=groups)
 
 
 def _ended(state: State, status: Status, at_ms: Instant) -> State:
@@ -165,19 +232,22 @@ def _added(state: State, newcomer: Participant) -> State:
         and newcomer.group_id is not None
         and state.group_position_of(newcomer) == NOBODY
     ):
-        groups = (*groups, Group(newcomer.group_id, newcomer.total_time_ms))
+        groups = (*groups, Group(newcomer.group_id, newcomer.total_time_ms, progress=newcomer.progress))
     return replace(state, participants=participants, groups=groups, opening=opening, active=active)
 
 
-def _adjusted(state: State, event: ev.ParticipantAdjusted) -> State:
-    was_running, ran_out = state.cycle.started_ms is not None, mode_of(state).clock_expired(state)
-    state = _charge(state, event.at_ms)
-    position = state.position_of(event.participant_id)
-    state = mode_of(state).with_bank(state, position, event.total_time_ms)
+def _adjusted(state: State, position: int, left_ms: Duration, at_ms: Instant) -> State:
+    pool, was_running = pool_of(state), state.cycle.started_ms is not None
+    ran_out = pool.clock_expired(state)
+    state = _charge(state, at_ms)
+    bank = pool.bank(state, position)
+    if bank is None:
+        return state
+    state = pool.with_bank(state, position, Bank(left_ms, bank.progress))
     cycle = state.cycle
     if was_running:
-        cycle = replace(cycle, started_ms=event.at_ms)
-    if ran_out and not mode_of(state).clock_expired(state):
+        cycle = replace(cycle, started_ms=at_ms)
+    if ran_out and not pool.clock_expired(state):
         cycle = replace(cycle, has_expired=False, overtime_ms=0)
     return replace(state, cycle=cycle)
 

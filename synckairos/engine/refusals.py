@@ -72,6 +72,13 @@ class Problems(Refusal):
         self.problems = problems
 
 
+class NothingToUndo(Refusal):
+    """The last thing that happened in the session is no switch by command, or the switch was taken back already."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no switch to undo")
+
+
 class Unsettled(Refusal):
     """More deadlines are due than one decision applies: commit `observe` until none is due, then decide again."""
 

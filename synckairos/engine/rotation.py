@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synckairos.engine.modes import mode_of
+from synckairos.engine.pools import pool_of
 from synckairos.engine.state import NOBODY, State
 
 
@@ -15,14 +15,14 @@ def next_position(state: State) -> int | None:
     count = len(state.participants)
     if count == 0:
         return None
-    first, mode = 0 if state.active == NOBODY else state.active + 1, mode_of(state)
+    first, pool = 0 if state.active == NOBODY else state.active + 1, pool_of(state)
     for step in range(count):
         position = (first + step) % count
-        if not (mode.is_out(state, position) and state.config.passes_over_expired):
+        if not (pool.is_out(state, position) and state.config.passes_over_expired):
             return position
     return None
 
 
 def has_no_clock_left(state: State) -> bool:
     """Return true when no clock is left for another cycle."""
-    return mode_of(state).is_over(state)
+    return pool_of(state).is_over(state)

@@ -5,10 +5,13 @@ Structs are array-like, so that the stored form has no field names: a new field 
 
 from __future__ import annotations
 
+from functools import cached_property
 from uuid import UUID
 
 from msgspec import Struct
 
+from synckairos.engine.controls import MAIN, SUDDEN_DEATH, Control, Progress, TimeControl, fischer, per_turn
+from synckairos.engine.lag import LagAccount
 from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, TimeoutAction, Visibility
 
 NOBODY = -1
@@ -31,6 +34,11 @@ class Participant(Struct, frozen=True, array_like=True):
     has_expired: bool = False
     group_id: UUID | None = None
     user_id: str | None = None
+    progress: Progress = MAIN
+    time_control: Control | None = None
+    """The participant's own time control; None for that of the session."""
+    lag: LagAccount | None = None
+    """None unless the session compensates lag."""
 
 
 class Group(Struct, frozen=True, array_like=True):
@@ -39,10 +47,13 @@ class Group(Struct, frozen=True, array_like=True):
     group_id: UUID
     total_time_ms: Duration
     has_expired: bool = False
+    progress: Progress = MAIN
+    time_control: Control | None = None
+    """The group's own time control; None for that of the session."""
 
 
-class Config(Struct, frozen=True, array_like=True):
-    """The configuration given at creation; it never changes."""
+class Config(Struct, frozen=True, array_like=True, dict=True):
+    """The configuration given at creation; it never changes, and what is derived from it is kept."""
 
     sync_mode: SyncMode
     total_time_ms: Duration
@@ -54,6 +65,17 @@ class Config(Struct, frozen=True, array_like=True):
     warning_thresholds_ms: tuple[Duration, ...] = ()
     start_at_ms: Instant | None = None
     metadata: Json | None = None
+    time_control: Control | None = None
+    compensates_lag: bool = False
+
+    @cached_property
+    def control(self) -> TimeControl:
+        """Return the time control of the session; `increment_ms` and `time_per_cycle_ms` are short forms of one."""
+        if self.time_control is not None:
+            return self.time_control
+        if self.increment_ms:
+            return fischer(self.increment_ms)
+        return per_turn(self.time_per_cycle_ms or 0) if self.sync_mode is SyncMode.PER_CYCLE else SUDDEN_DEATH
 
     @property
     def timeout_action(self) -> TimeoutAction:
@@ -113,6 +135,20 @@ class Cycle(Struct, frozen=True, array_like=True):
     """Number of thresholds, from the largest, that need no further warning in this cycle."""
     has_expired: bool = False
     """True if the clock expired in this cycle."""
+    adjusted_ms: Duration = 0
+    """Sum of the adjustments to the clock of this cycle (`per_cycle`)."""
+
+
+class LastSwitch(Struct, frozen=True, array_like=True):
+    """What a switch has changed, as it was before: `undo` restores it."""
+
+    active: int
+    cycle: Cycle
+    running_ms: Duration
+    participant: Participant | None
+    """The participant that was active. Its bank is that of its group, if it shares one."""
+    gained_ms: Duration = 0
+    """Time that the other clock has gained (hourglass)."""
 
 
 class State(Struct, frozen=True, array_like=True):
@@ -142,6 +178,10 @@ class State(Struct, frozen=True, array_like=True):
     started_ms: Instant | None = None
     completed_ms: Instant | None = None
     access: Access = Access()
+    adjusted_ms: Duration = 0
+    """Sum of the adjustments to the clock of the session (`global`, `count_up`)."""
+    last_switch: LastSwitch | None = None
+    """The switch that `undo` takes back; None when something else has happened since."""
 
     @property
     def active_participant(self) -> Participant | None:
@@ -150,12 +190,14 @@ class State(Struct, frozen=True, array_like=True):
 
     def stretch_ms(self, now: Instant) -> Duration:
         """Return the length of the running stretch at `now`; 0 when none runs."""
-        if self.cycle.started_ms is None:
-            return 0
-        return max(0, now - self.cycle.started_ms)
+        started_ms = self.cycle.started_ms
+        return 0 if started_ms is None or now < started_ms else now - started_ms
 
     def position_of(self, participant_id: UUID) -> int:
         """Return the position of a participant, or NOBODY."""
+        for position, participant in enumerate(self.participants):
+            if participant.participant_id is participant_id:  # to compare ids costs more
+                return position
         for position, participant in enumerate(self.participants):
             if participant.participant_id == participant_id:
                 return position

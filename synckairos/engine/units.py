@@ -14,6 +14,9 @@ Instant: TypeAlias = int
 Duration: TypeAlias = int
 """A number of milliseconds."""
 
+MAX_TIME_MS: Duration = 86_400_000
+"""Largest time that a clock is set to: a day."""
+
 Json: TypeAlias = dict[str, Any]
 """An object from a client, which gets it back unchanged."""
 

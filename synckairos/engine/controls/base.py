@@ -1,7 +1,7 @@
 """The interface of a time control: how a clock runs, as arithmetic on a small bank.
 
-A new control is a file beside this one and a row in `table.py`. A control never sees the state of the session: the pools
-(synckairos/engine/pools) say whose bank it is. Its fields are those of the object `time_control` in the API.
+A new control is a file beside this one and a row in `table.py`. A control never sees the state of the session: the
+pools (synckairos/engine/pools) say whose bank it is. Its fields are those of the object `time_control` in the API.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ from typing import Annotated, ClassVar, TypeAlias
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from synckairos.engine.units import Duration
+from synckairos.engine.units import MAX_TIME_MS, Duration
 
-MAX_MS = 86_400_000
-"""Largest duration in a time control: a day."""
 MAX_BONUS_MS = 3_600_000
 """Largest duration that each turn gives: an hour."""
 MAX_COUNT = 1_000
 
-Time: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_MS)]
+Time: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_TIME_MS)]
 """A duration above 0, in milliseconds."""
 Bonus: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_BONUS_MS)]
 """A duration that each turn gives, in milliseconds."""
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
-MainTime: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_MS)] | None
+MainTime: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)] | None
 """The time that each owner of a clock begins with, unless it has a `total_time_ms` of its own."""
 
 Problem: TypeAlias = tuple[str, str]
@@ -88,7 +86,7 @@ class TimeControl(Struct, frozen=True, kw_only=True, tag_field="type", forbid_un
         return None
 
     def earned(self, bank: Bank, turn_ms: Duration) -> Bank:
-        """Return what a finished turn of this length leaves, if the clock has not expired. `bank` is without the turn."""
+        """Return what a finished turn of this length leaves. `bank` is without the turn, and has not expired."""
         return bank
 
     def renewed(self, bank: Bank) -> Bank:
@@ -122,7 +120,9 @@ class MainTimeControl(TimeControl, frozen=True, kw_only=True):
         return self.main_time_ms
 
 
-def in_phase(progress: Progress, phase: str, *, turns: int | None = None, periods: int = 0, reserve_ms: int = 0) -> Progress:
+def in_phase(
+    progress: Progress, phase: str, *, turns: int | None = None, periods: int = 0, reserve_ms: int = 0
+) -> Progress:
     """Return the progress in another phase of the same stage."""
     left = progress.turns if turns is None else turns
     return replace(progress, phase=phase, turns=left, periods=periods, reserve_ms=reserve_ms)

@@ -157,6 +157,10 @@ def test_the_stored_tags_never_change():
         14: "access.revoked",
         15: "session.abandoned",
         16: "participant.assigned",
+        17: "clock.phase_changed",
+        18: "clock.adjusted",
+        19: "cycle.undone",
+        20: "cycle.assigned",
     }
 
 

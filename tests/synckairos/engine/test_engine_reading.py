@@ -6,7 +6,7 @@ from synckairos.engine import Reading
 
 
 def shown(at, left, *, over=0, deadline=None, stretch=0):
-    return Reading(at, left, over, deadline, stretch)
+    return Reading(at, left, over, deadline, stretch, None if deadline is None else at - stretch)
 
 
 def test_before_the_start_the_opening_clock_is_shown_at_rest(session):

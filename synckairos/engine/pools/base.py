@@ -1,4 +1,4 @@
-"""The interface of a mode. A new mode is a file beside this one and a row in the table of `__init__`.
+"""The interface of a pool: whose bank it is, who shares it, and who is left. Each mode has one (`__init__`).
 
 All methods are pure: they never change `state`, but return a new one.
 """
@@ -11,13 +11,13 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from synckairos.engine.commands import Create
+from synckairos.engine.controls import Bank, TimeControl
+from synckairos.engine.controls.base import Problem
+from synckairos.engine.lag import LagAccount
 from synckairos.engine.state import Group, Participant, State
 from synckairos.engine.units import Duration
 
 T = TypeVar("T")
-
-Problem = tuple[str, str]
-"""A broken rule: its field and its message."""
 
 Banks = tuple[tuple[Participant, ...], tuple[Group, ...]]
 """The participants and the groups of a state, with what is left to each."""
@@ -35,45 +35,60 @@ def with_participant(state: State, position: int, participant: Participant) -> S
     return replace(state, participants=with_item(state.participants, position, participant))
 
 
-def with_group(state: State, position: int, group: Group) -> State:
-    """Return the state with one group replaced."""
-    return replace(state, groups=with_item(state.groups, position, group))
+class Pool:
+    """The banks of a session. The defaults are those of a clock that belongs to no participant."""
 
-
-class Mode:
-    """The clock that runs, and the bank that it drains. The defaults are those of a clock without banks."""
-
-    has_increment = False
-    """True if the mode supports `increment_ms`."""
     has_banks = False
-    """True if participants or their groups have banks, which can be adjusted."""
+    """True if participants or their groups have banks of their own."""
+    is_shared = False
+    """True if several participants may draw on one bank."""
     is_common = False
     """True if the whole session has one clock, whichever participant is active."""
 
-    def left_ms(self, state: State) -> Duration | None:
-        """Return the time left on the running clock at the start of the running stretch; None when no clock drains."""
-        raise NotImplementedError
+    def control(self, state: State, position: int) -> TimeControl:
+        """Return the time control of a participant's clock."""
+        return state.config.control
 
-    def seat_left_ms(self, state: State, position: int) -> Duration | None:
-        """Return the time left of a participant that is not active."""
+    def bank(self, state: State, position: int) -> Bank | None:
+        """Return the bank of a participant's clock at the start of the running stretch; None when nothing drains."""
         raise NotImplementedError
 
     def seats_left_ms(self, state: State) -> list[Duration | None]:
         """Return the time left of every participant in order, as if none were active."""
-        return [self.seat_left_ms(state, position) for position in range(len(state.participants))]
+        banks = [self.bank(state, position) for position in range(len(state.participants))]
+        return [None if bank is None else bank.left_ms for bank in banks]
 
-    def charge(self, state: State, stretch_ms: Duration, increment_ms: Duration, cycles: int) -> Banks:
-        """Return the banks after a stretch of the active participant, its increment, and the number of cycles that it
-        has finished in it."""
+    def charge(
+        self,
+        state: State,
+        bank: Bank | None,
+        stretch_ms: Duration,
+        *,
+        cycles: int = 0,
+        gained_ms: Duration = 0,
+        lag: LagAccount | None = None,
+    ) -> Banks:
+        """Return the banks after a stretch of the active participant, which leaves it `bank`.
+
+        `cycles` is the number of cycles that it has finished in the stretch, `gained_ms` what the other clock gains
+        (hourglass), `lag` its account after the stretch if that has changed.
+        """
         active = state.active_participant
         if active is None:
             return state.participants, state.groups
         used = replace(active, time_used_ms=active.time_used_ms + stretch_ms, cycle_count=active.cycle_count + cycles)
         return with_item(state.participants, state.active, used), state.groups
 
-    def with_bank(self, state: State, position: int, total_ms: Duration) -> State:
+    def with_bank(self, state: State, position: int, bank: Bank) -> State:
         """Set the bank that a participant draws on; with time above 0 an expired clock runs again."""
-        return state
+        raise NotImplementedError
+
+    def restored(self, state: State, position: int, participant: Participant, gained_ms: Duration) -> State:
+        """Return the state with a participant, and the bank that it shares, as they were before its last turn ended.
+
+        The other clock loses again the `gained_ms` that it had gained.
+        """
+        return with_participant(state, position, participant)
 
     def expire(self, state: State) -> State:
         """Return the state with the owner of the running clock marked as expired."""
@@ -95,6 +110,14 @@ class Mode:
         """Return the ids of those that have not expired: the candidates for `winner`."""
         return []
 
+    def shares_clock(self, state: State, one: int, other: int) -> bool:
+        """Return true if two participants draw on one bank."""
+        return one == other
+
     def problems(self, create: Create) -> list[Problem]:
-        """Return the rules of this mode that a creation breaks."""
+        """Return the rules of this pool that a creation breaks."""
         return []
+
+    def unsuitable(self, control: TimeControl) -> str | None:
+        """Return the message for a time control that has no meaning in this pool; None for other controls."""
+        return "Each clock of this mode is common: it has no time control."

@@ -1,28 +1,31 @@
-"""One clock for the whole session: counting down (`global`: exams, stages) or up (`count_up`: laps, speeches)."""
+"""One bank for the whole session: counting down (`global`: exams, stages) or up (`count_up`: laps, speeches)."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
 from synckairos.engine.commands import Create
-from synckairos.engine.modes.base import Mode, Problem
+from synckairos.engine.controls import Bank
+from synckairos.engine.controls.base import Problem
+from synckairos.engine.pools.base import Pool
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration
 
 
-class _OneClock(Mode):
+class _SessionPool(Pool):
     is_common = True
 
     def limit_ms(self, state: State) -> Duration | None:
         """Return the running time after which the clock of the session expires; None for never."""
         raise NotImplementedError
 
-    def left_ms(self, state: State) -> Duration | None:
+    def bank(self, state: State, position: int) -> Bank | None:
         limit_ms = self.limit_ms(state)
-        return None if limit_ms is None else max(0, limit_ms - state.running_ms)
+        return None if limit_ms is None else Bank(max(0, limit_ms + state.adjusted_ms - state.running_ms))
 
-    def seat_left_ms(self, state: State, position: int) -> Duration | None:
-        return self.left_ms(state)
+    def with_bank(self, state: State, position: int, bank: Bank) -> State:
+        adjusted_ms = bank.left_ms + state.running_ms - (self.limit_ms(state) or 0)
+        return replace(state, adjusted_ms=adjusted_ms, has_expired=state.has_expired and bank.left_ms == 0)
 
     def expire(self, state: State) -> State:
         return replace(state, has_expired=True)
@@ -33,8 +36,11 @@ class _OneClock(Mode):
     def is_over(self, state: State) -> bool:
         return state.has_expired
 
+    def shares_clock(self, state: State, one: int, other: int) -> bool:
+        return True
 
-class Global(_OneClock):
+
+class GlobalPool(_SessionPool):
     def limit_ms(self, state: State) -> Duration | None:
         return state.config.total_time_ms
 
@@ -44,6 +50,6 @@ class Global(_OneClock):
         return []
 
 
-class CountUp(_OneClock):
+class CountUpPool(_SessionPool):
     def limit_ms(self, state: State) -> Duration | None:
         return state.config.max_time_ms
