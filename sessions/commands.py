@@ -11,7 +11,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from sessions.requests.bodies import Body, CommandRequest, EmptyRequest, SwitchRequest
+from sessions.requests.bodies import (
+    AdjustClockRequest,
+    AssignTurnRequest,
+    Body,
+    CommandRequest,
+    EmptyRequest,
+    SwitchRequest,
+    UndoSwitchRequest,
+)
 from synckairos.auth.permissions import Action
 from synckairos.engine import commands
 
@@ -28,8 +36,24 @@ class CommandType(Struct, frozen=True):
     is their own (sessions/rest/urls.py), and which sockets do not have."""
     body: type[Body] = EmptyRequest
     """Fields of the REST body and, with an `id`, of the frame."""
+    method: str = "POST"
+    """The method of its REST address."""
+    frame_type: str = ""
+    """The `type` of its frame, if that is not the verb."""
+    operation: str = ""
+    """The name of the operation in the OpenAPI document, if it is not made of the verb."""
     summary: str = ""
     """For the documents. Sentences after the first are the frame's description."""
+
+    @property
+    def frame(self) -> str:
+        """Return the `type` of the frame."""
+        return self.frame_type or self.verb.upper()
+
+    @property
+    def operation_id(self) -> str:
+        """Return the name of the operation."""
+        return self.operation or f"{self.verb}Session"
 
     def command(self, values: tuple[Any, ...]) -> commands.Command:
         """Return the engine's command with the values of the body's fields."""
@@ -57,6 +81,35 @@ COMMANDS = (  # in the order of a session's life, which is the order in the docu
     ),
     CommandType(
         commands.Cancel, Action.CANCEL, "cancel", CommandRequest, "Cancel a session that is pending, running or paused"
+    ),
+    CommandType(
+        commands.AdjustClock,
+        Action.ADJUST_TIME,
+        "clock",
+        AdjustClockRequest,
+        "Adjust the clock that runs. While the session is paused or pending, it is the clock that will run next. "
+        "`at_least_ms` leaves a clock alone that has more: of many bids at once, none shortens what another has given.",
+        method="PATCH",
+        frame_type="ADJUST_CLOCK",
+        operation="adjustClock",
+    ),
+    CommandType(
+        commands.UndoSwitch,
+        Action.UNDO,
+        "undo",
+        UndoSwitchRequest,
+        "Take the last switch back. The turn returns, and the time since the switch is the returned one's. Refused with "
+        "CONFLICT when anything else has happened since.",
+        operation="undoSwitch",
+    ),
+    CommandType(
+        commands.AssignTurn,
+        Action.ASSIGN_TURN,
+        "turn",
+        AssignTurnRequest,
+        "Set whose turn it is. The turn that this interrupts does not count as finished, and earns nothing.",
+        frame_type="ASSIGN_TURN",
+        operation="assignTurn",
     ),
     CommandType(commands.AddParticipant, Action.ADD_PARTICIPANT),
     CommandType(commands.AdjustTime, Action.ADJUST_TIME),

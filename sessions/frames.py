@@ -14,7 +14,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct, structs
 
 from sessions.commands import COMMAND_BY_VERB, CommandType
-from sessions.presentation import InstantMs, InstantText, Milliseconds, StateView, Version
+from sessions.schemas import InstantMs, InstantText, Milliseconds, StateView, Version
 from synckairos.auth.principal import MAX_TOKEN_LENGTH
 from synckairos.engine.units import Instant, Json
 from synckairos.errors import ApiError
@@ -198,7 +198,7 @@ def _command_frame(row: CommandType) -> type[Struct]:
         [("id", CommandId, None), *fields],
         namespace={"__doc__": f"{summary}.\n\n{more}".strip()},
         frozen=True,
-        tag=row.verb.upper(),
+        tag=row.frame,
     )
 
 

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from sessions import frames
-from sessions.presentation import StateView, present, present_event, to_json
+from sessions.presentation import present, present_event, to_json
+from sessions.schemas import StateView
 from sessions.requests.values import decode_hook
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State

@@ -41,6 +41,8 @@ def from_refusal(refusal: Refusal) -> ApiError:  # noqa: PLR0911 - one arm for e
             )
         case refusals.PreconditionFailed(accepted=accepted, actual=actual):
             return PreconditionFailed(accepted, actual)
+        case refusals.NothingToUndo():
+            return Conflict("There is no switch to undo: something else has happened since, or it was undone already")
         case refusals.Problems(problems=problems):
             return ValidationFailed(problems)
         case _:

@@ -9,15 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
 from sessions.commands import CommandType
-from sessions.presentation import (
-    BatchView,
-    PresenceView,
-    SessionTokenView,
-    StateView,
-    SummaryView,
-    SwitchView,
-    TicketView,
-)
+from sessions.schemas import BatchView, PresenceView, SessionTokenView, StateView, SummaryView, SwitchView, TicketView
 from sessions.requests import bodies
 from sessions.requests.values import schema_hook
 from synckairos.engine.commands import Switch
@@ -239,6 +231,6 @@ def command(row: CommandType) -> Callable[[type[V]], type[V]]:
     """Return the decorator that documents the view of a command."""
     summary, _, more = row.summary.partition(". ")
     view = SwitchView if row.kind is Switch else StateView
-    post = _command(f"{row.verb}Session", summary, row.body, view, description=more)
-    decorate: Callable[[type[V]], type[V]] = extend_schema_view(post=post)
+    described = _command(row.operation_id, summary, row.body, view, description=more)
+    decorate: Callable[[type[V]], type[V]] = extend_schema_view(**{row.method.lower(): described})
     return decorate

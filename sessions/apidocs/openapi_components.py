@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from synckairos.auth.grants import GRANTED
-from synckairos.auth.permissions import PARTICIPANT_PERMISSIONS
+from synckairos.auth.permissions import GRANTABLE
 from synckairos.engine.units import Status, SyncMode, TimeoutAction, Visibility
 from synckairos.http.openapi import ref
 
@@ -17,7 +17,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "Status": tuple(status.value for status in Status),
     "Visibility": tuple(one.value for one in Visibility),
     "Role": tuple(role.value for role in GRANTED),
-    "Permission": tuple(action.value for action in PARTICIPANT_PERMISSIONS),
+    "Permission": tuple(action.value for action in GRANTABLE),
     "StoreHealth": ("ok", "unreachable"),
     "AuditStoreHealth": ("ok", "unreachable", "unmigrated"),
     "TimekeeperHealth": ("ok", "absent", "unknown"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sessions.apidocs.openapi import COMMON_ERRORS, COMPONENTS, ERROR_SCHEMA, ERRORS, response_schema
-from sessions.presentation import StateView
+from sessions.schemas import StateView
 from synckairos.auth import jwks
 from synckairos.http.openapi import get_path, json_answer
 from synckairos.ops import readiness

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from sessions import weights
 from sessions.preconditions import Precondition
-from sessions.presentation import StateView, SwitchView
+from sessions.schemas import StateView, SwitchView
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller, Outcome
 from sessions.services.state_cache import state_cache

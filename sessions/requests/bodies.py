@@ -31,7 +31,7 @@ from sessions.requests.values import (
 )
 from synckairos.auth.grants import MAX_SESSION_TOKEN_MS, Role
 from synckairos.auth.names import NAME_RULE
-from synckairos.auth.permissions import PARTICIPANT_PERMISSIONS
+from synckairos.auth.permissions import GRANTABLE
 from synckairos.conf import conf
 from synckairos.engine import MAX_PARTICIPANTS, MAX_TIME_MS, SyncMode, commands, problems
 from synckairos.engine.state import NO_PERSON, Access
@@ -40,6 +40,9 @@ from synckairos.engine.units import Visibility
 MAX_BATCH = 50
 Problems: TypeAlias = list[tuple[str, str]]
 """Broken rules, as (field, message)."""
+
+
+TOTAL_TIME_RULE = "The time to begin with; required unless the time control says it."
 
 
 class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,14 +59,20 @@ class ParticipantRequest(Body, frozen=True, kw_only=True):
 
     participant_id: Uuid
     participant_index: Annotated[int, Meta(ge=0, le=MAX_INDEX)] | None = None
-    total_time_ms: Duration
+    total_time_ms: Annotated[Duration | None, Meta(description=TOTAL_TIME_RULE)] = None
     group_id: Uuid | None = None
     user_id: Annotated[Name | None, Meta(description=NAME_RULE)] = None
+    time_control: OneTimeControl | None = None
 
     def seat(self) -> commands.Seat:
         """Return the participant for the engine."""
         return commands.Seat(
-            self.participant_id, self.total_time_ms, self.participant_index, self.group_id, self.user_id
+            self.participant_id,
+            self.total_time_ms,
+            self.participant_index,
+            self.group_id,
+            self.user_id,
+            self.time_control,
         )
 
 
@@ -71,7 +80,12 @@ class GroupRequest(Body, frozen=True, kw_only=True):
     """The bank of one group."""
 
     group_id: Uuid
-    total_time_ms: Duration
+    total_time_ms: Annotated[Duration | None, Meta(description=TOTAL_TIME_RULE)] = None
+    time_control: OneTimeControl | None = None
+
+    def bank(self) -> commands.GroupBank:
+        """Return the group for the engine."""
+        return commands.GroupBank(self.group_id, self.total_time_ms, self.time_control)
 
 
 class CreateSessionRequest(Body, frozen=True, kw_only=True):
@@ -85,6 +99,8 @@ class CreateSessionRequest(Body, frozen=True, kw_only=True):
     time_per_cycle_ms: Duration | None = None
     increment_ms: Annotated[int, Meta(ge=0, le=MAX_INCREMENT_MS)] | None = None
     max_time_ms: Duration | None = None
+    time_control: SessionTimeControl | None = None
+    lag_compensation: bool = False
     metadata: JsonObject | None = None
     active_participant_id: Uuid | None = None
     auto_advance: bool = False
@@ -97,25 +113,32 @@ class CreateSessionRequest(Body, frozen=True, kw_only=True):
     permissions: Annotated[
         tuple[Permission, ...],
         Meta(
-            max_length=len(PARTICIPANT_PERMISSIONS),
-            description="What participants may do besides switching away from their own turn.",
+            max_length=len(GRANTABLE),
+            description="What participants (`pause`, `resume`) and controllers (`adjust_time`) may do besides what they always may.",
         ),
     ] = ()
 
     def problems(self, wrong: AbstractSet[str] = frozenset()) -> Problems:
+        if isinstance(self.time_control, Sides) and not self.time_control.fit(self.participants):
+            return [("time_control", self.time_control.misfit(self.participants))]
         found = problems(self.command(""))
         return [(field, message) for field, message in found if field.partition(".")[0] not in wrong]
 
     def command(self, owner: str) -> commands.Create:
         """Return the creation for the engine, with the owner's name."""
+        seats, time_control = tuple([participant.seat() for participant in self.participants]), self.time_control
+        if isinstance(time_control, Sides):
+            seats, time_control = time_control.given_to(seats), None
         return commands.Create.of(
             sync_mode=self.sync_mode,
-            participants=tuple([participant.seat() for participant in self.participants]),
-            groups=tuple([commands.GroupBank(group.group_id, group.total_time_ms) for group in self.groups]),
+            participants=seats,
+            groups=tuple([group.bank() for group in self.groups]),
             total_time_ms=self.total_time_ms,
             time_per_cycle_ms=self.time_per_cycle_ms,
             increment_ms=self.increment_ms or 0,
             max_time_ms=self.max_time_ms,
+            time_control=time_control,
+            compensates_lag=self.lag_compensation,
             auto_advance=self.auto_advance,
             action_on_timeout=self.action_on_timeout,
             warning_thresholds_ms=self.warning_thresholds_ms,
@@ -142,6 +165,10 @@ class SwitchRequest(Body, frozen=True, kw_only=True):
     next_participant_id: Uuid | None = None
     current_participant_id: Uuid | None = None
     expected_version: ExpectedVersion = None
+    think_ms: Annotated[
+        Annotated[int, Meta(ge=0, le=MAX_TIME_MS)] | None,
+        Meta(description="Time that the user has needed, measured on the device; for lag compensation."),
+    ] = None
 
 
 class AddParticipantRequest(ParticipantRequest, frozen=True, kw_only=True):
@@ -165,7 +192,7 @@ class AdjustTimeRequest(Body, frozen=True, kw_only=True):
             description=f"Whose seat it is from now on; null for nobody's, whatever the participant's id. {NAME_RULE}"
         ),
     ] = UNSET
-    reason: Annotated[Text, Meta(max_length=500)] | None = None
+    reason: Reason = None
     expected_version: ExpectedVersion = None
 
     def problems(self, wrong: AbstractSet[str] = frozenset()) -> Problems:
@@ -182,6 +209,31 @@ class AdjustTimeRequest(Body, frozen=True, kw_only=True):
         return commands.AdjustTime(
             participant_id, self.total_time_ms, self.adjust_ms, self.reason, self.expected_version
         )
+
+
+class AdjustClockRequest(Body, frozen=True, kw_only=True):
+    """Exactly one of `adjust_ms` (move, either sign), `set_ms` and `at_least_ms` (leave no less than this)."""
+
+    adjust_ms: Annotated[int, Meta(ge=-MAX_TIME_MS, le=MAX_TIME_MS)] | None = None
+    set_ms: Annotated[int, Meta(ge=0, le=MAX_TIME_MS)] | None = None
+    at_least_ms: Annotated[int, Meta(ge=0, le=MAX_TIME_MS)] | None = None
+    reason: Reason = None
+    expected_version: ExpectedVersion = None
+
+
+class UndoSwitchRequest(Body, frozen=True, kw_only=True):
+    """The optional body of an undo."""
+
+    reason: Reason = None
+    expected_version: ExpectedVersion = None
+
+
+class AssignTurnRequest(Body, frozen=True, kw_only=True):
+    """The participant that gets the turn."""
+
+    participant_id: Uuid
+    reason: Reason = None
+    expected_version: ExpectedVersion = None
 
 
 class ReadSessionsRequest(Body, frozen=True, kw_only=True):

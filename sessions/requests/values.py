@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from synckairos import ids
 from synckairos.auth import grants, names
-from synckairos.auth.permissions import PARTICIPANT_PERMISSIONS
+from synckairos.auth.permissions import GRANTABLE
 from synckairos.engine import MAX_TIME_MS
 from synckairos.engine.units import Json, TimeoutAction
 from synckairos.http.openapi import ref
@@ -186,12 +186,14 @@ else:
     JsonObject = _parsed("JsonObject", _parse_object, ref("JsonObject"))
     TimeoutActionObject = _parsed("TimeoutAction", _parse_timeout_action, ref("TimeoutAction"))
     GrantedRole = _choice("Role", grants.GRANTED)
-    Permission = _choice("Permission", PARTICIPANT_PERMISSIONS)
+    Permission = _choice("Permission", GRANTABLE)
 
 Duration: TypeAlias = Annotated[int, Meta(ge=MIN_TIME_MS, le=MAX_TIME_MS)]
 Text: TypeAlias = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 """A text that is not blank."""
 Secret: TypeAlias = Annotated[Text, Meta(extra_json_schema={"writeOnly": True})]
+Reason: TypeAlias = Annotated[Text, Meta(max_length=500)] | None
+"""Why an official has done something, for the audit."""
 ExpectedVersion: TypeAlias = Annotated[
     Annotated[int, Meta(ge=0, le=MAX_VERSION, extra_json_schema={"format": "int64"})] | None,
     Meta(description="Refused with CONFLICT (REST: 409) when the session is at another version."),

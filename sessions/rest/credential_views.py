@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions.apidocs import openapi
-from sessions.presentation import SessionTokenView, TicketView
+from sessions.schemas import SessionTokenView, TicketView
 from sessions.requests.bodies import EmptyRequest, SessionTokenRequest, TicketRequest
 from sessions.rest.base import SessionEndpoint, body_of, caller_of, principal_of, uuid_of
 from sessions.services import one_time_tickets, session_tokens

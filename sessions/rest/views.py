@@ -11,11 +11,12 @@ from msgspec.structs import astuple
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sessions import presentation, weights
+from sessions import schemas, weights
 from sessions.apidocs import openapi
 from sessions.commands import COMMAND_BY_VERB, CommandType
 from sessions.preconditions import matches
-from sessions.presentation import StateView, present_summary
+from sessions.presentation import present_summary
+from sessions.schemas import StateView
 from sessions.requests import bodies
 from sessions.rest.base import (
     SessionEndpoint,
@@ -80,7 +81,8 @@ class CommandView(SessionEndpoint):
 
     row: ClassVar[CommandType]
 
-    def post(self, request: Request, session_id: str) -> Response:
+    def apply(self, request: Request, session_id: str) -> Response:
+        """Apply the command of the row."""
         parsed = uuid_of(session_id)
         command = self.row.command(astuple(body_of(request, self.row.body)))
         outcome = self.execute(request, parsed, partial(service.execute, parsed, command))
@@ -88,7 +90,8 @@ class CommandView(SessionEndpoint):
 
 
 def _view_of(row: CommandType) -> type[CommandView]:
-    return openapi.command(row)(type(f"{row.kind.__name__}View", (CommandView,), {"row": row}))
+    methods = {"row": row, row.method.lower(): CommandView.apply}
+    return openapi.command(row)(type(f"{row.kind.__name__}View", (CommandView,), methods))
 
 
 COMMAND_VIEWS = {verb: _view_of(row) for verb, row in COMMAND_BY_VERB.items()}
@@ -131,10 +134,10 @@ class PresenceView(SessionEndpoint):
         parsed = uuid_of(session_id)
         present = self.read(presence_queries.get(parsed, principal_of(request)))
         clients = present.client_counts.participants
-        view = presentation.PresenceView(
+        view = schemas.PresenceView(
             session_id=parsed,
             connected=present.connected,
-            participants=[presentation.ConnectedView(participant_id=UUID(i), sockets=n) for i, n in clients.items()],
+            participants=[schemas.ConnectedView(participant_id=UUID(i), sockets=n) for i, n in clients.items()],
             viewers=present.client_counts.viewers,
         )
         return Response({"data": view})
@@ -150,7 +153,7 @@ class BatchView(SessionEndpoint):
         self.count(1 + weights.of_batch(len(wanted)))
         outcomes, missing = self.read(service.get_many(wanted, principal_of(request)))
         self.charge_for(request, *[outcome.state for outcome in outcomes])
-        view = presentation.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])
+        view = schemas.BatchView(sessions=[outcome.shown for outcome in outcomes], missing=[*missing])
         return Response({"data": view})
 
 

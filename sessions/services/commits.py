@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sessions import announcements, messages
-from sessions.presentation import StateView
+from sessions.schemas import StateView
 from sessions.services.outcome import Caller
 from sessions.services.quotas import places_released, places_taken
 from sessions.services.retention import expiry_of

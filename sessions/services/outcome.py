@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from sessions.presentation import StateView, SwitchView, present, present_switch
+from sessions.presentation import present, present_switch
+from sessions.schemas import StateView, SwitchView
 from synckairos.auth.principal import Principal
 from synckairos.engine.events import Event
 from synckairos.engine.state import State

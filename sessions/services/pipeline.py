@@ -13,7 +13,8 @@ from uuid import UUID
 from sessions import weights
 from sessions.commands import ACTION_BY_COMMAND
 from sessions.preconditions import Precondition
-from sessions.presentation import StateView, present
+from sessions.presentation import present
+from sessions.schemas import StateView
 from sessions.services import idempotency_records, quotas
 from sessions.services.commits import idempotency_key, write_of
 from sessions.services.deadlines import catch_up, count_events

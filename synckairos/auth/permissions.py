@@ -39,6 +39,11 @@ class Action(StrEnum):
     ADD_PARTICIPANT = auto()
     """Add a participant without a person. With a person it is `ASSIGN_SEAT`."""
     ADJUST_TIME = auto()
+    """Adjust a bank, or the clock that runs."""
+    UNDO = auto()
+    """Take the last switch back."""
+    ASSIGN_TURN = auto()
+    """Set whose turn it is."""
     ASSIGN_SEAT = auto()
     """Name the person of a participant, or remove it. A session token can neither give nor remove this."""
     DELETE = auto()
@@ -61,6 +66,8 @@ ALLOWED_ROLES: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.CANCEL: _COMMANDERS,
         Action.ADD_PARTICIPANT: _COMMANDERS,
         Action.ADJUST_TIME: _OWNERS,
+        Action.UNDO: _COMMANDERS,
+        Action.ASSIGN_TURN: _COMMANDERS,
         Action.ASSIGN_SEAT: _OWNERS,
         Action.DELETE: _OWNERS,
         Action.SHARE: _OWNERS,
@@ -69,8 +76,10 @@ ALLOWED_ROLES: Mapping[Action, frozenset[Role]] = MappingProxyType(
 """Roles that may take each action. Other roles are refused; a principal without a role does not even learn that the
 session exists."""
 
-PARTICIPANT_PERMISSIONS = (Action.PAUSE, Action.RESUME)
-"""Actions that the `permissions` of a session may add for its participants."""
+GRANTABLE: Mapping[Action, Role] = MappingProxyType(
+    {Action.PAUSE: Role.PARTICIPANT, Action.RESUME: Role.PARTICIPANT, Action.ADJUST_TIME: Role.CONTROLLER}
+)
+"""Actions that the `permissions` of a session may add, each with the role that gets it."""
 
 
 class ParticipantIdentity(Struct, frozen=True, array_like=True):
@@ -177,9 +186,7 @@ def restrict(command: cmd.Command, by: SessionRole) -> cmd.Command:
     adds participants without a person, since an id can be a person's name too. Raises Forbidden.
     """
     if isinstance(command, cmd.Switch) and by.role is Role.PARTICIPANT:
-        return cmd.Switch(
-            command.next_participant_id, command.current_participant_id, command.expected_version, frozenset(by.seats)
-        )
+        return replace(command, by=frozenset(by.seats))
     if isinstance(command, cmd.AddParticipant) and by.role not in ALLOWED_ROLES[Action.ASSIGN_SEAT]:
         if command.seat.user_id is not None:
             raise Forbidden
@@ -196,7 +203,7 @@ def _commanding_role(principal: Principal, session: SessionAccess) -> Role | Non
 
 
 def _has_permission(by: SessionRole, action: Action, access: Access) -> bool:
-    return by.role is Role.PARTICIPANT and action in PARTICIPANT_PERMISSIONS and action in access.permissions
+    return action in access.permissions and GRANTABLE.get(action) is by.role
 
 
 def _role_of_grant(grant: SessionGrant, session: SessionAccess) -> SessionRole:

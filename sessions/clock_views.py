@@ -1,0 +1,113 @@
+"""The clocks of participants and groups as clients see them (docs/clock.md)."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from sessions.schemas import ClockView, GroupView, LagView, ParticipantView
+from synckairos.engine import Reading, seats_left_ms
+from synckairos.engine.controls import Bank, TimeControl
+from synckairos.engine.controls.stages import Stages
+from synckairos.engine.pools import pool_of
+from synckairos.engine.state import NOBODY, Config, State
+from synckairos.instants import as_iso
+
+
+def participants(state: State, reading: Reading) -> list[ParticipantView]:
+    """Return the participants of a state, whose clock has been read, in order."""
+    active, stretch_ms = state.active, reading.stretch_ms
+    shown = [
+        ParticipantView(
+            participant_id=p.participant_id,
+            participant_index=p.participant_index,
+            total_time_ms=p.total_time_ms,
+            time_used_ms=p.time_used_ms + stretch_ms if position == active else p.time_used_ms,
+            time_remaining_ms=left_ms,
+            cycle_count=p.cycle_count,
+            is_active=position == active,
+            has_expired=p.has_expired,
+            group_id=p.group_id or UNSET,
+            user_id=p.user_id or UNSET,
+        )
+        for position, (p, left_ms) in enumerate(zip(state.participants, seats_left_ms(state, stretch_ms), strict=True))
+    ]
+    _show_running(shown, state, reading)
+    if state.config.compensates_lag:
+        _show_lag(shown, state)
+    pool = pool_of(state)
+    if pool.has_banks:
+        for position, view in enumerate(shown):
+            control = pool.control(state, position)
+            if _is_given(control, state.config):
+                p = state.participants[position]
+                _show_progress(view, control, Bank(p.total_time_ms, p.progress))
+                view.time_control = p.time_control or UNSET
+    return shown
+
+
+def groups(state: State, members: list[ParticipantView]) -> list[GroupView]:
+    """Return the groups of a state, whose participants are given as shown."""
+    by_id = {member.group_id: member for member in members}
+    shown = []
+    for group in state.groups:
+        member = by_id.get(group.group_id)
+        left_ms = group.total_time_ms if member is None else member.time_remaining_ms
+        view = GroupView(
+            group_id=group.group_id,
+            total_time_ms=group.total_time_ms,
+            time_remaining_ms=left_ms,
+            has_expired=group.has_expired,
+            time_control=group.time_control or UNSET,
+        )
+        if member is not None:
+            view.drains_from, view.deadline_at, view.gains_from = (
+                member.drains_from,
+                member.deadline_at,
+                member.gains_from,
+            )
+        control = group.time_control or state.config.control
+        if _is_given(control, state.config):
+            _show_progress(view, control, Bank(group.total_time_ms, group.progress))
+        shown.append(view)
+    return shown
+
+
+def _is_given(control: TimeControl, config: Config) -> bool:
+    """Return true for a time control that the creation names, and not a mode or an increment."""
+    return config.time_control is not None or control is not config.control
+
+
+def _show_running(shown: list[ParticipantView], state: State, reading: Reading) -> None:
+    """Show when the clocks that run began to drain, or to gain, and when they end."""
+    if reading.drains_from_ms is None or reading.deadline_ms is None:
+        return
+    pool, active = pool_of(state), state.active
+    drains_from, deadline_at = as_iso(reading.drains_from_ms), as_iso(reading.deadline_ms)
+    gains = active != NOBODY and pool.has_banks and pool.control(state, active).others_gain
+    for position, view in enumerate(shown):
+        if pool.shares_clock(state, position, active):
+            view.drains_from, view.deadline_at = drains_from, deadline_at
+        elif gains:
+            view.gains_from, view.deadline_at = drains_from, deadline_at
+
+
+def _show_lag(shown: list[ParticipantView], state: State) -> None:
+    for view, p in zip(shown, state.participants, strict=True):
+        if p.lag is not None:
+            view.lag = LagView(granted_ms=p.lag.granted_ms, uncompensated_ms=p.lag.uncompensated_ms)
+
+
+def _show_progress(view: ClockView, control: TimeControl, bank: Bank) -> None:
+    """Show the phase, and the numbers that the control counts."""
+    progress, points = bank.progress, control.penalty_points(bank)
+    view.phase = progress.phase
+    if isinstance(control, Stages):
+        view.stage = progress.stage + 1
+    if progress.turns:
+        view.turns_left = progress.turns
+    if progress.periods:
+        view.periods_left = progress.periods
+    if progress.reserve_ms:
+        view.reserve_ms = progress.reserve_ms
+    if points:
+        view.penalty_points = points
