@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from synckairos.engine.notation.errors import NotationError
 from synckairos.engine.notation.formatting import format_control, format_sides
-from synckairos.engine.notation.parsing import MAX_LENGTH, parse, parse_sides
+from synckairos.engine.notation.parsing import MAX_LENGTH, MAX_SIDES, parse, parse_sides
 
 __all__ = [
     "MAX_LENGTH",
+    "MAX_SIDES",
     "NotationError",
     "format_control",
     "format_sides",

@@ -28,7 +28,11 @@ def format_control(control: TimeControl) -> str:
 
 
 def format_sides(controls: Iterable[TimeControl]) -> str:
-    """Return the text of the controls of all sides, which `parse_sides` reads as the same ones."""
+    """Return the text of the controls of all sides, which `parse_sides` reads as the same ones.
+
+    It reads no more than `MAX_SIDES` and `MAX_LENGTH` allow; longer texts are written all the same. Raises `ValueError`
+    as `format_control` does.
+    """
     return "=".join(format_control(control) for control in controls)
 
 

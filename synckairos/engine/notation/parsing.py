@@ -17,6 +17,7 @@ from synckairos.engine.notation.reader import Reader
 
 MAX_LENGTH = 1_000
 """Largest number of characters that are read: two sides, each with the longest control that can be written."""
+MAX_SIDES = 8
 
 _NO_CLOCK = {
     "-": '"-" is no time control: leave time_control out for a session without one',
@@ -58,6 +59,8 @@ def parse_sides(text: str) -> tuple[TimeControl, ...]:
     control, end = _control(text, 0)
     controls = [control]
     while end < len(text):
+        if len(controls) == MAX_SIDES:
+            raise NotationError(f"expected at most {MAX_SIDES} sides", end)
         control, end = _control(text, end + 1)
         controls.append(control)
     return tuple(controls)
@@ -76,7 +79,7 @@ def _control(text: str, start: int) -> tuple[TimeControl, int]:
         if len(segments) == 1 and not segments[0].is_stage and text[following : following + 1] in ("", "="):
             return _stages(segments), following
         if len(segments) == MAX_STAGES:
-            raise NotationError(f"expected at most {MAX_STAGES} stages", following)
+            raise NotationError(f"expected at most {MAX_STAGES} stages", segments[-1].end)
         segments.append(_segment(text, following))
     single = len(segments) == 1 and not segments[0].is_stage
     return _single(segments[0]) if single else _stages(segments), segments[-1].end
@@ -94,10 +97,11 @@ def _segment(text: str, start: int) -> _Segment:
         end = read_all((*form.parts, *AFTER_STAGE), reader, body, found)
         if end is not None and reader.ends_at(end):
             return _Segment(form, found, reader.start, body, reader.skip(end))
+    error = reader.error()
     symbol = text[reader.start : reader.start + 1]
     if symbol in _NO_CLOCK and reader.ends_at(reader.start + 1):
         raise NotationError(_NO_CLOCK[symbol], reader.start)
-    raise reader.error()
+    raise error
 
 
 def _single(segment: _Segment) -> TimeControl:

@@ -13,9 +13,10 @@ _WORD = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+)*")
 
 _SEPARATORS = ":="
 _MAX_SHOWN = 20
-_MAX_NAMED = 8
+_MAX_NAMED = 10
 """Largest number of expectations that an error names. There are more only after the time that a control begins with."""
 
+_ENDS = ('":"', "the end")
 SECONDS, COUNT = "a number of seconds", "a whole number"
 
 
@@ -63,8 +64,8 @@ class Reader:
         at = self.skip(at)
         if at == len(self.text) or self.text[at] in _SEPARATORS:
             return True
-        self._fail(at, '":"')
-        self._fail(at, "the end")
+        for expected in _ENDS:
+            self._fail(at, expected)
         return False
 
     def error(self) -> NotationError:
@@ -76,10 +77,8 @@ class Reader:
             return "a time control in seconds, such as 300+2"
         if len(self._expected) > _MAX_NAMED:
             return "the end, or what is given with the time before it, such as +2, B5 or 5x30 byo-yomi"
-        names = dict(self._expected)
-        if SECONDS in names:
-            names.pop(COUNT, None)
-        *others, last = names
+        names = [name for name in self._expected if not (name == COUNT and SECONDS in self._expected)]
+        *others, last = sorted(names, key=_ENDS.__contains__)
         return f"{', '.join(others)} or {last}" if others else last
 
     def _fail(self, at: int, expected: str) -> None:
