@@ -13,7 +13,7 @@ _WORD = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+)*")
 
 _SEPARATORS = ":="
 _MAX_SHOWN = 20
-_MAX_NAMED = 10
+_MAX_NAMED = 12
 """Largest number of expectations that an error names. There are more only after the time that a control begins with."""
 
 _ENDS = ('":"', "the end")
