@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sessions.requests.bodies import (
     AdjustClockRequest,
@@ -36,14 +36,14 @@ class CommandType(Struct, frozen=True):
     is their own (sessions/rest/urls.py), and which sockets do not have."""
     body: type[Body] = EmptyRequest
     """Fields of the REST body and, with an `id`, of the frame."""
+    summary: str = ""
+    """For the documents. Sentences after the first are the frame's description."""
     method: str = "POST"
     """The method of its REST address."""
     frame_type: str = ""
     """The `type` of its frame, if that is not the verb."""
     operation: str = ""
     """The name of the operation in the OpenAPI document, if it is not made of the verb."""
-    summary: str = ""
-    """For the documents. Sentences after the first are the frame's description."""
 
     @property
     def frame(self) -> str:
@@ -54,6 +54,11 @@ class CommandType(Struct, frozen=True):
     def operation_id(self) -> str:
         """Return the name of the operation."""
         return self.operation or f"{self.verb}Session"
+
+    @property
+    def has_required_fields(self) -> bool:
+        """Return true if the body has a field without a default."""
+        return any(field.required for field in structs.fields(self.body))
 
     def command(self, values: tuple[Any, ...]) -> commands.Command:
         """Return the engine's command with the values of the body's fields."""
@@ -98,8 +103,8 @@ COMMANDS = (  # in the order of a session's life, which is the order in the docu
         Action.UNDO,
         "undo",
         UndoSwitchRequest,
-        "Take the last switch back. The turn returns, and the time since the switch is the returned one's. Refused with "
-        "CONFLICT when anything else has happened since.",
+        "Take the last switch back. The turn returns, and the time since the switch is the returned one's. It is "
+        "refused with CONFLICT when anything else has happened since.",
         operation="undoSwitch",
     ),
     CommandType(

@@ -198,6 +198,7 @@ def _command_frame(row: CommandType) -> type[Struct]:
         [("id", CommandId, None), *fields],
         namespace={"__doc__": f"{summary}.\n\n{more}".strip()},
         frozen=True,
+        kw_only=True,  # a field without a default may follow the id
         tag=row.frame,
     )
 

@@ -14,8 +14,8 @@ from msgspec import UNSET, Struct
 
 from sessions import frames
 from sessions.presentation import present, present_event, to_json
-from sessions.schemas import StateView
 from sessions.requests.values import decode_hook
+from sessions.schemas import StateView
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant

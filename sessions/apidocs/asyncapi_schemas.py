@@ -11,8 +11,8 @@ from msgspec import Meta, Struct, defstruct
 
 from sessions import frames
 from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
-from sessions.schemas import InstantText, Milliseconds, SwitchView, Version
 from sessions.requests.values import schema_hook
+from sessions.schemas import InstantText, Milliseconds, SwitchView, Version
 from synckairos.engine.events import EVENT_TYPES, Event, EventBase
 from synckairos.http.openapi import REF, name_of, ref
 

@@ -9,9 +9,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
 from sessions.commands import CommandType
-from sessions.schemas import BatchView, PresenceView, SessionTokenView, StateView, SummaryView, SwitchView, TicketView
 from sessions.requests import bodies
 from sessions.requests.values import schema_hook
+from sessions.schemas import BatchView, PresenceView, SessionTokenView, StateView, SummaryView, SwitchView, TicketView
 from synckairos.engine.commands import Switch
 from synckairos.http.openapi import components_of, name_of, ref, stem
 

@@ -32,7 +32,6 @@ from sessions.services.command_queue import submit
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from synckairos import background, ids
 from synckairos.auth.principal import authenticate, bearer_token
-from synckairos.engine import problems
 from synckairos.errors import ApiError, InternalError, Unauthenticated, ValidationFailed
 from synckairos.http import error_responses, json_bounds, security_log
 from synckairos.http.allowed_hosts import hosts
@@ -51,11 +50,13 @@ log = logs.get_logger(__name__)
 
 _ROOT = "/v1/sessions"
 _PATH = re.compile(rf"{_ROOT}(?:/([^/]+)(?:/({'|'.join(COMMAND_BY_VERB)}))?)?")
+_WITHOUT_BODY = frozenset(verb for verb, row in COMMAND_BY_VERB.items() if not row.has_required_fields)
+"""Commands for which an empty body is enough."""
 _NUL = b"\\u0000"
 """A NUL character in JSON, which the view refuses; it accepts what only looks like one."""
 _MAX_ORIGIN_BYTES = 300
 """A scheme, the longest host name and a port."""
-_METHODS = frozenset({"GET", "POST"})
+_METHODS = frozenset({"GET", "POST", *(row.method for row in COMMAND_BY_VERB.values())})
 _JSON = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 """The usual spellings; other ones are passed on."""
 _RARE_HEADERS = frozenset({b"if-none-match", b"content-encoding"})
@@ -201,7 +202,7 @@ class _Serving:
 _ROUTES: dict[tuple[str, bool, str | None], str] = {
     ("POST", False, None): _ROOT,
     ("GET", True, None): f"{_ROOT}/<str:session_id>",
-    **{("POST", True, verb): f"{_ROOT}/<str:session_id>/{verb}" for verb in COMMAND_BY_VERB},
+    **{(row.method, True, verb): f"{_ROOT}/<str:session_id>/{verb}" for verb, row in COMMAND_BY_VERB.items()},
 }
 """The path patterns, by method, whether there is a session id, and verb."""
 
@@ -237,13 +238,13 @@ def _parse(request: EarlyRequest, headers: dict[bytes, bytes], route: str, match
     if request.method == "GET" and session_id is not None:
         return Request(route, request_id, origin, Caller(principal, request_id), Read(session_id))
     decoded = _json(headers, bytes(request.body))
-    caller = Caller(principal, request_id, _idempotency(request.path, headers, decoded))
+    caller = Caller(principal, request_id, _idempotency(request, headers, decoded))
     if session_id is None or verb is None:
         creation = _creation(decoded, principal.subject)
         return Request(route, request_id, origin, caller, creation)
     only_if = precondition_in(headers[b"if-match"].decode("latin-1")) if b"if-match" in headers else None
     row = COMMAND_BY_VERB[verb]
-    values = () if decoded == {} else astuple(convert(decoded, row.body))
+    values = () if decoded == {} and verb in _WITHOUT_BODY else astuple(convert(decoded, row.body))
     command = row.command(values)
     return Request(route, request_id, origin, caller, Command(session_id, command, only_if))
 
@@ -252,7 +253,7 @@ def _creation(decoded: Any, owner: str) -> Creation:
     """Return the creation of a session. Raises ValueError for one that breaks a rule."""
     body = convert(decoded, CreateSessionRequest)
     command = body.command(owner)
-    if problems(command):
+    if body.broken(command):
         raise ValueError
     return Creation(command, body.session_id)
 
@@ -264,9 +265,9 @@ def _origin(field: bytes) -> str:
     return field.decode("latin-1")
 
 
-def _idempotency(path: str, headers: dict[bytes, bytes], decoded: Any) -> Idempotency | None:
+def _idempotency(request: EarlyRequest, headers: dict[bytes, bytes], decoded: Any) -> Idempotency | None:
     key = headers.get(b"idempotency-key")
-    return None if key is None else Idempotency.of_request(key.decode("latin-1"), "POST", path, decoded)
+    return None if key is None else Idempotency.of_request(key.decode("latin-1"), request.method, request.path, decoded)
 
 
 def _json(headers: dict[bytes, bytes], raw: bytes) -> Any:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sessions.requests.time_controls import OneTimeControl, SessionTimeControl, Sides
 from sessions.requests.values import (
     MAX_INCREMENT_MS,
     MAX_INDEX,
@@ -24,8 +25,8 @@ from sessions.requests.values import (
     JsonObject,
     Name,
     Permission,
+    Reason,
     Secret,
-    Text,
     TimeoutActionObject,
     Uuid,
 )
@@ -114,15 +115,21 @@ class CreateSessionRequest(Body, frozen=True, kw_only=True):
         tuple[Permission, ...],
         Meta(
             max_length=len(GRANTABLE),
-            description="What participants (`pause`, `resume`) and controllers (`adjust_time`) may do besides what they always may.",
+            description="What participants (`pause`, `resume`) and controllers (`adjust_time`) may do as well.",
         ),
     ] = ()
 
     def problems(self, wrong: AbstractSet[str] = frozenset()) -> Problems:
-        if isinstance(self.time_control, Sides) and not self.time_control.fit(self.participants):
-            return [("time_control", self.time_control.misfit(self.participants))]
-        found = problems(self.command(""))
-        return [(field, message) for field, message in found if field.partition(".")[0] not in wrong]
+        return [
+            (field, message) for field, message in self.broken(self.command("")) if field.partition(".")[0] not in wrong
+        ]
+
+    def broken(self, command: commands.Create) -> Problems:
+        """Return the rules that the body breaks, with the creation that it is for the engine."""
+        found = problems(command)
+        if isinstance(self.time_control, Sides) and (misfit := self.time_control.misfit(len(self.participants))):
+            found.append(("time_control", misfit))
+        return found
 
     def command(self, owner: str) -> commands.Create:
         """Return the creation for the engine, with the owner's name."""

@@ -57,7 +57,8 @@ class ParsedType(type):
         return True
 
 
-def _parsed(name: str, parse: Callable[[Any], Any], schema: Json) -> ParsedType:
+def parsed_type(name: str, parse: Callable[[Any], Any], schema: Json) -> ParsedType:
+    """Return a type for fields whose values `parse` returns; it raises FieldError."""
     return ParsedType(name, (), {"parse": staticmethod(parse), "schema": schema})
 
 
@@ -138,7 +139,7 @@ def _choice(name: str, choices: Iterable[Any]) -> ParsedType:
             raise FieldError(choice_problem(value))
         return by_value[value]
 
-    return _parsed(name, parse, ref(name))
+    return parsed_type(name, parse, ref(name))
 
 
 def _object_problem(data: Json) -> str | None:
@@ -170,8 +171,8 @@ if TYPE_CHECKING:
     GrantedRole: TypeAlias = grants.Role
     Permission: TypeAlias = str
 else:
-    Uuid = _parsed("Uuid", _parse_uuid, {"type": "string", "format": "uuid", "pattern": UUID_PATTERN})
-    Name = _parsed(
+    Uuid = parsed_type("Uuid", _parse_uuid, {"type": "string", "format": "uuid", "pattern": UUID_PATTERN})
+    Name = parsed_type(
         "Name",
         _parse_name,
         {
@@ -182,9 +183,9 @@ else:
             "pattern": names.NAME_PATTERN,
         },
     )
-    Instant = _parsed("Instant", _parse_instant, {"type": "string", "format": "date-time"})
-    JsonObject = _parsed("JsonObject", _parse_object, ref("JsonObject"))
-    TimeoutActionObject = _parsed("TimeoutAction", _parse_timeout_action, ref("TimeoutAction"))
+    Instant = parsed_type("Instant", _parse_instant, {"type": "string", "format": "date-time"})
+    JsonObject = parsed_type("JsonObject", _parse_object, ref("JsonObject"))
+    TimeoutActionObject = parsed_type("TimeoutAction", _parse_timeout_action, ref("TimeoutAction"))
     GrantedRole = _choice("Role", grants.GRANTED)
     Permission = _choice("Permission", GRANTABLE)
 

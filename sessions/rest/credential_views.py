@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions.apidocs import openapi
-from sessions.schemas import SessionTokenView, TicketView
 from sessions.requests.bodies import EmptyRequest, SessionTokenRequest, TicketRequest
 from sessions.rest.base import SessionEndpoint, body_of, caller_of, principal_of, uuid_of
+from sessions.schemas import SessionTokenView, TicketView
 from sessions.services import one_time_tickets, session_tokens
 from sessions.services import sessions as service
 from synckairos import ids

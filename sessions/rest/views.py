@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,6 @@ from sessions.apidocs import openapi
 from sessions.commands import COMMAND_BY_VERB, CommandType
 from sessions.preconditions import matches
 from sessions.presentation import present_summary
-from sessions.schemas import StateView
 from sessions.requests import bodies
 from sessions.rest.base import (
     SessionEndpoint,
@@ -27,6 +26,7 @@ from sessions.rest.base import (
     principal_of,
     uuid_of,
 )
+from sessions.schemas import StateView
 from sessions.services import presence_queries
 from sessions.services import sessions as service
 from synckairos.engine import commands
@@ -90,8 +90,8 @@ class CommandView(SessionEndpoint):
 
 
 def _view_of(row: CommandType) -> type[CommandView]:
-    methods = {"row": row, row.method.lower(): CommandView.apply}
-    return openapi.command(row)(type(f"{row.kind.__name__}View", (CommandView,), methods))
+    members: dict[str, Any] = {"row": row, row.method.lower(): CommandView.apply}
+    return openapi.command(row)(type(f"{row.kind.__name__}View", (CommandView,), members))
 
 
 COMMAND_VIEWS = {verb: _view_of(row) for verb, row in COMMAND_BY_VERB.items()}

@@ -1,0 +1,84 @@
+"""The field `time_control` of request bodies: an object, or a text in the notation of docs/clock.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sessions.requests.values import FieldError, ParsedType, parsed_type
+from synckairos.engine.commands import Seat
+from synckairos.engine.controls import Control, TimeControl
+from synckairos.engine.notation import MAX_LENGTH, NotationError, parse, parse_sides
+from synckairos.http.openapi import ref
+
+_PATH = re.compile(r" - at `\$\.?(.*)`$")
+_NOTATION = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "description": "A time control in notation."}
+
+
+class Sides(Struct, frozen=True):
+    """One time control for each participant, in the order of their indexes (`300=600`)."""
+
+    controls: tuple[TimeControl, ...]
+
+    def misfit(self, count: int) -> str | None:
+        """Return the message when this is not one control for each of so many participants; None when it is."""
+        if count == len(self.controls):
+            return None
+        return f"{len(self.controls)} time controls for {count} participants."
+
+    def given_to(self, seats: Sequence[Seat]) -> tuple[Seat, ...]:
+        """Return the seats, each with its time control unless it has one of its own."""
+        order = sorted(range(len(seats)), key=lambda at: _index(seats[at], at))
+        controls = dict(zip(order, self.controls, strict=False))
+        return tuple(replace(seat, time_control=seat.time_control or controls.get(at)) for at, seat in enumerate(seats))
+
+
+def _index(seat: Seat, place: int) -> int:
+    return place if seat.participant_index is None else seat.participant_index
+
+
+def _parse_one(value: Any) -> TimeControl:
+    if not isinstance(value, str):
+        return _parse_object(value)
+    try:
+        return parse(value)
+    except NotationError as error:
+        raise FieldError(str(error)) from None
+
+
+def _parse_sides(value: Any) -> TimeControl | Sides:
+    if not isinstance(value, str):
+        return _parse_object(value)
+    try:
+        controls = parse_sides(value)
+    except NotationError as error:
+        raise FieldError(str(error)) from None
+    return controls[0] if len(controls) == 1 else Sides(controls)
+
+
+def _parse_object(value: Any) -> TimeControl:
+    if not isinstance(value, dict):
+        raise FieldError("Expected an object, or a text in the notation of time controls.")
+    try:
+        control: TimeControl = msgspec.convert(value, Control)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        found = _PATH.search(message)
+        path = "" if found is None else found[1]
+        part = path.replace("[...]", "").replace("[", ".").replace("]", "")
+        raise FieldError(f"{message[: found.start()] if found else message}.", part) from None
+    return control
+
+
+if TYPE_CHECKING:
+    OneTimeControl: TypeAlias = TimeControl
+    SessionTimeControl: TypeAlias = TimeControl | Sides
+else:
+    _schema = {"anyOf": [ref("TimeControl"), _NOTATION]}
+    OneTimeControl: ParsedType = parsed_type("OneTimeControl", _parse_one, _schema)
+    SessionTimeControl: ParsedType = parsed_type("SessionTimeControl", _parse_sides, _schema)
