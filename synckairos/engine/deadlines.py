@@ -73,6 +73,8 @@ def settle(state: State, now: Instant, *, limit: int) -> tuple[State, list[ev.Ev
     """
     happened: list[ev.Event] = []
     following = next_deadline(state)
+    if following is None or following.at_ms > now:
+        return state, happened, following
     for _ in range(limit):
         if following is None or following.at_ms > now:
             break

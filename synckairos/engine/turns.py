@@ -39,9 +39,10 @@ def outcome(state: State, clock: Clock | None, now: Instant, lag: Lag | None = N
         bank = control.renewed(control.earned(bank, turn_ms - granted_ms))
     elif control.renews_after_expiry(bank.progress):
         bank = control.renewed(bank)
-    progress = None if bank.progress == MAIN else bank.progress
+    progress = None if bank.progress is MAIN or bank.progress == MAIN else bank.progress
     gained_ms = clock.gained_ms(stretch_ms - granted_ms) if control.others_gain else 0
-    return (turn_ms, bank.left_ms, bank.left_ms - left_ms, progress, gained_ms, control.penalty_points(bank), lag)
+    points = control.penalty_points(bank) if control.has_phases else 0
+    return (turn_ms, bank.left_ms, bank.left_ms - left_ms, progress, gained_ms, points, lag)
 
 
 def interrupted(state: State, clock: Clock | None, now: Instant) -> tuple[Duration | None, Progress | None]:
