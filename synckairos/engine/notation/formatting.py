@@ -50,7 +50,7 @@ def _plain(stage: Stage) -> str:
 
 def _written(control: TimeControl, main_ms: Duration | None) -> str:
     values = {**asdict(control), MAIN: main_ms}
-    told = frozenset(f.name for f in fields(control) if f.required or values[f.name] != f.default)
+    told = frozenset(f.name for f in fields(control) if values[f.name] != f.default)
     has_main = main_ms is not None
     form = next(form for form in FORMS if form.control is type(control) and form.has_main == has_main)
     return write_all(form.parts, Facts(values, told)).strip()

@@ -86,12 +86,12 @@ def forms_of(control: type[TimeControl], template: str) -> list[Form]:
 
 
 def derived_template(control: type[TimeControl]) -> str:
-    """Return the form of a control that has no row: its type, then each field with its name."""
+    """Return the form of a control that has no row: its type, then each field with its name, without its unit."""
     text = f"{{{MAIN}?}} {str(control.__struct_config__.tag).replace('_', '-')}"
     for field in fields(control):
         word = field.name.removesuffix("_ms").replace("_", "-")
         if field.type is bool:
-            text += f"{{{field.name}:{word}}}"
+            text += f"{{{field.name}:{'no-' if field.default else ''}{word}}}"
         elif field.name != "main_time_ms":
             pair = f" {word} {{{field.name}}}"
             text += pair if field.required else f"[{pair}]"

@@ -163,14 +163,19 @@ WRONG = [
     ("-5", 0, "a time control"),
     ("blitz", 0, 'a time control in seconds, such as 300+2; found "blitz"'),
     ("G/60", 0, "seconds"),
-    ("300!", 3, "the end"),
+    (
+        "300!",
+        3,
+        'expected the end, or what is given with the time before it, such as +2, B5 or 5x30 byo-yomi; found "!"',
+    ),
     ("300 minutes", 4, 'found "minutes"'),
     ("300+", 4, "expected a number of seconds; found the end"),
     ("300+-2", 4, "a number of seconds"),
-    ("300+2,5", 5, '"cap"'),
+    ("300+2,5", 5, 'expected "cap", "first", "timed", "fresh", "Fischer", "d", '),
+    ("5x30 byo-yomi 2", 14, 'expected "timed", "fresh", ":" or the end; found "2"'),
     ("300+.5", 4, "a number of seconds"),
     ("300+2 cap", 9, "a number of seconds"),
-    ("300+2 first first", 12, '"timed"'),
+    ("300+2 first first", 12, '"timed", "fresh", ":" or the end'),
     ("300+2 first cap 600", 12, '"timed"'),
     ("300+2\x00", 5, "U+0000"),
     ("\uff1300", 0, "a time control"),
@@ -179,6 +184,7 @@ WRONG = [
     ("5x30 byo-yomy", 5, 'expected "byo-yomi"; found "byo-yomy"'),
     ("300 per game", 8, 'expected "turn"'),
     ("1500 overtime 600 -10", 21, 'expected "/"'),
+    ("1500 overtime 600 -!", 19, 'expected a whole number; found "!"'),
     ("40/5400:", 8, "a time control"),
     ("40/5400::1800", 8, "a time control"),
     ("1800::", 5, "a time control"),
@@ -313,6 +319,7 @@ class Cooldown(MainTimeControl, frozen=True, kw_only=True, tag="cool_down"):
     rest_ms: Time
     largest_rest_ms: Bonus | None = None
     in_pauses: bool = False
+    shown: bool = True
 
 
 class Plain(TimeControl, frozen=True, kw_only=True, tag="plain"):
@@ -326,7 +333,10 @@ class Plain(TimeControl, frozen=True, kw_only=True, tag="plain"):
     [
         (Cooldown(rest_ms=5_000), "cool-down rest 5"),
         (Cooldown(main_time_ms=300_000, rest_ms=5_000), "300 cool-down rest 5"),
-        (Cooldown(rest_ms=5_000, largest_rest_ms=9_000, in_pauses=True), "cool-down rest 5 largest-rest 9 in-pauses"),
+        (
+            Cooldown(rest_ms=5_000, largest_rest_ms=9_000, in_pauses=True, shown=False),
+            "cool-down rest 5 largest-rest 9 in-pauses no-shown",
+        ),
         (Plain(rest_ms=5_000), "plain rest 5"),
     ],
 )
