@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec.structs import asdict, fields
+from msgspec.structs import asdict
 
 from synckairos.engine.controls import TimeControl
 from synckairos.engine.controls.stages import Stage, Stages, Until
 from synckairos.engine.notation.forms import AFTER_STAGE, BEFORE_STAGE, FORMS, FRESH, MAIN, TIMED, TURNS
+from synckairos.engine.notation.numerals import defaults
 from synckairos.engine.notation.parts import Facts, write_all
 from synckairos.engine.units import Duration
 
@@ -50,7 +51,7 @@ def _plain(stage: Stage) -> str:
 
 def _written(control: TimeControl, main_ms: Duration | None) -> str:
     values = {**asdict(control), MAIN: main_ms}
-    told = frozenset(f.name for f in fields(control) if values[f.name] != f.default)
+    told = frozenset(name for name, usual in defaults(type(control)).items() if values[name] != usual)
     has_main = main_ms is not None
     form = next(form for form in FORMS if form.control is type(control) and form.has_main == has_main)
     return write_all(form.parts, Facts(values, told)).strip()

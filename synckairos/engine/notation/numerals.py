@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.inspect import Field, IntType, StructType, UnionType, type_info
+from msgspec.structs import fields as struct_fields
 
 from synckairos.engine.notation.errors import NotationError
 from synckairos.engine.notation.reader import COUNT, SECONDS, Token
@@ -27,6 +28,12 @@ def limits(struct: type[Struct]) -> dict[str, Limits]:
     info = type_info(struct)
     fields = info.fields if isinstance(info, StructType) else ()
     return {field.name: found for field in fields if (found := _limits(field)) is not None}
+
+
+@cache
+def defaults(struct: type[Struct]) -> dict[str, object]:
+    """Return the default of each field of the class, `msgspec.NODEFAULT` if it has none."""
+    return {field.name: field.default for field in struct_fields(struct)}
 
 
 def expectation(field: str) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from itertools import product
 from typing import Any, NamedTuple
 
-from msgspec.structs import fields
-
 from synckairos.engine.controls import TimeControl
 from synckairos.engine.controls.stages import MAX_STAGES, Stage, Stages, Until
 from synckairos.engine.notation.errors import NotationError
 from synckairos.engine.notation.forms import AFTER_STAGE, BEFORE_STAGE, FORMS, FRESH, MAIN, TIMED, TURNS, Form
-from synckairos.engine.notation.numerals import limits, value
+from synckairos.engine.notation.numerals import defaults, limits, value
 from synckairos.engine.notation.parts import Found, read_all
 from synckairos.engine.notation.reader import Reader
 
@@ -94,7 +92,8 @@ def _segment(text: str, start: int) -> _Segment:
         starts.append((reader.skip(body), with_turns))
     for form, (body, before) in product(FORMS, starts):
         found = dict(before)
-        end = read_all((*form.parts, *AFTER_STAGE), reader, body, found)
+        end = read_all(form.parts, reader, body, found)
+        end = None if end is None else read_all(AFTER_STAGE, reader, end, found)
         if end is not None and reader.ends_at(end):
             return _Segment(form, found, reader.start, body, reader.skip(end))
     error = reader.error()
@@ -153,10 +152,10 @@ def _stage(segment: _Segment) -> Stage:
 def _with_fields(segment: _Segment, values: dict[str, Any]) -> TimeControl:
     """Return the control with the fields of the text besides its main time."""
     kind = segment.form.control
-    allowed, defaults = limits(kind), {field.name: field.default for field in fields(kind)}
+    allowed, usual = limits(kind), defaults(kind)
     for name, token in segment.found.items():
         if name in allowed:
             values[name] = value(name, token, allowed[name])
-        elif name in defaults:
-            values[name] = not defaults[name]
+        elif name in usual:
+            values[name] = not usual[name]
     return kind(**values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from synckairos.engine.notation.errors import NotationError
@@ -11,6 +12,7 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+)*")
 
+_DIGITS = tuple("0123456789")
 _SEPARATORS = ":="
 _MAX_SHOWN = 20
 _MAX_NAMED = 12
@@ -21,7 +23,7 @@ SECONDS, COUNT = "a number of seconds", "a whole number"
 
 
 class Token(NamedTuple):
-    """A number or a word of the text, and its offset."""
+    """A number, a word or another character of the text, and its offset; an empty text stands for the end."""
 
     text: str
     at: int
@@ -35,6 +37,7 @@ class Reader:
         self.start = self.skip(start)
         self._furthest = self.start
         self._expected: dict[str, None] = {}
+        self._tokens: dict[int, Token] = {}
 
     def skip(self, at: int) -> int:
         """Return the offset of the first character from `at` on that is no blank."""
@@ -43,20 +46,18 @@ class Reader:
 
     def number(self, at: int, expected: str) -> Token | None:
         """Return the number at this offset, or None."""
-        at = self.skip(at)
-        found = _NUMBER.match(self.text, at)
-        if found:
-            return Token(found[0], at)
-        self._fail(at, expected)
+        token = self._token(at)
+        if token.text[:1] in _DIGITS:
+            return token
+        self._fail(token.at, expected)
         return None
 
     def literal(self, at: int, literal: str) -> Token | None:
         """Return the word or the symbol at this offset, or None. Upper case, `-` and `_` in a word do not matter."""
-        at = self.skip(at)
-        found = token_at(self.text, at)
-        if _plain(found) == _plain(literal):
-            return Token(found, at)
-        self._fail(at, f'"{literal}"')
+        token = self._token(at)
+        if _plain(token.text) == _plain(literal):
+            return token
+        self._fail(token.at, f'"{literal}"')
         return None
 
     def ends_at(self, at: int) -> bool:
@@ -81,6 +82,14 @@ class Reader:
         *others, last = sorted(names, key=_ENDS.__contains__)
         return f"{', '.join(others)} or {last}" if others else last
 
+    def _token(self, at: int) -> Token:
+        """Return the number, the word or the character at this offset, behind blanks; many forms ask for the same."""
+        token = self._tokens.get(at)
+        if token is None:
+            start = self.skip(at)
+            token = self._tokens[at] = Token(token_at(self.text, start), start)
+        return token
+
     def _fail(self, at: int, expected: str) -> None:
         if at > self._furthest:
             self._furthest, self._expected = at, {}
@@ -104,5 +113,6 @@ def shown(text: str, at: int) -> str:
     return f'"{found}"' if len(found) <= _MAX_SHOWN else f'"{found[:_MAX_SHOWN]}…"'
 
 
+@lru_cache(maxsize=256)
 def _plain(word: str) -> str:
     return word if len(word) == 1 and not word.isalpha() else word.lower().replace("-", "").replace("_", "")
