@@ -30,7 +30,7 @@ Problem: TypeAlias = tuple[str, str]
 
 
 class Progress(Struct, frozen=True, array_like=True):
-    """How far the owner of a clock has come in its time control. Stored: a new field goes to the end."""
+    """The position of an owner in its time control. It is stored, so a new field goes to the end."""
 
     phase: str = "main"
     """The name of the phase, for clients."""

@@ -20,7 +20,7 @@ class ByoYomi(MainTimeControl, frozen=True, kw_only=True, tag="byo_yomi"):
     periods: Count
     period_ms: Time
     increment_ms: Annotated[int, Meta(ge=0, le=MAX_BONUS_MS)] = 0
-    """What a finished turn earns while main time is left (lishogi)."""
+    """The increment of a finished turn while main time is left (lishogi)."""
 
     def entered(self, main_ms: Duration, progress: Progress) -> Bank:
         return Bank(main_ms, progress) if main_ms else self._in_period(progress, self.periods)

@@ -1,4 +1,4 @@
-"""Hourglass: what one clock loses the other one gains."""
+"""Hourglass: the other clock gains the time that the running one loses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from synckairos.engine.controls.base import MainTimeControl
 
 
 class Hourglass(MainTimeControl, frozen=True, kw_only=True, tag="hourglass"):
-    """What one of the two clocks loses, the other gains: their sum is constant."""
+    """Two clocks of which each gains the time that the other loses, so their sum is constant."""
 
     others_gain: ClassVar[bool] = True
     rewards_turns: ClassVar[bool] = False
