@@ -16,21 +16,40 @@ def id_of(name):
 
 
 def creation(
-    mode, seats="A B", *, indexes=None, teams=None, groups=None, on_timeout=None, warn_at=(), opener=None, **fields
+    mode,
+    seats="A B",
+    *,
+    indexes=None,
+    teams=None,
+    groups=None,
+    controls=None,
+    on_timeout=None,
+    warn_at=(),
+    opener=None,
+    time_control=None,
+    lag=False,
+    **fields,
 ):
-    """A creation; `seats` names participants, with banks when it is a dict, and `teams` puts them in groups."""
-    indexes, teams, groups = indexes or {}, teams or {}, groups or {}
-    banks = seats if isinstance(seats, dict) else dict.fromkeys(seats.split(), 60_000)
+    """A creation; `seats` names participants, with banks when it is a dict, and `teams` puts them in groups.
+
+    `controls` are the time controls of single participants or groups. `lag` asks for its compensation.
+    """
+    indexes, teams, groups, controls = indexes or {}, teams or {}, groups or {}, controls or {}
+    bank_ms = 60_000 if time_control is None or time_control.main_ms is None else None
+    banks = seats if isinstance(seats, dict) else dict.fromkeys(seats.split(), bank_ms)
     action = {"type": on_timeout} if isinstance(on_timeout, str) else on_timeout
     return cmd.Create.of(
         sync_mode=SyncMode(mode),
         participants=tuple(
-            cmd.Seat(id_of(name), bank_ms, indexes.get(name), id_of(teams.get(name))) for name, bank_ms in banks.items()
+            cmd.Seat(id_of(name), bank_ms, indexes.get(name), id_of(teams.get(name)), time_control=controls.get(name))
+            for name, bank_ms in banks.items()
         ),
-        groups=tuple(cmd.GroupBank(id_of(name), bank_ms) for name, bank_ms in groups.items()),
+        groups=tuple(cmd.GroupBank(id_of(name), bank_ms, controls.get(name)) for name, bank_ms in groups.items()),
         action_on_timeout=action,
         warning_thresholds_ms=tuple(warn_at),
         active_participant_id=id_of(opener),
+        time_control=time_control,
+        compensates_lag=lag,
         **fields,
     )
 
@@ -86,6 +105,15 @@ class Session:
     def adjust(self, at, name, *, by=None, to=None, reason=None, **guards):
         return self.do(cmd.AdjustTime(id_of(name), to, by, reason, **guards), at)
 
+    def adjust_clock(self, at, *, by=None, to=None, at_least=None, reason=None, **guards):
+        return self.do(cmd.AdjustClock(by, to, at_least, reason, **guards), at)
+
+    def undo(self, at, reason=None, **guards):
+        return self.do(cmd.UndoSwitch(reason, **guards), at)
+
+    def assign_turn(self, at, name, reason=None, **guards):
+        return self.do(cmd.AssignTurn(id_of(name), reason, **guards), at)
+
     def assign(self, at, name, user_id="", reason=None, **guards):
         return self.do(cmd.AssignSeat(id_of(name), user_id, reason, **guards), at)
 
@@ -137,6 +165,9 @@ class Session:
 
     def bank(self, team):
         return next(group for group in self.state.groups if group.group_id == id_of(team))
+
+    def progress(self, name):
+        return self.seat(name).progress
 
     def happened(self, *kinds):
         """(event name, instant) of all events after creation, or of the kinds named."""

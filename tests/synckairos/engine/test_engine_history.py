@@ -8,28 +8,50 @@ import pytest
 
 from synckairos.engine import Refusal, State, create_session, evolve, replay
 from synckairos.engine import events as ev
+from synckairos.engine.controls.canadian import Canadian
+from synckairos.engine.controls.overtime import Overtime
+from synckairos.engine.controls.stages import Stage, Stages
+
+STAGES = Stages(
+    stages=(
+        Stage(time_ms=9_000, turns=40),
+        Stage(time_ms=9_000, control=Canadian(turns=5, period_ms=9_000)),
+    )
+)
 
 
 @pytest.fixture
 def eventful(session):
-    """A session in whose history every type of event occurs, but for the ends in `ENDS`."""
+    """A session in whose history every type of event and of struct occurs, but for the ends in `ENDS`."""
     s = session(
         "per_group",
         {"A": 9_000, "B": 9_000},
         teams={"A": "X", "B": "Y"},
+        groups={"X": 9_000, "Y": 9_000},
+        controls={"Y": Overtime(max_overtime_ms=2_000)},
+        time_control=Stages(
+            stages=(Stage(time_ms=1, turns=40), Stage(time_ms=1, control=Canadian(turns=5, period_ms=1)))
+        ),
+        lag=True,
         warn_at=[4_000],
         on_timeout={"type": "skip_cycle", "penalty": [1, {"deep": None}]},
         metadata={"room": "ü"},
     )
     s.add(10, "C", team="Y")
+    s.assign_turn(15, "B", "drawn by lot")
+    s.assign_turn(16, "A")
     s.start(20)
     s.pause(1_020)
     s.resume(2_000)
     s.adjust(3_000, "A", by=500, reason="late")
-    s.look(15_000)
-    s.switch(16_000)
-    s.revoke(16_500, "one")
-    s.assign(16_600, "A", "carol", "Ada had to leave.")
+    s.switch(4_000, think_ms=500, measured_ms=300)
+    s.undo(5_000, "pressed by mistake")
+    s.adjust_clock(6_000, at_least=6_000, reason="a late bid")
+    s.switch(6_000)
+    s.look(19_000)
+    s.switch(19_100)
+    s.revoke(19_500, "one")
+    s.assign(19_600, "A", "carol", "Ada had to leave.")
     return s
 
 
@@ -44,7 +66,7 @@ ENDS = {
 
 @pytest.fixture(params=ENDS)
 def ended(request, eventful):
-    at = 90_000 if request.param == "look" else 17_000
+    at = 90_000 if request.param == "look" else 20_000
     getattr(eventful, request.param)(at)
     assert eventful.events[-1].name == ENDS[request.param]
     return eventful
