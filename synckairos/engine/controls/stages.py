@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias, Union
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -43,6 +43,8 @@ class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Stages(TimeControl, frozen=True, kw_only=True, tag="stages"):
     """Several stages one after the other, as in 40 turns in 90 minutes, then 30 minutes for the rest."""
+
+    has_phases: ClassVar[bool] = True
 
     stages: Annotated[tuple[Stage, ...], Meta(min_length=1, max_length=MAX_STAGES)]
 
