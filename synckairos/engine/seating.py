@@ -30,7 +30,7 @@ def participant_of(config: Config, seat: Seat, index: int, group: Group | None) 
         participant = replace(
             participant, total_time_ms=group.total_time_ms, has_expired=group.has_expired, progress=group.progress
         )
-    elif config.sync_mode is SyncMode.PER_PARTICIPANT:
+    elif POOLS[config.sync_mode].has_banks:  # a newcomer's own group begins like the others
         bank = _first_bank(config, seat)
         participant = replace(participant, total_time_ms=bank.left_ms, progress=bank.progress)
     if not config.compensates_lag:
