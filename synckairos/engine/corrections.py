@@ -101,12 +101,14 @@ def _given(command: cmd.AdjustClock) -> tuple[str, int]:
 
 
 def _bank_now(state: State, clock: Clock | None, position: int, now: Instant) -> Duration:
-    """Return the time left in the bank of a participant, less the running stretch."""
-    pool = pool_of(state)
+    """Return the time left in the bank of a participant at an instant within the running stretch."""
+    pool, stretch_ms = pool_of(state), state.stretch_ms(now)
     if clock is not None and state.active != NOBODY and pool.shares_clock(state, position, state.active):
-        return clock.left_ms(state.stretch_ms(now))
+        return clock.left_ms(stretch_ms)
     bank = pool.bank(state, position)
-    return 0 if bank is None else bank.left_ms
+    if bank is None:
+        return 0
+    return bank.left_ms + (0 if clock is None else clock.gained_ms(stretch_ms))
 
 
 def _bounded(left_ms: int) -> Duration:
