@@ -1,12 +1,17 @@
 """The clock log: each turn with the time used and the time left, from the events alone."""
 
+import msgspec
 import pytest
 
+from synckairos.engine import replay, seats_left_ms
 from synckairos.engine.clock_log import clock_log, clock_text
 from synckairos.engine.controls import fischer
 from synckairos.engine.controls.byo_yomi import ByoYomi
+from synckairos.engine.events import Event
 from tests.synckairos.engine.conftest import id_of
 from tests.synckairos.engine.golden.history import HERE, SUFFIX, load
+
+decoder = msgspec.msgpack.Decoder(Event)
 
 
 def log_of(s, *fields):
@@ -60,7 +65,7 @@ def test_the_last_turn_ends_with_the_session(session):
 
 
 def test_turns_that_end_by_themselves_or_by_an_official_say_so(session):
-    s = session("per_cycle", "ABC", time_per_cycle_ms=5_000, on_timeout={"type": "skip_cycle"}).start(0)
+    s = session("per_cycle", "A B C", time_per_cycle_ms=5_000, on_timeout={"type": "skip_cycle"}).start(0)
     s.look(5_000)
     s.assign_turn(6_000, "A")
     s.switch(7_500)
@@ -72,19 +77,35 @@ def test_turns_that_end_by_themselves_or_by_an_official_say_so(session):
 
 
 def test_a_clock_that_counts_up_has_no_time_left_to_tell(session):
-    s = session("count_up", "AB", max_time_ms=None).start(0)
+    s = session("count_up", "A B", max_time_ms=None).start(0)
     s.switch(1_500)
     assert log_of(s, "left_ms", "clk", "emt") == [(None, "", "0:00:01.5")]
 
 
-def test_histories_from_before_time_controls_have_the_same_log():
-    """What a turn has left is what the state showed, whether or not its event says it."""
+def test_histories_from_before_time_controls_have_a_log_too():
+    for history in load(HERE / f"first{SUFFIX}"):
+        events = [decoder.decode(event) for event in history.events]
+        state, turns = replay(events), clock_log(events)
+        closed = [turn for turn in turns if turn.ended_by != "session_ended"]
+        assert len(closed) == state.cycle.number
+        running_ms = 0 if state.status.is_final else state.cycle.elapsed_ms
+        assert sum(turn.used_ms for turn in turns) == state.running_ms - running_ms
+
+
+def test_what_a_turn_has_left_is_what_the_state_then_shows():
     checked = 0
     for history in load(HERE / f"first{SUFFIX}"):
-        turns = clock_log(history.decoded())
-        checked += len(turns)
-        assert sum(turn.used_ms for turn in turns) <= (turns[-1].ended_ms if turns else 0)
-    assert checked > 100
+        events = [decoder.decode(event) for event in history.events]
+        if events[0].config.sync_mode not in {"per_participant", "per_group"}:
+            continue
+        for turn in clock_log(events):
+            state = replay(event for event in events if event.at_ms <= turn.ended_ms)
+            if any(event.at_ms == turn.ended_ms and event.name == "participant.adjusted" for event in events):
+                continue
+            position = state.position_of(turn.participant_id)
+            assert seats_left_ms(state, 0)[position] == turn.left_ms
+            checked += 1
+    assert checked > 50
 
 
 @pytest.mark.parametrize(
