@@ -18,9 +18,10 @@ from synckairos.redis import client as redis_client
 from synckairos.redis.store_clock import store_clock
 
 MAX_BYTES = 32_000_000
-"""The size of the whole cache, estimated without measuring each object: some 17 000 sessions of two participants."""
-_SESSION, _PARTICIPANT, _GROUP, _REVOCATION = 1_000, 400, 250, 200
-"""Bytes of each (measured with tracemalloc, Python 3.11), without metadata and action on timeout."""
+"""The size of the whole cache, estimated without measuring each object: some 12 000 sessions of two participants."""
+_SESSION, _PARTICIPANT, _GROUP, _REVOCATION, _CONTROL = 1_700, 460, 310, 200, 400
+"""Bytes of each (measured with tracemalloc, Python 3.11), without metadata and action on timeout. A time control with
+stages has more, but at most eight."""
 
 
 class CachedState(Struct, frozen=True):
@@ -33,7 +34,7 @@ class CachedState(Struct, frozen=True):
     is_shared: bool
     """Other processes command the session too, so the cached state is probably stale: loading costs less."""
     payload_bytes: int
-    """The decoded size of its metadata and its action on timeout."""
+    """The decoded size of its metadata, its action on timeout and its time controls."""
     size: int
     """The estimated size of all of it, in bytes."""
 
@@ -73,7 +74,7 @@ class StateCache:
             is_shared = state.epoch != known.epoch or state.version != known.version + 1
             payload = before.payload_bytes if known.config is state.config else -1
         if payload < 0:
-            payload = _payload_bytes(state.config)
+            payload = _payload_bytes(state.config) + _CONTROL * _controls(state)
         listed = len(state.participants) * _PARTICIPANT + len(state.groups) * _GROUP
         size = _SESSION + listed + len(state.access.revoked) * _REVOCATION + payload
         cached = CachedState(state, command_id, had_listeners, is_shared, payload, size)
@@ -88,6 +89,11 @@ class StateCache:
         if cached is not None:
             self._bytes -= cached.size
         return cached
+
+
+def _controls(state: State) -> int:
+    """Return the number of time controls in a state."""
+    return sum(one.time_control is not None for one in (state.config, *state.groups, *state.participants))
 
 
 def _payload_bytes(config: Config) -> int:
