@@ -93,7 +93,8 @@ class StateCache:
 
 def _controls(state: State) -> int:
     """Return the number of time controls in a state."""
-    return sum(one.time_control is not None for one in (state.config, *state.groups, *state.participants))
+    owners = [owner.time_control for owner in (*state.participants, *state.groups)]
+    return sum(control is not None for control in (state.config.time_control, *owners))
 
 
 def _payload_bytes(config: Config) -> int:
