@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import UNSET
 
 from sessions.schemas import ClockView, GroupView, LagView, ParticipantView
@@ -9,13 +11,14 @@ from synckairos.engine import Reading, seats_left_ms
 from synckairos.engine.controls import Bank, TimeControl
 from synckairos.engine.controls.stages import Stages
 from synckairos.engine.pools import pool_of
-from synckairos.engine.state import NOBODY, Config, State
+from synckairos.engine.state import Config, Group, Participant, State
 from synckairos.instants import as_iso
 
 
 def participants(state: State, reading: Reading) -> list[ParticipantView]:
     """Return the participants of a state, whose clock has been read, in order."""
     active, stretch_ms = state.active, reading.stretch_ms
+    left = seats_left_ms(state, stretch_ms, reading.clock)
     shown = [
         ParticipantView(
             participant_id=p.participant_id,
@@ -29,19 +32,13 @@ def participants(state: State, reading: Reading) -> list[ParticipantView]:
             group_id=p.group_id or UNSET,
             user_id=p.user_id or UNSET,
         )
-        for position, (p, left_ms) in enumerate(zip(state.participants, seats_left_ms(state, stretch_ms), strict=True))
+        for position, (p, left_ms) in enumerate(zip(state.participants, left, strict=True))
     ]
     _show_running(shown, state, reading)
     if state.config.compensates_lag:
         _show_lag(shown, state)
-    pool = pool_of(state)
-    if pool.has_banks:
-        for position, view in enumerate(shown):
-            control = pool.control(state, position)
-            if _is_given(control, state.config):
-                p = state.participants[position]
-                _show_progress(view, control, Bank(p.total_time_ms, p.progress))
-                view.time_control = p.time_control or UNSET
+    if state.config.time_control is not None or _has_own_controls(state):
+        _show_phases(shown, state)
     return shown
 
 
@@ -77,15 +74,33 @@ def _is_given(control: TimeControl, config: Config) -> bool:
     return config.time_control is not None or control is not config.control
 
 
+def _has_own_controls(state: State) -> bool:
+    owners: Sequence[Group | Participant] = state.groups or state.participants
+    return any(owner.time_control is not None for owner in owners)
+
+
+def _show_phases(shown: list[ParticipantView], state: State) -> None:
+    pool = pool_of(state)
+    for position, view in enumerate(shown):
+        control = pool.control(state, position)
+        if _is_given(control, state.config):
+            p = state.participants[position]
+            _show_progress(view, control, Bank(p.total_time_ms, p.progress))
+            view.time_control = p.time_control or UNSET
+
+
 def _show_running(shown: list[ParticipantView], state: State, reading: Reading) -> None:
     """Show when the clocks that run began to drain, or to gain, and when they end."""
-    if reading.drains_from_ms is None or reading.deadline_ms is None:
+    clock = reading.clock
+    if clock is None or reading.drains_from_ms is None or reading.deadline_ms is None:
         return
-    pool, active = pool_of(state), state.active
-    drains_from, deadline_at = as_iso(reading.drains_from_ms), as_iso(reading.deadline_ms)
-    gains = active != NOBODY and pool.has_banks and pool.control(state, active).others_gain
+    active, drains_from, deadline_at = state.active, as_iso(reading.drains_from_ms), as_iso(reading.deadline_ms)
+    gains = clock.control.others_gain
+    if not (gains or clock.pool.is_shared or clock.pool.is_common):
+        shown[active].drains_from, shown[active].deadline_at = drains_from, deadline_at
+        return
     for position, view in enumerate(shown):
-        if pool.shares_clock(state, position, active):
+        if clock.pool.shares_clock(state, position, active):
             view.drains_from, view.deadline_at = drains_from, deadline_at
         elif gains:
             view.gains_from, view.deadline_at = drains_from, deadline_at

@@ -93,8 +93,8 @@ class StateCache:
 
 def _controls(state: State) -> int:
     """Return the number of time controls in a state."""
-    owners = [owner.time_control for owner in (*state.participants, *state.groups)]
-    return sum(control is not None for control in (state.config.time_control, *owners))
+    own = [p.time_control for p in state.participants] + [group.time_control for group in state.groups]
+    return sum(control is not None for control in (state.config.time_control, *own))
 
 
 def _payload_bytes(config: Config) -> int:

@@ -73,7 +73,8 @@ class Turn(Struct, frozen=True):
 def clock_log(events: Iterable[ev.Event]) -> list[Turn]:
     """Return the turns of a whole history, which begins with `session.created`, in the order in which they ended."""
     turns: list[Turn] = []
-    state, began_ms = None, 0
+    state: State | None = None
+    began_ms: Instant = 0
     for event in events:
         before, state = state, evolve(state, event)
         if before is None:

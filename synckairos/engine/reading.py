@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from synckairos.engine.clock import clock_of
+from synckairos.engine.clock import Clock, clock_of
 from synckairos.engine.pools import pool_of
 from synckairos.engine.state import NOBODY, State
 from synckairos.engine.units import Duration, Instant, Status
@@ -24,6 +24,8 @@ class Reading(Struct, frozen=True):
     """Time that the active participant has used since the stretch began."""
     drains_from_ms: Instant | None = None
     """Instant from which on the running clock drains, until the deadline."""
+    clock: Clock | None = None
+    """The clock that was read."""
 
 
 def read(state: State, now: Instant) -> Reading:
@@ -38,14 +40,17 @@ def read(state: State, now: Instant) -> Reading:
     started_ms = state.cycle.started_ms
     # A clock that ran out in an earlier stretch ended then; this stretch knows nothing of that instant.
     if started_ms is None or state.cycle.overtime_ms or state.status is not Status.RUNNING:
-        return Reading(now, left_ms, overtime_ms, None, stretch_ms)
-    return Reading(now, left_ms, overtime_ms, clock.ends_ms(started_ms), stretch_ms, started_ms + clock.lead_in_ms)
+        return Reading(now, left_ms, overtime_ms, None, stretch_ms, None, clock)
+    drains_from_ms = started_ms + clock.lead_in_ms
+    deadline_ms = drains_from_ms + clock.bank.left_ms
+    return Reading(now, left_ms, overtime_ms, deadline_ms, stretch_ms, drains_from_ms, clock)
 
 
-def seats_left_ms(state: State, stretch_ms: Duration) -> list[Duration | None]:
-    """Return the time left of every participant in order, `stretch_ms` after the running stretch began."""
+def seats_left_ms(state: State, stretch_ms: Duration, clock: Clock | None = None) -> list[Duration | None]:
+    """Return the time left of every participant in order, `stretch_ms` after the running stretch began. `clock` is that
+    of the state, if somebody knows it already."""
     pool, active = pool_of(state), state.active
-    clock = clock_of(state)
+    clock = clock or clock_of(state)
     left_ms = None if clock is None else clock.left_ms(stretch_ms)
     if pool.is_common:
         return [left_ms] * len(state.participants)
