@@ -114,15 +114,21 @@ def started(state: State, version: int, at_ms: Instant) -> ev.SessionStarted:
 
 
 def _next_phase(clock: Clock, stretch_ms: Duration) -> Bank | None:
-    """Return the phase in which the clock is at the end of a stretch; None when it has expired.
+    """Return the phase in which the clock is at the end of a stretch; None when it was in its last one.
 
-    The stretch may go beyond the end of a phase, when an undone switch gave the time since to this clock.
+    The stretch may go beyond the end of a phase, when an undone switch gave the time since to this clock. Beyond the
+    end of them all nothing is left in the last one, and the clock expires there.
     """
     over_ms, bank = clock.over_ms(stretch_ms), clock.control.after_end(clock.bank.progress)
-    while bank is not None and over_ms and over_ms >= bank.left_ms:
+    if bank is None:
+        return None
+    while over_ms and over_ms >= bank.left_ms:
+        following = clock.control.after_end(bank.progress)
+        if following is None:
+            return Bank(0, bank.progress)
         over_ms -= bank.left_ms
-        bank = clock.control.after_end(bank.progress)
-    return None if bank is None else Bank(bank.left_ms - over_ms, bank.progress)
+        bank = following
+    return Bank(bank.left_ms - over_ms, bank.progress)
 
 
 def _phase_changed(state: State, bank: Bank, version: int, at_ms: Instant) -> ev.ClockPhaseChanged:
