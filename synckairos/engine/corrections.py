@@ -21,11 +21,11 @@ def adjust_bank(state: State, command: cmd.AdjustTime, now: Instant, clock: Cloc
         field = "total_time_ms" if command.total_time_ms is not None else "adjust_ms"
         message = f"Participants own no time in {state.config.sync_mode} mode."
         raise Problems([(field, message)])
-    total_ms = command.total_time_ms
+    before_ms, total_ms = _bank_now(state, clock, position, now), command.total_time_ms
     if total_ms is None:
-        total_ms = _bank_now(state, clock, position, now) + (command.adjust_ms or 0)
+        total_ms = before_ms + (command.adjust_ms or 0)
     numbers = state.sequence + 1, state.version + 1
-    return ev.ParticipantAdjusted(*numbers, now, command.participant_id, _bounded(total_ms), command.reason)
+    return ev.ParticipantAdjusted(*numbers, now, command.participant_id, _bounded(total_ms, before_ms), command.reason)
 
 
 def adjust_clock(state: State, command: cmd.AdjustClock, now: Instant, clock: Clock | None) -> ev.Event | None:
@@ -37,12 +37,9 @@ def adjust_clock(state: State, command: cmd.AdjustClock, now: Instant, clock: Cl
     if bank is None:
         raise Problems([(field, "No clock drains in this session.")])
     before_ms = bank.left_ms if clock is None else clock.left_ms(state.stretch_ms(now))
-    left_ms = before_ms + wanted_ms if field == "adjust_ms" else wanted_ms
-    if field == "at_least_ms":
-        left_ms = max(left_ms, before_ms)
-    left_ms = _bounded(left_ms)
-    if field == "at_least_ms" and left_ms == before_ms:
+    if field == "at_least_ms" and before_ms >= wanted_ms:
         return None
+    left_ms = _bounded(before_ms + wanted_ms if field == "adjust_ms" else wanted_ms, before_ms)
     owner = None if position == NOBODY else state.participants[position]
     return ev.ClockAdjusted(
         state.sequence + 1,
@@ -111,5 +108,6 @@ def _bank_now(state: State, clock: Clock | None, position: int, now: Instant) ->
     return bank.left_ms + (0 if clock is None else clock.gained_ms(stretch_ms))
 
 
-def _bounded(left_ms: int) -> Duration:
-    return min(max(0, left_ms), MAX_TIME_MS)
+def _bounded(left_ms: int, before_ms: Duration) -> Duration:
+    # Turns may have left more than the largest time; an adjustment that adds to it takes nothing away.
+    return min(max(0, left_ms), max(MAX_TIME_MS, before_ms))
