@@ -11,18 +11,21 @@ from synckairos.engine.controls import Bank, TimeControl
 from synckairos.engine.controls.base import Problem
 from synckairos.engine.pools.base import Pool, with_participant
 from synckairos.engine.state import State
-from synckairos.engine.units import Duration
+from synckairos.engine.units import Duration, Status
 
 
 class CyclePool(Pool):
     """The bank of the open cycle: `time_per_cycle_ms` less what it has used."""
 
-    def bank(self, state: State, position: int) -> Bank | None:
+    def bank(self, state: State, position: int) -> Bank:
         cycle = state.cycle
         return Bank(max(0, (state.config.time_per_cycle_ms or 0) + cycle.adjusted_ms - cycle.elapsed_ms))
 
     def seats_left_ms(self, state: State) -> list[Duration | None]:
-        return [state.config.time_per_cycle_ms] * len(state.participants)
+        seats: list[Duration | None] = [state.config.time_per_cycle_ms] * len(state.participants)
+        if state.cycle.adjusted_ms and state.status is Status.PENDING:
+            seats[state.opening] = self.bank(state, state.opening).left_ms
+        return seats
 
     def with_bank(self, state: State, position: int, bank: Bank) -> State:
         cycle = state.cycle
