@@ -131,10 +131,14 @@ def api():
     web.stop()
 
 
+def is_instant(name):
+    return name.endswith(("_at", "_from"))
+
+
 def plain(value):
     """What two answers about two sessions have in common."""
     if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items() if name not in CHANGING and not name.endswith("_at")}
+        return {name: plain(item) for name, item in value.items() if name not in CHANGING and not is_instant(name)}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 

@@ -295,7 +295,8 @@ def test_members_of_a_group_share_their_time(api):
     state = created(
         api, game(sync_mode="per_group", participants=seats, groups=[{"group_id": team, "total_time_ms": 9_000}])
     )
-    assert state["groups"] == [{"group_id": team, "total_time_ms": 9_000, "has_expired": False}]
+    (group,) = state["groups"]
+    assert group == {"group_id": team, "total_time_ms": 9_000, "time_remaining_ms": 9_000, "has_expired": False}
     assert [p["total_time_ms"] for p in state["participants"]] == [9_000, 9_000]
 
 
