@@ -35,8 +35,11 @@ def participant_of(config: Config, seat: Seat, index: int, group: Group | None) 
         participant = replace(participant, total_time_ms=bank.left_ms, progress=bank.progress)
     if not config.compensates_lag:
         return participant
-    control = (None if group is None else group.time_control) or seat.time_control or config.control
-    return replace(participant, lag=open_account(control.expected_ms(main_ms(config, seat))))
+    if config.sync_mode is SyncMode.PER_GROUP and group is not None:
+        control, time_ms = group.time_control or config.control, group.total_time_ms + group.progress.reserve_ms
+    else:
+        control, time_ms = seat.time_control or config.control, main_ms(config, seat)
+    return replace(participant, lag=open_account(control.expected_ms(time_ms)))
 
 
 def group_of(config: Config, group: GroupBank) -> Group:
