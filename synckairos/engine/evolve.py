@@ -247,8 +247,11 @@ def _adjusted(state: State, position: int, left_ms: Duration, at_ms: Instant) ->
     cycle = state.cycle
     if was_running:
         cycle = replace(cycle, started_ms=at_ms)
-    if ran_out and not pool.clock_expired(state):
-        cycle = replace(cycle, has_expired=False, overtime_ms=0)
+    # The overtime of a clock that has not expired is that of the grace of lag.
+    if (ran_out or cycle.overtime_ms) and not pool.clock_expired(state):
+        clock = clock_of(state)
+        if clock is not None and clock.bank.left_ms:
+            cycle = replace(cycle, has_expired=False, overtime_ms=0)
     return replace(state, cycle=cycle)
 
 
