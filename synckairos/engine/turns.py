@@ -75,7 +75,8 @@ def comes_too_late(state: State, command: cmd.Switch, now: Instant) -> bool:
     if clock is None or clock.pool.clock_expired(state) or not _is_last_phase(clock):
         return False
     lag = lag_of(state, command, now)
-    return lag is not None and not clock.left_ms(state.stretch_ms(now) - lag.granted_ms)
+    # A clock of nothing but a delay has no time left from the beginning.
+    return lag is not None and state.stretch_ms(now) - lag.granted_ms >= clock.lead_in_ms + clock.bank.left_ms
 
 
 def _is_last_phase(clock: Clock) -> bool:
