@@ -81,17 +81,31 @@ def decide(state: State, command: cmd.Command, now: Instant, *, accepted: frozen
         raise Unsettled
     if accepted is not None and settled.version not in accepted:
         raise PreconditionFailed(accepted, settled.version)
-    if settled.config.compensates_lag and isinstance(command, cmd.Switch) and comes_too_late(settled, command, now):
-        settled, expiry = expire(settled, now)
-        due += expiry
-        following = None
     clock = following.clock if following is not None and following.clock is not None else clock_of(settled)
     event = _event_of(settled, command, now, clock)
     if event is None:
         return Decision(state, settled, tuple(due), following, len(due))
+    if settled.config.compensates_lag and isinstance(command, cmd.Switch) and comes_too_late(settled, command, now):
+        return _too_late(state, settled, command, now, due)
     after, late, following = settle(evolve(settled, event), now, limit=SETTLE_LIMIT)
     events = (*due, event, *late) if due or late else (event,)
     return Decision(state, after, events, following, len(due), len(late), _expired_on_switch(settled, event))
+
+
+def _too_late(state: State, settled: State, command: cmd.Switch, now: Instant, due: list[ev.Event]) -> Decision:
+    """Return the decision of a switch within the grace of an expiry that came too late: the clock expires first.
+
+    When its expiry ends the turn or the session, nothing is left to switch.
+    """
+    active, (expired, expiry) = settled.active_participant, expire(settled, now)
+    owner = None if active is None else active.participant_id
+    happened: list[ev.Event] = [*due, *expiry]
+    if len(expiry) > 1:
+        after, late, following = settle(expired, now, limit=SETTLE_LIMIT)
+        return Decision(state, after, (*happened, *late), following, len(due), len(expiry) + len(late), owner)
+    event = switch(expired, command, now, clock_of(expired))
+    after, late, following = settle(evolve(expired, event), now, limit=SETTLE_LIMIT)
+    return Decision(state, after, (*happened, event, *late), following, len(happened), len(late), owner)
 
 
 def _expired_on_switch(state: State, event: ev.Event) -> UUID | None:
