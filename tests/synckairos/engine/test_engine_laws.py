@@ -9,17 +9,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from synckairos.engine import (
+    MAX_TIME_MS,
     State,
     SyncMode,
     abandon,
     create_session,
     decide,
+    evolve,
     is_idle,
     next_deadline,
     observe,
-    problems,
     read,
     replay,
 )
@@ -27,137 +29,27 @@ from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
 from synckairos.engine.reading import seats_left_ms
 from synckairos.engine.refusals import Refusal
+from tests.synckairos.engine.drawing import HASTE, MAY_CHANGE_NOTHING, STEPS, creations, some_command
+from tests.synckairos.engine.ledger import Ledger
 
-PEOPLE = [UUID(int=number) for number in range(1, 6)]
-TEAMS = [UUID(int=number) for number in range(101, 103)]
-STRANGER = UUID(int=999)
 PACK = msgspec.msgpack.Encoder(uuid_format="bytes")
 
-BANKS = st.sampled_from([0, 1, 999, 1_000, 2_500, 4_000, 10_000])
-STEPS = st.sampled_from([0, 0, 1, 500, 999, 1_000, 1_500, 2_500]) | st.integers(0, 9_000)
-SOMEBODY = st.sampled_from([*PEOPLE, STRANGER])
-ACTIONS = st.none() | st.fixed_dictionaries(
-    {"type": st.sampled_from(["notify", "skip_cycle", "auto_action", "end_session"])},
-    optional={"penalty": st.just({"points": [-1, None]}), "action": st.just("fold")},
-)
+
+def rested(state, at_ms):
+    """Return the state with its clocks as they stand at an instant."""
+    if state.status != "running":
+        return state
+    return evolve(state, ev.SessionPaused(state.sequence + 1, state.version + 1, at_ms))
 
 
-@st.composite
-def creations(draw):
-    """Any creation that breaks no rule."""
-    mode = draw(st.sampled_from([*SyncMode, SyncMode.PER_PARTICIPANT, SyncMode.PER_GROUP]))
-    people = draw(st.lists(st.sampled_from(PEOPLE), unique=True, min_size=0 if is_common(mode) else 1, max_size=4))
-    teams = {team: draw(BANKS) for team in TEAMS} if mode is SyncMode.PER_GROUP else {}
-    seats = []
-    for place, person in enumerate(draw(st.permutations(people))):
-        team = draw(st.sampled_from(TEAMS)) if teams else None
-        bank_ms = teams[team] if teams else draw(BANKS)
-        seats.append(cmd.Seat(person, bank_ms, 10 + 10 * place, team))
-    made = cmd.Create.of(
-        sync_mode=mode,
-        participants=tuple(seats),
-        groups=tuple(cmd.GroupBank(*item) for item in teams.items()) if draw(st.booleans()) else (),
-        total_time_ms=draw(st.integers(1_000, 30_000)),
-        time_per_cycle_ms=draw(st.integers(1_000, 5_000)),
-        increment_ms=0 if mode is SyncMode.PER_CYCLE or is_common(mode) else draw(st.sampled_from([0, 700])),
-        max_time_ms=draw(st.none() | st.integers(1_000, 30_000)),
-        auto_advance=draw(st.booleans()),
-        action_on_timeout=draw(ACTIONS),
-        warning_thresholds_ms=tuple(draw(st.lists(st.sampled_from([0, 1, 500, 1_000, 3_000]), max_size=3))),
-        start_at_ms=draw(st.none() | st.integers(0, 6_000)),
-        active_participant_id=draw(st.sampled_from(people)) if people and draw(st.booleans()) else None,
-    )
-    assert problems(made) == []
-    return made
+def owners(state):
+    """Return those that own the clocks of an hourglass."""
+    return state.groups if state.config.sync_mode is SyncMode.PER_GROUP else state.participants
 
 
-def is_common(mode):
-    return mode in {SyncMode.GLOBAL, SyncMode.COUNT_UP}
-
-
-ENDS = (cmd.Complete, cmd.Cancel, cmd.Delete)
-FITTING = {
-    "pending": [cmd.Start] * 8 + [cmd.AddParticipant, cmd.AdjustTime],
-    "running": [cmd.Switch] * 5 + [cmd.Pause] * 3 + [cmd.AdjustTime] * 3 + [cmd.AddParticipant] * 2,
-    "paused": [cmd.Resume] * 5 + [cmd.AdjustTime] * 3 + [cmd.AddParticipant],
-}
-ANYTHING = [cmd.Start, cmd.Pause, cmd.Resume, cmd.Switch, cmd.AddParticipant, cmd.AdjustTime, cmd.RevokeAccess]
-ANYTHING += [cmd.AssignSeat, *ENDS]
-
-
-def some_command(data, state):
-    """A command that mostly fits the moment; now and then it does not, and is refused."""
-    odd = data.draw(st.integers(0, 9), label="oddity")
-    kinds = FITTING.get(state.status, ANYTHING) if odd else ANYTHING
-    seated = [seat.participant_id for seat in state.participants]
-    return data.draw(command_of(data.draw(st.sampled_from(kinds)), seated if odd and seated else [*PEOPLE, STRANGER]))
-
-
-def command_of(kind, people):
-    somebody = st.sampled_from(people)
-    version = st.sampled_from([None] * 9 + [3])
-    if kind is cmd.Switch:
-        claim = st.one_of(*[st.none()] * 4, somebody)
-        seats = st.one_of(*[st.none()] * 4, st.frozensets(somebody, min_size=1))
-        return st.builds(kind, st.none() | somebody, claim, version, seats)
-    if kind is cmd.RevokeAccess:
-        return st.builds(kind, st.integers(1, 3_000), st.none(), version)
-    if kind is cmd.AddParticipant:
-        newcomer, index = st.sampled_from(PEOPLE), st.sampled_from([None, 0, 1, 15, 25, 60])
-        return st.builds(kind, st.builds(cmd.Seat, newcomer, BANKS, index, st.sampled_from(TEAMS)), version)
-    if kind is cmd.AssignSeat:
-        return st.builds(kind, somebody, st.sampled_from(["", "u-1", "u-2"]), st.none(), version)
-    if kind is cmd.AdjustTime:
-        reason = st.none() | st.just("late")
-        return st.builds(kind, somebody, BANKS, st.none(), reason, version) | st.builds(
-            kind, somebody, st.none(), st.integers(-5_000, 5_000), reason, version
-        )
-    return st.builds(kind, version)
-
-
-class Ledger:
-    """Running time kept independently of the engine: a stopwatch started and stopped by what was announced."""
-
-    def __init__(self):
-        self.since, self.total, self.holder = None, 0, None
-        self.used, self.turns, self.ended, self.cycle_began = {}, {}, 0, 0
-
-    def note(self, event):
-        match event:
-            case ev.SessionStarted():
-                self.since, self.holder = event.at_ms, event.participant_id
-            case ev.SessionResumed():
-                self.since = event.at_ms
-            case ev.CycleSwitched():
-                self.charge(event.at_ms)
-                assert event.from_participant_id == self.holder
-                self.turns[self.holder] = self.turns.get(self.holder, 0) + 1
-                self.ended, self.cycle_began = self.ended + 1, self.total
-                self.since, self.holder = event.at_ms, event.to_participant_id
-            case ev.SessionPaused():
-                self.charge(event.at_ms)
-            case (
-                ev.SessionCompleted()
-                | ev.SessionExpired()
-                | ev.SessionCancelled()
-                | ev.SessionDeleted()
-                | ev.SessionAbandoned()
-            ):
-                self.charge(event.at_ms)
-                self.holder = None
-
-    def charge(self, at_ms):
-        if self.since is not None:
-            self.total += at_ms - self.since
-            self.used[self.holder] = self.used.get(self.holder, 0) + at_ms - self.since
-        self.since = None
-
-    def running_ms(self, now):
-        return self.total + (0 if self.since is None else now - self.since)
-
-    def used_ms(self, person, now):
-        running = now - self.since if self.since is not None and self.holder == person else 0
-        return self.used.get(person, 0) + running
+def as_unpressed(state):
+    """Return a state without what tells that something has happened."""
+    return replace(state, version=0, sequence=0, updated_ms=0, last_switch=None)
 
 
 class AnySession(RuleBasedStateMachine):
@@ -175,19 +67,50 @@ class AnySession(RuleBasedStateMachine):
         """Commit a decision, and check what it says about itself."""
         self.state = decision.state
         self.events += decision.events
+        followed = after
         for event in decision.events:
             assert event.at_ms <= max(self.now, after.updated_ms if after else 0)
             self.ledger.note(event)
+            before, followed = followed, evolve(followed, event)
+            if before is not None:
+                self.check_event(before, followed, event)
+        assert followed in (None, decision.state)
         if after is not None:
             assert decision.before == after
             assert decision.state.version - after.version == len({event.version for event in decision.events})
             assert (decision.state == after) == (not decision.events)
 
+    def check_event(self, before, after, event):
+        """Check what one event has made of the clocks."""
+        match event:
+            case ev.CycleSwitched():
+                self.unpressed = before
+                lag = event.lag
+                assert lag is None or 0 <= lag.granted_ms <= min(lag.measured_ms or 0, before.stretch_ms(event.at_ms))
+            case ev.CycleUndone():
+                assert as_unpressed(after) == as_unpressed(self.unpressed)
+        if any((owner.time_control or before.config.control).others_gain for owner in owners(before)):
+            given_ms = 0
+            if isinstance(event, ev.ClockAdjusted):
+                given_ms = event.by_ms
+            elif isinstance(event, ev.ParticipantAdjusted):
+                rest = rested(before, event.at_ms)
+                bank_ms = rest.participants[rest.position_of(event.participant_id)].total_time_ms
+                given_ms = event.total_time_ms - bank_ms
+            assert self.sum_of_clocks(after, event.at_ms) == self.sum_of_clocks(before, event.at_ms) + given_ms
+
+    def sum_of_clocks(self, state, at_ms):
+        return sum(owner.total_time_ms for owner in owners(rested(state, at_ms)))
+
     def seen_at(self):
         return max(self.now, self.state.updated_ms)
 
-    @rule(data=st.data(), step=STEPS)
-    def ask(self, data, step):
+    @rule(data=st.data(), steps=HASTE)
+    def ask(self, data, steps):
+        for step in steps:
+            self.ask_one(data, step)
+
+    def ask_one(self, data, step):
         self.now += step
         command = some_command(data, self.state)
         before, packed = self.state, PACK.encode(self.state)
@@ -197,9 +120,11 @@ class AnySession(RuleBasedStateMachine):
             assert (self.state, PACK.encode(self.state)) == (before, packed)
             return
         at_ms = max(self.now, before.updated_ms)
-        if not isinstance(command, cmd.AssignSeat):  # a seat may be that person's already
+        if not isinstance(command, MAY_CHANGE_NOTHING):
             assert any(event.at_ms == at_ms for event in decision.events)
         self.keep(decision, before)
+        if isinstance(command, cmd.AdjustClock) and command.at_least_ms is not None:
+            assert read(self.state, at_ms).time_remaining_ms >= min(command.at_least_ms, MAX_TIME_MS)
 
     @rule(step=STEPS)
     def look(self, step):
@@ -263,7 +188,19 @@ class AnySession(RuleBasedStateMachine):
             assert reading.overtime_ms >= 0
             assert not (reading.overtime_ms and reading.time_remaining_ms)
             assert all((left_ms or 0) >= 0 for left_ms in seats_left_ms(self.state, reading.stretch_ms))
-        assert all(owner.total_time_ms >= 0 for owner in (*self.state.participants, *self.state.groups))
+        for owner in (*self.state.participants, *self.state.groups):
+            progress = owner.progress
+            assert min(owner.total_time_ms, progress.reserve_ms, progress.periods, progress.turns) >= 0
+
+    @invariant()
+    def lag_is_granted_within_its_quota(self):
+        for seat in self.state.participants:
+            account = seat.lag
+            assert (account is not None) == self.state.config.compensates_lag
+            if account is not None:
+                assert 0 <= account.quota_ms <= 7 * account.gain_ms
+                assert account.granted_ms == self.ledger.granted.get(seat.participant_id, 0)
+                assert account.uncompensated_ms >= 0
 
     @invariant()
     def members_show_their_groups_bank(self):
@@ -272,6 +209,7 @@ class AnySession(RuleBasedStateMachine):
             if self.state.config.sync_mode is SyncMode.PER_GROUP:
                 group = self.state.groups[position]
                 assert (seat.total_time_ms, seat.has_expired) == (group.total_time_ms, group.has_expired)
+                assert seat.progress == group.progress
 
     @invariant()
     def history_has_no_gaps(self):
@@ -290,10 +228,13 @@ class AnySession(RuleBasedStateMachine):
     def teardown(self):
         if not hasattr(self, "events"):
             return
-        assert replay(self.events) == self.state
-        assert replay([through_json(event) for event in self.events]) == self.state
-        assert msgspec.msgpack.decode(PACK.encode(self.state), type=State) == self.state
-        assert msgspec.msgpack.decode(PACK.encode(self.events), type=list[ev.Event]) == self.events
+        packed = PACK.encode(self.state)
+        assert msgspec.msgpack.decode(packed, type=State) == self.state
+        through_msgpack = msgspec.msgpack.decode(PACK.encode(self.events), type=list[ev.Event])
+        assert through_msgpack == self.events
+        for events in (self.events, through_msgpack, [through_json(event) for event in self.events]):
+            assert replay(events) == self.state
+            assert PACK.encode(replay(events)) == packed
 
 
 def through_json(event):
@@ -330,8 +271,12 @@ class LookedAtOrNot(RuleBasedStateMachine):
         self.often = seen.state
         self.often_events += seen.events
 
-    @rule(data=st.data(), step=STEPS)
-    def ask_both(self, data, step):
+    @rule(data=st.data(), steps=HASTE)
+    def ask_both(self, data, steps):
+        for step in steps:
+            self.ask_each(data, step)
+
+    def ask_each(self, data, step):
         self.now += step
         command = some_command(data, self.seldom)
         often, seldom = (self.answer(state, command) for state in (self.often, self.seldom))
