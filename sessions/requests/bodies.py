@@ -121,21 +121,22 @@ class CreateSessionRequest(Body, frozen=True, kw_only=True):
 
     def problems(self, wrong: AbstractSet[str] = frozenset()) -> Problems:
         return [
-            (field, message) for field, message in self.broken(self.command("")) if field.partition(".")[0] not in wrong
+            (field, message) for field, message in self.broken(self.command("")) if wrong.isdisjoint(_fields_of(field))
         ]
 
     def broken(self, command: commands.Create) -> Problems:
         """Return the rules that the body breaks, with the creation that it is for the engine."""
         found = problems(command)
-        if isinstance(self.time_control, Sides) and (misfit := self.time_control.misfit(len(self.participants))):
-            found.append(("time_control", misfit))
+        if isinstance(self.time_control, Sides):
+            found += self.time_control.problems(self.sync_mode, len(self.participants), self.increment_ms)
         return found
 
     def command(self, owner: str) -> commands.Create:
         """Return the creation for the engine, with the owner's name."""
         seats, time_control = tuple([participant.seat() for participant in self.participants]), self.time_control
         if isinstance(time_control, Sides):
-            seats, time_control = time_control.given_to(seats), None
+            seats = time_control.given_to(seats) if self.sync_mode is SyncMode.PER_PARTICIPANT else seats
+            time_control = None
         return commands.Create.of(
             sync_mode=self.sync_mode,
             participants=seats,
@@ -154,6 +155,13 @@ class CreateSessionRequest(Body, frozen=True, kw_only=True):
             metadata=self.metadata,
             access=Access(owner, self.visibility or conf().default_visibility, tuple(sorted(set(self.permissions)))),
         )
+
+
+def _fields_of(field: str) -> set[str]:
+    """Return the fields on which a rule depends that names this one."""
+    if field.endswith(".total_time_ms"):  # the time control may say it, or the group
+        return {field.partition(".")[0], "time_control", "groups"}
+    return {field, "participants", "groups"} if field == "time_control" else {field.partition(".")[0]}
 
 
 class EmptyRequest(Body, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import inspect
 
 from sessions.requests.bodies import Body
-from sessions.requests.values import FieldError, choice_problem, decode_hook, text_problem
+from sessions.requests.values import FieldError, ParsedType, choice_problem, decode_hook, text_problem
 from synckairos.errors import MAX_DETAILS, ValidationFailed
 
 B = TypeVar("B", bound=Body)
@@ -70,9 +70,8 @@ class _Report:
 
 
 @cache
-def _type_of(kind: type[Body]) -> inspect.StructType:
-    found = inspect.type_info(kind)
-    return cast("inspect.StructType", found)
+def _type_of(kind: Any) -> Any:
+    return inspect.type_info(kind)
 
 
 def _struct(kind: inspect.StructType, data: Any, path: str, report: _Report) -> Any:
@@ -80,7 +79,7 @@ def _struct(kind: inspect.StructType, data: Any, path: str, report: _Report) -> 
     if not isinstance(data, dict):
         return report.add(path, "Expected a JSON object.")
     found_before, values, wrong = len(report), {}, set()
-    known = {field.name for field in kind.fields}
+    known = {field.name for field in kind.fields} | {kind.tag_field}
     for name in data:
         if name not in known:
             report.add(_join(path, name), "Unknown field.")
@@ -95,19 +94,33 @@ def _struct(kind: inspect.StructType, data: Any, path: str, report: _Report) -> 
             report.add(_join(path, field.name), "This field is required.")
     if all(field.name in values for field in kind.fields if field.required):
         body: Any = kind.cls(**values)
-        for name, message in dict.fromkeys(body.problems(wrong)):
+        for name, message in dict.fromkeys(body.problems(wrong) if isinstance(body, Body) else ()):
             report.add(_join(path, name), message)
     return body if len(report) == found_before else _WRONG
+
+
+def _tagged(kinds: list[inspect.StructType], data: Any, path: str, report: _Report) -> Any:
+    """Return the struct of an object that says in one of its fields which of these types it has."""
+    if not isinstance(data, dict):
+        return report.add(path, "Expected a JSON object.")
+    tag_field = str(kinds[0].tag_field)
+    if tag_field not in data:
+        return report.add(_join(path, tag_field), "This field is required.")
+    for kind in kinds:
+        if kind.tag == data[tag_field]:
+            return _struct(kind, data, path, report)
+    return report.add(_join(path, tag_field), choice_problem(data[tag_field]))
 
 
 def _value(kind: Any, value: Any, path: str, report: _Report) -> Any:  # noqa: C901, PLR0911 - one arm for each type
     """Return the value of a field; `_WRONG` if it is wrong."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
-    if isinstance(kind, inspect.UnionType):  # of a type and null
-        if value is None:
-            return None
-        return _value(kind.types[0], value, path, report)
+    if isinstance(kind, inspect.UnionType):  # of structs with tags, or of a type and null
+        structs = [one for one in kind.types if isinstance(one, inspect.StructType)]
+        if len(structs) == len(kind.types):
+            return _tagged(structs, value, path, report)
+        return None if value is None else _value(kind.types[0], value, path, report)
     if value is None:
         return report.add(path, "This field may not be null.")
     match kind:
@@ -124,11 +137,18 @@ def _value(kind: Any, value: Any, path: str, report: _Report) -> Any:  # noqa: C
         case inspect.StructType():
             return _struct(kind, value, path, report)
         case inspect.CustomType():
-            try:
-                return decode_hook(kind.cls, value)
-            except FieldError as error:
-                return report.add(_join(path, error.part) if error.part else path, str(error))
+            return _parsed(kind, value, path, report)
     raise TypeError(kind)
+
+
+def _parsed(kind: inspect.CustomType, value: Any, path: str, report: _Report) -> Any:
+    object_type = cast("ParsedType", kind.cls).object_type
+    if object_type is not None and isinstance(value, dict):
+        return _value(_type_of(object_type), value, path, report)
+    try:
+        return decode_hook(kind.cls, value)
+    except FieldError as error:
+        return report.add(_join(path, error.part) if error.part else path, str(error))
 
 
 def _integer(kind: inspect.IntType, value: Any, path: str, report: _Report) -> Any:

@@ -51,15 +51,17 @@ class ParsedType(type):
 
     parse: Callable[[Any], Any]
     schema: Json
+    object_type: Any
+    """The type of those values that are JSON objects, if the slow path is to name what is wrong in them."""
 
     def __instancecheck__(cls, value: Any) -> bool:
         """Return true: msgspec checks only values that `parse` has returned."""
         return True
 
 
-def parsed_type(name: str, parse: Callable[[Any], Any], schema: Json) -> ParsedType:
+def parsed_type(name: str, parse: Callable[[Any], Any], schema: Json, object_type: Any = None) -> ParsedType:
     """Return a type for fields whose values `parse` returns; it raises FieldError."""
-    return ParsedType(name, (), {"parse": staticmethod(parse), "schema": schema})
+    return ParsedType(name, (), {"parse": staticmethod(parse), "schema": schema, "object_type": object_type})
 
 
 def decode_hook(kind: Any, value: Any) -> Any:

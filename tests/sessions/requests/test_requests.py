@@ -14,6 +14,7 @@ from sessions.commands import COMMAND_BY_VERB, COMMANDS
 from sessions.frames import COMMAND_BY_FRAME
 from sessions.requests import bodies, reading
 from synckairos.engine.commands import Command
+from synckairos.engine.controls import CONTROLS
 from synckairos.errors import ValidationFailed
 
 BODIES = [kind for kind in vars(bodies).values() if isinstance(kind, type) and kind.__module__ == bodies.__name__]
@@ -24,6 +25,8 @@ VALUES = st.sampled_from(
         *("", " ", "x", "ä", "A\u0308", " a", "timekeeper", "x" * 501, "x" * 513, "participant", "owner", "pause"),
         *("2026-01-01T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00", "1950-01-01T00:00:00Z", "2400-01-01T00:00:00Z"),
         *(IDS[0], IDS[0].upper(), IDS[0].replace("-", ""), f"{{{IDS[0]}}}"),
+        *("300", "300+2", "300=600", "40/5400+30:1800+30", {"type": "fischer", "increment_ms": 2_000}, {"type": "go"}),
+        *({"type": "hourglass", "main_time_ms": 1e3}, {"type": "stages", "stages": [{"time_ms": 1, "turns": None}]}),
         *("global", "count_up", "per_participant", "public", {"type": "notify"}, {"type": [1]}, {"a": "x" * 5_000}),
         *(
             [],
@@ -35,6 +38,7 @@ VALUES = st.sampled_from(
             ["pause"],
             ["start"],
             [{"participant_id": IDS[0], "total_time_ms": 1_000}],
+            [{"participant_id": IDS[0], "time_control": "60"}],
         ),
     ]
 )
@@ -68,6 +72,39 @@ def test_the_slow_path_accepts_exactly_what_the_conversion_accepts(kind, data):
         assert isinstance(result, list) or has_whole_floats(body)
     else:
         assert result == converted if not converted.problems() else isinstance(result, list)
+
+
+def controls_or_nearly():
+    """Return objects of the field `time_control` in which some values are wrong."""
+    numbers = st.sampled_from([0, 1, 2, 1_000, 60_000.0, 10**9, -1, 1.5, True, None, "1", []])
+    names = {field for kind in CONTROLS for field in kind.__struct_fields__} - {"stages"}
+    types = st.sampled_from([*(kind.__struct_config__.tag for kind in CONTROLS), "go", None, []])
+    plain = st.fixed_dictionaries({}, optional={"type": types, **dict.fromkeys([*names, "unknown"], numbers)})
+    stage = st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(["time_ms", "turns", "carries_over", "unknown"], numbers),
+            "until": st.sampled_from(["turns", "time", "now", None]),
+            "control": plain | numbers,
+        },
+    )
+    return plain | st.fixed_dictionaries(
+        {"type": st.just("stages")}, optional={"stages": st.lists(stage | numbers, max_size=9) | numbers}
+    )
+
+
+@settings(max_examples=300)
+@given(control=controls_or_nearly())
+def test_both_accept_the_same_time_controls(control):
+    body = {"sync_mode": "per_participant", "time_control": control}
+    result = slowly(body, bodies.CreateSessionRequest)
+    named = {one["field"] for one in result} if isinstance(result, list) else set()
+    try:
+        reading.convert(body, bodies.CreateSessionRequest)
+    except msgspec.ValidationError:
+        assert has_whole_floats(body) or any(field.startswith("time_control.") for field in named)
+    else:
+        assert "participants" in named  # which the body does not have
 
 
 def test_every_command_of_the_engine_is_in_the_table_once():
