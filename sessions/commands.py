@@ -75,6 +75,15 @@ COMMANDS = (  # in the order of a session's life, which is the order in the docu
         "End the running cycle and begin the next. `current_participant_id` refuses it unless that participant is the "
         "active one: a second press is then harmless.",
     ),
+    CommandType(
+        commands.UndoSwitch,
+        Action.UNDO,
+        "undo",
+        UndoSwitchRequest,
+        "Take the last switch back. The turn returns, and the time since the switch is the returned one's. It is "
+        "refused with CONFLICT when anything else has happened since.",
+        operation="undoSwitch",
+    ),
     CommandType(commands.Pause, Action.PAUSE, "pause", CommandRequest, "Pause a session that is running"),
     CommandType(commands.Resume, Action.RESUME, "resume", CommandRequest, "Resume a session that is paused"),
     CommandType(
@@ -97,15 +106,6 @@ COMMANDS = (  # in the order of a session's life, which is the order in the docu
         method="PATCH",
         frame_type="ADJUST_CLOCK",
         operation="adjustClock",
-    ),
-    CommandType(
-        commands.UndoSwitch,
-        Action.UNDO,
-        "undo",
-        UndoSwitchRequest,
-        "Take the last switch back. The turn returns, and the time since the switch is the returned one's. It is "
-        "refused with CONFLICT when anything else has happened since.",
-        operation="undoSwitch",
     ),
     CommandType(
         commands.AssignTurn,

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from synckairos.auth.grants import GRANTED, SessionGrant
 from synckairos.engine.controls import Control
 from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, Visibility
+from synckairos.http.openapi import ref
 
 # Units as the engine has them, and what /api-docs.json and /asyncapi.json say of them.
 Milliseconds: TypeAlias = Annotated[Duration, Meta(ge=0)]
@@ -20,6 +21,7 @@ Version: TypeAlias = Annotated[int, Meta(ge=1, description="Rises by 1 with ever
 StatusText: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [status.value for status in Status]})]
 VisibilityText: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [one.value for one in Visibility]})]
 ModeText: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [mode.value for mode in SyncMode]})]
+ControlObject: TypeAlias = Annotated[Control, Meta(extra_json_schema=ref("TimeControl"))]
 
 
 class LagView(Struct, kw_only=True):
@@ -53,7 +55,7 @@ class ClockView(Struct, kw_only=True):
     """Time in the bank that follows the allowance of a turn."""
     penalty_points: Count | UnsetType = UNSET
     """Points lost by overtime so far."""
-    time_control: Control | UnsetType = UNSET
+    time_control: ControlObject | UnsetType = UNSET
     """The owner's own time control, if it differs from that of the session."""
 
 
@@ -99,7 +101,7 @@ class StateView(Struct, kw_only=True):
     time_per_cycle_ms: Milliseconds | None
     increment_ms: Milliseconds
     max_time_ms: Milliseconds | UnsetType = UNSET
-    time_control: Control | None
+    time_control: ControlObject | None
     lag_compensation: bool
     cycle_number: Count
     cycle_started_at: InstantText | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from typing import Any
 
@@ -22,6 +21,7 @@ from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.conf import HEARTBEAT_MAX_S, conf
 from synckairos.errors import REFUSES_SOCKETS
 from synckairos.http.django_views import read_only
+from synckairos.http.docstrings import attribute_docstrings
 from synckairos.http.openapi import ref
 
 _INFO = """Timers and turn clocks that are the same on every screen: the WebSocket side. REST is at `/api-docs.json`.
@@ -178,18 +178,9 @@ def _reasons(code: CloseCode) -> str:
 
 
 def close_codes() -> dict[CloseCode, str]:
-    """Return every close code with its docstring, which is read from the source: Python does not keep it."""
-    (kind,) = ast.parse(inspect.getsource(CloseCode)).body
-    texts = {}
-    code: CloseCode | None = None
-    for line in kind.body if isinstance(kind, ast.ClassDef) else ():
-        match line:
-            case ast.Assign(targets=[ast.Name(id=name)]):
-                code = CloseCode[name]
-                texts[code] = ""
-            case ast.Expr(value=ast.Constant(value=str(text))) if code is not None:
-                texts[code] = inspect.cleandoc(text)
-    return texts
+    """Return every close code with its docstring."""
+    docstrings = attribute_docstrings(CloseCode)
+    return {code: docstrings[code.name] for code in CloseCode}
 
 
 _DOCUMENT = CachedDocument(lambda: (msgspec.json.encode(document()), "application/json"))

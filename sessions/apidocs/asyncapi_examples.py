@@ -24,6 +24,16 @@ _SESSION, _WHITE, _BLACK = UUID(SESSION), UUID(WHITE), UUID(BLACK)
 _EPOCH = "4f0c2a9e"
 _NOW: Instant = 1_767_225_600_000
 _ID = "b4a1f6d2"
+_COMMANDS: dict[type, dict[str, dict[str, Any]]] = {
+    commands.Switch: {"if my turn runs": {"current_participant_id": _WHITE}, "with lag": {"think_ms": 4_200}},
+    commands.UndoSwitch: {"a wrong press": {"reason": "A wrong press."}},
+    commands.AdjustClock: {
+        "ten seconds more": {"adjust_ms": 10_000},
+        "a soft close": {"at_least_ms": 30_000},
+    },
+    commands.AssignTurn: {"to the other one": {"participant_id": _BLACK, "reason": "Black begins."}},
+}
+"""Fields of the examples of commands, by the name of each; other commands have one, without fields."""
 
 
 def examples() -> Examples:
@@ -96,8 +106,7 @@ def _from_client() -> Examples:
         ("fresh credentials", frames.Auth("eyJhbGciOiJFZERTQSJ9.…", _ID)),
     ]
     for frame, row in frames.COMMAND_BY_FRAME.items():
-        guard = {"current_participant_id": _WHITE} if row.kind is commands.Switch else {}
-        given.append((row.verb, frame(id=_ID, **guard)))
+        given += [(name, frame(id=_ID, **fields)) for name, fields in _COMMANDS.get(row.kind, {row.verb: {}}).items()]
     return {type_of(type(frame)): [_client_example(name, frame)] for name, frame in given}
 
 

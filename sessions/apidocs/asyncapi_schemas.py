@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from functools import cache
 from inspect import cleandoc
+from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-import msgspec
 from msgspec import Meta, Struct, defstruct
 
 from sessions import frames
+from sessions.apidocs import time_controls
 from sessions.frames import CLIENT_FRAMES, SERVER_FRAMES
 from sessions.requests.values import schema_hook
-from sessions.schemas import InstantText, Milliseconds, SwitchView, Version
+from sessions.schemas import ControlObject, InstantText, Milliseconds, SwitchView, Version
 from synckairos.engine.events import EVENT_TYPES, Event, EventBase
-from synckairos.http.openapi import REF, name_of, ref
+from synckairos.http.docstrings import attribute_docstrings
+from synckairos.http.openapi import described_components, name_of, ref
 
 Schema = dict[str, Any]
 
@@ -29,6 +31,10 @@ _EVENT_DESCRIPTIONS = {
     "session.expired": "A clock that ran out has ended it.",
     "session.deleted": "It exists no more.",
     "cycle.switched": "A cycle has made way for the next, by command or (`on_timeout`) by the clock.",
+    "cycle.undone": "The last switch was taken back: the turn returned, and the time since the switch is its own.",
+    "cycle.assigned": "The turn was given to a participant. The turn that this interrupted does not count as finished.",
+    "clock.phase_changed": "No time was left in one phase of the time control, and the next phase began.",
+    "clock.adjusted": "The clock that runs, or that runs next, was adjusted by `by_ms`; `left_ms` is what it has left.",
     "participant.warned": "The time left has come down to a threshold.",
     "participant.expired": "A clock has run out; `action_applied` is what was done about it.",
     "participant.added": "Somebody has joined.",
@@ -36,6 +42,10 @@ _EVENT_DESCRIPTIONS = {
     "participant.assigned": "The owner or staff gave a seat to another person (`user_id`), or to nobody (empty).",
     "access.revoked": "A session token, or with `token_id` null all that were given out so far, is good no longer.",
 }
+
+
+_SIGNED = frozenset({"by_ms"})
+"""Durations that may be negative."""
 
 
 def type_of(frame: type[Struct]) -> str:
@@ -49,11 +59,11 @@ def schemas(*, strict: bool = False) -> dict[str, Schema]:
     Schemas accept unknown fields, which clients ignore. With `strict` they accept documented fields only.
     """
     events = [_event(kind) for kind in EVENT_TYPES.values()]
-    _, components = msgspec.json.schema_components(
-        [*SERVER_FRAMES, *CLIENT_FRAMES, frames.AuthenticatedView, SwitchView, *events],
-        schema_hook=schema_hook,
-        ref_template=REF,
+    components = described_components(
+        [*SERVER_FRAMES, *CLIENT_FRAMES, frames.AuthenticatedView, SwitchView, *events], schema_hook
     )
+    for name, schema in time_controls.components().items():
+        components[name] = {"title": name, **schema}
     union: Schema = {
         "title": "Event",
         "description": "Something that has happened to a session.",
@@ -72,8 +82,9 @@ def _final(schema: Any, *, strict: bool) -> Any:
     if isinstance(final.get("description"), str):
         final["description"] = cleandoc(final["description"])
     if "$ref" in final:
-        final.pop("type", None)
-        final |= ref(name_of(final["$ref"].rpartition("/")[2]))
+        told = {"description": final["description"]} if "description" in final else {}
+        return ref(name_of(final["$ref"].rpartition("/")[2])) | told
+    final.pop("discriminator", None)  # an object in OpenAPI, a text in AsyncAPI
     if isinstance(final.get("title"), str):
         final["title"] = name_of(final["title"])
     if isinstance(final.get("enum"), list) and len(final["enum"]) == 1:
@@ -92,19 +103,30 @@ def _event(kind: type[Event]) -> type[Struct]:
 
 
 def _fields(kind: type[Struct]) -> list[tuple[str, Any]]:
-    hints = get_type_hints(kind)
-    return [(name, _presented_type(name, hints[name])) for name in kind.__struct_fields__]
+    hints, docstrings = get_type_hints(kind), attribute_docstrings(kind)
+    presented = {name: _presented_type(name, hints[name]) for name in kind.__struct_fields__}
+    return [
+        (name, Annotated[hint, Meta(description=_in_json(docstrings[name]))] if name in docstrings else hint)
+        for name, hint in presented.items()
+    ]
+
+
+def _in_json(docstring: str) -> str:
+    """Return the docstring of a field with the names that clients see."""
+    return docstring.replace("`at_ms`", "`at`")
 
 
 def _presented_type(name: str, hint: Any) -> Any:
     """Return the type of a field as clients see it: stored arrays are objects, and milliseconds are not negative."""
+    parts = get_args(hint)
     if get_origin(hint) is tuple:
-        return list[_presented_type(name, get_args(hint)[0])]  # type: ignore[misc]  # made at run time
+        return list[_presented_type(name, parts[0])]  # type: ignore[misc]  # made at run time
+    if NoneType in parts:
+        kinds = [part for part in parts if part is not NoneType]
+        return (_presented_type(name, kinds[0]) if len(kinds) == 1 else ControlObject) | None  # the only union
     if isinstance(hint, type) and issubclass(hint, Struct):
         return _object(hint)
-    if name.endswith("_ms"):
-        return {int: Milliseconds, int | None: Milliseconds | None}[hint]
-    return hint
+    return Milliseconds if hint is int and name.endswith("_ms") and name not in _SIGNED else hint
 
 
 @cache

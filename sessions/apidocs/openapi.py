@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
+from sessions.apidocs import time_controls
 from sessions.commands import CommandType
 from sessions.requests import bodies
 from sessions.requests.values import schema_hook
@@ -80,6 +81,7 @@ def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
 COMPONENTS: dict[str, Any] = {
     **{name: _without_defaults(schema) for name, schema in components_of(*_REQUESTS, schema_hook=schema_hook).items()},
     **components_of(*_VIEWS),
+    **time_controls.strict_components(),
     **{stem(view.__name__) + "Response": _envelope(name_of(view.__name__)) for view in _VIEWS},
     "PartialState": {name: part for name, part in components_of(StateView)["State"].items() if name != "required"},
     "PartialStateResponse": _envelope("PartialState"),

@@ -64,11 +64,15 @@ def _with_references(node: Any, name: str = "") -> Any:
         return [_with_references(item, name) for item in node]
     if not isinstance(node, dict):
         return node
+    if name == "properties":  # their names are no keywords
+        return {key: _with_references(value, key) for key, value in node.items()}
     if isinstance(node.get("enum"), list) and len(node["enum"]) == 1:
         node = {**node, "type": "string", "const": node["enum"][0]}
         node.pop("enum")
     found = _name_of(node, name)
-    return {key: _with_references(value, key) for key, value in node.items()} if found is None else ref(found)
+    if found is not None:
+        return ref(found)
+    return {key: _with_references(value, key) for key, value in node.items()}
 
 
 def _name_of(node: dict[str, Any], name: str) -> str | None:

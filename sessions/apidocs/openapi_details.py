@@ -38,20 +38,40 @@ def _if_one_of(name: str, *values: str) -> dict[str, Any]:
     return {"properties": {name: {"enum": [*values]}}, "required": [name]}
 
 
-_RULES: dict[str, dict[str, Any]] = {
-    "CreateSessionRequest": {
-        "if": _if_one_of("sync_mode", "global"),
-        "then": {"required": ["total_time_ms"], "properties": {"total_time_ms": _SET}},
-        "else": {
-            "if": _if_one_of("sync_mode", "per_participant", "per_group", "per_cycle"),
-            "then": {
-                "required": ["participants"],
-                "properties": {"participants": _NOT_EMPTY},
-                "if": _if_one_of("sync_mode", "per_cycle"),
-                "then": {"required": ["time_per_cycle_ms"], "properties": {"time_per_cycle_ms": _SET}},
-            },
+def _exactly_one(name: str, *others: str) -> dict[str, Any]:
+    """Return the rule that one of these fields is an integer, and that the others are absent or null."""
+    given = {"required": [name], "properties": {name: _SET}}
+    if not others:
+        return given
+    return {"if": given, "then": {"properties": dict.fromkeys(others, _UNSET)}, "else": _exactly_one(*others)}
+
+
+_HAS_NO_CONTROL = {"properties": {"time_control": _UNSET}}
+_HAS_TIME = {"if": _HAS_NO_CONTROL, "then": {"required": ["total_time_ms"], "properties": {"total_time_ms": _SET}}}
+"""The owner of a clock has a time to begin with; that its time control has one is no rule of the document."""
+_HAVE_TIME = {
+    "if": _HAS_NO_CONTROL,
+    "then": {
+        "properties": {"groups": {"items": _HAS_TIME}},
+        "if": _if_one_of("sync_mode", "per_group") | {"properties": {"groups": _NOT_EMPTY}, "required": ["groups"]},
+        "else": {"properties": {"participants": {"items": _HAS_TIME}}},
+    },
+}
+_FITS_MODE = {
+    "if": _if_one_of("sync_mode", "global"),
+    "then": {"required": ["total_time_ms"], "properties": {"total_time_ms": _SET}},
+    "else": {
+        "if": _if_one_of("sync_mode", "per_participant", "per_group", "per_cycle"),
+        "then": {
+            "required": ["participants"],
+            "properties": {"participants": _NOT_EMPTY},
+            "if": _if_one_of("sync_mode", "per_cycle"),
+            "then": {"required": ["time_per_cycle_ms"], "properties": {"time_per_cycle_ms": _SET}},
         },
     },
+}
+_RULES: dict[str, dict[str, Any]] = {
+    "CreateSessionRequest": {"if": True, "then": {"allOf": [_FITS_MODE, _HAVE_TIME]}},
     "SessionTokenRequest": {
         "if": _if_one_of("role", "participant"),
         "then": {"required": ["participant_id"], "properties": {"participant_id": {"type": "string"}}},
@@ -60,15 +80,14 @@ _RULES: dict[str, dict[str, Any]] = {
     "AdjustTimeRequest": {
         "if": {"required": ["user_id"]},
         "then": {"properties": {"total_time_ms": _UNSET, "adjust_ms": _UNSET}},
-        "else": {
-            "if": {"required": ["total_time_ms"], "properties": {"total_time_ms": _SET}},
-            "then": {"properties": {"adjust_ms": _UNSET}},
-            "else": {"required": ["adjust_ms"], "properties": {"adjust_ms": _SET}},
-        },
+        "else": _exactly_one("total_time_ms", "adjust_ms"),
     },
+    "AdjustClockRequest": _exactly_one("adjust_ms", "set_ms", "at_least_ms"),
 }
 """Rules between fields, as `if` and `then`, which generators of clients ignore. With `oneOf` they would fail on the
 body, or split it into several classes."""
+_NEVER_EMPTY = frozenset({"AdjustTimeRequest", "AdjustClockRequest"})
+"""Bodies of which one of several fields is required."""
 _LINKED = {
     "session_id": "$response.body#/data/session_id",
     "participant_id": "$response.body#/data/participants/0/participant_id",
@@ -111,7 +130,7 @@ def _add_links(result: dict[str, Any]) -> None:
 
 def _add_required(body: dict[str, Any], schemas: dict[str, Any]) -> None:
     name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-    if "required" in schemas[name] or name == "AdjustTimeRequest":
+    if "required" in schemas[name] or name in _NEVER_EMPTY:
         body["required"] = True
 
 

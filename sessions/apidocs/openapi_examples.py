@@ -28,6 +28,8 @@ def _guarded(version: int) -> dict[str, Any]:
     return {"as it is": {}, "only on what I have seen": {"expected_version": version}}
 
 
+_PLAYERS = [{"participant_id": WHITE}, {"participant_id": BLACK}]
+"""Participants that have the time of the time control."""
 _CREATIONS = {
     "two players": {
         "session_id": SESSION,
@@ -54,6 +56,32 @@ _CREATIONS = {
         "metadata": {"title": "Mathematics, part 1"},
     },
     "a stopwatch": {"sync_mode": "count_up"},
+    "byo-yomi": {
+        "sync_mode": "per_participant",
+        "time_control": {
+            "type": "byo_yomi",
+            "main_time_ms": _TEN_MINUTES_MS,
+            "periods": 5,
+            "period_ms": 30_000,
+        },
+        "participants": _PLAYERS,
+    },
+    "stages, in notation": {
+        "sync_mode": "per_participant",
+        "time_control": "40/5400+30:1800+30",
+        "participants": _PLAYERS,
+    },
+    "five minutes against ten": {
+        "sync_mode": "per_participant",
+        "time_control": "300=600",
+        "participants": _PLAYERS,
+    },
+    "blitz without the time of the network": {
+        "sync_mode": "per_participant",
+        "time_control": "180+2",
+        "lag_compensation": True,
+        "participants": _PLAYERS,
+    },
 }
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -64,9 +92,17 @@ BODIES: dict[str, dict[str, Any]] = {
         "only if my turn runs": {"current_participant_id": WHITE},
         "to somebody": {"next_participant_id": BLACK},
         "only on what I have seen": {"expected_version": 2},
+        "with the time that the user needed": {"think_ms": 4_200},
     },
+    "undoSwitch": {"a wrong press": {"reason": "A wrong press."}, "as it is": {}},
     "pauseSession": _guarded(2),
     "resumeSession": _guarded(3),
+    "adjustClock": {
+        "ten seconds more": {"adjust_ms": 10_000, "reason": "The network was away."},
+        "one minute from now on": {"set_ms": 60_000},
+        "no less than thirty seconds": {"at_least_ms": 30_000},
+    },
+    "assignTurn": {"to the other one": {"participant_id": BLACK, "reason": "Black begins."}},
     "completeSession": _guarded(1),
     "cancelSession": _guarded(1),
     "addParticipant": {"somebody who is late": _participant(_LATE)},

@@ -90,7 +90,10 @@ class CommandView(SessionEndpoint):
 
 
 def _view_of(row: CommandType) -> type[CommandView]:
-    members: dict[str, Any] = {"row": row, row.method.lower(): CommandView.apply}
+    def apply(self: CommandView, request: Request, session_id: str) -> Response:  # of its own, for its documentation
+        return self.apply(request, session_id)
+
+    members: dict[str, Any] = {"row": row, row.method.lower(): apply}
     return openapi.command(row)(type(f"{row.kind.__name__}View", (CommandView,), members))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Struct, inspect, structs
+
+from synckairos.http.docstrings import attribute_docstrings
 
 REF = "#/components/schemas/{name}"
 
@@ -47,5 +50,34 @@ def _named(node: Any) -> Any:
 
 def components_of(*views: type, schema_hook: Callable[[type], dict[str, Any]] | None = None) -> dict[str, Any]:
     """The schemas of views and of what they hold, by the names that the document has for them."""
-    _, found = msgspec.json.schema_components(views, schema_hook=schema_hook, ref_template=REF)
+    found = described_components(views, schema_hook=schema_hook)
     return {name_of(view): _named(schema) for view, schema in found.items()}
+
+
+def described_components(
+    kinds: Iterable[Any], schema_hook: Callable[[type], dict[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the schemas of types and of all structs in them, by name; docstrings of fields are their descriptions."""
+    kinds = [*kinds]
+    _, found = msgspec.json.schema_components(kinds, schema_hook=schema_hook, ref_template=REF)
+    for kind in set(_structs(inspect.multi_type_info(kinds), set())):
+        docstrings = attribute_docstrings(kind)
+        properties = found[kind.__name__]["properties"]
+        for field in structs.fields(kind):
+            if field.name in docstrings:
+                properties[field.encode_name].setdefault("description", docstrings[field.name])
+    return found
+
+
+def _structs(node: Any, seen: set[type]) -> Iterator[type[Struct]]:
+    """Yield the struct types in a description of types by msgspec."""
+    if isinstance(node, inspect.StructType):
+        if node.cls in seen:
+            return
+        seen.add(node.cls)
+        yield node.cls
+    if isinstance(node, inspect.Type | inspect.Field):
+        node = [getattr(node, name) for name in node.__struct_fields__]
+    if isinstance(node, list | tuple):
+        for part in node:
+            yield from _structs(part, seen)
