@@ -13,6 +13,7 @@ from sessions.apidocs.asyncapi_schemas import type_of
 from sessions.apidocs.openapi_examples import BLACK, SESSION, WHITE
 from sessions.presentation import present, present_switch
 from synckairos.engine import commands, create_session, decide, observe
+from synckairos.engine.controls.byo_yomi import ByoYomi
 from synckairos.engine.events import Event, ParticipantExpired, ParticipantWarned
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant, SyncMode
@@ -60,6 +61,18 @@ def _game() -> list[tuple[State, Instant, tuple[Event, ...]]]:
     return [*commits, (decision.state, _NOW + 66_004, tuple(decision.events))]
 
 
+def _phase_changed() -> bytes:
+    """Return the frame of a game by byo-yomi, when the first period begins."""
+    seats = (commands.Seat(_WHITE, None), commands.Seat(_BLACK, None))
+    control = ByoYomi(main_time_ms=60_000, periods=3, period_ms=30_000)
+    creation = commands.Create.of(SyncMode.PER_PARTICIPANT, seats, time_control=control)
+    made = create_session(creation, session_id=_SESSION, epoch=_EPOCH, now=_NOW)
+    started = decide(made.state, commands.Start(), _NOW + 1_000).state
+    now = _NOW + 61_000
+    over = observe(started, now)
+    return messages.state_update(over.state, now, started.version, over.events)
+
+
 def _from_server() -> Examples:
     created, started, switched, expired = _game()
     state, now, events = switched
@@ -73,6 +86,7 @@ def _from_server() -> Examples:
         "STATE_UPDATE": [
             _example("created", messages.state_update(created[0], created[1], 0, created[2])),
             _example("switched", messages.state_update(state, now, started[0].version, events)),
+            _example("the main time is over", _phase_changed()),
         ],
         "STATE_SYNC": [
             _example(
@@ -106,8 +120,12 @@ def _from_client() -> Examples:
         ("fresh credentials", frames.Auth("eyJhbGciOiJFZERTQSJ9.…", _ID)),
     ]
     for frame, row in frames.COMMAND_BY_FRAME.items():
-        given += [(name, frame(id=_ID, **fields)) for name, fields in _COMMANDS.get(row.kind, {row.verb: {}}).items()]
-    return {type_of(type(frame)): [_client_example(name, frame)] for name, frame in given}
+        for place, (name, fields) in enumerate(_COMMANDS.get(row.kind, {row.verb: {}}).items()):
+            given.append((name, frame(id=f"{_ID}-{place}", **fields)))
+    found: Examples = {}
+    for name, example in given:
+        found.setdefault(type_of(type(example)), []).append(_client_example(name, example))
+    return found
 
 
 def _example(name: str, frame: bytes) -> dict[str, Any]:

@@ -27,8 +27,14 @@ from sessions.presentation import present_event
 from synckairos import errors
 from synckairos.close_codes import CloseCode, CloseReason
 from synckairos.engine import commands, create_session
+from synckairos.engine.controls import CONTROLS, Progress
+from synckairos.engine.controls.canadian import Canadian
+from synckairos.engine.controls.fischer import Fischer
+from synckairos.engine.controls.stages import Stage, Stages
 from synckairos.engine.events import EVENT_TYPES
+from synckairos.engine.lag import compensate, open_account
 from synckairos.engine.units import Status, SyncMode
+from synckairos.http.openapi import ref
 from tests import documented
 from tests.servers import ROOT
 
@@ -80,6 +86,13 @@ def test_every_reference_leads_somewhere():
     assert len(references) > 100
     for reference in references:
         assert isinstance(at(reference), dict), reference
+
+
+def test_every_schema_says_something():
+    for path, node in parts(DOCUMENT["components"]["schemas"]):
+        for name, schema in node.get("properties", {}).items() if path.count("/") == 1 else ():
+            assert schema, (path, name)
+            assert schema.keys() - {"description", "title", "default"}, (path, name)
 
 
 def test_every_frame_of_the_catalogue_is_a_message_of_the_channel_and_nothing_else_is():
@@ -202,9 +215,19 @@ def test_a_frame_that_the_document_does_not_know_is_noticed():
 def event_of(name):
     """An event with a value of the right type in every field."""
     kind = EVENT_TYPES[name]
+    seats = (
+        commands.Seat(UUID(int=1), 60_000, group_id=UUID(int=2)),
+        commands.Seat(UUID(int=3), 60_000, group_id=UUID(int=2)),
+    )
+    stages = Stages(stages=(Stage(time_ms=60_000, turns=40, control=Fischer(increment_ms=1)), Stage(time_ms=1)))
     created = create_session(
         commands.Create.of(
-            SyncMode.PER_GROUP, (commands.Seat(UUID(int=1), 60_000, group_id=UUID(int=2)),), metadata={}
+            SyncMode.PER_GROUP,
+            seats,
+            (commands.GroupBank(UUID(int=2), 60_000, Canadian(turns=3, period_ms=60_000)),),
+            metadata={},
+            time_control=stages,
+            compensates_lag=True,
         ),
         session_id=UUID(int=9),
         epoch="e",
@@ -212,7 +235,14 @@ def event_of(name):
     ).events[0]
     if type(created) is kind:
         return created
-    samples = {"on_timeout": True, "action_applied": {"type": "notify"}, "participant": created.participants[0]}
+    samples = {
+        "on_timeout": True,
+        "action_applied": {"type": "notify"},
+        "participant": created.participants[0],
+        "penalty_points": 10,
+        "progress": Progress("byo_yomi", periods=3),
+        "lag": compensate(open_account(60_000), 5_000, 4_800, 100, limit_ms=100),
+    }
     values = {
         field.name: samples.get(field.name, 1 if field.type == "int" or "_ms" in field.name else UUID(int=1))
         for field in fields(kind)
@@ -274,6 +304,31 @@ def test_instants_and_names_are_told_precisely():
     assert properties["status"]["enum"] == list(Status)
     assert properties["sync_mode"]["enum"] == list(SyncMode)
     assert properties["session_id"] == {"type": "string", "format": "uuid"}
+
+
+def test_every_time_control_is_a_component_by_itself_and_in_both_documents():
+    ours, theirs = COMPONENTS["schemas"], OPENAPI_COMPONENTS
+    for kind in CONTROLS:
+        for schemas in (ours, theirs):
+            assert schemas["TimeControl"]["anyOf"].count(ref(kind.__name__)) == 1
+            assert set(schemas[kind.__name__]["properties"]) == {"type", *kind.__struct_fields__}
+    assert len(ours["TimeControl"]["anyOf"]) == len(theirs["TimeControl"]["anyOf"]) == len(CONTROLS)
+    tags = {str(kind.__struct_config__.tag): ref(kind.__name__)["$ref"] for kind in CONTROLS}
+    assert theirs["TimeControl"]["discriminator"] == {"propertyName": "type", "mapping": tags}
+
+
+@pytest.mark.parametrize("name", ["State", "Participant", "Group", "EventConfig", "EventParticipant", "EventGroup"])
+def test_a_time_control_is_a_reference_wherever_it_is_shown(name):
+    field = COMPONENTS["schemas"][name]["properties"]["time_control"]
+    assert field.get("$ref", field.get("anyOf", [{}])[0].get("$ref")) == ref("TimeControl")["$ref"]
+
+
+def test_fields_are_described_by_their_docstrings():
+    schemas = COMPONENTS["schemas"]
+    assert "FIDE" in schemas["Fischer"]["properties"]["increment_before_first_turn"]["description"]
+    assert schemas["Overtime"]["properties"]["points_per_period"]["description"] == "Default: `10`."
+    assert "left_ms" in schemas["CycleSwitchedEvent"]["properties"]["earned_ms"]["description"]
+    assert "None" not in json.dumps(COMPONENTS["schemas"])
 
 
 def test_both_documents_call_the_same_thing_by_the_same_name():

@@ -31,6 +31,7 @@ TRIED = [name for name in OPERATIONS if name not in {*CREDENTIALS, ENDLESS, OF_D
 BEFORE = {
     "createSession": (),
     "switchSession": ("createSession", "startSession"),
+    "undoSwitch": ("createSession", "startSession", "switchSession"),
     "pauseSession": ("createSession", "startSession"),
     "resumeSession": ("createSession", "startSession", "pauseSession"),
 }
@@ -120,6 +121,7 @@ def test_examples_of_credentials_work_for_whoever_has_these_credentials(settings
 FRAMES = {name: message["examples"] for name, message in asyncapi()["components"]["messages"].items()}
 BEFORE_FRAME = {
     "SWITCH": ("createSession", "startSession"),
+    "UNDO": ("createSession", "startSession", "switchSession"),
     "PAUSE": ("createSession", "startSession"),
     "RESUME": ("createSession", "startSession", "pauseSession"),
 }

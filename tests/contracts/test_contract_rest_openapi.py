@@ -42,7 +42,7 @@ TOKENS = ("/v1/token", "/v1/token/refresh", "/v1/token/revoke")
 OPEN = (*FREE, *TOKENS)
 GIVING = ("post", "/v1/sessions/{session_id}/tokens")
 """Changes nothing of the session."""
-NEEDS = {"pause": ["start"], "switch": ["start"], "resume": ["start", "pause"]}
+NEEDS = {"pause": ["start"], "switch": ["start"], "resume": ["start", "pause"], "undo": ["start", "switch"]}
 WHO = {"username": "carol", "password": "correct horse battery staple"}
 
 
@@ -138,6 +138,8 @@ class Scene:
             ("post", "/v1/ws-tickets"): {"session_id": state["session_id"]},
             ("post", "/v1/sessions/{session_id}/participants"): seat(),
             ("patch", "/v1/sessions/{session_id}/participants/{participant_id}"): {"adjust_ms": 1},
+            ("patch", "/v1/sessions/{session_id}/clock"): {"adjust_ms": 1},
+            ("post", "/v1/sessions/{session_id}/turn"): {"participant_id": state["participants"][1]["participant_id"]},
             ("post", "/v1/token"): WHO,
             GIVING: {"role": "viewer"},
         }.get((method, path), {} if method == "post" else None)
