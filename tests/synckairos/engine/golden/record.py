@@ -77,10 +77,14 @@ def moment(events, end):
 
 
 def main(name):
-    from tests.synckairos.engine.golden import random_sessions, scripts  # noqa: PLC0415 - they import this module
+    from tests.synckairos.engine.golden import (  # noqa: PLC0415 - they import this module
+        control_scripts,
+        random_sessions,
+        scripts,
+    )
 
     known = {history.name for path in HERE.glob(f"*{SUFFIX}") for history in load(path)}
-    wanted = {**scripts.all_scripts(), **random_sessions.all_scripts()}
+    wanted = {**scripts.all_scripts(), **control_scripts.all_scripts(), **random_sessions.all_scripts()}
     path = HERE / f"{name}{SUFFIX}"
     save(path, [record(title, script) for title, script in wanted.items() if title not in known])
     print(f"{path}: {path.stat().st_size} bytes, sha256 {sha256(path.read_bytes()).hexdigest()}")
