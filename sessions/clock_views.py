@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from sessions.schemas import ClockView, GroupView, LagView, ParticipantView
+from sessions.schemas import GroupView, LagView, ParticipantView
 from synckairos.engine import Reading, seats_left_ms
-from synckairos.engine.controls import Bank, TimeControl
+from synckairos.engine.controls import Bank, Progress, TimeControl
 from synckairos.engine.controls.stages import Stages
 from synckairos.engine.pools import pool_of
 from synckairos.engine.state import Config, Group, Participant, State
@@ -42,31 +42,44 @@ def participants(state: State, reading: Reading) -> list[ParticipantView]:
     return shown
 
 
-def groups(state: State, members: list[ParticipantView]) -> list[GroupView]:
-    """Return the groups of a state, whose participants are given as shown."""
-    by_id = {member.group_id: member for member in members}
-    shown = []
-    for group in state.groups:
-        member = by_id.get(group.group_id)
-        left_ms = group.total_time_ms if member is None else member.time_remaining_ms
-        view = GroupView(
+def groups(state: State, reading: Reading, members: list[ParticipantView]) -> list[GroupView]:
+    """Return the groups of a state, whose clock has been read and whose participants are given as shown."""
+    if not state.groups:
+        return []
+    shown = [
+        GroupView(
             group_id=group.group_id,
             total_time_ms=group.total_time_ms,
-            time_remaining_ms=left_ms,
+            time_remaining_ms=group.total_time_ms,
             has_expired=group.has_expired,
             time_control=group.time_control or UNSET,
         )
-        if member is not None:
-            view.drains_from, view.deadline_at, view.gains_from = (
-                member.drains_from,
-                member.deadline_at,
-                member.gains_from,
-            )
+        for group in state.groups
+    ]
+    if not pool_of(state).is_shared:
+        return shown  # their banks are no clocks
+    by_id = {member.group_id: member for member in members}
+    for group, view in zip(state.groups, shown, strict=True):
+        member = by_id.get(group.group_id)
+        if member is None:
+            _show_gain(view, reading)
+        else:
+            view.time_remaining_ms, view.deadline_at = member.time_remaining_ms, member.deadline_at
+            view.drains_from, view.gains_from = member.drains_from, member.gains_from
         control = group.time_control or state.config.control
         if _is_given(control, state.config):
-            _show_progress(view, control, Bank(group.total_time_ms, group.progress))
-        shown.append(view)
+            _show_progress(view, control, group.progress)
     return shown
+
+
+def _show_gain(view: GroupView, reading: Reading) -> None:
+    """Show what an hourglass gives to a group without participants."""
+    clock = reading.clock
+    if clock is None or not clock.control.others_gain:
+        return
+    view.time_remaining_ms = view.total_time_ms + clock.gained_ms(reading.stretch_ms)
+    if reading.drains_from_ms is not None and reading.deadline_ms is not None:
+        view.gains_from, view.deadline_at = as_iso(reading.drains_from_ms), as_iso(reading.deadline_ms)
 
 
 def _is_given(control: TimeControl, config: Config) -> bool:
@@ -75,7 +88,7 @@ def _is_given(control: TimeControl, config: Config) -> bool:
 
 
 def _has_own_controls(state: State) -> bool:
-    owners: Sequence[Group | Participant] = state.groups or state.participants
+    owners: Sequence[Group | Participant] = state.groups if pool_of(state).is_shared else state.participants
     return any(owner.time_control is not None for owner in owners)
 
 
@@ -85,7 +98,7 @@ def _show_phases(shown: list[ParticipantView], state: State) -> None:
         control = pool.control(state, position)
         if _is_given(control, state.config):
             p = state.participants[position]
-            _show_progress(view, control, Bank(p.total_time_ms, p.progress))
+            _show_progress(view, control, p.progress)
             view.time_control = p.time_control or UNSET
 
 
@@ -112,9 +125,9 @@ def _show_lag(shown: list[ParticipantView], state: State) -> None:
             view.lag = LagView(granted_ms=p.lag.granted_ms, uncompensated_ms=p.lag.uncompensated_ms)
 
 
-def _show_progress(view: ClockView, control: TimeControl, bank: Bank) -> None:
+def _show_progress(view: ParticipantView | GroupView, control: TimeControl, progress: Progress) -> None:
     """Show the phase, and the numbers that the control counts."""
-    progress, points = bank.progress, control.penalty_points(bank)
+    points = control.penalty_points(Bank(view.time_remaining_ms or 0, progress))
     view.phase = progress.phase
     if isinstance(control, Stages):
         view.stage = progress.stage + 1

@@ -36,7 +36,7 @@ def present(state: State, now: Instant) -> StateView:
         status=state.status,
         version=state.version,
         participants=participants,
-        groups=clock_views.groups(state, participants),
+        groups=clock_views.groups(state, reading, participants),
         active_participant_id=None if active is None else active.participant_id,
         active_group_id=None if active is None else active.group_id,
         total_time_ms=config.total_time_ms,

@@ -54,7 +54,7 @@ class ClockView(Struct, kw_only=True):
     reserve_ms: Milliseconds | UnsetType = UNSET
     """Time in the bank that follows the allowance of a turn."""
     penalty_points: Count | UnsetType = UNSET
-    """Points lost by overtime so far."""
+    """Points lost by overtime up to `server_time_ms`."""
     time_control: ControlObject | UnsetType = UNSET
     """The owner's own time control, if it differs from that of the session."""
 

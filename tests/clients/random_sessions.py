@@ -16,6 +16,7 @@ from msgspec import inspect
 from synckairos.engine import SyncMode, problems
 from synckairos.engine import commands as cmd
 from synckairos.engine.controls import CONTROLS, Control, TimeControl
+from synckairos.engine.controls.base import MAX_COUNT
 from synckairos.engine.controls.stages import Stages, Until
 from synckairos.engine.controls.table import TABLE
 
@@ -36,9 +37,9 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
     """Plain values of a field's type; numbers are small, so that clocks end soon."""
     match kind:
         case inspect.IntType():
-            least, most = kind.ge or 0, kind.le
-            small = (0, 1, 2, 3, 700, 1_500, 4_000)
-            return st.sampled_from([n for n in small if least <= n and (most is None or n <= most)])
+            is_time = kind.le is None or kind.le > MAX_COUNT
+            several = (700, 1_500, 4_000) if is_time else (1, 2, 3)
+            return st.sampled_from([0, *several] if kind.ge == 0 else several)
         case inspect.BoolType():
             return st.booleans()
         case inspect.NoneType():
@@ -86,7 +87,7 @@ def controls() -> st.SearchStrategy[TimeControl]:
 def creations(draw: st.DrawFn) -> cmd.Create:
     """Any creation that breaks no rule."""
     mode = draw(st.sampled_from([*BANKED * 3, *SyncMode]))
-    control = draw(st.none() | controls()) if mode in BANKED else None
+    control = draw(controls()) if mode in BANKED and draw(st.integers(0, 4)) else None
     owners = mode in BANKED and control is not None
     others = controls().filter(lambda one: not one.others_gain)
     is_hourglass = control is not None and control.others_gain
@@ -137,6 +138,11 @@ FITTING = {"pending": BEFORE, "running": AT_WORK, "paused": AT_REST}
 def commands(status: str) -> st.SearchStrategy[cmd.Command]:
     """A command that mostly fits a session of this status."""
     return st.sampled_from(FITTING.get(status, AT_WORK)).flatmap(_command_of)
+
+
+def corrections() -> st.SearchStrategy[cmd.Command]:
+    """A correction by an official."""
+    return st.sampled_from([cmd.AdjustClock, cmd.AdjustClock, cmd.AdjustTime, cmd.AssignTurn]).flatmap(_command_of)
 
 
 def _command_of(kind: type[cmd.Command]) -> st.SearchStrategy[Any]:

@@ -12,12 +12,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from sessions.presentation import present, to_json
 from synckairos.engine import SyncMode, create_session, decide, next_deadline, observe, read, seats_left_ms
+from synckairos.engine import commands as cmd
 from synckairos.engine.clock import clock_of
+from synckairos.engine.controls import Bank
+from synckairos.engine.controls.stages import Stages
 from synckairos.engine.events import ParticipantWarned
 from synckairos.engine.pools import pool_of
 from synckairos.engine.refusals import Refusal
+from synckairos.engine.units import Status
 from synckairos_client import clock
-from tests.clients.random_sessions import BORN_MS, STEPS, commands, creations
+from tests.clients.random_sessions import BORN_MS, STEPS, commands, corrections, creations
 
 NEW_TO_OLDER_SERVERS = {"drains_from", "time_control", "lag_compensation"}
 NEW_IN_CLOCKS = {"drains_from", "deadline_at", "gains_from"}
@@ -81,20 +85,41 @@ def agree_in_detail(seen, state, now):
         assert shown.is_gaining == (moves and soon[position] is not None and soon[position] > seats[position])
         if moves and seats[position] is not None and pool.shares_clock(state, position, state.active):
             assert shown.lead_in_ms == max(0, running.lead_in_ms - reading.stretch_ms)
-        if pool.has_banks and (state.config.time_control or seat.time_control):
-            progress = seat.progress
-            assert shown.phase == progress.phase
-            assert (shown.turns_left, shown.periods_left) == (progress.turns, progress.periods)
-            assert shown.reserve_ms == progress.reserve_ms
+        if pool.has_banks and (state.config.time_control or pool.control(state, position) is not state.config.control):
+            shows_progress(shown, seen, pool.control(state, position), Bank(seats[position], seat.progress), now)
+    for group in state.groups if pool.is_shared else ():
+        shown = clock.group_clock(seen, now, str(group.group_id))
+        control = group.time_control or state.config.control
+        if state.config.time_control or group.time_control:
+            shows_progress(shown, seen, control, Bank(shown.remaining_ms, group.progress), now)
+
+
+def shows_progress(shown, seen, control, bank, now):
+    """The phase and what the control counts are told; the points are those of the instant of the state."""
+    progress = bank.progress
+    assert (shown.phase, shown.reserve_ms) == (progress.phase, progress.reserve_ms)
+    assert (shown.turns_left, shown.periods_left) == (progress.turns, progress.periods)
+    assert shown.stage == (progress.stage + 1 if isinstance(control, Stages) else 0)
+    if now == seen["server_time_ms"]:
+        assert shown.penalty_points == control.penalty_points(bank)
 
 
 class AScreen(RuleBasedStateMachine):
     """One session, and a client that has its last state: it is sent after each command and each deadline."""
 
-    @initialize(create=creations())
-    def open(self, create):
+    @initialize(create=creations(), starts=st.integers(0, 4))
+    def open(self, create, starts):
         self.now = BORN_MS
         self.commit(create_session(create, session_id=UUID(int=7), epoch="e", now=self.now))
+        if starts:
+            self.ask(cmd.Start())
+
+    def ask(self, command):
+        try:
+            decision = decide(self.state, command, self.now)
+        except Refusal:
+            return
+        self.commit(decision)
 
     def commit(self, decision):
         self.state = decision.state
@@ -123,33 +148,44 @@ class AScreen(RuleBasedStateMachine):
                 self.now = instant
                 self.look()
 
-    @rule(data=st.data(), step=STEPS, late_ms=st.sampled_from([0, 0, 1, 800]))
+    @rule(data=st.data(), step=STEPS, late_ms=st.sampled_from([0, 1, 800]))
     def command(self, data, step, late_ms):
         self.pass_time(self.now + step, late_ms)
-        wanted = data.draw(commands(self.state.status))
-        try:
-            decision = decide(self.state, wanted, self.now)
-        except Refusal:
-            return
-        self.commit(decision)
+        self.ask(data.draw(commands(self.state.status)))
 
-    @rule(step=STEPS, late_ms=st.sampled_from([0, 0, 1, 800]))
-    def wait(self, step, late_ms):
+    @precondition(lambda self: self.state.status is Status.RUNNING)
+    @rule(step=STEPS, lag_ms=st.none() | st.integers(0, 3_000))
+    def finish_a_turn(self, step, lag_ms):
+        self.pass_time(self.now + step)
+        self.ask(cmd.Switch(think_ms=lag_ms and max(0, step - lag_ms), measured_ms=lag_ms))
+
+    @precondition(lambda self: self.state.last_switch is not None)
+    @rule(step=STEPS)
+    def take_a_switch_back(self, step):
+        self.pass_time(self.now + step)
+        self.ask(cmd.UndoSwitch())
+
+    @precondition(lambda self: not self.state.status.is_final)
+    @rule(step=STEPS, data=st.data())
+    def correct(self, step, data):
+        self.pass_time(self.now + step)
+        self.ask(data.draw(corrections()))
+
+    @rule(step=STEPS, late_ms=st.sampled_from([0, 1, 800]), comes_back=st.booleans())
+    def wait(self, step, late_ms, comes_back):
         self.pass_time(self.now + step, late_ms)
+        if comes_back:  # on a new connection, with the state of this instant
+            self.seen = as_seen(self.state, self.now)
+            self.look()
 
     @precondition(lambda self: next_deadline(self.state) is not None)
     @rule(off=st.sampled_from([-1, 0, 1]))
     def wait_for_a_deadline(self, off):
         self.pass_time(max(self.now, next_deadline(self.state).at_ms + off))
 
-    @rule()
-    def come_back(self):
-        """The client connects anew, and gets the state of this instant."""
-        self.seen = as_seen(self.state, self.now)
-        self.look()
 
-
-ORDINARY = settings(deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+RATHER_SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+ORDINARY = settings(deadline=None, print_blob=True, suppress_health_check=RATHER_SLOW)
 # A failure takes minutes to reduce to its shortest form, which the timeout of all tests would cut short.
 TestAScreen = pytest.mark.timeout(600)(AScreen.TestCase)
 TestAScreen.settings = settings(ORDINARY, max_examples=150, stateful_step_count=25)
