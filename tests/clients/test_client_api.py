@@ -49,7 +49,7 @@ def waits(monkeypatch):
         taken.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("synckairos_client.api.asyncio.sleep", skip)
+    monkeypatch.setattr("synckairos_client.rest_client.asyncio.sleep", skip)
     return taken
 
 

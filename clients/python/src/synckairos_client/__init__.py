@@ -4,6 +4,7 @@ README.md describes the algorithm, for ports to other languages.
 """
 
 from synckairos_client.api import Api
+from synckairos_client.clock import Clock
 from synckairos_client.errors import ApiError, CommandTimeout, Ended, Refused, SyncKairosError, Unreachable
 from synckairos_client.frames import Event, State
 from synckairos_client.refresh_tokens import RefreshTokens
@@ -14,6 +15,7 @@ from synckairos_client.updates import Update, Updates
 __all__ = [
     "Api",
     "ApiError",
+    "Clock",
     "CommandTimeout",
     "Ended",
     "Event",

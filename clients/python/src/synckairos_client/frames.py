@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 State = dict[str, Any]
 """A whole session, as the State of the protocol."""
@@ -25,3 +26,13 @@ def decode(text: str | bytes) -> Frame:
     except ValueError:
         return {}
     return frame if isinstance(frame, dict) else {}
+
+
+def present(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that are given: those that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def text_of(identity: str | UUID | None) -> str | None:
+    """Return an id as messages carry it."""
+    return None if identity is None else str(identity)

@@ -6,23 +6,28 @@ import asyncio
 import random
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 from weakref import WeakSet
 
 from synckairos_client import clock
 from synckairos_client.backoff import Backoff
+from synckairos_client.clock import Clock
 from synckairos_client.clock_sync import DeviceClock, device_clock
 from synckairos_client.connection import ConnectionLoop, Credentials, Endpoint
 from synckairos_client.errors import Ended, Unreachable
-from synckairos_client.frames import State
+from synckairos_client.frames import State, present
 from synckairos_client.live_session import LiveSession
 from synckairos_client.pending_commands import PendingCommands
+from synckairos_client.screen_commands import ScreenCommands
+from synckairos_client.think_time import ThinkTime
 from synckairos_client.tokens import TokenProvider, TokenSource
 from synckairos_client.updates import Update, Updates
 
+T = TypeVar("T")
 
-class Screen:
+
+class Screen(ScreenCommands):
     """A live session: `async with connect(url, session_id, token) as screen`.
 
     `url` is the base address of the server (http, https, ws or wss). `token` is a bearer token, or an async function
@@ -53,7 +58,9 @@ class Screen:
         self._iterators: WeakSet[Updates] = WeakSet()
         self._pending = PendingCommands()
         self._tokens = TokenSource(token)
-        self._session = LiveSession(self._pending, self._tokens, device_ms or device_clock(), self._offer)
+        self._device_ms = device_ms or device_clock()
+        self._think_time = ThinkTime()
+        self._session = LiveSession(self._pending, self._tokens, self._device_ms, self._offer)
         endpoint = Endpoint.of(url, session_id, heartbeat_s, credentials)
         self._connections = ConnectionLoop(endpoint, self._tokens, Backoff(rng=rng), self._session.server_now_s)
         self._running: asyncio.Task[None] | None = None
@@ -115,6 +122,15 @@ class Screen:
         participant = None if participant_id is None else str(participant_id)
         return self._at_server_time(lambda state, now_ms: clock.remaining_ms(state, now_ms, participant))
 
+    def clock(self, participant_id: str | UUID) -> Clock | None:
+        """Return the clock of a participant at this instant, with the phase of its time control; None without a
+        session. Raises KeyError for a participant that is not in the session."""
+        return self._at_server_time(lambda state, now_ms: clock.participant_clock(state, now_ms, str(participant_id)))
+
+    def group_clock(self, group_id: str | UUID) -> Clock | None:
+        """Return the clock that the members of a group share, likewise."""
+        return self._at_server_time(lambda state, now_ms: clock.group_clock(state, now_ms, str(group_id)))
+
     def overtime_ms(self) -> float | None:
         """Return the time by which the running cycle is beyond the end of its clock; None without a session."""
         return self._at_server_time(clock.overtime_ms)
@@ -123,45 +139,10 @@ class Screen:
         """Return the total running time of the session; None without a session."""
         return self._at_server_time(clock.elapsed_ms)
 
-    # Commands: all return the data of the answer, and raise ApiError, CommandTimeout, Refused or Ended.
-
-    async def start(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """Start the session, and return its state."""
-        return await self._command("START", timeout_s, expected_version=expected_version)
-
-    async def pause(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """Pause the session, and return its state."""
-        return await self._command("PAUSE", timeout_s, expected_version=expected_version)
-
-    async def resume(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """Resume the session, and return its state."""
-        return await self._command("RESUME", timeout_s, expected_version=expected_version)
-
-    async def complete(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """End the session as completed, and return its state."""
-        return await self._command("COMPLETE", timeout_s, expected_version=expected_version)
-
-    async def cancel(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
-        """End the session as cancelled, and return its state."""
-        return await self._command("CANCEL", timeout_s, expected_version=expected_version)
-
-    async def switch(
-        self,
-        *,
-        next_participant_id: str | UUID | None = None,
-        current_participant_id: str | UUID | None = None,
-        expected_version: int | None = None,
-        timeout_s: float | None = None,
-    ) -> dict[str, Any]:
-        """Pass the turn to the next participant, and return a SwitchResult. With `current_participant_id` a second call
-        is refused."""
-        return await self._command(
-            "SWITCH",
-            timeout_s,
-            next_participant_id=None if next_participant_id is None else str(next_participant_id),
-            current_participant_id=None if current_participant_id is None else str(current_participant_id),
-            expected_version=expected_version,
-        )
+    def think_ms(self) -> int | None:
+        """Return the time for which the running turn has been on this screen, for `switch` in a session that
+        compensates lag. It is None when the beginning of the turn was not shown here."""
+        return self._think_time.at_ms(self._device_ms())
 
     # Lifetime
 
@@ -212,14 +193,15 @@ class Screen:
         return Update(self.state, self.presence, self.is_connected)
 
     def _offer(self, update: Update) -> None:
+        self._think_time.show(update, self._device_ms())
         for iterator in self._iterators:
             iterator.offer(update)
 
-    def _at_server_time(self, read: Callable[[State, float], float | None]) -> float | None:
+    def _at_server_time(self, read: Callable[[State, float], T | None]) -> T | None:
         return None if self.state is None else read(self.state, self.server_now_ms())
 
     async def _command(self, kind: str, timeout_s: float | None, **fields: Any) -> dict[str, Any]:
-        frame = {"type": kind, **{name: value for name, value in fields.items() if value is not None}}
+        frame = {"type": kind, **present(fields)}
         if self._end is not None:
             raise self._end
         return await self._session.call(frame, self._command_timeout_s if timeout_s is None else timeout_s)
