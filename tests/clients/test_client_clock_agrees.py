@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from uuid import UUID
 
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from sessions.presentation import present, to_json
 from synckairos.engine import SyncMode, create_session, decide, next_deadline, observe, read, seats_left_ms
 from synckairos.engine import commands as cmd
 from synckairos.engine.clock import clock_of
@@ -22,26 +20,7 @@ from synckairos.engine.refusals import Refusal
 from synckairos.engine.units import Status
 from synckairos_client import clock
 from tests.clients.random_sessions import BORN_MS, STEPS, commands, corrections, creations
-
-NEW_TO_OLDER_SERVERS = {"drains_from", "time_control", "lag_compensation"}
-NEW_IN_CLOCKS = {"drains_from", "deadline_at", "gains_from"}
-
-
-def as_seen(state, now):
-    """The state as a client gets it."""
-    return json.loads(to_json(present(state, now)))
-
-
-def as_older_servers_say(seen):
-    """The state without what older servers do not tell."""
-    told = {name: value for name, value in seen.items() if name not in NEW_TO_OLDER_SERVERS}
-    seats = [_without(seat, NEW_IN_CLOCKS) for seat in seen["participants"]]
-    groups = [_without(group, {*NEW_IN_CLOCKS, "time_remaining_ms"}) for group in seen["groups"]]
-    return {**told, "participants": seats, "groups": groups}
-
-
-def _without(fields, names):
-    return {name: value for name, value in fields.items() if name not in names}
+from tests.clients.seen_states import as_seen, as_seen_from_an_older_server
 
 
 def is_of_an_older_kind(state):
@@ -125,14 +104,19 @@ class AScreen(RuleBasedStateMachine):
         self.state = decision.state
         # The client may lack the state after a warning, which changes no clock.
         if not decision.events or not all(isinstance(event, ParticipantWarned) for event in decision.events):
-            self.seen = as_seen(self.state, self.now)
+            self.show()
         self.look()
+
+    def show(self):
+        self.seen, self.seen_elsewhere = (
+            told(self.state, self.now) for told in (as_seen, as_seen_from_an_older_server)
+        )
 
     def look(self):
         agree(self.seen, self.state, self.now)
         agree_in_detail(self.seen, self.state, self.now)
         if is_of_an_older_kind(self.state):
-            agree(as_older_servers_say(self.seen), self.state, self.now)
+            agree(self.seen_elsewhere, self.state, self.now)
 
     def pass_time(self, until_ms, late_ms=0):
         """Look on the way, and commit each deadline that comes, up to `late_ms` late."""
@@ -175,7 +159,7 @@ class AScreen(RuleBasedStateMachine):
     def wait(self, step, late_ms, comes_back):
         self.pass_time(self.now + step, late_ms)
         if comes_back:  # on a new connection, with the state of this instant
-            self.seen = as_seen(self.state, self.now)
+            self.show()
             self.look()
 
     @precondition(lambda self: next_deadline(self.state) is not None)
