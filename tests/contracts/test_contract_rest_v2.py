@@ -92,6 +92,9 @@ STATE_OURS: dict[str, Check] = {
     "elapsed_ms": whole,
     "server_time_ms": whole,
     "has_expired": flag,
+    "time_control": or_null(thing),
+    "lag_compensation": flag,
+    "drains_from": or_null(instant),
 }
 PARTICIPANT: dict[str, Check] = {
     "participant_id": uuid,
@@ -103,7 +106,12 @@ PARTICIPANT: dict[str, Check] = {
     "is_active": flag,
     "has_expired": flag,
 }
-PARTICIPANT_OPTIONAL: dict[str, Check] = {"group_id": uuid, "user_id": text}
+PARTICIPANT_OPTIONAL: dict[str, Check] = {
+    "group_id": uuid,
+    "user_id": text,
+    "drains_from": instant,
+    "deadline_at": instant,
+}
 SWITCH: dict[str, Check] = {
     "session_id": uuid,
     "active_participant_id": or_null(uuid),
