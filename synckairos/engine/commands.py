@@ -132,7 +132,7 @@ class AdjustClock(Struct, frozen=True, tag=True):
     """Adjust the clock that runs, or that runs next. Exactly one of the three numbers is given."""
 
     adjust_ms: int | None = None
-    """What to add, of either sign."""
+    """The time to add, of either sign."""
     set_ms: Duration | None = None
     """The time left afterwards."""
     at_least_ms: Duration | None = None

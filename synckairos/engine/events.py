@@ -63,13 +63,13 @@ class CycleSwitched(EventBase, frozen=True, array_like=True, tag=5):
     turn_ms: Duration | None = None
     """Running time of the cycle that has ended; None in events from before time controls, which carry no outcome."""
     left_ms: Duration | None = None
-    """What the turn has left on its clock, with what it has earned; None when nothing drains."""
+    """Time left on the clock of the turn, with what it has earned; None when nothing drains."""
     earned_ms: Duration = 0
     """The part of `left_ms` that the end of the turn has given."""
     progress: Progress | None = None
     """The progress in the time control after the turn; None when it is still in the main time and counts nothing."""
     gained_ms: Duration = 0
-    """What the other clock has gained (hourglass)."""
+    """Time that the other clock has gained (hourglass)."""
     penalty_points: int = 0
     """Points that the owner of the clock has lost by overtime so far."""
     lag: Lag | None = None

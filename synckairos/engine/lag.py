@@ -25,7 +25,7 @@ class LagAccount(Struct, frozen=True, array_like=True):
     """The lag of one participant."""
 
     gain_ms: Duration
-    """What a turn adds to the quota."""
+    """The time that a turn adds to the quota."""
     quota_ms: Duration
     average_ms: Duration | None = None
     """The average of the measured round trips; the latest weighs a tenth."""

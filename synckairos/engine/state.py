@@ -113,7 +113,7 @@ class Access(Struct, frozen=True, array_like=True):
     """Subject of the creator; empty for a session from before owners existed, which has none."""
     visibility: Visibility = Visibility.PRIVATE
     permissions: tuple[str, ...] = ()
-    """Actions that participants may take besides the end of their own turn."""
+    """Actions that participants or controllers may take beyond the table of permissions."""
     generation: int = 0
     """Number of times that all session tokens were revoked; a token of an older generation is not valid."""
     revoked: tuple[Revocation, ...] = ()
@@ -140,7 +140,7 @@ class Cycle(Struct, frozen=True, array_like=True):
 
 
 class LastSwitch(Struct, frozen=True, array_like=True):
-    """What a switch has changed, as it was before: `undo` restores it."""
+    """The things that a switch has changed, as they were before: `undo` restores them."""
 
     active: int
     cycle: Cycle

@@ -23,7 +23,7 @@ Bonus: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_BONUS_MS)]
 """A duration that each turn gives, in milliseconds."""
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 MainTime: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)] | None
-"""The time that each owner of a clock begins with, unless it has a `total_time_ms` of its own."""
+"""A duration that may be 0, in milliseconds; None when the control does not say."""
 
 Problem: TypeAlias = tuple[str, str]
 """A broken rule: its field and its message."""
@@ -114,6 +114,7 @@ class MainTimeControl(TimeControl, frozen=True, kw_only=True):
     """A time control that begins with a main time."""
 
     main_time_ms: MainTime = None
+    """The time that each owner of a clock begins with, unless it has a `total_time_ms` of its own."""
 
     @property
     def main_ms(self) -> Duration | None:
