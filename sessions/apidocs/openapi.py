@@ -182,7 +182,7 @@ delete = _deletion("deleteSession", "Delete a session")
 add_participant = _command("addParticipant", "Add a participant", bodies.AddParticipantRequest)
 adjust = _command(
     "adjustParticipant",
-    "Set or move a participant's time, or say whose seat it is (the owner and staff)",
+    "Set or move a participant's time (also controllers, if permitted), or say whose seat it is (the owner and staff)",
     bodies.AdjustTimeRequest,
 )
 presence = _read("getSessionPresence", "Read who is connected to a session", PresenceView)

@@ -82,13 +82,15 @@ class Door:
     path: str
     ready: tuple[str, ...] = ()
     """What has to be done before."""
-    body: dict[str, Any] | None = None
+    body: Any = None
+    """The body, or a function that returns it for a stage."""
     good: int = httpx.codes.OK
 
     def knock(self, api: httpx.Client, stage: Stage, token: str, **headers: str) -> httpx.Response:
         """Send it, with these credentials."""
         path = self.path.format(session_id=stage.id, participant_id=stage.ada["participant_id"], token_id="0" * 32)
-        return api.request(self.method, path, json=self.body, headers=bearer(token) | headers)
+        body = self.body(stage) if callable(self.body) else self.body
+        return api.request(self.method, path, json=body, headers=bearer(token) | headers)
 
 
 _AT = "/v1/sessions/{session_id}"
@@ -101,6 +103,11 @@ DOORS = [
     Door(Action.PAUSE, "POST", f"{_AT}/pause", ("start",), {}),
     Door(Action.RESUME, "POST", f"{_AT}/resume", ("start", "pause"), {}),
     Door(Action.SWITCH, "POST", f"{_AT}/switch", ("start",), {}),
+    Door(Action.UNDO, "POST", f"{_AT}/undo", ("start", "switch"), {}),
+    Door(
+        Action.ASSIGN_TURN, "POST", f"{_AT}/turn", body=lambda stage: {"participant_id": stage.joan["participant_id"]}
+    ),
+    Door(Action.ADJUST_TIME, "PATCH", f"{_AT}/clock", body={"adjust_ms": 5}),
     Door(Action.COMPLETE, "POST", f"{_AT}/complete", body={}),
     Door(Action.CANCEL, "POST", f"{_AT}/cancel", body={}),
     Door(Action.ADD_PARTICIPANT, "POST", f"{_AT}/participants", body=seat()),

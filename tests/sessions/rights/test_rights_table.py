@@ -28,6 +28,9 @@ SOCKET_ACTIONS = {
     "PAUSE": (Action.PAUSE, ("start",)),
     "RESUME": (Action.RESUME, ("start", "pause")),
     "SWITCH": (Action.SWITCH, ("start",)),
+    "UNDO": (Action.UNDO, ("start", "switch")),
+    "ADJUST_CLOCK": (Action.ADJUST_TIME, ()),
+    "ASSIGN_TURN": (Action.ASSIGN_TURN, ()),
     "COMPLETE": (Action.COMPLETE, ()),
     "CANCEL": (Action.CANCEL, ()),
 }
@@ -44,6 +47,8 @@ EXPECTED = {
     "cancel": "staff owner controller",
     "add_participant": "staff owner controller",
     "adjust_time": "staff owner",
+    "undo": "staff owner controller",
+    "assign_turn": "staff owner controller",
     "assign_seat": "staff owner",
     "delete": "staff owner",
     "share": "staff owner",
@@ -154,6 +159,12 @@ def test_a_stranger_cannot_tell_a_private_session_from_none(api, stage, door):
     }
 
 
+def fields_of(command, stage):
+    """The fields that a command needs."""
+    other = {"participant_id": stage.joan["participant_id"]}
+    return {"ADJUST_CLOCK": {"set_ms": 5_000}, "ASSIGN_TURN": other}.get(command, {})
+
+
 @pytest.mark.parametrize("command", SOCKET_ACTIONS)
 @pytest.mark.parametrize("who", PEOPLE)
 async def test_every_command_of_a_socket_is_for_whom_the_table_names(api, webs, who, command):
@@ -162,7 +173,7 @@ async def test_every_command_of_a_socket_is_for_whom_the_table_names(api, webs, 
     if action is Action.SWITCH and PEOPLE[who] is Role.PARTICIPANT:
         give_the_turn_to(stage, who)
     async with screen(webs[1], stage.id, stage.token(who)) as socket:
-        await socket.send(type=command, id="1")
+        await socket.send(type=command, id="1", **fields_of(command, stage))
         if (PEOPLE[who] or Role.VIEWER) in ALLOWED_ROLES[action]:
             await socket.until("ACK", id="1")
         else:

@@ -104,7 +104,7 @@ def test_a_session_may_permit_its_participants_to_pause_and_resume(api, permitte
     [
         ({"permissions": ["start"]}, "permissions.0"),
         ({"permissions": "pause"}, "permissions"),
-        ({"permissions": ["pause"] * 3}, "permissions"),
+        ({"permissions": ["pause"] * 4}, "permissions"),
         ({"visibility": "secret"}, "visibility"),
         ({"visibility": 1}, "visibility"),
         ({"owner": "mallory"}, "owner"),
