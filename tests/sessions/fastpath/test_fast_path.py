@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
+import msgspec
 import pytest
+from msgspec import structs
 
+from sessions.commands import COMMAND_BY_VERB
 from sessions.fastpath import fast_path
 from sessions.fastpath.operations import Read
+from sessions.requests.reading import convert
 from synckairos.auth.principal import mint
 from tests import servers
 from tests.conftest import bearer, client_of
@@ -204,6 +208,60 @@ def test_both_doors_give_the_same_answer_to_every_command(api, status, verb):
             done(api.post(at(state, step)))
         seen.append(shape(api.post(at(state, verb), json={"expected_version": len(before) + 1}, headers=door)))
     assert seen[0] == seen[1]
+
+
+CORRECTIONS = {
+    "the clock moved": ("PATCH", "clock", {"adjust_ms": 5, "reason": "The network was away."}),
+    "the clock set": ("PATCH", "clock", {"set_ms": 30_000}),
+    "the clock with enough": ("PATCH", "clock", {"at_least_ms": 1}),
+    "the clock moved and set": ("PATCH", "clock", {"adjust_ms": 5, "set_ms": 30_000}),
+    "the clock by nothing": ("PATCH", "clock", {}),
+    "the last switch": ("POST", "undo", {}),
+    "the turn": ("POST", "turn", {"participant_id": SEATS[1]["participant_id"]}),
+    "the turn of the first": ("POST", "turn", {"participant_id": SEATS[0]["participant_id"]}),
+    "the turn of somebody unknown": ("POST", "turn", {"participant_id": str(UUID(int=1))}),
+    "the turn of nobody": ("POST", "turn", {}),
+    "the clock by the wrong method": ("POST", "clock", {"adjust_ms": 5}),
+}
+BEFORE = {
+    "pending": (),
+    "running": ("start",),
+    "switched": ("start", "switch"),
+    "paused": ("start", "switch", "pause"),
+    "completed": ("complete",),
+}
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS)
+@pytest.mark.parametrize("status", BEFORE)
+def test_both_doors_give_the_same_answer_to_every_correction(api, status, correction):
+    method, verb, body = CORRECTIONS[correction]
+    seen = []
+    for door in ({}, SLOW):
+        state = created(api, game(participants=SEATS))
+        for step in BEFORE[status]:
+            done(api.post(at(state, step)))
+        headers = {"Idempotency-Key": "k"} | door
+        answers = [api.request(method, at(state, verb), json=body, headers=headers) for _ in range(2)]
+        seen.append([shape(answer) for answer in answers])
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize(
+    "correction", [name for name in CORRECTIONS if not name.endswith(("nothing", "nobody", "method"))]
+)
+def test_a_plain_correction_is_served_here(correction):
+    method, verb, body = CORRECTIONS[correction]
+    request = EarlyRequest(
+        **scope(), path=f"/v1/sessions/{uuid4()}/{verb}", method=method, body=msgspec.json.encode(body)
+    )
+    asked = fast_path.parse(request, dict(request.headers))
+    assert asked.operation.command == COMMAND_BY_VERB[verb].kind(**decoded(verb, body))
+
+
+def decoded(verb, body):
+    """The fields of a body as the engine has them."""
+    return structs.asdict(convert(body, COMMAND_BY_VERB[verb].body))
 
 
 @pytest.mark.parametrize("owner", ["alice", "bob"])

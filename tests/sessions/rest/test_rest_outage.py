@@ -27,9 +27,11 @@ def lonely(own_store, schema_url):
 def every_door(state):
     """One request for each address, as (method, path, body)."""
     yield from [("GET", at(state), None), ("GET", at(state, "summary"), None), ("DELETE", at(state), None)]
-    for command in ("start", "pause", "resume", "switch", "complete", "cancel"):
+    for command in ("start", "pause", "resume", "switch", "undo", "complete", "cancel"):
         yield "POST", at(state, command), {}
     seat = game(1)["participants"][0]
+    yield "PATCH", at(state, "clock"), {"adjust_ms": 1}
+    yield "POST", at(state, "turn"), {"participant_id": state["participants"][1]["participant_id"]}
     yield "POST", "/v1/sessions", game()
     yield "POST", "/v1/sessions/batch", {"session_ids": [state["session_id"]]}
     yield "POST", "/v1/ws-tickets", {"session_id": state["session_id"]}
