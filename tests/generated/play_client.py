@@ -12,12 +12,14 @@ from uuid import UUID
 from made import AuthenticatedClient
 from made.api.sessions import create_session, get_session, start_session, switch_session
 from made.models import (
+    ByoYomi,
     CommandRequest,
     CreateSessionRequest,
     ErrorResponse,
     JsonObject,
     PartialStateResponse,
     ParticipantRequest,
+    Stages,
     StateResponse,
     SwitchRequest,
     SwitchResponse,
@@ -51,6 +53,23 @@ assert isinstance(part, PartialStateResponse)
 assert part.data.version == read.data.version
 refused = start_session.sync(session_id, client=client, body=CommandRequest())
 assert isinstance(refused, ErrorResponse)
+
+
+def control_of(time_control: ByoYomi | str) -> ByoYomi | Stages:
+    """The time control of a session that is created with this one."""
+    players = [ParticipantRequest(participant_id=seat) for seat in (WHITE, BLACK)]
+    creation = CreateSessionRequest(sync_mode=SyncMode.PER_PARTICIPANT, participants=players, time_control=time_control)
+    answer = create_session.sync(client=client, body=creation)
+    assert isinstance(answer, StateResponse)
+    control = answer.data.time_control
+    assert isinstance(control, ByoYomi | Stages)
+    return control
+
+
+byo_yomi = control_of(ByoYomi(type_="byo_yomi", main_time_ms=60_000, periods=3, period_ms=30_000))
+stages = control_of("40/5400+30:1800+30")
+assert isinstance(byo_yomi, ByoYomi)
+assert isinstance(stages, Stages)
 print(
     json.dumps(
         {
@@ -59,6 +78,8 @@ print(
             "version": read.data.version,
             "metadata": read.data.metadata.to_dict() if isinstance(read.data.metadata, JsonObject) else None,
             "refused": refused.error.code,
+            "periods": byo_yomi.periods,
+            "turns": stages.stages[0].turns,
         }
     )
 )

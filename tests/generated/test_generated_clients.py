@@ -26,6 +26,8 @@ SEEN = {
     "active": "bbbbbbbb-0000-4000-8000-000000000002",
     "version": 3,
     "refused": "INVALID_STATE_TRANSITION",
+    "periods": 3,
+    "turns": 40,
 }
 NUMBERED = re.compile(r"\d$|Type\d|Request\d|Response\d")
 needs_npm = pytest.mark.skipif(
