@@ -16,7 +16,13 @@ from synckairos.engine.notation import MAX_LENGTH, NotationError, parse, parse_s
 from synckairos.engine.units import Duration, SyncMode
 from synckairos.http.openapi import ref
 
-_NOTATION = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "description": "A time control in notation."}
+_NOTATION = {
+    "type": "string",
+    "format": "time-control",
+    "minLength": 1,
+    "maxLength": MAX_LENGTH,
+    "description": "A time control in notation.",
+}
 
 
 class Sides(Struct, frozen=True):
