@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from sessions import frames, messages, weights
 from sessions.hub.hub import hub
@@ -51,6 +51,8 @@ log = logs.get_logger(__name__)
 
 RECONNECT_TRIES = 20
 """Number of reads for one `RECONNECT`: each newer state that is sent meanwhile makes another one necessary."""
+LAG_PING_INTERVAL_S = 2.0
+"""The interval of the pings that measure the lag of a client."""
 COMMAND_IDS_KEPT_MS = 600_000
 """A socket repeats a command after a reconnect, not after a day."""
 
@@ -111,6 +113,7 @@ class SessionConsumer(FramesConsumer):
         hub().welcome(session_id, self.subscriber)
         log.info("socket opened")
         if shown is not NOWHERE:
+            self._measure_lag(state)
             await limits.RateLimiter().acharge(limits.general(principal), weights.of_state(state))
 
     async def disconnect(self) -> None:
@@ -207,6 +210,7 @@ class SessionConsumer(FramesConsumer):
                 since_version=message.last_version if recovery.recovered else None,
                 missed=recovery.missed,
             )
+            self._measure_lag(state)
             if self.subscriber.enqueue_sync(Position(state.epoch, state.version), Frame(frame), read_from):
                 await limiter.acharge(general, weights.of_state(state))
                 return
@@ -230,11 +234,15 @@ class SessionConsumer(FramesConsumer):
     async def _command(self, message: Any) -> None:
         try:
             row = frames.COMMAND_BY_FRAME[type(message)]
-            outcome = await self._execute(row.command(astuple(message)[1:]), self._caller(message))
+            command = row.command(astuple(message)[1:])
+            if isinstance(command, commands.Switch):
+                command = replace(command, measured_ms=self.transport.round_trip_ms)
+            outcome = await self._execute(command, self._caller(message))
         except ApiError as error:
             security_log.log_frame_error(self.scope, error)
             self.answer(messages.error(error, message.id))
             return
+        self._measure_lag(outcome.state)
         view = outcome.switched if row.kind is commands.Switch else outcome.shown
         self.answer(messages.ack(message.id, outcome.state.version, view))
 
@@ -245,6 +253,11 @@ class SessionConsumer(FramesConsumer):
         limiter = limits.RateLimiter()
         procedure = service.execute(session_id, command, caller, limiter=limiter, cache=state_cache())
         return await run_in_order(session_id, procedure)
+
+    def _measure_lag(self, state: State) -> None:
+        """Measure round trips often, once the session is one that compensates lag."""
+        if state.config.compensates_lag:
+            self.transport.measure_round_trips(LAG_PING_INTERVAL_S)
 
     def _caller(self, message: Any) -> Caller:
         request_id = log_context.current().get("request_id", "")

@@ -75,6 +75,13 @@ class ClientTransport(Protocol):
     def set_ping_interval(self, seconds: float) -> None:
         """Ping the peer at this interval."""
 
+    def measure_round_trips(self, interval_s: float) -> None:
+        """Ping the peer at this interval from now on, to measure round trips."""
+
+    @property
+    def round_trip_ms(self) -> int | None:
+        """The shortest of the latest round trips; None when none was measured."""
+
     def write(self, frame: Frame) -> None:
         """Write a frame; on a connection that has ended, drop it."""
 
@@ -95,6 +102,10 @@ class IndirectTransport:
     on_blocked: Callable[[], None] | None = None
     on_violation: Callable[[int, str], None] | None = None
     raw_transport = None
+    round_trip_ms = None
+
+    def measure_round_trips(self, interval_s: float) -> None:
+        """Do nothing, for the same reason as `set_ping_interval`."""
 
     def set_ping_interval(self, seconds: float) -> None:
         """Do nothing: an ASGI server below has an interval of its own, and a long poll has none."""
