@@ -169,14 +169,16 @@ def _add(state: State, command: cmd.AddParticipant, now: Instant, _: Clock | Non
 
 def _problems_of_newcomer(state: State, seat: cmd.Seat, group: Group | None) -> list[Problem]:
     found: list[Problem] = []
-    if group is None and not has_time(state.config, seat):
+    has_own_clock = group is None or state.config.sync_mode is not SyncMode.PER_GROUP
+    if has_own_clock and not has_time(state.config, seat):
         found.append(("total_time_ms", REQUIRED))
     if seat.time_control is not None and state.config.sync_mode is not SyncMode.PER_PARTICIPANT:
         found.append(("time_control", f"Only in {SyncMode.PER_PARTICIPANT} mode."))
     elif seat.time_control is not None:
         found += [(f"time_control.{field}", message) for field, message in seat.time_control.problems()]
-    controls = [seat.time_control or state.config.control, *(p.time_control for p in state.participants)]
-    if group is None and any(control is not None and control.others_gain for control in controls):
+    owners = (seat, *state.participants, *state.groups)
+    controls = [state.config.control, *(owner.time_control for owner in owners)]
+    if has_own_clock and any(control is not None and control.others_gain for control in controls):
         found.append(("participant_id", "An hourglass is for two clocks."))
     return found
 
