@@ -2,6 +2,8 @@
 
 import pytest
 
+from synckairos.engine import commands as cmd
+from synckairos.engine.controls import SUDDEN_DEATH
 from synckairos.engine.controls.hourglass import Hourglass
 from synckairos.engine.refusals import Problems
 from tests.synckairos.engine.controls.conftest import FLAG
@@ -147,6 +149,35 @@ def test_no_third_clock_is_added(session, glass):
         s.add(0, "C", team="Z")
     s.add(0, "D", team="Y")
     assert s.left("D", 0) == 60_000
+
+
+@pytest.mark.parametrize("own", [None, SUDDEN_DEATH, MINUTE], ids=["none", "sudden_death", "hourglass"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"time_control": MINUTE},
+        {"time_control": MINUTE, "groups": {"X": 5, "Y": 5}},
+        {"controls": {"A": MINUTE, "B": MINUTE}},
+    ],
+    ids=["session", "groups", "participants"],
+)
+def test_no_third_clock_is_added_with_a_control_of_its_own_either(session, ident, fields, own):
+    s = session("per_participant", "A B", **fields)
+    with pytest.raises(Problems, match="An hourglass is for two clocks"):
+        s.do(cmd.AddParticipant(cmd.Seat(ident("C"), 60_000, None, ident("X"), time_control=own)), 0)
+
+
+def test_no_third_group_is_added_to_two_with_hourglasses_of_their_own(session):
+    teams, groups = {"A": "X", "B": "Y"}, {"X": 5, "Y": 5}
+    s = session("per_group", "A B", teams=teams, groups=groups, controls={"X": MINUTE, "Y": MINUTE})
+    with pytest.raises(Problems, match="An hourglass is for two clocks"):
+        s.add(0, "C", team="Z")
+
+
+def test_an_hourglass_is_not_added_to_other_clocks(session, ident):
+    s = session("per_participant", "A")
+    with pytest.raises(Problems, match="An hourglass is for two clocks"):
+        s.do(cmd.AddParticipant(cmd.Seat(ident("B"), 60_000, time_control=MINUTE)), 0)
 
 
 def test_nothing_is_earned(duel):
