@@ -10,6 +10,7 @@ from synckairos.auth.principal import mint
 from tests import servers
 from tests.conftest import bearer, client_of
 from tests.sessions.fastpath.test_fast_path import SLOW, shape
+from tests.sessions.rest.test_rest_time_controls import CONTROLS, WRONG
 from tests.talk import at, created, done, refused
 
 IDS = [str(uuid4()) for _ in range(3)]
@@ -48,6 +49,26 @@ TAKEN = {
     },
     "a meeting": {"sync_mode": "global", "total_time_ms": 600_000, "visibility": "link", "permissions": ["pause"]},
     "a stopwatch": {"sync_mode": "count_up"},
+    "sides": chess(time_control="300=600 5x30 byo-yomi"),
+    "sides without times": {
+        **chess(time_control="300=600"),
+        "participants": [{"participant_id": one} for one in IDS[:2]],
+    },
+    "controls of participants": {
+        **chess(time_control="300+2"),
+        "participants": [
+            *seats(IDS[0], time_control="60"),
+            *seats(IDS[1], time_control={"type": "delay", "delay_ms": 5}),
+        ],
+    },
+    "controls of groups": {
+        "sync_mode": "per_group",
+        "participants": [{"participant_id": one, "group_id": GROUPS[i]} for i, one in enumerate(IDS[:2])],
+        "groups": [{"group_id": one, "time_control": "90+5"} for one in GROUPS],
+    },
+    "lag that is compensated": chess(time_control="300+2", lag_compensation=True),
+    **{f"{name} as an object": chess(time_control=control) for name, (control, _) in CONTROLS.items()},
+    **{f"{name} in notation": chess(time_control=text) for name, (_, text) in CONTROLS.items()},
 }
 
 LEFT = {
@@ -88,6 +109,18 @@ LEFT = {
     "NUL in a name of metadata": chess(metadata={"a\0b": 1}),
     "NUL in an action": chess(action_on_timeout={"type": "notify", "x": "\0"}),
     "a schedule of no kind": chess(start_at="soon"),
+    "too many sides": chess(time_control="1=2=3"),
+    "sides of a quiz": {"sync_mode": "per_cycle", "time_per_cycle_ms": 5_000, "time_control": "1=2"},
+    "an increment and a control": chess(time_control="300+2", increment_ms=1),
+    "an increment and sides": chess(time_control="300=600", increment_ms=1),
+    "an hourglass of one": {**chess(time_control="*60"), "participants": seats(IDS[0])},
+    "a time that nobody says": {**chess(), "participants": [{"participant_id": IDS[0]}]},
+    "a whole number of a control as JavaScript may write it": chess(time_control={"type": "per_turn", "time_ms": 1e4}),
+    **{f"a control: {name}": chess(time_control=control) for name, (control, _, _) in WRONG.items()},
+    **{
+        f"an own control: {name}": {**chess(), "participants": seats(*IDS[:2], time_control=control)}
+        for name, (control, _, _) in WRONG.items()
+    },
 }
 
 
