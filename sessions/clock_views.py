@@ -12,6 +12,7 @@ from synckairos.engine.controls import Bank, Progress, TimeControl
 from synckairos.engine.controls.stages import Stages
 from synckairos.engine.pools import pool_of
 from synckairos.engine.state import Config, Group, Participant, State
+from synckairos.engine.units import Duration
 from synckairos.instants import as_iso
 
 
@@ -68,7 +69,8 @@ def groups(state: State, reading: Reading, members: list[ParticipantView]) -> li
             view.drains_from, view.gains_from = member.drains_from, member.gains_from
         control = group.time_control or state.config.control
         if _is_given(control, state.config):
-            _show_progress(view, control, group.progress)
+            _show_progress(view, control, group.progress, left_ms)
+        shown.append(view)
     return shown
 
 
@@ -98,7 +100,7 @@ def _show_phases(shown: list[ParticipantView], state: State) -> None:
         control = pool.control(state, position)
         if _is_given(control, state.config):
             p = state.participants[position]
-            _show_progress(view, control, p.progress)
+            _show_progress(view, control, p.progress, view.time_remaining_ms)
             view.time_control = p.time_control or UNSET
 
 
@@ -125,9 +127,9 @@ def _show_lag(shown: list[ParticipantView], state: State) -> None:
             view.lag = LagView(granted_ms=p.lag.granted_ms, uncompensated_ms=p.lag.uncompensated_ms)
 
 
-def _show_progress(view: ParticipantView | GroupView, control: TimeControl, progress: Progress) -> None:
+def _show_progress(view: ClockView, control: TimeControl, progress: Progress, left_ms: Duration | None) -> None:
     """Show the phase, and the numbers that the control counts."""
-    points = control.penalty_points(Bank(view.time_remaining_ms or 0, progress))
+    points = control.penalty_points(Bank(left_ms or 0, progress))
     view.phase = progress.phase
     if isinstance(control, Stages):
         view.stage = progress.stage + 1
