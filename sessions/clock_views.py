@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from sessions.schemas import GroupView, LagView, ParticipantView
+from sessions.schemas import ClockView, GroupView, LagView, ParticipantView
 from synckairos.engine import Reading, seats_left_ms
 from synckairos.engine.controls import Bank, Progress, TimeControl
 from synckairos.engine.controls.stages import Stages
@@ -69,8 +69,7 @@ def groups(state: State, reading: Reading, members: list[ParticipantView]) -> li
             view.drains_from, view.gains_from = member.drains_from, member.gains_from
         control = group.time_control or state.config.control
         if _is_given(control, state.config):
-            _show_progress(view, control, group.progress, left_ms)
-        shown.append(view)
+            _show_progress(view, control, group.progress, view.time_remaining_ms)
     return shown
 
 

@@ -176,8 +176,8 @@ def _problems_of_newcomer(state: State, seat: cmd.Seat, group: Group | None) -> 
         found.append(("time_control", f"Only in {SyncMode.PER_PARTICIPANT} mode."))
     elif seat.time_control is not None:
         found += [(f"time_control.{field}", message) for field, message in seat.time_control.problems()]
-    owners = (seat, *state.participants, *state.groups)
-    controls = [state.config.control, *(owner.time_control for owner in owners)]
+    controls = [state.config.control, seat.time_control]
+    controls += [p.time_control for p in state.participants] + [group.time_control for group in state.groups]
     if has_own_clock and any(control is not None and control.others_gain for control in controls):
         found.append(("participant_id", "An hourglass is for two clocks."))
     return found
