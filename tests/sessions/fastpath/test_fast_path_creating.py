@@ -10,7 +10,7 @@ from synckairos.auth.principal import mint
 from tests import servers
 from tests.conftest import bearer, client_of
 from tests.sessions.fastpath.test_fast_path import SLOW, shape
-from tests.sessions.rest.test_rest_time_controls import CONTROLS, WRONG
+from tests.sessions.rest.controls import CONTROLS, WRONG
 from tests.talk import at, created, done, refused
 
 IDS = [str(uuid4()) for _ in range(3)]
