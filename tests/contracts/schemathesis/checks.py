@@ -13,6 +13,7 @@ from synckairos.auth.names import MAX_NAME_LENGTH, is_name
 CREATE = "POST /v1/sessions"
 DEPENDING = {
     "POST /v1/sessions/{session_id}/participants": {"total_time_ms", "time_control", "group_id"},
+    "PATCH /v1/sessions/{session_id}/participants/{participant_id}": {"total_time_ms", "adjust_ms"},
     "PATCH /v1/sessions/{session_id}/clock": {"adjust_ms", "set_ms", "at_least_ms"},
 }
 """Fields of which the session says what they may be."""
