@@ -69,8 +69,7 @@ def groups(state: State, reading: Reading, members: list[ParticipantView]) -> li
             view.drains_from, view.gains_from = member.drains_from, member.gains_from
         control = group.time_control or state.config.control
         if _is_given(control, state.config):
-            _show_progress(view, control, group.progress, left_ms)
-        shown.append(view)
+            _show_progress(view, control, group.progress, view.time_remaining_ms)
     return shown
 
 

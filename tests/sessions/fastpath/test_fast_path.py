@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from msgspec import structs
 
 from sessions.commands import COMMAND_BY_VERB
 from sessions.fastpath import fast_path
@@ -21,7 +20,7 @@ from tests.talk import EarlyRequest, at, created, done, game, refused
 
 SLOW = {"Content-Encoding": "identity"}
 """A request with a content coding is passed on to the view, which accepts this one."""
-IDS = [str(uuid4()) for _ in range(2)]
+IDS = ["aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"]
 CHANGING = {
     *("session_id", "epoch", "server_time_ms", "time_remaining_ms", "total_time_ms", "time_used_ms"),
     *("elapsed_ms", "overtime_ms"),
