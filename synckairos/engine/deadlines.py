@@ -62,7 +62,9 @@ def next_deadline(state: State) -> Deadline | None:
 def _grace_ms(state: State) -> Duration:
     """Return how long an expiry waits for a switch that may be under way."""
     active = state.active_participant
-    return 0 if active is None or active.lag is None else active.lag.grace_ms
+    if active is None or active.lag is None:
+        return 0
+    return max(0, active.lag.grace_ms - state.cycle.overtime_ms)  # a pause within it does not renew it
 
 
 def settle(state: State, now: Instant, *, limit: int) -> tuple[State, list[ev.Event], Deadline | None]:

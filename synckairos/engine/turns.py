@@ -35,14 +35,17 @@ def outcome(state: State, clock: Clock | None, now: Instant, lag: Lag | None = N
     if not clock.pool.has_banks:
         return (turn_ms, left_ms)
     control, bank = clock.control, Bank(left_ms, clock.bank.progress)
+    earned_ms = 0
     if not clock.pool.clock_expired(state):
-        bank = control.renewed(control.earned(bank, turn_ms - granted_ms))
+        bank = control.earned(bank, turn_ms - granted_ms)
+        earned_ms = max(0, bank.left_ms - left_ms)
+        bank = control.renewed(bank)
     elif control.renews_after_expiry(bank.progress):
         bank = control.renewed(bank)
     progress = None if bank.progress is MAIN or bank.progress == MAIN else bank.progress
     gained_ms = clock.gained_ms(stretch_ms - granted_ms) if control.others_gain else 0
     points = control.penalty_points(bank) if control.has_phases else 0
-    return (turn_ms, bank.left_ms, bank.left_ms - left_ms, progress, gained_ms, points, lag)
+    return (turn_ms, bank.left_ms, earned_ms, progress, gained_ms, points, lag)
 
 
 def interrupted(state: State, clock: Clock | None, now: Instant) -> tuple[Duration | None, Progress | None]:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from asyncio import TimerHandle
 from asyncio.transports import BaseTransport
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets import http11
 from websockets.frames import Frame as PeerFrame
 from websockets.frames import Opcode
@@ -30,6 +28,7 @@ from synckairos.http.security_log import Reason
 from synckairos.telemetry import logs, metrics
 from synckairos.webserver.http_protocol import UNSENT_BYTES
 from synckairos.webserver.message_rate import MessageRateLimit
+from synckairos.webserver.round_trips import MeasuringProtocol
 from synckairos.webserver.transport import TRANSPORT_EXTENSION, Frame, RawTransport
 
 log = logs.get_logger(__name__)
@@ -41,11 +40,10 @@ _SHUTDOWN_TIMEOUT_S = 1.0
 """The time that a peer has to read a close frame when the process ends."""
 http11.MAX_LINE_LENGTH = conf().max_head_bytes
 """The longest line in the head of a handshake, measured before; the library would refuse long tokens."""
-_ROUND_TRIPS_KEPT = 4
 _COUNTED_OPCODES = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG})
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol):
+class WebSocketProtocol(MeasuringProtocol):
     """One WebSocket connection with its bounds."""
 
     on_writable: Callable[[], None] | None = None
@@ -63,9 +61,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._has_room = True
         self._ignores_input = False
         """The peer has broken a rule; the close frame that tells so follows."""
-        self._is_measuring = False
-        self._round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
-        """The latest round trips of our pings, in seconds."""
 
     # ── the client transport ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,23 +125,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def set_ping_interval(self, seconds: float) -> None:
         """Ping at this interval, from the end of the handshake; close when there is no answer within another one."""
         self.ping_interval = self.ping_timeout = seconds
-
-    def measure_round_trips(self, interval_s: float) -> None:
-        """Ping at once, and from then on at this interval, to measure round trips. The time to answer stays."""
-        if self._is_measuring or not self.is_open:
-            return
-        self._is_measuring, self.ping_interval = True, interval_s
-        if self.ping_timer is not None:  # no ping waits for its answer
-            self.ping_timer.cancel()
-            self.send_keepalive_ping()
-
-    @property
-    def round_trip_ms(self) -> int | None:
-        """The shortest of the latest round trips, in whole milliseconds; None before the first.
-
-        It is the hardest to lengthen: a peer that answers one ping late has to answer all of them late.
-        """
-        return int(min(self._round_trips) * 1_000) if self._round_trips else None
 
     @property
     def is_open(self) -> bool:
@@ -287,12 +265,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             super().handle_ping()
         else:
             self.conn.data_to_send()  # a peer that reads no pongs gets none: they would pile up here
-
-    def handle_pong(self, event: PeerFrame) -> None:
-        waited_for = self.pending_ping_payload
-        super().handle_pong(event)
-        if waited_for is not None and self.pending_ping_payload is None:  # it answers the ping that was sent last
-            self._round_trips.append(self.last_ping_rtt)
 
     def keepalive_timeout(self) -> None:
         self.pong_timer = None

@@ -8,10 +8,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from sessions.commands import COMMAND_BY_VERB
 from sessions.fastpath import fast_path
 from sessions.fastpath.operations import Read
-from sessions.requests.reading import convert
 from synckairos.auth.principal import mint
 from synckairos.engine.commands import AdjustClock, AssignTurn, UndoSwitch
 from tests import servers
