@@ -77,6 +77,10 @@ def full_history(**fields):
         (cmd.AddParticipant(cmd.Seat(uuid4(), 30_000)), 10),
         (cmd.AdjustTime(history.state.participants[0].participant_id, adjust_ms=5_000, reason="lag"), 10),
         (cmd.AssignSeat(history.state.participants[1].participant_id, "carol", "Bob had to leave."), 10),
+        *((cmd.Switch(), 300), (cmd.UndoSwitch("a slip"), 200), (cmd.AdjustClock(adjust_ms=-2_000, reason="late"), 10)),
+        *((cmd.AdjustClock(at_least_ms=58_000), 10), (cmd.AdjustClock(set_ms=57_000), 10)),
+        (cmd.AssignTurn(history.state.participants[2].participant_id, "It is hers."), 10),
+        (cmd.AssignTurn(history.state.participants[1].participant_id), 10),
         *((cmd.Switch(), 55_000), (cmd.Switch(), 70_000), (cmd.Complete(), 1_000)),
     ]:
         history.do(command, after_ms)
