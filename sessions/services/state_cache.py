@@ -72,7 +72,8 @@ class StateCache:
         if before is not None:
             known = before.state
             is_shared = state.epoch != known.epoch or state.version != known.version + 1
-            payload = before.payload_bytes if known.config is state.config else -1
+            is_same = known.config is state.config and len(known.participants) == len(state.participants)
+            payload = before.payload_bytes if is_same else -1
         if payload < 0:
             payload = _payload_bytes(state.config) + _CONTROL * _controls(state)
         listed = len(state.participants) * _PARTICIPANT + len(state.groups) * _GROUP

@@ -172,9 +172,10 @@ def test_what_is_kept_for_ten_minutes_counts_for_as_much_less(configure):
     configure(record_bytes_per_person=10**9)
     usage = idempotency_records.usage
     session_id = made(SMALL)
-    play(session_id, Start(), "a", kept_ms=DAY_MS // 144)
+    run_blocking(service.execute(session_id, Start(), caller(None)))
+    play(session_id, Pause(), "a", kept_ms=DAY_MS // 144)
     ten_minutes = usage._unreported["alice"]
-    play(session_id, Switch(), "b")
+    play(session_id, Resume(), "b")
     day = usage._unreported["alice"] - ten_minutes
     assert ten_minutes == pytest.approx(day / 144, rel=0.1)
 

@@ -17,6 +17,7 @@ from synckairos.auth.principal import Principal
 from synckairos.conf import Rate
 from synckairos.engine import SyncMode
 from synckairos.engine.commands import Complete, Create, Delete, Pause, Resume, RevokeAccess, Seat, Start, Switch
+from synckairos.engine.notation import parse
 from synckairos.engine.state import Access
 from synckairos.engine.units import Status
 from synckairos.errors import InvalidStateTransition, RateLimitExceeded, SessionNotFound, Unauthenticated
@@ -262,7 +263,7 @@ def of_another_id(state, **config):
 
 def test_the_cache_keeps_the_sessions_that_were_commanded_most_recently(session_id):
     states = [of_another_id(stored(session_id)) for _ in range(4)]
-    cache = StateCache(max_bytes=3 * 1_800)  # three of two players
+    cache = StateCache(max_bytes=3 * 2_700)  # three of two players
     for number in (0, 1, 2, 0, 3):
         cache.keep(states[number], b"id")
     assert [cache.get(one.session_id) is not None for one in states] == [True, False, True, True]
@@ -276,6 +277,19 @@ def test_metadata_counts_for_the_size_of_a_cached_state(session_id):
     assert cache.get(laden.session_id).size > 80_000
     cache.keep(of_another_id(stored(session_id), metadata={"x": [{}] * 1_300}), b"id")
     assert (cache.get(plain.session_id), cache.get(laden.session_id)) == (None, None)
+
+
+def test_a_newcomer_s_time_control_counts_for_the_size_of_a_cached_state(session_id):
+    cache, before = StateCache(), stored(session_id)
+    cache.keep(before, b"id")
+    sizes = [cache.get(session_id).size]
+    for control in (None, parse("60 5x30 byo-yomi")):
+        newcomer = replace(before.participants[0], participant_id=uuid4(), time_control=control)
+        seats = (*before.participants, newcomer)
+        cache.keep(replace(before, version=before.version + 1, participants=seats), b"id")
+        sizes.append(cache.get(session_id).size)
+        cache.keep(before, b"id")
+    assert sizes[0] < sizes[1] < sizes[2]
 
 
 def test_a_session_that_has_ended_is_not_cached(here, session_id):
