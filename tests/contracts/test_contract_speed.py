@@ -23,6 +23,10 @@ ALLOWED = {
     "synckairos/ops/test_bounded_check.py": {
         "test_a_check_that_hangs_times_out_and_is_not_started_twice": "it waits in vain on purpose"
     },
+    "sessions/realtime/test_socket_lag.py": {
+        "_later": "a network with a delay",
+        "lying": "a player that thinks; what is charged is judged by what was measured",
+    },
     "stormy.py": {"play": "players think at random"},
     "synckairos/test_background.py": {"test_stop_waits_no_longer_than_its_limit": "it waits in vain on purpose"},
     "synckairos/redis/test_channel_layer.py": {
