@@ -88,10 +88,9 @@ def creations(draw: st.DrawFn) -> cmd.Create:
     """Any creation that breaks no rule."""
     mode = draw(st.sampled_from([*BANKED * 3, *SyncMode]))
     control = draw(controls()) if mode in BANKED and draw(st.integers(0, 4)) else None
-    owners = mode in BANKED and control is not None
     others = controls().filter(lambda one: not one.others_gain)
     is_hourglass = control is not None and control.others_gain
-    own = st.none() | others if owners and not is_hourglass else st.none()
+    own = st.none() | others if mode in BANKED and not is_hourglass else st.none()
     fewest = 2 if is_hourglass else 0 if mode in {SyncMode.GLOBAL, SyncMode.COUNT_UP} else 1
     people = draw(st.lists(st.sampled_from(PEOPLE), unique=True, min_size=fewest, max_size=2 if is_hourglass else 4))
     is_grouped = mode is SyncMode.PER_GROUP
