@@ -19,7 +19,6 @@ ALLOWED = {
     "e2e/test_chaos_slow.py": {"disturb": "chaos at random", "persist": "likewise"},
     "e2e/test_rolling_slow.py": {"go_on": "a rate of requests, of which none may fail at any"},
     "following.py": {"follow": "the server says how long"},
-    "sessions/realtime/test_socket_lag.py": {"_later": "the delay of the network", "lying": "a player thinks"},
     "synckairos/ops/test_bounded_check.py": {
         "test_a_check_that_hangs_times_out_and_is_not_started_twice": "it waits in vain on purpose"
     },
