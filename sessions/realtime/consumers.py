@@ -26,7 +26,7 @@ from sessions.services.outcome import Caller, Idempotency, Outcome
 from sessions.services.recovery import recover
 from sessions.services.state_cache import state_cache
 from synckairos import lifecycle
-from synckairos.auth.permissions import check_scope
+from synckairos.auth.permissions import Action, authorize, check_scope
 from synckairos.auth.principal import Principal, authenticate
 from synckairos.close_codes import CloseReason
 from synckairos.engine import commands
@@ -255,9 +255,11 @@ class SessionConsumer(FramesConsumer):
         return await run_in_order(session_id, procedure)
 
     def _measure_lag(self, state: State) -> None:
-        """Measure round trips often, once the session is one that compensates lag."""
+        """Measure round trips, if the session compensates lag and the client may switch: viewers are not measured."""
         if state.config.compensates_lag:
-            self.transport.measure_round_trips(LAG_PING_INTERVAL_S)
+            with suppress(ApiError):
+                authorize(self.subscriber.principal, Action.SWITCH, state)
+                self.transport.measure_round_trips(LAG_PING_INTERVAL_S)
 
     def _caller(self, message: Any) -> Caller:
         request_id = log_context.current().get("request_id", "")

@@ -7,7 +7,6 @@ trips the shortest counts.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame as PeerFrame
@@ -17,13 +16,10 @@ KEPT = 4
 
 
 class MeasuringProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's WebSocket protocol, which measures the round trip of each ping."""
+    """Uvicorn's WebSocket protocol, which measures the round trips of its pings once it is asked to."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._is_measuring = False
-        self._round_trips: deque[float] = deque(maxlen=KEPT)
-        """The latest round trips of our pings, in seconds."""
+    _round_trips: deque[float] | None = None
+    """The latest round trips, in seconds; None, and no memory for each connection, until they are measured."""
 
     @property
     def round_trip_ms(self) -> int | None:
@@ -32,9 +28,9 @@ class MeasuringProtocol(WebSocketsSansIOProtocol):
 
     def measure_round_trips(self, interval_s: float) -> None:
         """Ping at once, and from then on at this interval, once the handshake is complete. The time to answer stays."""
-        if self._is_measuring or self.close_sent or not self.handshake_complete:
+        if self._round_trips is not None or self.close_sent or not self.handshake_complete:
             return
-        self._is_measuring, self.ping_interval = True, interval_s
+        self._round_trips, self.ping_interval = deque(maxlen=KEPT), interval_s
         if self.ping_timer is not None:  # no ping waits for its answer
             self.ping_timer.cancel()
             self.send_keepalive_ping()
@@ -42,5 +38,7 @@ class MeasuringProtocol(WebSocketsSansIOProtocol):
     def handle_pong(self, event: PeerFrame) -> None:
         waited_for = self.pending_ping_payload
         super().handle_pong(event)
-        if waited_for is not None and self.pending_ping_payload is None:  # it answers the ping that was sent last
+        if self._round_trips is None or waited_for is None:
+            return
+        if self.pending_ping_payload is None:  # it answers the ping that was sent last
             self._round_trips.append(self.last_ping_rtt)
