@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from synckairos.engine import SyncMode, problems
 from synckairos.engine import commands as cmd
@@ -16,6 +17,7 @@ from synckairos.engine.controls.overtime import Overtime
 from synckairos.engine.controls.per_turn import PerTurn
 from synckairos.engine.controls.stages import Stage, Stages, Until
 from synckairos.engine.controls.sudden_death import SuddenDeath
+from synckairos.engine.controls.table import TABLE
 from synckairos.engine.controls.time_bank import TimeBank
 
 PEOPLE = [UUID(int=number) for number in range(1, 6)]
@@ -32,7 +34,18 @@ ACTIONS = st.none() | st.fixed_dictionaries(
 SHORT = st.sampled_from([300, 500, 1_000, 2_500])
 FEW = st.integers(1, 3)
 
+
+def drawn(kind):
+    """Any control of a class, from the names of the fields that it must have."""
+    required = [field.name for field in fields(kind) if field.required]
+    return st.builds(kind, **{name: SHORT if name.endswith("_ms") else FEW for name in required})
+
+
+DRAWN_APART = {SuddenDeath, Fischer, Bronstein, Delay, PerTurn, TimeBank, ByoYomi, Canadian, Hourglass, Overtime}
+OTHERS = [kind for kind in TABLE if kind not in DRAWN_APART]
+"""Controls that were added later; the laws hold for them too."""
 WITHOUT_PHASES = st.one_of(
+    *[drawn(kind) for kind in OTHERS if not kind.has_phases],
     st.builds(SuddenDeath),
     st.builds(
         Fischer,
@@ -45,6 +58,7 @@ WITHOUT_PHASES = st.one_of(
     st.builds(PerTurn, time_ms=SHORT),
 )
 WITH_PHASES = st.one_of(
+    *[drawn(kind) for kind in OTHERS if kind.has_phases],
     st.builds(TimeBank, allowance_ms=SHORT),
     st.builds(ByoYomi, periods=FEW, period_ms=SHORT, increment_ms=st.sampled_from([0, 400])),
     st.builds(Canadian, turns=FEW, period_ms=SHORT),

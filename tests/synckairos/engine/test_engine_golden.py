@@ -15,6 +15,7 @@ from tests.synckairos.engine.golden.record import record
 
 DIGESTS = {
     "first": "f19fde72d7751fea73858b1e03499fca6f0d5a84e50186f1239170afd6f4f712",
+    "controls": "3839a9723b88adf1ad608cfc34f6725fd4fba6ad88f93ae1b4557121e055c6da",
 }
 BY_DEADLINE = {"participant.warned", "participant.expired", "clock.phase_changed"}
 HISTORIES = [history for name in DIGESTS for history in load(HERE / f"{name}{SUFFIX}")]
