@@ -8,6 +8,7 @@ from synckairos.engine.controls.canadian import Canadian
 from synckairos.engine.controls.delay import Delay
 from synckairos.engine.controls.fischer import Fischer
 from synckairos.engine.controls.hourglass import Hourglass
+from synckairos.engine.controls.nhk import Nhk
 from synckairos.engine.controls.overtime import Overtime
 from synckairos.engine.controls.per_turn import PerTurn
 from synckairos.engine.controls.sudden_death import SuddenDeath
@@ -24,4 +25,5 @@ TABLE = (
     Canadian,
     Hourglass,
     Overtime,
+    Nhk,
 )
