@@ -52,7 +52,9 @@ log = logs.get_logger(__name__)
 RECONNECT_TRIES = 20
 """Number of reads for one `RECONNECT`: each newer state that is sent meanwhile makes another one necessary."""
 LAG_PING_INTERVAL_S = 2.0
-"""The interval of the pings that measure the lag of a client."""
+"""The interval of the pings that measure the lag of a client that commands a session."""
+LAG_PINGS_FOR_S = 60.0
+"""The time after a command or a connection in which such pings come; who is silent is measured by the heartbeat."""
 COMMAND_IDS_KEPT_MS = 600_000
 """A socket repeats a command after a reconnect, not after a day."""
 
@@ -235,8 +237,9 @@ class SessionConsumer(FramesConsumer):
         try:
             row = frames.COMMAND_BY_FRAME[type(message)]
             command = row.command(astuple(message)[1:])
-            if isinstance(command, commands.Switch):
-                command = replace(command, measured_ms=self.transport.round_trip_ms)
+            measured_ms = self.transport.round_trip_ms
+            if measured_ms is not None and isinstance(command, commands.Switch):
+                command = replace(command, measured_ms=measured_ms)
             outcome = await self._execute(command, self._caller(message))
         except ApiError as error:
             security_log.log_frame_error(self.scope, error)
@@ -259,7 +262,7 @@ class SessionConsumer(FramesConsumer):
         if state.config.compensates_lag:
             with suppress(ApiError):
                 authorize(self.subscriber.principal, Action.SWITCH, state)
-                self.transport.measure_round_trips(LAG_PING_INTERVAL_S)
+                self.transport.measure_round_trips(LAG_PING_INTERVAL_S, LAG_PINGS_FOR_S)
 
     def _caller(self, message: Any) -> Caller:
         request_id = log_context.current().get("request_id", "")

@@ -75,12 +75,12 @@ class ClientTransport(Protocol):
     def set_ping_interval(self, seconds: float) -> None:
         """Ping the peer at this interval."""
 
-    def measure_round_trips(self, interval_s: float) -> None:
-        """Ping the peer at this interval from now on, to measure round trips."""
+    def measure_round_trips(self, interval_s: float, for_s: float) -> None:
+        """Measure round trips from now on, for this time with pings at this interval, then with the usual ones."""
 
     @property
     def round_trip_ms(self) -> int | None:
-        """The shortest of the latest round trips; None when none was measured."""
+        """The shortest of the latest round trips in whole milliseconds; None when none was measured."""
 
     def write(self, frame: Frame) -> None:
         """Write a frame; on a connection that has ended, drop it."""
@@ -104,7 +104,7 @@ class IndirectTransport:
     raw_transport = None
     round_trip_ms = None
 
-    def measure_round_trips(self, interval_s: float) -> None:
+    def measure_round_trips(self, interval_s: float, for_s: float) -> None:
         """Do nothing, for the same reason as `set_ping_interval`."""
 
     def set_ping_interval(self, seconds: float) -> None:
