@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import httpx
@@ -30,6 +30,10 @@ AUCTIONS: dict[str, dict[str, Any]] = {
         "participants": [{"participant_id": str(uuid4()), "total_time_ms": 600_000} for _ in range(2)],
     },
 }
+
+
+Accepted: TypeAlias = list[tuple[dict[str, Any], int]]
+"""States in the answers to bids, each with the window of its bid."""
 
 
 class Broken(AssertionError):
@@ -58,9 +62,13 @@ class Auction:
         answer = await self.http.patch(f"{self.webs[0].url}{self.path}/clock", json={"set_ms": left_ms})
         return data_of(answer)
 
+    def window_of(self, number: int) -> int:
+        """What a bid leaves to the others; of three bids, each another time."""
+        return self.window_ms - 100 * (number % 3)
+
     async def bid(self, number: int) -> httpx.Response:
         """Bid, at one of the processes; every fourth is served by the view behind the fast path."""
-        body = {"at_least_ms": self.window_ms, "reason": f"bid {number}"}
+        body = {"at_least_ms": self.window_of(number), "reason": f"bid {number}"}
         headers = SLOW if number % 4 == 3 else {}
         return await self.http.patch(
             f"{self.webs[number % len(self.webs)].url}{self.path}/clock", json=body, headers=headers
@@ -69,6 +77,11 @@ class Auction:
     async def state(self, at: int = 0) -> dict[str, Any]:
         """The session as it stands."""
         return data_of(await self.http.get(f"{self.webs[at].url}{self.path}"))
+
+    def accepted(self, answers: list[httpx.Response]) -> Accepted:
+        """The bids that were accepted, of answers in the order of their numbers."""
+        good = [(number, answer) for number, answer in enumerate(answers) if answer.status_code == httpx.codes.OK]
+        return [(answer.json()["data"], self.window_of(number)) for number, answer in good]
 
     async def stormed(self, left_ms: int) -> tuple[dict[str, Any], list[httpx.Response]]:
         """The state before, and the answers to all bids at once."""
@@ -83,10 +96,10 @@ def data_of(answer: httpx.Response) -> dict[str, Any]:
     return data
 
 
-def judged(before: dict[str, Any], accepted: list[dict[str, Any]], window_ms: int) -> int:
+def judged(before: dict[str, Any], accepted: Accepted) -> int:
     """Return the instant at which the clock ends after these accepted bids. Raises Broken."""
     ends_ms: dict[int, int] = {before["version"]: ms(before["deadline_at"])}
-    for answer in accepted:
+    for answer, window_ms in accepted:
         deadline_ms = ms(answer["deadline_at"])
         if min(answer["time_remaining_ms"], deadline_ms - answer["server_time_ms"]) < window_ms:
             raise Broken(f"version {answer['version']} leaves {answer['time_remaining_ms']} ms")
@@ -97,7 +110,7 @@ def judged(before: dict[str, Any], accepted: list[dict[str, Any]], window_ms: in
     in_order = [ends_ms[version] for version in sorted(ends_ms)]
     if in_order != sorted(in_order):
         raise Broken("an extension took time away")
-    latest_ms = max(in_order[0], *(answer["server_time_ms"] + window_ms for answer in accepted))
+    latest_ms = max(in_order[0], *(answer["server_time_ms"] + window_ms for answer, window_ms in accepted))
     if in_order[-1] != latest_ms:
         raise Broken(f"the clock ends {in_order[-1] - latest_ms} ms after the last bid's window")
     return latest_ms
@@ -116,9 +129,9 @@ async def closed_softly(auction: Auction, least_left_ms: int) -> tuple[int, list
     left_ms = least_left_ms
     while True:
         before, answers = await auction.stormed(left_ms)
-        accepted = [answer.json()["data"] for answer in answers if answer.status_code == httpx.codes.OK]
+        accepted = auction.accepted(answers)
         if accepted:
-            return judged(before, accepted, auction.window_ms), answers, await auction.state(1)
+            return judged(before, accepted), answers, await auction.state(1)
         left_ms *= 2
         assert left_ms <= 60_000, answers[0].text
 
@@ -170,7 +183,8 @@ async def test_bids_over_sockets_and_rest_at_once_leave_the_window_too(webs, kee
             return frames
 
         first, second, *answers = await asyncio.gather(by_socket(one), by_socket(two), *map(auction.bid, range(100)))
-        ends_ms = judged(before, [*first, *second, *map(data_of, answers)], 30_000)
+        by_sockets = [(answer, 30_000) for answer in (*first, *second)]
+        ends_ms = judged(before, by_sockets + auction.accepted(answers))
         after = await auction.state()
         assert ms(after["deadline_at"]) == ends_ms
         for viewer in (one, two):
@@ -186,7 +200,7 @@ async def judged_often(auction: Auction) -> None:
     """Raises Broken for an auction whose process loses extensions."""
     for _ in range(10):
         before, answers = await auction.stormed(20_000)
-        judged(before, [data_of(answer) for answer in answers], auction.window_ms)
+        judged(before, auction.accepted(answers))
 
 
 async def test_without_the_version_check_extensions_are_lost(tmp_path: Path, bidders):
