@@ -65,7 +65,7 @@ class CycleSwitched(EventBase, frozen=True, array_like=True, tag=5):
     left_ms: Duration | None = None
     """Time left on the clock of the turn, with what it has earned; None when nothing drains."""
     earned_ms: Duration = 0
-    """The time that the end of the turn has earned, without what each turn has anew (a period, an allowance)."""
+    """The part of `left_ms` that the turn has earned, without what each turn has anew (a period, an allowance)."""
     progress: Progress | None = None
     """The progress in the time control after the turn; None when it is still in the main time and counts nothing."""
     gained_ms: Duration = 0

@@ -25,6 +25,8 @@ ALLOWED = {
     "sessions/realtime/test_socket_lag.py": {
         "_later": "a network with a delay",
         "lying": "a player that thinks; what is charged is judged by what was measured",
+        "test_an_honest_client_that_thinks_is_not_charged_for_its_network": "likewise",
+        "test_a_client_that_answers_late_gains_no_more_than_its_quota": "a bound by what has passed, however long",
     },
     "stormy.py": {"play": "players think at random"},
     "synckairos/test_background.py": {"test_stop_waits_no_longer_than_its_limit": "it waits in vain on purpose"},
