@@ -44,14 +44,18 @@ def _without_new_fields(new, old):
 
 def check_views(state, moment):
     for view in moment.views:
-        assert as_then(show(state, view.at_ms), view.json) == view.json, f"at {view.at_ms}"
+        shown = show(state, view.at_ms)
+        assert shown == view.json or as_then(shown, view.json) == view.json, f"at {view.at_ms}"
 
 
 @golden
 def test_events_replay_to_what_was_shown(history):
-    happened = events_of(history)
+    happened, state, done = events_of(history), None, 0
     for moment in history.moments:
-        check_views(replay(happened[: moment.events]), moment)
+        for event in happened[done : moment.events]:
+            state = evolve(state, event)
+        done = moment.events
+        check_views(state, moment)
 
 
 @golden
