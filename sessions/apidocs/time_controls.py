@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from sessions.requests.values import MIN_TIME_MS
 from synckairos.engine.controls import CONTROLS, TimeControl
 from synckairos.engine.controls.stages import Until
 from synckairos.engine.controls.table import TABLE
@@ -22,6 +23,7 @@ def components() -> dict[str, Schema]:
     """Return the schemas by name: the unions, each time control, and what they hold. Unknown fields are accepted."""
     parts = {name: _lenient(part) for name, part in components_of(*CONTROLS).items()}
     parts["Stage"]["properties"]["control"] = ref("StageTimeControl")
+    parts["PerTurn"]["properties"]["time_ms"]["minimum"] = MIN_TIME_MS
     parts["Until"]["description"] = f"What ends a stage. Default: `{Until.TURNS}`."
     return {"TimeControl": _union(CONTROLS, _ANY), "StageTimeControl": _union(TABLE, _OF_STAGE), **parts}
 

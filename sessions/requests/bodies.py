@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sessions.requests.time_controls import OneTimeControl, SessionTimeControl, Sides
+from sessions.requests.time_controls import OneTimeControl, SessionTimeControl, Sides, control_problems, turn_problems
 from sessions.requests.values import (
     MAX_INCREMENT_MS,
     MAX_INDEX,
@@ -67,14 +67,8 @@ class ParticipantRequest(Body, frozen=True, kw_only=True):
 
     def seat(self) -> commands.Seat:
         """Return the participant for the engine."""
-        return commands.Seat(
-            self.participant_id,
-            self.total_time_ms,
-            self.participant_index,
-            self.group_id,
-            self.user_id,
-            self.time_control,
-        )
+        place, control = (self.participant_index, self.group_id, self.user_id), self.time_control
+        return commands.Seat(self.participant_id, self.total_time_ms, *place, control)
 
 
 class GroupRequest(Body, frozen=True, kw_only=True):
@@ -129,7 +123,7 @@ class CreateSessionRequest(Body, frozen=True, kw_only=True):
         found = problems(command)
         if isinstance(self.time_control, Sides):
             found += self.time_control.problems(self.sync_mode, len(self.participants), self.increment_ms)
-        return found
+        return found + control_problems(self.time_control, participants=self.participants, groups=self.groups)
 
     def command(self, owner: str) -> commands.Create:
         """Return the creation for the engine, with the owner's name."""
@@ -190,6 +184,9 @@ class AddParticipantRequest(ParticipantRequest, frozen=True, kw_only=True):
     """One participant to add."""
 
     expected_version: ExpectedVersion = None
+
+    def problems(self, wrong: AbstractSet[str] = frozenset()) -> Problems:
+        return [] if "time_control" in wrong else turn_problems("time_control", self.time_control)
 
     def command(self) -> commands.AddParticipant:
         """Return the command for the engine."""

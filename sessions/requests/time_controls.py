@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sessions.requests.values import FieldError, ParsedType, parsed_type
+from sessions.requests.values import MIN_TIME_MS, FieldError, ParsedType, parsed_type
 from synckairos.engine.commands import Seat
 from synckairos.engine.controls import Control, TimeControl
+from synckairos.engine.controls.per_turn import PerTurn
+from synckairos.engine.controls.stages import Stages
 from synckairos.engine.notation import MAX_LENGTH, NotationError, parse, parse_sides
 from synckairos.engine.units import Duration, SyncMode
 from synckairos.http.openapi import ref
@@ -46,6 +48,48 @@ class Sides(Struct, frozen=True):
         order = sorted(range(len(seats)), key=lambda at: _index(seats[at], at))
         controls = dict(zip(order, self.controls, strict=False))
         return tuple(replace(seat, time_control=seat.time_control or controls.get(at)) for at, seat in enumerate(seats))
+
+
+MAX_OWN_STAGES = 200
+"""Most stages in all time controls of participants and groups together: each state that is sent has them."""
+
+
+def turn_problems(field: str, control: TimeControl | Sides | None) -> list[tuple[str, str]]:
+    """Return the message for a time control whose turns are too short: with `auto_advance` it expires by itself, turn
+    after turn, like a cycle of `time_per_cycle_ms`."""
+    if isinstance(control, Sides):
+        return [problem for one in control.controls for problem in turn_problems(field, one)][:1]
+    parts = [(field, control)]
+    if isinstance(control, Stages):
+        parts = [(f"{field}.stages.{position}.control", stage.control) for position, stage in enumerate(control.stages)]
+    return [
+        (f"{part}.time_ms", f"Ensure this value is greater than or equal to {MIN_TIME_MS}.")
+        for part, one in parts
+        if isinstance(one, PerTurn) and one.time_ms < MIN_TIME_MS
+    ]
+
+
+class Owner(Protocol):
+    """A participant or a group as asked for."""
+
+    @property
+    def time_control(self) -> TimeControl | None: ...
+
+
+def control_problems(given: TimeControl | Sides | None, **owners: Sequence[Owner]) -> list[tuple[str, str]]:
+    """Return the bounds that the time controls of a creation exceed; `owners` are its lists, by their fields."""
+    own = [
+        (f"{name}.{place}.time_control", owner.time_control)
+        for name, some in owners.items()
+        for place, owner in enumerate(some)
+        if owner.time_control is not None
+    ]
+    found = turn_problems("time_control", given) if given is not None else []
+    for field, control in own:
+        found += turn_problems(field, control)
+    if sum(len(control.stages) for _, control in own if isinstance(control, Stages)) > MAX_OWN_STAGES:
+        found.append(("participants", f"At most {MAX_OWN_STAGES} stages in all time controls together."))
+    return found
 
 
 def _index(seat: Seat, place: int) -> int:

@@ -93,9 +93,10 @@ class StateCache:
 
 
 def _controls(state: State) -> int:
-    """Return the number of time controls in a state."""
+    """Return the number of time controls in a state, each stage counted as one."""
     own = [p.time_control for p in state.participants] + [group.time_control for group in state.groups]
-    return sum(control is not None for control in (state.config.time_control, *own))
+    given = [control for control in (state.config.time_control, *own) if control is not None]
+    return sum(len(getattr(control, "stages", ())) or 1 for control in given)
 
 
 def _payload_bytes(config: Config) -> int:
