@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synckairos.engine.pools import pool_of
-from synckairos.engine.state import NOBODY, State
+from synckairos.engine.state import State
 
 
 def next_position(state: State) -> int | None:
@@ -15,7 +15,9 @@ def next_position(state: State) -> int | None:
     count = len(state.participants)
     if count == 0:
         return None
-    first, pool = 0 if state.active == NOBODY else state.active + 1, pool_of(state)
+    pool, first = pool_of(state), state.active + 1  # 0 without an active participant
+    if first < count and not pool.is_out(state, first):
+        return first
     for step in range(count):
         position = (first + step) % count
         if not (pool.is_out(state, position) and state.config.passes_over_expired):

@@ -38,7 +38,8 @@ def outcome(state: State, clock: Clock | None, now: Instant, lag: Lag | None = N
     earned_ms = 0
     if not clock.pool.clock_expired(state):
         bank = control.earned(bank, turn_ms - granted_ms)
-        earned_ms = max(0, bank.left_ms - left_ms)
+        if bank.left_ms > left_ms:
+            earned_ms = bank.left_ms - left_ms
         bank = control.renewed(bank)
     elif control.renews_after_expiry(bank.progress):
         bank = control.renewed(bank)
