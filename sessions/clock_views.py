@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from sessions.schemas import ClockView, GroupView, LagView, ParticipantView
 from synckairos.engine import Reading, seats_left_ms
-from synckairos.engine.controls import Bank, Progress, TimeControl
+from synckairos.engine.controls import MAIN, Bank, Progress, TimeControl
 from synckairos.engine.controls.stages import Stages
 from synckairos.engine.pools import pool_of
 from synckairos.engine.state import Config, Group, Participant, State
@@ -69,7 +69,7 @@ def groups(state: State, reading: Reading, members: list[ParticipantView]) -> li
             view.drains_from, view.gains_from = member.drains_from, member.gains_from
         control = group.time_control or state.config.control
         if _is_given(control, state.config):
-            _show_progress(view, control, group.progress, view.time_remaining_ms)
+            _show_progress(view, control, group.progress or MAIN, view.time_remaining_ms)
     return shown
 
 
@@ -99,7 +99,7 @@ def _show_phases(shown: list[ParticipantView], state: State) -> None:
         control = pool.control(state, position)
         if _is_given(control, state.config):
             p = state.participants[position]
-            _show_progress(view, control, p.progress, view.time_remaining_ms)
+            _show_progress(view, control, p.progress or MAIN, view.time_remaining_ms)
             view.time_control = p.time_control or UNSET
 
 

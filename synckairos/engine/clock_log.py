@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from synckairos.engine import events as ev
 from synckairos.engine.clock import clock_of
+from synckairos.engine.controls import MAIN
 from synckairos.engine.evolve import evolve
 from synckairos.engine.pools import pool_of
 from synckairos.engine.state import State
@@ -118,7 +119,7 @@ def _turn(before: State, after: State, event: ev.Event, began_ms: Instant, ended
     elif (clock := clock_of(before)) is not None:
         left_ms = clock.left_ms(before.stretch_ms(event.at_ms))
     switched = event if isinstance(event, ev.CycleSwitched) else None
-    owner = None if active is None else after.participants[before.active]
+    progress = MAIN if active is None else after.participants[before.active].progress or MAIN
     return Turn(
         number=before.cycle.number + 1,
         participant_id=None if active is None else active.participant_id,
@@ -128,9 +129,9 @@ def _turn(before: State, after: State, event: ev.Event, began_ms: Instant, ended
         used_ms=before.cycle.elapsed_ms + before.stretch_ms(event.at_ms),
         left_ms=left_ms,
         earned_ms=0 if switched is None else switched.earned_ms,
-        phase="main" if owner is None else owner.progress.phase,
-        periods_left=0 if owner is None else owner.progress.periods,
-        turns_left=0 if owner is None else owner.progress.turns,
+        phase=progress.phase,
+        periods_left=progress.periods,
+        turns_left=progress.turns,
         penalty_points=points,
         lag_ms=0 if switched is None or switched.lag is None else switched.lag.granted_ms,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from synckairos.engine.commands import Create, GroupBank, Seat, main_ms
-from synckairos.engine.controls import Bank, TimeControl
+from synckairos.engine.controls import MAIN, Bank, TimeControl
 from synckairos.engine.controls.base import Problem
 from synckairos.engine.lag import open_account
 from synckairos.engine.pools import POOLS
@@ -32,11 +32,14 @@ def participant_of(config: Config, seat: Seat, index: int, group: Group | None) 
         )
     elif POOLS[config.sync_mode].has_banks:  # a newcomer's own group begins like the others
         bank = _first_bank(config, seat)
-        participant = replace(participant, total_time_ms=bank.left_ms, progress=bank.progress)
+        participant = replace(participant, total_time_ms=bank.left_ms, progress=bank.kept_progress)
     if not config.compensates_lag:
         return participant
     if config.sync_mode is SyncMode.PER_GROUP and group is not None:
-        control, time_ms = group.time_control or config.control, group.total_time_ms + group.progress.reserve_ms
+        control, time_ms = (
+            group.time_control or config.control,
+            group.total_time_ms + (group.progress or MAIN).reserve_ms,
+        )
     else:
         control, time_ms = seat.time_control or config.control, main_ms(config, seat)
     return replace(participant, lag=open_account(control.expected_ms(time_ms)))
@@ -45,7 +48,7 @@ def participant_of(config: Config, seat: Seat, index: int, group: Group | None) 
 def group_of(config: Config, group: GroupBank) -> Group:
     """Return a group at the beginning."""
     bank = _first_bank(config, group) if config.sync_mode is SyncMode.PER_GROUP else Bank(main_ms(config, group))
-    return Group(group.group_id, bank.left_ms, progress=bank.progress, time_control=group.time_control)
+    return Group(group.group_id, bank.left_ms, progress=bank.kept_progress, time_control=group.time_control)
 
 
 def _first_bank(config: Config, owner: Seat | GroupBank) -> Bank:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from synckairos.engine.controls import MAIN, SUDDEN_DEATH, Control, Progress, TimeControl, fischer, per_turn
+from synckairos.engine.controls import SUDDEN_DEATH, Control, Progress, TimeControl, fischer, per_turn
 from synckairos.engine.lag import LagAccount
 from synckairos.engine.units import Duration, Instant, Json, Status, SyncMode, TimeoutAction, Visibility
 
@@ -34,7 +34,8 @@ class Participant(Struct, frozen=True, array_like=True):
     has_expired: bool = False
     group_id: UUID | None = None
     user_id: str | None = None
-    progress: Progress = MAIN
+    progress: Progress | None = None
+    """The progress in the time control; None in the main time while nothing is counted."""
     time_control: Control | None = None
     """The participant's own time control; None for that of the session."""
     lag: LagAccount | None = None
@@ -47,7 +48,8 @@ class Group(Struct, frozen=True, array_like=True):
     group_id: UUID
     total_time_ms: Duration
     has_expired: bool = False
-    progress: Progress = MAIN
+    progress: Progress | None = None
+    """The progress in the time control; None in the main time while nothing is counted."""
     time_control: Control | None = None
     """The group's own time control; None for that of the session."""
 

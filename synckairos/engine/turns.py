@@ -43,7 +43,7 @@ def outcome(state: State, clock: Clock | None, now: Instant, lag: Lag | None = N
         bank = control.renewed(bank)
     elif control.renews_after_expiry(bank.progress):
         bank = control.renewed(bank)
-    progress = None if bank.progress is MAIN or bank.progress == MAIN else bank.progress
+    progress = bank.kept_progress
     gained_ms = clock.gained_ms(stretch_ms - granted_ms) if control.others_gain else 0
     points = control.penalty_points(bank) if control.has_phases else 0
     return (turn_ms, bank.left_ms, earned_ms, progress, gained_ms, points, lag)

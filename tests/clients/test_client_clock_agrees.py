@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from synckairos.engine import SyncMode, create_session, decide, next_deadline, observe, read, seats_left_ms
 from synckairos.engine import commands as cmd
 from synckairos.engine.clock import clock_of
-from synckairos.engine.controls import Bank
+from synckairos.engine.controls import MAIN, Bank
 from synckairos.engine.controls.stages import Stages
 from synckairos.engine.events import ParticipantWarned
 from synckairos.engine.pools import pool_of
@@ -65,12 +65,14 @@ def agree_in_detail(seen, state, now):
         if moves and seats[position] is not None and pool.shares_clock(state, position, state.active):
             assert shown.lead_in_ms == max(0, running.lead_in_ms - reading.stretch_ms)
         if pool.has_banks and (state.config.time_control or pool.control(state, position) is not state.config.control):
-            shows_progress(shown, seen, pool.control(state, position), Bank(seats[position], seat.progress), now)
+            shows_progress(
+                shown, seen, pool.control(state, position), Bank(seats[position], seat.progress or MAIN), now
+            )
     for group in state.groups if pool.is_shared else ():
         shown = clock.group_clock(seen, now, str(group.group_id))
         control = group.time_control or state.config.control
         if state.config.time_control or group.time_control:
-            shows_progress(shown, seen, control, Bank(shown.remaining_ms, group.progress), now)
+            shows_progress(shown, seen, control, Bank(shown.remaining_ms, group.progress or MAIN), now)
 
 
 def shows_progress(shown, seen, control, bank, now):

@@ -53,6 +53,11 @@ class Bank(Struct, frozen=True):
     left_ms: Duration
     progress: Progress = MAIN
 
+    @property
+    def kept_progress(self) -> Progress | None:
+        """Return the progress as a state keeps it: None in the main time while nothing is counted."""
+        return None if self.progress is MAIN or self.progress == MAIN else self.progress
+
 
 class TimeControl(Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
     """The defaults are those of a clock that runs down once and gives nothing back (sudden death)."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from synckairos.engine.commands import Create
-from synckairos.engine.controls import Bank, TimeControl
+from synckairos.engine.controls import MAIN, Bank, TimeControl
 from synckairos.engine.controls.base import Problem
 from synckairos.engine.lag import LagAccount
 from synckairos.engine.pools.base import Banks, Pool, with_item
@@ -28,7 +28,7 @@ class GroupPool(Pool):
 
     def bank(self, state: State, position: int) -> Bank | None:
         group = _group_of(state, position)
-        return None if group is None else Bank(group.total_time_ms, group.progress)
+        return None if group is None else Bank(group.total_time_ms, group.progress or MAIN)
 
     def charge(
         self,
@@ -42,7 +42,7 @@ class GroupPool(Pool):
     ) -> Banks:
         group = _group_of(state, state.active)
         if group is not None and bank is not None:
-            state = _with_group(state, replace(group, total_time_ms=bank.left_ms, progress=bank.progress))
+            state = _with_group(state, replace(group, total_time_ms=bank.left_ms, progress=bank.kept_progress))
             if gained_ms:
                 state = _others_gain(state, group.group_id, gained_ms)
         participants, groups = super().charge(state, bank, stretch_ms, cycles=cycles)
@@ -55,7 +55,7 @@ class GroupPool(Pool):
         if group is None:
             return state
         expired = group.has_expired and bank.left_ms == 0
-        changed = replace(group, total_time_ms=bank.left_ms, progress=bank.progress, has_expired=expired)
+        changed = replace(group, total_time_ms=bank.left_ms, progress=bank.kept_progress, has_expired=expired)
         return _with_group(state, changed)
 
     def restored(self, state: State, position: int, participant: Participant, gained_ms: Duration) -> State:
@@ -110,7 +110,7 @@ class GroupPool(Pool):
         return None
 
     def _renews(self, state: State, group: Group) -> bool:
-        return (group.time_control or state.config.control).renews_after_expiry(group.progress)
+        return (group.time_control or state.config.control).renews_after_expiry(group.progress or MAIN)
 
 
 def _group_of(state: State, position: int) -> Group | None:

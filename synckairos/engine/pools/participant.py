@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from synckairos.engine.controls import Bank, TimeControl
+from synckairos.engine.controls import MAIN, Bank, TimeControl
 from synckairos.engine.lag import LagAccount
 from synckairos.engine.pools.base import Banks, Pool, with_item, with_participant
 from synckairos.engine.state import NOBODY, Participant, State
@@ -25,7 +25,7 @@ class ParticipantPool(Pool):
 
     def bank(self, state: State, position: int) -> Bank | None:
         owner = state.participants[position]
-        return Bank(owner.total_time_ms, owner.progress)
+        return Bank(owner.total_time_ms, owner.progress or MAIN)
 
     def seats_left_ms(self, state: State) -> list[Duration | None]:
         return [participant.total_time_ms for participant in state.participants]
@@ -48,7 +48,7 @@ class ParticipantPool(Pool):
             total_time_ms=bank.left_ms,
             time_used_ms=active.time_used_ms + stretch_ms,
             cycle_count=active.cycle_count + cycles,
-            progress=bank.progress,
+            progress=bank.kept_progress,
             lag=active.lag if lag is None else lag,
         )
         participants = with_item(state.participants, state.active, used)
@@ -59,7 +59,7 @@ class ParticipantPool(Pool):
     def with_bank(self, state: State, position: int, bank: Bank) -> State:
         owner = state.participants[position]
         expired = owner.has_expired and bank.left_ms == 0
-        changed = replace(owner, total_time_ms=bank.left_ms, progress=bank.progress, has_expired=expired)
+        changed = replace(owner, total_time_ms=bank.left_ms, progress=bank.kept_progress, has_expired=expired)
         return with_participant(state, position, changed)
 
     def restored(self, state: State, position: int, participant: Participant, gained_ms: Duration) -> State:
@@ -93,7 +93,7 @@ class ParticipantPool(Pool):
 
     def _renews(self, state: State, position: int) -> bool:
         owner = state.participants[position]
-        return (owner.time_control or state.config.control).renews_after_expiry(owner.progress)
+        return (owner.time_control or state.config.control).renews_after_expiry(owner.progress or MAIN)
 
 
 def _gained(participants: tuple[Participant, ...], active: int, gained_ms: Duration) -> tuple[Participant, ...]:

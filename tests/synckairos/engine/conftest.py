@@ -6,6 +6,7 @@ import pytest
 
 from synckairos.engine import abandon, create_session, decide, next_deadline, observe, read, replay, seats_left_ms
 from synckairos.engine import commands as cmd
+from synckairos.engine.controls import MAIN
 from synckairos.engine.units import SyncMode
 
 NAMES = "ABCDXYZ"
@@ -167,7 +168,7 @@ class Session:
         return next(group for group in self.state.groups if group.group_id == id_of(team))
 
     def progress(self, name):
-        return self.seat(name).progress
+        return self.seat(name).progress or MAIN
 
     def happened(self, *kinds):
         """(event name, instant) of all events after creation, or of the kinds named."""

@@ -27,6 +27,7 @@ from synckairos.engine import (
 )
 from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
+from synckairos.engine.controls import MAIN
 from synckairos.engine.reading import seats_left_ms
 from synckairos.engine.refusals import Refusal, Unsettled
 from tests.synckairos.engine.drawing import HASTE, MAY_CHANGE_NOTHING, STEPS, creations, some_command
@@ -198,7 +199,7 @@ class AnySession(RuleBasedStateMachine):
             assert not (reading.overtime_ms and reading.time_remaining_ms)
             assert all((left_ms or 0) >= 0 for left_ms in seats_left_ms(self.state, reading.stretch_ms))
         for owner in (*self.state.participants, *self.state.groups):
-            progress = owner.progress
+            progress = owner.progress or MAIN
             assert min(owner.total_time_ms, progress.reserve_ms, progress.periods, progress.turns) >= 0
 
     @invariant()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from synckairos.engine.controls import SUDDEN_DEATH
+from synckairos.engine.controls import MAIN, SUDDEN_DEATH
 from tests.synckairos.engine.conftest import Session, creation, id_of
 
 FLAG = "flag"
@@ -73,7 +73,7 @@ class Duel:
         seat = self.session.seat(name)
         if seat.has_expired and self.session.deadline is None:
             return FLAG
-        progress = seat.progress
+        progress = seat.progress or MAIN
         left, reserve = self.session.left(name, self.now) / 1_000, progress.reserve_ms / 1_000
         return Shown(left, progress.phase, progress.periods, progress.turns, progress.stage, reserve)
 
