@@ -96,6 +96,8 @@ class Conf(Struct, frozen=True, kw_only=True):
     """True to log addresses of refused clients unchanged, false to log keyed hashes."""
     address_key: bytes
     """Key of the hashed addresses."""
+    audit_key: bytes
+    """Key of the hashes of addresses, user agents and clients' keys in the audit."""
     metrics_token: str | None
     """The bearer token of `/metrics`; None without one."""
     metrics_open: bool

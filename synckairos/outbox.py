@@ -7,6 +7,7 @@ two readers.
 from __future__ import annotations
 
 from contextlib import suppress
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,16 @@ from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
 FIELD = b"e"
 """The only field of a stream entry."""
+
+
+class Door(StrEnum):
+    """The ways by which a command comes in."""
+
+    REST = "rest"
+    SOCKET = "socket"
+    TIMEKEEPER = "timekeeper"
+    ADMIN = "admin"
+    COMMAND = "command"
 
 
 class Summary(Struct, frozen=True, array_like=True):
@@ -57,6 +68,24 @@ class Entry(Struct, frozen=True, array_like=True):
     """Number of such events at the end: the command made their deadlines due."""
     format: int = 0
     """FORMAT of the release that wrote the entry; 0 of releases before there was one."""
+    role: str = ""
+    """The role of the principal; empty for the timekeeper."""
+    door: str = ""
+    """The door through which the command came (`Door`); empty in entries from before doors were told."""
+    client_key: bytes = b""
+    """Keyed hash of the client's Idempotency-Key or command id."""
+    address: bytes = b""
+    """Keyed hash of the client's address."""
+    user_agent: bytes = b""
+    """Keyed hash of the client's user agent."""
+    previous: bytes = b""
+    """Digest of the commit before this one; empty for the first of a chain."""
+    digest: bytes = b""
+    """Digest of this commit (synckairos/commit_chain.py); empty in entries from before there was a chain."""
+    salts: tuple[bytes, ...] = ()
+    """Salt of the principal, then those of the values about persons in the events."""
+    sealed_events: bytes | None = None
+    """The events with commitments in place of these values; None when they have none."""
 
 
 def summarise(state: State) -> Summary:

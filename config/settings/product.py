@@ -14,4 +14,5 @@ _given: dict[str, Any] = {
 SYNCKAIROS = Conf(
     **_given,
     address_key=sha256(b"addresses in the log:" + environment.SECRET_KEY.encode()).digest(),
+    audit_key=sha256(b"devices in the audit:" + environment.SECRET_KEY.encode()).digest(),
 )

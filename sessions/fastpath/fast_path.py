@@ -22,6 +22,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from sessions.commands import COMMAND_BY_VERB
+from sessions.devices import device_of
 from sessions.entity_tags import entity_tag
 from sessions.fastpath.operations import Command, Creation, Operation, Read
 from sessions.preconditions import precondition_in
@@ -40,6 +41,7 @@ from synckairos.http.cors import Cors
 from synckairos.http.duplicate_names import check_unique_names
 from synckairos.http.request_log import FORWARDED_PROTO_HEADER, REQUEST_ID_HEADER, log_request, with_client_scheme
 from synckairos.http.security_headers import json_header_lines
+from synckairos.outbox import Door
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.asgi import limit_unauthenticated
 from synckairos.redis import keys
@@ -238,7 +240,9 @@ def _parse(request: EarlyRequest, headers: dict[bytes, bytes], route: str, match
     if request.method == "GET" and session_id is not None:
         return Request(route, request_id, origin, Caller(principal, request_id), Read(session_id))
     decoded = _json(headers, bytes(request.body))
-    caller = Caller(principal, request_id, _idempotency(request, headers, decoded))
+    forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+    device = device_of(Door.REST, request.peer, forwarded, headers.get(b"user-agent", b"").decode("latin-1"))
+    caller = Caller(principal, request_id, _idempotency(request, headers, decoded), device)
     if session_id is None or verb is None:
         creation = _creation(decoded, principal.subject)
         return Request(route, request_id, origin, caller, creation)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import astuple, replace
 
 from sessions import frames, messages, weights
+from sessions.devices import device_of
 from sessions.hub.hub import hub
 from sessions.hub.position import NOWHERE, Position
 from sessions.hub.subscriber import Subscriber
@@ -22,7 +23,7 @@ from sessions.realtime.credentials import PROTOCOL
 from sessions.realtime.initial_state import read_initial_state
 from sessions.services import sessions as service
 from sessions.services.command_queue import run_in_order
-from sessions.services.outcome import Caller, Idempotency, Outcome
+from sessions.services.outcome import Caller, Device, Idempotency, Outcome
 from sessions.services.recovery import recover
 from sessions.services.state_cache import state_cache
 from synckairos import lifecycle
@@ -41,6 +42,8 @@ from synckairos.errors import (
     ValidationFailed,
 )
 from synckairos.http import client_address, security_log
+from synckairos.http.asgi import headers
+from synckairos.outbox import Door
 from synckairos.ratelimit import limits
 from synckairos.redis.procedures import run_async
 from synckairos.redis.store_clock import store_clock
@@ -66,6 +69,7 @@ class SessionConsumer(FramesConsumer):
     subscriber: Subscriber
     _token: str | None = None
     """The token of the handshake or of the last `AUTH`; None after a ticket."""
+    _device: Device
     _barred_until_s = 0.0
     """Instant on the monotonic clock until which the rate limit refuses frames."""
 
@@ -81,6 +85,7 @@ class SessionConsumer(FramesConsumer):
         principal = await self._authenticated(requested)
         await limits.RateLimiter().aconsume(limits.connect(principal))
         self._token = requested.credentials.token
+        self._device = _device_of(self.scope)
         self.transport.set_ping_interval(requested.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
         await self._start(requested.session_id, principal)
@@ -266,17 +271,24 @@ class SessionConsumer(FramesConsumer):
 
     def _caller(self, message: Any) -> Caller:
         request_id = log_context.current().get("request_id", "")
+        device = self._device
         if message.id is None:
-            return Caller(self.subscriber.principal, request_id)
+            return Caller(self.subscriber.principal, request_id, device=device)
         fingerprint = blake2b(msgspec.json.encode(message), digest_size=16).digest()
         route = f"socket {type(message).__name__}"
         key = Idempotency(str(message.id), route, fingerprint, COMMAND_IDS_KEPT_MS)
-        return Caller(self.subscriber.principal, request_id, key)
+        return Caller(self.subscriber.principal, request_id, key, device)
 
     def _session_id(self) -> UUID:
         if self.session_id is None:
             raise Unauthenticated
         return self.session_id
+
+
+def _device_of(scope: dict[str, Any]) -> Device:
+    client = scope.get("client")
+    forwarded, user_agents = (",".join(headers(scope, name)) for name in (b"x-forwarded-for", b"user-agent"))
+    return device_of(Door.SOCKET, client[0] if client else None, forwarded, user_agents)
 
 
 class UnknownPath(FramesConsumer):

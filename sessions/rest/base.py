@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions import weights
+from sessions.devices import device_of
 from sessions.entity_tags import entity_tag
 from sessions.preconditions import precondition_in
 from sessions.requests.bodies import Body
@@ -21,6 +22,7 @@ from synckairos import ids
 from synckairos.auth.principal import Principal
 from synckairos.engine.state import State
 from synckairos.errors import ApiError, ValidationFailed
+from synckairos.outbox import Door
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.drf import RateLimitedView
 from synckairos.redis.procedures import Procedure, in_parallel, run_from_thread
@@ -104,7 +106,9 @@ def caller_of(request: Request) -> Caller:
     The key of a DELETE is ignored, since a repeated DELETE changes nothing.
     """
     given = None if request.method == "DELETE" else idempotency_of(request)
-    return Caller(principal_of(request), log_context.current().get("request_id", ""), given)
+    forwarded, user_agent = (request.headers.get(name, "") for name in ("X-Forwarded-For", "User-Agent"))
+    device = device_of(Door.REST, request.META.get("REMOTE_ADDR"), forwarded, user_agent)
+    return Caller(principal_of(request), log_context.current().get("request_id", ""), given, device)
 
 
 def idempotency_of(request: Request) -> Idempotency | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec import Raw
+from msgspec.structs import replace
+
 from sessions import announcements, messages
 from sessions.schemas import StateView
 from sessions.services.outcome import Caller
@@ -13,7 +16,7 @@ from sessions.services.retention import expiry_of
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.store import SnapshotCheck
 from sessions.store.writes import CommitRequest, Record
-from synckairos import outbox
+from synckairos import commit_chain, outbox
 from synckairos.auth.permissions import access_snapshot
 from synckairos.conf import Rate, conf
 from synckairos.engine import Decision
@@ -30,6 +33,7 @@ from synckairos.engine.events import (
 from synckairos.engine.state import Participant, State
 from synckairos.engine.units import Instant
 from synckairos.ids import new_command_id
+from synckairos.keyed_hash import hashed
 from synckairos.redis import keys
 
 _CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, ParticipantAssigned, AccessRevoked)
@@ -47,19 +51,20 @@ def write_of(
     check: SnapshotCheck | None = None,
     view: StateView | None = None,
     unheard: bool = False,
+    role: str = "",
 ) -> CommitRequest:
     """The write of a decision that has events; `key` is where the answer is kept (`idempotency_key` of the caller), and
     `view` is how the new state is shown, when somebody needs that besides. With `unheard` it has no message, and is
     refused when somebody listens."""
     before = None if is_creation else decision.before
-    after = decision.state
+    command_id = new_command_id()
+    entry, after = _sealed_entry(decision, now, caller, command_id, role, is_creation=is_creation)
     is_deletion = isinstance(decision.events[-1], SessionDeleted)
     since_version = 0 if before is None else before.version
     deadline_ms = None if is_deletion or decision.deadline is None else decision.deadline.at_ms
     message = b""
     if not unheard:
         message = announcements.pack(_hub_message(decision, now, since_version, view, is_deletion=is_deletion))
-    command_id = new_command_id()
     forget_ms, check_ms = expiry_of(after, now, deadline_ms)
     is_another = before is None or before.status is not after.status
     places = None
@@ -70,6 +75,7 @@ def write_of(
     return CommitRequest(
         before=before,
         after=None if is_deletion else after,
+        state=after,
         session_id=after.session_id,
         forget_at_ms=forget_ms,
         deadline_ms=deadline_ms,
@@ -77,32 +83,89 @@ def write_of(
         is_sign_of_life=deadline_ms is None or decision.due < len(decision.events),
         was_idle=is_deletion or (before is not None and is_another),
         command_id=command_id,
-        commit=StoredCommit(since_version, after.version, after.epoch, decision.events),
-        outbox_entry=outbox.encode(
-            outbox.Entry(
-                session_id=after.session_id,
-                epoch=after.epoch,
-                since_version=since_version,
-                version=after.version,
-                committed_ms=now,
-                principal=caller.principal.subject,
-                request_id=caller.request_id,
-                command_id=command_id,
-                events=decision.events,
-                summary=outbox.summarise(after),
-                participants=_changed(before, after),
-                due=decision.due,
-                late=decision.late,
-                format=outbox.FORMAT,
-            )
-        ),
+        commit=StoredCommit(since_version, after.version, after.epoch, entry.events),
+        outbox_entry=outbox.encode(entry),
         message=message,
-        record=_record(decision, now, caller, key),
+        record=_record(decision, after, now, caller, key),
         switch_rate=switch_rate,
         caller_rate=caller_rate,
         check=check,
         places=places,
     )
+
+
+def _sealed_entry(
+    decision: Decision, now: Instant, caller: Caller, command_id: bytes, role: str, *, is_creation: bool
+) -> tuple[outbox.Entry, State]:
+    """Return the outbox entry of a commit, and the new state with its digest. The entry's events are encoded."""
+    before = None if is_creation else decision.before
+    state, device = decision.state, caller.device
+    events = commit_chain.encode_events(decision.events)
+    sealed_events, salts = _sealed(decision.events)
+    salt = commit_chain.new_salt()
+    facts = commit_chain.Facts(
+        session_id=state.session_id,
+        epoch=state.epoch,
+        since_version=0 if before is None else before.version,
+        version=state.version,
+        committed_ms=now,
+        command_id=command_id,
+        due=decision.due,
+        late=decision.late,
+        principal=commit_chain.commitment(salt, caller.principal.subject),
+        role=role,
+        door=device.door,
+        request_id=caller.request_id,
+        client_key=_client_key(caller),
+        address=device.address,
+        user_agent=device.user_agent,
+    )
+    previous = b"" if before is None else before.digest
+    digest = commit_chain.digest(previous, commit_chain.canonical(facts, sealed_events or events))
+    after = replace(state, digest=digest)
+    entry = outbox.Entry(
+        session_id=facts.session_id,
+        epoch=facts.epoch,
+        since_version=facts.since_version,
+        version=facts.version,
+        committed_ms=now,
+        principal=caller.principal.subject,
+        request_id=caller.request_id,
+        command_id=command_id,
+        events=Raw(events),  # type: ignore[arg-type]  # encoded once, for the store, the outbox and the chain
+        summary=outbox.summarise(after),
+        participants=_changed(before, after),
+        due=decision.due,
+        late=decision.late,
+        format=outbox.FORMAT,
+        role=role,
+        door=device.door,
+        client_key=facts.client_key,
+        address=device.address,
+        user_agent=device.user_agent,
+        previous=previous,
+        digest=digest,
+        salts=(salt, *salts),
+        sealed_events=sealed_events,
+    )
+    return entry, after
+
+
+def _sealed(events: Sequence[Event]) -> tuple[bytes | None, list[bytes]]:
+    """Return the events with commitments in place of values about persons, encoded, and the salts of these; None when
+    there is no such value."""
+    for event in events:
+        if commit_chain.has_personal_values(event):
+            break
+    else:
+        return None, []
+    salts = commit_chain.Salts()
+    return commit_chain.encode_events(tuple([commit_chain.sealed(event, salts) for event in events])), salts.used
+
+
+def _client_key(caller: Caller) -> bytes:
+    given = caller.idempotency
+    return b"" if given is None else hashed(given.key)
 
 
 def _changed(before: State | None, after: State) -> tuple[Participant, ...]:
@@ -153,13 +216,13 @@ def notices_of(state: State, event: Event, now: Instant) -> list[bytes]:
             return []
 
 
-def _record(decision: Decision, now: Instant, caller: Caller, key: str | None) -> Record | None:
+def _record(decision: Decision, state: State, now: Instant, caller: Caller, key: str | None) -> Record | None:
     given = caller.idempotency
     if key is None or given is None:
         return None
     answer = Answer(
         fingerprint=given.fingerprint,
-        state=decision.state,
+        state=state,
         at_ms=now,
         expired_participant_id=decision.expired_on_switch,
         action_applied=None if decision.expired is None else decision.expired.action_applied,

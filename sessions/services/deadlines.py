@@ -13,7 +13,7 @@ from msgspec import Struct
 from prometheus_client import Counter
 
 from sessions.services.commits import write_of
-from sessions.services.outcome import Caller
+from sessions.services.outcome import Caller, Device
 from sessions.services.quotas import commit
 from sessions.store import store
 from sessions.store.store import Snapshot
@@ -23,11 +23,12 @@ from synckairos.engine import Decision, State, observe
 from synckairos.engine.deadlines import is_due
 from synckairos.engine.units import Instant
 from synckairos.errors import ServiceUnavailable
+from synckairos.outbox import Door
 from synckairos.redis import client as redis_client
 from synckairos.redis.procedures import Procedure, perform, run_many
 from synckairos.telemetry import metrics
 
-TIMEKEEPER = Caller(SYSTEM, request_id="")
+TIMEKEEPER = Caller(SYSTEM, request_id="", device=Device(Door.TIMEKEEPER))
 """The caller that the audit names for deadlines, whichever process has applied them."""
 MAX_PORTIONS = 20
 """Most portions of overdue deadlines that one caller applies (20 x 256 transitions, some tenths of a second)."""
@@ -48,7 +49,8 @@ def catch_up(session_id: UUID, snapshot: Snapshot, *, if_full: StoreRefused | No
         if snapshot.state is None or not is_due(snapshot.state, snapshot.now):
             return snapshot
         decision = observe(snapshot.state, snapshot.now)
-        reply = yield from commit(write_of(decision, snapshot.now, TIMEKEEPER), if_full=if_full)
+        write = write_of(decision, snapshot.now, TIMEKEEPER)
+        reply = yield from commit(write, if_full=if_full)
         match reply:
             case StoreRefused():
                 return snapshot
@@ -59,7 +61,7 @@ def catch_up(session_id: UUID, snapshot: Snapshot, *, if_full: StoreRefused | No
                 snapshot = Snapshot(snapshot.now, None)
             case _:
                 count_events(decision)
-                snapshot = Snapshot(snapshot.now, decision.state)
+                snapshot = Snapshot(snapshot.now, write.state)
     if snapshot.state is None or not is_due(snapshot.state, snapshot.now):
         return snapshot
     raise ServiceUnavailable("The session has many deadlines to catch up with, and goes on doing so: ask again")

@@ -15,6 +15,7 @@ from synckairos.auth.principal import Principal
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant, Json
+from synckairos.outbox import Door
 
 MAX_KEY_LENGTH = 255
 """The most characters of an Idempotency-Key."""
@@ -47,12 +48,22 @@ _OF_NOTHING = _digest({})
 """The digest of an empty body, which most commands have."""
 
 
+class Device(Struct, frozen=True):
+    """The device of a caller, as far as the audit may tell devices apart: by keyed hashes."""
+
+    door: Door
+    address: bytes = b""
+    """Hash of the address; empty when there is none."""
+    user_agent: bytes = b""
+
+
 class Caller(Struct, frozen=True):
     """The principal whose permissions count and whom the audit names, with the request's id and Idempotency-Key."""
 
     principal: Principal
     request_id: str
     idempotency: Idempotency | None = None
+    device: Device = Device(Door.COMMAND)
 
 
 class Outcome(Struct, frozen=True):

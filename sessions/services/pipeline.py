@@ -74,7 +74,17 @@ def execute(
 class _Execution:
     """One command on its way through the pipeline."""
 
-    __slots__ = ("_bucket", "_caller", "_command", "_key", "_limiter", "_only_if", "_session_id", "_switch_rate")
+    __slots__ = (
+        "_bucket",
+        "_caller",
+        "_command",
+        "_key",
+        "_limiter",
+        "_only_if",
+        "_role",
+        "_session_id",
+        "_switch_rate",
+    )
 
     def __init__(
         self,
@@ -87,6 +97,8 @@ class _Execution:
         self._session_id = session_id
         self._command = command
         self._caller = caller
+        self._role = ""
+        """The role of the caller, once the session is known."""
         self._only_if = only_if
         self._key = idempotency_key(session_id, caller)
         self._switch_rate = policies.SWITCH.rate if isinstance(command, commands.Switch) else None
@@ -117,7 +129,7 @@ class _Execution:
                 if type(reply) is Committed:
                     if record_owner is not None:
                         yield from idempotency_records.charge_record(write.record, record_owner)
-                    return outcome_of(decision, snapshot.now, view, write.command_id, reply.had_listeners)
+                    return outcome_of(decision, snapshot.now, view, write, had_listeners=reply.had_listeners)
                 if type(reply) is AlreadyAnswered and snapshot.check is None:
                     return replay(reply.answer, self._caller)
                 snapshot = self._after_failure(reply, snapshot)
@@ -141,6 +153,7 @@ class _Execution:
         """Decide, and find whose bytes the kept answer will take up. Raises what permissions and the engine refuse."""
         state = require_state(self._session_id, snapshot)
         role = authorize(self._caller.principal, ACTION_BY_COMMAND[type(self._command)], state)
+        self._role = role.role.value
         accepted = None if self._only_if is None else self._only_if.accepts(state.epoch)
         decision = decide(state, restrict(self._command, role), snapshot.now, accepted=accepted)
         return decision, idempotency_records.record_owner_of(self._caller, state) if decision.events else None
@@ -173,6 +186,7 @@ class _Execution:
             check=snapshot.check,
             view=view,
             unheard=view is None,
+            role=self._role,
         )
 
     def _record(self, write: CommitRequest, counted: list[int]) -> None:
@@ -206,17 +220,18 @@ def outcome_of(
     decision: Decision,
     now: Instant,
     view: StateView | None = None,
-    command_id: bytes = b"",
+    write: CommitRequest | None = None,
+    *,
     had_listeners: bool = True,
 ) -> Outcome:
-    """Return the outcome of a decision, and count its events; with the view and the id of its commit, if it has one."""
+    """Return the outcome of a decision, and count its events; with the view and its commit, if it has one."""
     count_events(decision)
     expired = decision.expired
     return Outcome(
-        state=decision.state,
+        state=decision.state if write is None else write.state,
         at_ms=now,
         view=view,
-        command_id=command_id,
+        command_id=b"" if write is None else write.command_id,
         had_listeners=had_listeners,
         expired_participant_id=decision.expired_on_switch,
         action_applied=None if expired is None else expired.action_applied,

@@ -23,6 +23,7 @@ from sessions.store import store
 from sessions.store.store import Snapshot
 from sessions.store.writes import AlreadyAnswered, Committed, StoreRefused
 from synckairos import ids
+from synckairos.auth.grants import Role
 from synckairos.auth.permissions import Action, authorize, check_scope, role_of
 from synckairos.auth.principal import Principal
 from synckairos.engine import commands, create_session
@@ -60,12 +61,12 @@ def create(command: commands.Create, session_id: UUID | None, caller: Caller) ->
         raise from_refusal(refusal) from None
     owner = idempotency_records.record_owner_of(caller, decision.state)
     view = present(decision.state, snapshot.now)
-    write = write_of(decision, snapshot.now, caller, is_creation=True, key=key, view=view)
+    write = write_of(decision, snapshot.now, caller, is_creation=True, key=key, view=view, role=Role.OWNER)
     reply = yield from quotas.commit_creation(write)
     match reply:
         case Committed():
             yield from idempotency_records.charge_record(write.record, owner)
-            return outcome_of(decision, snapshot.now, view, write.command_id)
+            return outcome_of(decision, snapshot.now, view, write)
         case AlreadyAnswered():
             return replay(reply.answer, caller)
         case _:

@@ -47,6 +47,8 @@ class CommitRequest(Struct, frozen=True):
     """The state before the transition; None for a creation."""
     after: State | None
     """The new state; None to delete."""
+    state: State
+    """The state after the commit, with its digest; of a deletion too."""
     session_id: UUID
     forget_at_ms: Instant
     deadline_ms: Instant | None

@@ -184,6 +184,8 @@ class State(Struct, frozen=True, array_like=True):
     """Sum of the adjustments to the clock of the session (`global`, `count_up`)."""
     last_switch: LastSwitch | None = None
     """The switch that `undo` takes back; None when something else has happened since."""
+    digest: bytes = b""
+    """Digest of the last commit (synckairos/commit_chain.py). It goes through the engine unchanged."""
 
     @property
     def active_participant(self) -> Participant | None:

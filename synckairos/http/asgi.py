@@ -51,6 +51,9 @@ class EarlyRequest(Protocol):
     def scheme(self) -> str: ...
 
     @property
+    def peer(self) -> str | None: ...
+
+    @property
     def scope(self) -> Scope:
         """The ASGI scope, which is made when it is first asked for."""
 

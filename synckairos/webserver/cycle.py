@@ -99,6 +99,12 @@ class Cycle(RequestResponseCycle):
         return scheme
 
     @property
+    def peer(self) -> str | None:
+        """The address of the peer; None on a Unix socket."""
+        client = self.common_scope["client"]
+        return client[0] if client else None
+
+    @property
     def scope(self) -> Scope:  # type: ignore[override]
         """The ASGI scope, which is made when it is first asked for."""
         if self._scope is None:

@@ -1,0 +1,21 @@
+"""The device of a caller, for the audit: keyed hashes of its address and of its user agent, and the door it came by."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sessions.services.outcome import Device
+from synckairos.http.client_address import UNKNOWN, client_address
+from synckairos.keyed_hash import hashed
+from synckairos.outbox import Door
+
+
+@lru_cache(maxsize=8_192)
+def device_of(door: Door, peer: str | None, forwarded: str, user_agent: str) -> Device:
+    """Return the device at an address; `forwarded` is what X-Forwarded-For says, `user_agent` is empty without one."""
+    address = client_address(peer, forwarded)
+    return Device(
+        door,
+        b"" if address == UNKNOWN else hashed(address),
+        hashed(user_agent) if user_agent else b"",
+    )

@@ -1,0 +1,168 @@
+"""The chain of the commits of one session: each carries a digest over the one before it and over its own facts.
+
+The facts are encoded once, in a canonical form of integers, lengths and the events as they were stored. Values about
+persons stand in it as commitments, salted digests: a value and its salt can be erased, and the chain stays true
+(docs/consistency.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from struct import Struct as Layout
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from synckairos.engine import events as ev
+from synckairos.engine.events import Event
+from synckairos.engine.units import Instant
+
+DIGEST_BYTES = 32
+SALT_BYTES = 16
+ERASED = b"\0" * SALT_BYTES
+"""The salt of a value that was erased: the commitment stands in its place."""
+COMMITMENT = "sha256:"
+"""The beginning of a commitment as text; 43 characters of base64url follow."""
+_MAGIC = b"SKC1"
+_DOMAIN = b"synckairos commit\0"
+_NUMBERS = Layout(">QQQHH")
+_LENGTH = Layout(">I")
+
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
+_events = msgspec.msgpack.Decoder(tuple[Event, ...])
+_json = msgspec.json.Encoder(order="deterministic")
+
+
+class Facts(Struct, frozen=True):
+    """The facts of one commit besides its events, as the chain covers them."""
+
+    session_id: UUID
+    epoch: str
+    since_version: int
+    version: int
+    committed_ms: Instant
+    command_id: bytes
+    due: int
+    late: int
+    principal: bytes
+    """Commitment to the name of the principal."""
+    role: str
+    door: str
+    request_id: str
+    client_key: bytes
+    address: bytes
+    user_agent: bytes
+
+
+def encode_events(events: tuple[Event, ...]) -> bytes:
+    """Return the stored form of events, which the store, the outbox and the chain share."""
+    return _encoder.encode(events)
+
+
+def decode_events(data: bytes) -> tuple[Event, ...]:
+    """Return the events of a stored form. Raises msgspec.DecodeError."""
+    return _events.decode(data)
+
+
+def canonical(facts: Facts, events: bytes) -> bytes:
+    """Return the canonical form of a commit; `events` hold no value about a person (`sealed`)."""
+    texts = (
+        *(facts.epoch.encode(), facts.command_id, facts.principal, facts.role.encode(), facts.door.encode()),
+        *(facts.request_id.encode(), facts.client_key, facts.address, facts.user_agent, events),
+    )
+    numbers = _NUMBERS.pack(facts.since_version, facts.version, facts.committed_ms, facts.due, facts.late)
+    parts = [_MAGIC, facts.session_id.bytes, numbers]
+    for text in texts:
+        parts += (_LENGTH.pack(len(text)), text)
+    return b"".join(parts)
+
+
+def events_in(body: bytes) -> bytes:
+    """Return the events of a canonical form. Raises ValueError for other bytes."""
+    position, text = len(_MAGIC) + 16 + _NUMBERS.size, b""
+    while position < len(body):
+        start = position + _LENGTH.size
+        position = start + int.from_bytes(body[start - _LENGTH.size : start], "big")
+        text = body[start:position]
+    if position != len(body) or not body.startswith(_MAGIC):
+        raise ValueError("no canonical commit")
+    return text
+
+
+def digest(previous: bytes, body: bytes) -> bytes:
+    """Return the digest of a commit with this canonical form after another one; `previous` is empty for the first."""
+    return hashlib.sha256(b"".join((_DOMAIN, previous, body))).digest()
+
+
+def commitment(salt: bytes, value: Any) -> bytes:
+    """Return the commitment to a value about a person."""
+    return hashlib.sha256(salt + _json.encode(value)).digest()
+
+
+def commitment_text(salt: bytes, value: Any) -> str:
+    """Return the commitment as it stands in an event in place of the value."""
+    return COMMITMENT + urlsafe_b64encode(commitment(salt, value)).decode().rstrip("=")
+
+
+def new_salt() -> bytes:
+    """Return a random salt."""
+    return os.urandom(SALT_BYTES)
+
+
+class Salts:
+    """The salts of the values about persons in some events, in the order of the values."""
+
+    def __init__(self, given: Iterator[bytes] | None = None) -> None:
+        self._given = given
+        self.used: list[bytes] = []
+
+    def commit(self, value: Any) -> Any:
+        """Return the commitment to a value, or the value itself if that was erased: then it is a commitment."""
+        salt = new_salt() if self._given is None else next(self._given)
+        self.used.append(salt)
+        if salt == ERASED:
+            return value
+        text = commitment_text(salt, value)
+        return {"commitment": text} if isinstance(value, dict) else text
+
+
+def has_personal_values(event: Event) -> bool:
+    """Return true if an event holds a value about a person."""
+    if isinstance(event, ev.CycleSwitched):
+        return False
+    return isinstance(event, _WITH_PERSONS) or getattr(event, "reason", None) is not None
+
+
+_WITH_PERSONS = (ev.SessionCreated, ev.ParticipantAdded, ev.ParticipantAssigned)
+
+
+def sealed(event: Event, salts: Salts) -> Event:
+    """Return an event with a commitment in place of each value about a person: user ids, the owner, reasons, metadata.
+
+    The order of the values is that of this function, for ever.
+    """
+    match event:
+        case ev.SessionCreated():
+            owner, metadata = event.access.owner, event.config.metadata
+            return replace(
+                event,
+                access=replace(event.access, owner=salts.commit(owner)) if owner else event.access,
+                config=event.config if metadata is None else replace(event.config, metadata=salts.commit(metadata)),
+                participants=tuple(_sealed_seat(p, salts) for p in event.participants),
+            )
+        case ev.ParticipantAdded():
+            return replace(event, participant=_sealed_seat(event.participant, salts))
+        case ev.ParticipantAssigned() if event.user_id:
+            event = replace(event, user_id=salts.commit(event.user_id))
+    reason = getattr(event, "reason", None)
+    return event if reason is None else replace(event, reason=salts.commit(reason))
+
+
+def _sealed_seat(participant: Any, salts: Salts) -> Any:
+    return replace(participant, user_id=salts.commit(participant.user_id)) if participant.user_id else participant
