@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from django.db import connection
 from django.db.models import (
+    BinaryField,
     BooleanField,
     CharField,
     DateTimeField,
@@ -30,7 +31,7 @@ Row: TypeAlias = tuple[Any, ...]
 text."""
 Fields: TypeAlias = "list[Field[Any, Any]]"
 
-_NEED_NO_CONVERSION = (BooleanField, CharField, IntegerField, JSONField)
+_NEED_NO_CONVERSION = (BinaryField, BooleanField, CharField, IntegerField, JSONField)
 """Fields whose values the database drivers accept without a conversion."""
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
+from typing import Any
 
 from django.db import DataError, IntegrityError, InternalError, NotSupportedError, transaction
 from msgspec import Struct, field
 
 from audit import bulk, probe
-from audit.models import SyncEvent
+from audit.models import SyncCommit, SyncEvent
 from audit.projections import CommitsWithRows, lock_session_rows, portions, project_participants, project_sessions
-from audit.row_mapping import EVENT_FIELDS, Commit, RowValues
+from audit.row_mapping import COMMIT_FIELDS, EVENT_FIELDS, Commit, RowValues
 
 
 class Diverged(Exception):
@@ -32,6 +33,8 @@ FAULTS = (DataError, IntegrityError, InternalError, NotSupportedError, ValueErro
 """Errors of a commit, unless the database refuses every commit. All other errors are faults of the database."""
 
 _event_values = itemgetter(*EVENT_FIELDS)
+_commit_values = itemgetter(*COMMIT_FIELDS)
+_COMPARED_OF_COMMITS = ("since_version", "committed_at", "digest")
 _COMPARED_FIELDS = ("version", "type", "at", "committed_at", "request_id")
 
 
@@ -44,6 +47,7 @@ def write(commits: Sequence[Commit]) -> int:
         commits_with_rows = lock_session_rows(commits)
         project_sessions(commits_with_rows)
         project_participants(commits_with_rows)
+        _append_commits(commits_with_rows)
         return _append_events(commits_with_rows)
 
 
@@ -111,6 +115,38 @@ def _halves(commits: Sequence[Commit]) -> list[Sequence[Commit]]:
     """Return the two halves, the first one last."""
     middle = len(commits) // 2
     return [commits[middle:], commits[:middle]]
+
+
+def _append_commits(commits_with_rows: CommitsWithRows) -> None:
+    """Insert the commits that are new. Raises Diverged for another one of the same version."""
+    new: dict[tuple[int, int], RowValues] = {}
+    late: set[tuple[int, int]] = set()
+    for row, commit in commits_with_rows:
+        place = (row.pk, commit.version)
+        _expect_same_commit(new.setdefault(place, commit.commit), commit.commit)
+        if commit.version <= row.version:
+            late.add(place)
+    for portion in map(set, portions(sorted(late))):
+        rows = SyncCommit.objects.filter(session_id__in={pk for pk, _ in portion}, version__in={v for _, v in portion})
+        for written in rows.values("session_id", "version", *_COMPARED_OF_COMMITS):
+            if (place := (written["session_id"], written["version"])) in portion:
+                _expect_same_commit(written, new.pop(place))
+    bulk.upsert(
+        SyncCommit,
+        ["session", *COMMIT_FIELDS],
+        [(pk, *_commit_values(values)) for (pk, _), values in sorted(new.items(), key=itemgetter(0))],
+        unique=["session", "version"],
+    )
+
+
+def _expect_same_commit(one: RowValues, other: RowValues) -> None:
+    if one is not other and any(_plain(one[name]) != _plain(other[name]) for name in _COMPARED_OF_COMMITS):
+        raise Diverged
+
+
+def _plain(value: Any) -> Any:
+    """Return the bytes of a binary column as bytes, whatever the database gives."""
+    return bytes(value) if isinstance(value, memoryview) else value
 
 
 def _append_events(commits_with_rows: CommitsWithRows) -> int:

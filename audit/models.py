@@ -11,6 +11,7 @@ from django.db import models
 from synckairos.auth.names import MAX_NAME_LENGTH
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
+from synckairos.outbox import Door
 
 
 def mode_choices() -> list[tuple[str, str]]:
@@ -62,6 +63,57 @@ class SyncSession(models.Model):
         return f"{self.session_id} ({self.epoch})"
 
 
+def door_choices() -> list[tuple[str, str]]:
+    """Return the doors by which commands come in, for filters."""
+    return [(door.value, door.value) for door in Door]
+
+
+class SyncCommit(models.Model):
+    """One commit: the events between two versions of a session, who caused them, and their link in the chain.
+
+    The digests are null for a commit of a release before there was a chain (synckairos/commit_chain.py).
+    """
+
+    session = models.ForeignKey(SyncSession, models.CASCADE, related_name="commits", db_index=False)
+    since_version = models.BigIntegerField()
+    version = models.BigIntegerField()
+    command_id = models.BinaryField()
+    committed_at = models.DateTimeField()
+    principal = models.CharField(max_length=MAX_NAME_LENGTH)
+    """The principal of the request. That of an event which a deadline has caused is the timekeeper."""
+    role = models.CharField(max_length=16, blank=True)
+    door = models.CharField(max_length=16, choices=door_choices, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    client_key = models.BinaryField()
+    """Keyed hash of the Idempotency-Key or the id of the frame; empty without one."""
+    address = models.BinaryField()
+    """Keyed hash of the client's address."""
+    user_agent = models.BinaryField()
+    """Keyed hash of the client's user agent."""
+    previous = models.BinaryField(null=True)
+    """The digest of the commit before; empty for the first of a chain."""
+    digest = models.BinaryField(null=True)
+    body = models.BinaryField(null=True)
+    """The canonical form that the digest covers, with commitments in place of values about persons."""
+    salts = models.BinaryField()
+    """The salts of these values, one after the other; zeros for a value that was erased."""
+
+    class Meta:
+        verbose_name = "sync commit"
+        constraints = (
+            models.UniqueConstraint(fields=["session", "version"], name="audit_commit_once"),
+            models.UniqueConstraint(fields=["session", "previous"], name="audit_commit_chain"),
+        )
+        indexes = (
+            models.Index(fields=["-committed_at", "-id"], name="audit_commit_latest"),
+            models.Index(fields=["request_id"], name="audit_commit_request"),
+            models.Index(fields=["address", "-committed_at"], name="audit_commit_address"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.version}"
+
+
 class SyncEvent(models.Model):
     """One event; `data` has the fields of its type beyond the common ones (`synckairos.engine.events.details`)."""
 
@@ -76,6 +128,8 @@ class SyncEvent(models.Model):
     data = models.JSONField()
     principal = models.CharField(max_length=MAX_NAME_LENGTH)
     request_id = models.CharField(max_length=64, blank=True)
+    commit_version = models.BigIntegerField(null=True)
+    """The `version` of its commit; null for events of releases before commits had rows."""
 
     class Meta:
         verbose_name = "sync event"

@@ -18,8 +18,8 @@ import msgspec
 from django.db.models import CharField, IntegerField, Model
 from msgspec import Struct
 
-from audit.models import SyncEvent, SyncParticipant, SyncSession
-from synckairos import outbox
+from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
+from synckairos import commit_chain, outbox
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.events import Event, SessionCreated, SessionDeleted, details
 from synckairos.engine.state import Participant
@@ -38,7 +38,13 @@ SESSION_FIELDS = (
     *("active_participant_id", "created_at", "updated_at", "started_at", "completed_at"),
 )
 """Fields of a session in every commit; `created_by` and `deleted_at` are set once in its life."""
-EVENT_FIELDS = ("sequence", "version", "type", "at", "committed_at", "data", "principal", "request_id")
+COMMIT_FIELDS = (
+    *("since_version", "version", "command_id", "committed_at", "principal", "role", "door", "request_id"),
+    *("client_key", "address", "user_agent", "previous", "digest", "body", "salts"),
+)
+EVENT_FIELDS = (
+    *("sequence", "version", "type", "at", "committed_at", "data", "principal", "request_id", "commit_version"),
+)
 PARTICIPANT_FIELDS = (
     *("participant_id", "participant_index", "group_id", "user_id", "total_time_ms", "time_used_ms", "cycle_count"),
     *("has_expired", "version"),
@@ -71,6 +77,7 @@ class Commit(Struct, frozen=True):
     key: SessionKey
     version: int
     session: RowValues
+    commit: RowValues
     created_by: str
     """Principal of the creation; empty if the entry has none."""
     deleted_at: Any
@@ -80,7 +87,7 @@ class Commit(Struct, frozen=True):
     @property
     def row_count(self) -> int:
         """Return the number of rows that it writes."""
-        return 1 + len(self.events) + len(self.participants)
+        return 2 + len(self.events) + len(self.participants)
 
 
 def _limits(model: type[Model], names: tuple[str, ...]) -> tuple[NumberGetter, dict[str, int]]:
@@ -97,6 +104,7 @@ _LIMITS: dict[type[Model], tuple[NumberGetter, dict[str, int]]] = {
     model: _limits(model, names)
     for model, names in (
         (SyncSession, SESSION_FIELDS),
+        (SyncCommit, COMMIT_FIELDS),
         (SyncEvent, EVENT_FIELDS),
         (SyncParticipant, PARTICIPANT_FIELDS),
     )
@@ -112,12 +120,14 @@ def read_commit(entry_id: str, data: bytes) -> Commit:
         key=(entry.session_id, entry.epoch),
         version=entry.version,
         session=_session(entry),
+        commit=_commit(entry, data),
         created_by=entry.principal if any(isinstance(e, SessionCreated) for e in entry.events) else "",
         deleted_at=_optional_datetime(deleted[0] if deleted else None),
         events=_events(entry),
         participants=[_participant(entry, participant) for participant in entry.participants],
     )
     _validate(SyncSession, commit.session)
+    _validate(SyncCommit, commit.commit)
     for values in commit.events:
         _validate(SyncEvent, values)
     for values in commit.participants:
@@ -144,6 +154,53 @@ def _session(entry: outbox.Entry) -> RowValues:
     }
 
 
+def _commit(entry: outbox.Entry, data: bytes) -> RowValues:
+    is_chained = bool(entry.digest)
+    return {
+        "since_version": entry.since_version,
+        "version": entry.version,
+        "command_id": entry.command_id,
+        "committed_at": _datetime_of(entry.committed_ms),
+        "principal": entry.principal,
+        "role": entry.role,
+        "door": entry.door,
+        "request_id": entry.request_id,
+        "client_key": entry.client_key,
+        "address": entry.address,
+        "user_agent": entry.user_agent,
+        "previous": entry.previous if is_chained else None,
+        "digest": entry.digest if is_chained else None,
+        "body": _body(entry, data) if is_chained else None,
+        "salts": b"".join(entry.salts),
+    }
+
+
+def _body(entry: outbox.Entry, data: bytes) -> bytes:
+    """Return the canonical form of a commit. Raises Unfit when its digest is of another one."""
+    facts = commit_chain.Facts(
+        session_id=entry.session_id,
+        epoch=entry.epoch,
+        since_version=entry.since_version,
+        version=entry.version,
+        committed_ms=entry.committed_ms,
+        command_id=entry.command_id,
+        due=entry.due,
+        late=entry.late,
+        principal=commit_chain.commitment(entry.salts[0], entry.principal) if entry.salts else b"",
+        role=entry.role,
+        door=entry.door,
+        request_id=entry.request_id,
+        client_key=entry.client_key,
+        address=entry.address,
+        user_agent=entry.user_agent,
+    )
+    events = outbox.events_of(data) if entry.sealed_events is None else entry.sealed_events
+    body = commit_chain.canonical(facts, events)
+    if commit_chain.digest(entry.previous, body) != entry.digest:
+        raise Unfit("the digest is of another commit")
+    return body
+
+
 def _events(entry: outbox.Entry) -> list[RowValues]:
     """Return the events, each with its principal: that of a deadline is the timekeeper, whoever committed it."""
     principal, first_late = entry.principal, len(entry.events) - entry.late
@@ -163,6 +220,7 @@ def _event(entry: outbox.Entry, event: Event, principal: str) -> RowValues:
         "data": _json_text(details(event)),
         "principal": principal,
         "request_id": entry.request_id,
+        "commit_version": entry.version,
     }
 
 

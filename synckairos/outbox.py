@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct, inspect
+from msgspec import Raw, Struct, inspect
 
 from synckairos.engine.events import Event
 from synckairos.engine.state import Participant, State
@@ -132,6 +132,14 @@ def decode(data: bytes) -> Entry:
     if entry.format > FORMAT:
         raise Newer
     return entry
+
+
+_raw_parts = msgspec.msgpack.Decoder(tuple[Raw, ...])
+
+
+def events_of(data: bytes) -> bytes:
+    """Return the events of an entry in the form in which they were stored."""
+    return bytes(_raw_parts.decode(data)[Entry.__struct_fields__.index("events")])
 
 
 def _format_of(data: bytes) -> int:
