@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from django.db.models import QuerySet
+from msgspec.structs import replace
 
-from audit.models import SyncEvent, SyncSession
+from audit.models import SyncCommit, SyncEvent, SyncSession
 from synckairos.engine import replay
 from synckairos.engine.events import Event, rebuild
 from synckairos.engine.state import State
@@ -47,4 +48,8 @@ def replayed_state(session: SyncSession) -> State | None:
 
     Events that are not written yet are missing from it: compare `version` with the session's row.
     """
-    return replay(rebuilt_events(session))
+    state = replay(rebuilt_events(session))
+    if state is None:
+        return None
+    digest = SyncCommit.objects.filter(session=session, version=state.version).values_list("digest", flat=True).first()
+    return replace(state, digest=b"" if digest is None else bytes(digest))

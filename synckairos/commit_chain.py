@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from struct import Struct as Layout
 from typing import Any
@@ -95,6 +95,12 @@ def events_in(body: bytes) -> bytes:
     return text
 
 
+def places_in(body: bytes) -> tuple[int, int]:
+    """Return how many of the events, from the first and up to the last, deadlines have caused."""
+    _, _, _, due, late = _NUMBERS.unpack_from(body, len(_MAGIC) + 16)
+    return due, late
+
+
 def digest(previous: bytes, body: bytes) -> bytes:
     """Return the digest of a commit with this canonical form after another one; `previous` is empty for the first."""
     return hashlib.sha256(b"".join((_DOMAIN, previous, body))).digest()
@@ -103,6 +109,14 @@ def digest(previous: bytes, body: bytes) -> bytes:
 def commitment(salt: bytes, value: Any) -> bytes:
     """Return the commitment to a value about a person."""
     return hashlib.sha256(salt + _json.encode(value)).digest()
+
+
+def kept_commitment(salt: bytes, value: str) -> bytes:
+    """Return the commitment to a value; of one that was erased, the commitment that stands in its place."""
+    if salt != ERASED:
+        return commitment(salt, value)
+    text = value.removeprefix(COMMITMENT)
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def commitment_text(salt: bytes, value: Any) -> str:

@@ -32,3 +32,9 @@ def as_iso_second(second: int) -> str:
 def from_datetime(moment: datetime) -> Instant:
     """Return the instant of a datetime, rounded down to milliseconds."""
     return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def from_iso(text: str) -> datetime:
+    """Return the instant of a text in ISO 8601, in UTC unless it says otherwise. Raises ValueError for other texts."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
