@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
-from audit.models import SyncEvent, SyncParticipant, SyncSession
+from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
 from synckairos.admin_display import FormattedAdmin
 from synckairos.ids import parse_uuid
 
@@ -27,6 +27,8 @@ SESSION_FILTER = "session__id__exact"
 """Query parameter that limits a list to one session."""
 INLINE_ROWS = 50
 """Number of events and participants on the page of their session."""
+_HEX_SHOWN = 16
+"""Hexadecimal digits of a hash that a page shows: enough to compare by eye."""
 _LONGEST_PERIOD = {"year": timedelta(days=366), "month": timedelta(days=31), "day": timedelta(days=1)}
 
 
@@ -209,6 +211,57 @@ class SyncEventAdmin(HistoryAdmin):
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the newest events first; the events of one session in their order."""
         return ("sequence",) if SESSION_FILTER in request.GET else ("-at", "-id")
+
+
+@admin.register(SyncCommit)
+class SyncCommitAdmin(HistoryAdmin):
+    list_display = (
+        *("version", "session", "since_version", "committed_at", "principal", "role", "door", "address_text"),
+        *("user_agent_text", "request_id", "digest_text"),
+    )
+    list_filter = ("door", "role")
+    list_select_related = ("session",)
+    date_hierarchy = "committed_at"
+    fields = (
+        *("session", "since_version", "version", "committed_at", "principal", "role", "door", "request_id"),
+        *("client_key_text", "address_text", "user_agent_text", "previous_text", "digest_text"),
+    )
+    by_session_id = "session__session_id"
+    by_principal = "principal"
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the newest commits first; those of one session in their order."""
+        return ("version",) if SESSION_FILTER in request.GET else ("-committed_at", "-id")
+
+    @admin.display(description="address (hash)")
+    def address_text(self, commit: SyncCommit) -> str:
+        """Return the keyed hash of the client's address."""
+        return _hex(commit.address)
+
+    @admin.display(description="user agent (hash)")
+    def user_agent_text(self, commit: SyncCommit) -> str:
+        """Return the keyed hash of the user agent."""
+        return _hex(commit.user_agent)
+
+    @admin.display(description="client's key (hash)")
+    def client_key_text(self, commit: SyncCommit) -> str:
+        """Return the keyed hash of the Idempotency-Key or the id of the frame."""
+        return _hex(commit.client_key)
+
+    @admin.display(description="digest before")
+    def previous_text(self, commit: SyncCommit) -> str:
+        """Return the digest of the commit before."""
+        return _hex(commit.previous)
+
+    @admin.display(description="digest")
+    def digest_text(self, commit: SyncCommit) -> str:
+        """Return the digest of the commit."""
+        return _hex(commit.digest)
+
+
+def _hex(value: Any) -> str:
+    """Return the beginning of binary data; a dash for none."""
+    return bytes(value).hex()[:_HEX_SHOWN] if value else "-"
 
 
 @admin.register(SyncParticipant)

@@ -102,7 +102,11 @@ class SyncCommit(models.Model):
         verbose_name = "sync commit"
         constraints = (
             models.UniqueConstraint(fields=["session", "version"], name="audit_commit_once"),
-            models.UniqueConstraint(fields=["session", "previous"], name="audit_commit_chain"),
+            models.UniqueConstraint(
+                fields=["session", "previous"],
+                condition=~models.Q(previous=b""),  # a chain begins anew after commits of an older release
+                name="audit_commit_chain",
+            ),
         )
         indexes = (
             models.Index(fields=["-committed_at", "-id"], name="audit_commit_latest"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from sessions.services.outcome import Device
+from synckairos.http.asgi import headers
 from synckairos.http.client_address import UNKNOWN, client_address
 from synckairos.keyed_hash import hashed
 from synckairos.outbox import Door
@@ -19,3 +21,10 @@ def device_of(door: Door, peer: str | None, forwarded: str, user_agent: str) -> 
         b"" if address == UNKNOWN else hashed(address),
         hashed(user_agent) if user_agent else b"",
     )
+
+
+def device_of_scope(scope: dict[str, Any]) -> Device:
+    """Return the device of a socket."""
+    client = scope.get("client")
+    forwarded, user_agents = (",".join(headers(scope, name)) for name in (b"x-forwarded-for", b"user-agent"))
+    return device_of(Door.SOCKET, client[0] if client else None, forwarded, user_agents)

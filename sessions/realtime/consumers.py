@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import astuple, replace
 
 from sessions import frames, messages, weights
-from sessions.devices import device_of
+from sessions.devices import device_of_scope
 from sessions.hub.hub import hub
 from sessions.hub.position import NOWHERE, Position
 from sessions.hub.subscriber import Subscriber
@@ -42,8 +42,6 @@ from synckairos.errors import (
     ValidationFailed,
 )
 from synckairos.http import client_address, security_log
-from synckairos.http.asgi import headers
-from synckairos.outbox import Door
 from synckairos.ratelimit import limits
 from synckairos.redis.procedures import run_async
 from synckairos.redis.store_clock import store_clock
@@ -85,7 +83,7 @@ class SessionConsumer(FramesConsumer):
         principal = await self._authenticated(requested)
         await limits.RateLimiter().aconsume(limits.connect(principal))
         self._token = requested.credentials.token
-        self._device = _device_of(self.scope)
+        self._device = device_of_scope(self.scope)
         self.transport.set_ping_interval(requested.heartbeat_s)
         await self.accept(PROTOCOL if PROTOCOL in self.scope.get("subprotocols", ()) else None)
         await self._start(requested.session_id, principal)
@@ -283,12 +281,6 @@ class SessionConsumer(FramesConsumer):
         if self.session_id is None:
             raise Unauthenticated
         return self.session_id
-
-
-def _device_of(scope: dict[str, Any]) -> Device:
-    client = scope.get("client")
-    forwarded, user_agents = (",".join(headers(scope, name)) for name in (b"x-forwarded-for", b"user-agent"))
-    return device_of(Door.SOCKET, client[0] if client else None, forwarded, user_agents)
 
 
 class UnknownPath(FramesConsumer):
