@@ -177,25 +177,9 @@ def _commit(entry: outbox.Entry, data: bytes) -> RowValues:
 
 def _body(entry: outbox.Entry, data: bytes) -> bytes:
     """Return the canonical form of a commit. Raises Unfit when its digest is of another one."""
-    facts = commit_chain.Facts(
-        session_id=entry.session_id,
-        epoch=entry.epoch,
-        since_version=entry.since_version,
-        version=entry.version,
-        committed_ms=entry.committed_ms,
-        command_id=entry.command_id,
-        due=entry.due,
-        late=entry.late,
-        principal=commit_chain.commitment(entry.salts[0], entry.principal) if entry.salts else b"",
-        role=entry.role,
-        door=entry.door,
-        request_id=entry.request_id,
-        client_key=entry.client_key,
-        address=entry.address,
-        user_agent=entry.user_agent,
-    )
     events = outbox.events_of(data) if entry.sealed_events is None else entry.sealed_events
-    body = commit_chain.canonical(facts, events)
+    principal = commit_chain.commitment(entry.salts[0], entry.principal) if entry.salts else b""
+    body = commit_chain.canonical(entry, principal, events)
     if commit_chain.digest(entry.previous, body) != entry.digest:
         raise Unfit("the digest is of another commit")
     return body

@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,7 @@ from audit.models import SyncCommit, SyncEvent, SyncSession
 from synckairos import commit_chain
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.events import Event, rebuild
+from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime, from_datetime
 
 _CHUNK = 2_000
@@ -61,6 +63,25 @@ class Verified(Struct, frozen=True):
     unchained: int
     """Number of events of releases before there was a chain."""
     finding: Finding | None
+
+
+class _Facts(Struct, frozen=True):
+    """The facts of a commit as the columns of its row say them."""
+
+    session_id: UUID
+    epoch: str
+    since_version: int
+    version: int
+    committed_ms: Instant
+    command_id: bytes
+    due: int
+    late: int
+    role: str
+    door: str
+    request_id: str
+    client_key: bytes
+    address: bytes
+    user_agent: bytes
 
 
 class _Broken(Exception):
@@ -136,7 +157,7 @@ def _verify_facts(session: SyncSession, commit: SyncCommit) -> None:
         due, late = commit_chain.places_in(bytes(commit.body or b""))
     except ValueError:
         raise _Broken(commit.version, Fault.ALTERED, "the canonical form cannot be read") from None
-    facts = commit_chain.Facts(
+    facts = _Facts(
         session_id=session.session_id,
         epoch=session.epoch,
         since_version=commit.since_version,
@@ -145,7 +166,6 @@ def _verify_facts(session: SyncSession, commit: SyncCommit) -> None:
         command_id=bytes(commit.command_id),
         due=due,
         late=late,
-        principal=commit_chain.kept_commitment(salt, principal),
         role=commit.role,
         door=commit.door,
         request_id=commit.request_id,
@@ -153,7 +173,8 @@ def _verify_facts(session: SyncSession, commit: SyncCommit) -> None:
         address=bytes(commit.address),
         user_agent=bytes(commit.user_agent),
     )
-    if commit_chain.canonical(facts, events) != bytes(commit.body or b""):
+    kept = commit_chain.kept_commitment(salt, principal)
+    if commit_chain.canonical(facts, kept, events) != bytes(commit.body or b""):
         raise _Broken(commit.version, Fault.ALTERED, "a column of the commit says something else")
 
 

@@ -7,16 +7,15 @@ persons stand in it as commitments, salted digests: a value and its salt can be 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from hashlib import sha256
 from struct import Struct as Layout
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from synckairos.engine import events as ev
@@ -31,33 +30,47 @@ COMMITMENT = "sha256:"
 """The beginning of a commitment as text; 43 characters of base64url follow."""
 _MAGIC = b"SKC1"
 _DOMAIN = b"synckairos commit\0"
-_NUMBERS = Layout(">QQQHH")
-_LENGTH = Layout(">I")
+_TEXTS = 10
+"""Number of the texts in a canonical form, the events included, which come last."""
+_HEAD = Layout(f">4s16sQQQHH{_TEXTS}I")
+"""Magic, session id, versions, instant, numbers of due and of late events, and the lengths of the texts that follow."""
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _events = msgspec.msgpack.Decoder(tuple[Event, ...])
 _json = msgspec.json.Encoder(order="deterministic")
 
 
-class Facts(Struct, frozen=True):
-    """The facts of one commit besides its events, as the chain covers them."""
+class Facts(Protocol):
+    """The facts of one commit that the chain covers besides its principal and its events."""
 
-    session_id: UUID
-    epoch: str
-    since_version: int
-    version: int
-    committed_ms: Instant
-    command_id: bytes
-    due: int
-    late: int
-    principal: bytes
-    """Commitment to the name of the principal."""
-    role: str
-    door: str
-    request_id: str
-    client_key: bytes
-    address: bytes
-    user_agent: bytes
+    @property
+    def session_id(self) -> UUID: ...
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def since_version(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def committed_ms(self) -> Instant: ...
+    @property
+    def command_id(self) -> bytes: ...
+    @property
+    def due(self) -> int: ...
+    @property
+    def late(self) -> int: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def door(self) -> str: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def client_key(self) -> bytes: ...
+    @property
+    def address(self) -> bytes: ...
+    @property
+    def user_agent(self) -> bytes: ...
 
 
 def encode_events(events: tuple[Event, ...]) -> bytes:
@@ -70,45 +83,73 @@ def decode_events(data: bytes) -> tuple[Event, ...]:
     return _events.decode(data)
 
 
-def canonical(facts: Facts, events: bytes) -> bytes:
-    """Return the canonical form of a commit; `events` hold no value about a person (`sealed`)."""
-    texts = (
-        *(facts.epoch.encode(), facts.command_id, facts.principal, facts.role.encode(), facts.door.encode()),
-        *(facts.request_id.encode(), facts.client_key, facts.address, facts.user_agent, events),
+def canonical(facts: Facts, principal: bytes, events: bytes) -> bytes:
+    """Return the canonical form of a commit. `principal` is the commitment to its name, and `events` hold no value
+    about a person (`sealed`)."""
+    epoch, role, door, request_id = (
+        facts.epoch.encode(),
+        facts.role.encode(),
+        facts.door.encode(),
+        facts.request_id.encode(),
     )
-    numbers = _NUMBERS.pack(facts.since_version, facts.version, facts.committed_ms, facts.due, facts.late)
-    parts = [_MAGIC, facts.session_id.bytes, numbers]
-    for text in texts:
-        parts += (_LENGTH.pack(len(text)), text)
-    return b"".join(parts)
+    command_id, client_key, address, user_agent = (
+        facts.command_id,
+        facts.client_key,
+        facts.address,
+        facts.user_agent,
+    )
+    head = _HEAD.pack(
+        _MAGIC,
+        facts.session_id.bytes,
+        facts.since_version,
+        facts.version,
+        facts.committed_ms,
+        facts.due,
+        facts.late,
+        len(epoch),
+        len(command_id),
+        len(principal),
+        len(role),
+        len(door),
+        len(request_id),
+        len(client_key),
+        len(address),
+        len(user_agent),
+        len(events),
+    )
+    return b"".join(
+        (head, epoch, command_id, principal, role, door, request_id, client_key, address, user_agent, events)
+    )
 
 
 def events_in(body: bytes) -> bytes:
     """Return the events of a canonical form. Raises ValueError for other bytes."""
-    position, text = len(_MAGIC) + 16 + _NUMBERS.size, b""
-    while position < len(body):
-        start = position + _LENGTH.size
-        position = start + int.from_bytes(body[start - _LENGTH.size : start], "big")
-        text = body[start:position]
-    if position != len(body) or not body.startswith(_MAGIC):
+    lengths = _head_of(body)[-_TEXTS:]
+    if len(body) != _HEAD.size + sum(lengths):
         raise ValueError("no canonical commit")
-    return text
+    return body[len(body) - lengths[-1] :]
 
 
 def places_in(body: bytes) -> tuple[int, int]:
-    """Return how many of the events, from the first and up to the last, deadlines have caused."""
-    _, _, _, due, late = _NUMBERS.unpack_from(body, len(_MAGIC) + 16)
+    """Return how many of the events, from the first and up to the last, deadlines have caused. Raises ValueError."""
+    due, late = _head_of(body)[5:7]
     return due, late
+
+
+def _head_of(body: bytes) -> tuple[Any, ...]:
+    if len(body) < _HEAD.size or not body.startswith(_MAGIC):
+        raise ValueError("no canonical commit")
+    return _HEAD.unpack_from(body)
 
 
 def digest(previous: bytes, body: bytes) -> bytes:
     """Return the digest of a commit with this canonical form after another one; `previous` is empty for the first."""
-    return hashlib.sha256(b"".join((_DOMAIN, previous, body))).digest()
+    return sha256(b"".join((_DOMAIN, previous, body))).digest()
 
 
 def commitment(salt: bytes, value: Any) -> bytes:
     """Return the commitment to a value about a person."""
-    return hashlib.sha256(salt + _json.encode(value)).digest()
+    return sha256(salt + _json.encode(value)).digest()
 
 
 def kept_commitment(salt: bytes, value: str) -> bytes:
@@ -116,7 +157,10 @@ def kept_commitment(salt: bytes, value: str) -> bytes:
     if salt != ERASED:
         return commitment(salt, value)
     text = value.removeprefix(COMMITMENT)
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return b""  # no commitment at all
 
 
 def commitment_text(salt: bytes, value: Any) -> str:

@@ -103,52 +103,34 @@ def _sealed_entry(
     events = commit_chain.encode_events(decision.events)
     sealed_events, salts = _sealed(decision.events)
     salt = commit_chain.new_salt()
-    facts = commit_chain.Facts(
+    previous = b"" if before is None else before.digest
+    entry = outbox.Entry(
         session_id=state.session_id,
         epoch=state.epoch,
         since_version=0 if before is None else before.version,
         version=state.version,
         committed_ms=now,
-        command_id=command_id,
-        due=decision.due,
-        late=decision.late,
-        principal=commit_chain.commitment(salt, caller.principal.subject),
-        role=role,
-        door=device.door,
-        request_id=caller.request_id,
-        client_key=_client_key(caller),
-        address=device.address,
-        user_agent=device.user_agent,
-    )
-    previous = b"" if before is None else before.digest
-    digest = commit_chain.digest(previous, commit_chain.canonical(facts, sealed_events or events))
-    after = replace(state, digest=digest)
-    entry = outbox.Entry(
-        session_id=facts.session_id,
-        epoch=facts.epoch,
-        since_version=facts.since_version,
-        version=facts.version,
-        committed_ms=now,
         principal=caller.principal.subject,
         request_id=caller.request_id,
         command_id=command_id,
         events=Raw(events),  # type: ignore[arg-type]  # encoded once, for the store, the outbox and the chain
-        summary=outbox.summarise(after),
-        participants=_changed(before, after),
+        summary=outbox.summarise(state),
+        participants=_changed(before, state),
         due=decision.due,
         late=decision.late,
         format=outbox.FORMAT,
         role=role,
         door=device.door,
-        client_key=facts.client_key,
+        client_key=_client_key(caller),
         address=device.address,
         user_agent=device.user_agent,
         previous=previous,
-        digest=digest,
         salts=(salt, *salts),
         sealed_events=sealed_events,
     )
-    return entry, after
+    principal = commit_chain.commitment(salt, caller.principal.subject)
+    digest = commit_chain.digest(previous, commit_chain.canonical(entry, principal, sealed_events or events))
+    return replace(entry, digest=digest), replace(state, digest=digest)
 
 
 def _sealed(events: Sequence[Event]) -> tuple[bytes | None, list[bytes]]:
