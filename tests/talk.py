@@ -22,7 +22,7 @@ class EarlyRequest:
 
     def __init__(self, headers: list[tuple[bytes, bytes]] | dict[bytes, bytes], **changes: Any) -> None:
         self.method, self.path, self.query_string, self.body = "POST", "/v1/sessions", b"", b""
-        self.scheme, self.client = "http", ("127.0.0.1", 1)
+        self.scheme, self.client, self.peer = "http", ("127.0.0.1", 1), "127.0.0.1"
         self.headers = list(headers.items()) if isinstance(headers, dict) else headers
         vars(self).update(changes)
 
