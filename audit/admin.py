@@ -221,7 +221,6 @@ class SyncCommitAdmin(HistoryAdmin):
     )
     list_filter = ("door", "role")
     list_select_related = ("session",)
-    date_hierarchy = "committed_at"
     fields = (
         *("session", "since_version", "version", "committed_at", "principal", "role", "door", "request_id"),
         *("client_key_text", "address_text", "user_agent_text", "previous_text", "digest_text"),
@@ -231,7 +230,7 @@ class SyncCommitAdmin(HistoryAdmin):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the newest commits first; those of one session in their order."""
-        return ("version",) if SESSION_FILTER in request.GET else ("-committed_at", "-id")
+        return ("version",) if SESSION_FILTER in request.GET else ("-pk",)
 
     @admin.display(description="address (hash)")
     def address_text(self, commit: SyncCommit) -> str:

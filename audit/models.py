@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from synckairos.auth.grants import Role
 from synckairos.auth.names import MAX_NAME_LENGTH
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
@@ -68,6 +69,11 @@ def door_choices() -> list[tuple[str, str]]:
     return [(door.value, door.value) for door in Door]
 
 
+def role_choices() -> list[tuple[str, str]]:
+    """Return the roles of principals in a session, for filters."""
+    return [(role.value, role.value) for role in Role]
+
+
 class SyncCommit(models.Model):
     """One commit: the events between two versions of a session, who caused them, and their link in the chain.
 
@@ -81,7 +87,7 @@ class SyncCommit(models.Model):
     committed_at = models.DateTimeField()
     principal = models.CharField(max_length=MAX_NAME_LENGTH)
     """The principal of the request. That of an event which a deadline has caused is the timekeeper."""
-    role = models.CharField(max_length=16, blank=True)
+    role = models.CharField(max_length=16, choices=role_choices, blank=True)
     door = models.CharField(max_length=16, choices=door_choices, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     client_key = models.BinaryField()
@@ -109,7 +115,6 @@ class SyncCommit(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=["-committed_at", "-id"], name="audit_commit_latest"),
             models.Index(fields=["request_id"], name="audit_commit_request"),
             models.Index(fields=["address", "-committed_at"], name="audit_commit_address"),
         )

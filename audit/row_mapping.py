@@ -21,7 +21,7 @@ from msgspec import Struct
 from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
 from synckairos import commit_chain, outbox
 from synckairos.auth.principal import SYSTEM
-from synckairos.engine.events import Event, SessionCreated, SessionDeleted, details
+from synckairos.engine.events import Event, SessionCreated, SessionDeleted, details, fields_of
 from synckairos.engine.state import Participant
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime
@@ -54,6 +54,8 @@ _own_values = attrgetter(*PARTICIPANT_FIELDS[:-1])  # the version is that of the
 _LARGEST = 2**63 - 1
 """Largest value of a column. The encoding of entries has no numbers below the smallest."""
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_SCALARS = frozenset({int, str, bool, type(None), UUID})
+"""Types of values that JSON has one form for; others go through `json`, which refuses NaN."""
 _as_json = json.JSONEncoder(allow_nan=False).encode
 _datetime_of = lru_cache(4096)(as_datetime)  # one batch has few different instants
 
@@ -201,7 +203,7 @@ def _event(entry: outbox.Entry, event: Event, principal: str) -> RowValues:
         "type": event.name,
         "at": _datetime_of(event.at_ms),
         "committed_at": _datetime_of(entry.committed_ms),
-        "data": _json_text(details(event)),
+        "data": _data_text(event),
         "principal": principal,
         "request_id": entry.request_id,
         "commit_version": entry.version,
@@ -216,9 +218,21 @@ def _optional_datetime(at_ms: Instant | None) -> Any:
     return None if at_ms is None else _datetime_of(at_ms)
 
 
+def _data_text(event: Event) -> str:
+    """Return the fields of an event beyond the common ones as JSON text. Raises what `_json_text` raises."""
+    fields = fields_of(event)
+    if _SCALARS.issuperset(map(type, fields.values())):
+        text = msgspec.json.encode(fields).decode()
+        return _without_nul(text)
+    return _json_text(details(event))
+
+
 def _json_text(value: dict[str, Any]) -> str:
     """Raises Unfit for NUL, which PostgreSQL does not store, another ValueError for NaN, and RecursionError."""
-    text = _as_json(value)
+    return _without_nul(_as_json(value))
+
+
+def _without_nul(text: str) -> str:
     if "\\u0000" in text and _NUL_IN_JSON.search(text):
         raise Unfit("an event's data hold NUL")
     return text

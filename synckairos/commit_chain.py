@@ -29,7 +29,8 @@ ERASED = b"\0" * SALT_BYTES
 COMMITMENT = "sha256:"
 """The beginning of a commitment as text; 43 characters of base64url follow."""
 _MAGIC = b"SKC1"
-_DOMAIN = b"synckairos commit\0"
+_BEGUN = sha256(b"synckairos commit\0")
+"""The beginning of each digest; a copy costs less than a new one."""
 _TEXTS = 10
 """Number of the texts in a canonical form, the events included, which come last."""
 _HEAD = Layout(f">4s16sQQQHH{_TEXTS}I")
@@ -144,7 +145,9 @@ def _head_of(body: bytes) -> tuple[Any, ...]:
 
 def digest(previous: bytes, body: bytes) -> bytes:
     """Return the digest of a commit with this canonical form after another one; `previous` is empty for the first."""
-    return sha256(b"".join((_DOMAIN, previous, body))).digest()
+    hashing = _BEGUN.copy()
+    hashing.update(previous + body)
+    return hashing.digest()
 
 
 def commitment(salt: bytes, value: Any) -> bytes:

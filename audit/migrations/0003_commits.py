@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('command_id', models.BinaryField()),
                 ('committed_at', models.DateTimeField()),
                 ('principal', models.CharField(max_length=512)),
-                ('role', models.CharField(blank=True, max_length=16)),
+                ('role', models.CharField(blank=True, choices=audit.models.role_choices, max_length=16)),
                 ('door', models.CharField(blank=True, choices=audit.models.door_choices, max_length=16)),
                 ('request_id', models.CharField(blank=True, max_length=64)),
                 ('client_key', models.BinaryField()),
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'sync commit',
-                'indexes': [models.Index(fields=['-committed_at', '-id'], name='audit_commit_latest'), models.Index(fields=['request_id'], name='audit_commit_request'), models.Index(fields=['address', '-committed_at'], name='audit_commit_address')],
+                'indexes': [models.Index(fields=['request_id'], name='audit_commit_request'), models.Index(fields=['address', '-committed_at'], name='audit_commit_address')],
                 'constraints': [models.UniqueConstraint(fields=('session', 'version'), name='audit_commit_once'), models.UniqueConstraint(condition=models.Q(('previous', b''), _negated=True), fields=('session', 'previous'), name='audit_commit_chain')],
             },
         ),

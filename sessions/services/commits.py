@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from uuid import UUID
 
 from msgspec import Raw
@@ -102,33 +103,33 @@ def _sealed_entry(
     state, device = decision.state, caller.device
     events = commit_chain.encode_events(decision.events)
     sealed_events, salts = _sealed(decision.events)
-    salt = commit_chain.new_salt()
+    subject = caller.principal.subject
+    salt, principal = _principal_in(state.session_id, subject)
     previous = b"" if before is None else before.digest
     entry = outbox.Entry(
-        session_id=state.session_id,
-        epoch=state.epoch,
-        since_version=0 if before is None else before.version,
-        version=state.version,
-        committed_ms=now,
-        principal=caller.principal.subject,
-        request_id=caller.request_id,
-        command_id=command_id,
-        events=Raw(events),  # type: ignore[arg-type]  # encoded once, for the store, the outbox and the chain
-        summary=outbox.summarise(state),
-        participants=_changed(before, state),
-        due=decision.due,
-        late=decision.late,
-        format=outbox.FORMAT,
-        role=role,
-        door=device.door,
-        client_key=_client_key(caller),
-        address=device.address,
-        user_agent=device.user_agent,
-        previous=previous,
+        state.session_id,
+        state.epoch,
+        0 if before is None else before.version,
+        state.version,
+        now,
+        subject,
+        caller.request_id,
+        command_id,
+        Raw(events),  # type: ignore[arg-type]  # encoded once, for the store, the outbox and the chain
+        outbox.summarise(state),
+        _changed(before, state),
+        decision.due,
+        decision.late,
+        outbox.FORMAT,
+        role,
+        device.door,
+        b"" if caller.idempotency is None else hashed(caller.idempotency.key),
+        device.address,
+        device.user_agent,
+        previous,
         salts=(salt, *salts),
         sealed_events=sealed_events,
     )
-    principal = commit_chain.commitment(salt, caller.principal.subject)
     digest = commit_chain.digest(previous, commit_chain.canonical(entry, principal, sealed_events or events))
     return replace(entry, digest=digest), replace(state, digest=digest)
 
@@ -145,9 +146,12 @@ def _sealed(events: Sequence[Event]) -> tuple[bytes | None, list[bytes]]:
     return commit_chain.encode_events(tuple([commit_chain.sealed(event, salts) for event in events])), salts.used
 
 
-def _client_key(caller: Caller) -> bytes:
-    given = caller.idempotency
-    return b"" if given is None else hashed(given.key)
+@lru_cache(maxsize=8_192)
+def _principal_in(session_id: UUID, subject: str) -> tuple[bytes, bytes]:
+    """Return the salt of a principal and the commitment to it. Its commits of one session have the same, since a salt
+    for each would cost more than the rest of the commitment; those of other sessions have nothing in common."""
+    salt = commit_chain.new_salt()
+    return salt, commit_chain.commitment(salt, subject)
 
 
 def _changed(before: State | None, after: State) -> tuple[Participant, ...]:
