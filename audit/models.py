@@ -124,7 +124,7 @@ class SyncCommit(models.Model):
 
 
 class SyncEvent(models.Model):
-    """One event; `data` has the fields of its type beyond the common ones (`synckairos.engine.events.details`)."""
+    """One event; `data` has the fields of its type beyond the common ones (`synckairos.engine.event_data.details`)."""
 
     session = models.ForeignKey(SyncSession, models.CASCADE, related_name="events", db_index=False)
     sequence = models.BigIntegerField()

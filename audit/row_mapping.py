@@ -21,7 +21,8 @@ from msgspec import Struct
 from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
 from synckairos import commit_chain, outbox
 from synckairos.auth.principal import SYSTEM
-from synckairos.engine.events import Event, SessionCreated, SessionDeleted, details, fields_of
+from synckairos.engine.event_data import details, fields_of
+from synckairos.engine.events import Event, SessionCreated, SessionDeleted
 from synckairos.engine.state import Participant
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime

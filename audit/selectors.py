@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from audit.models import SyncCommit, SyncEvent, SyncSession
 from synckairos.engine import replay
-from synckairos.engine.events import Event, rebuild
+from synckairos.engine.event_data import rebuild
+from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.instants import from_datetime
 

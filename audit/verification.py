@@ -19,7 +19,8 @@ from msgspec import Struct
 from audit.models import SyncCommit, SyncEvent, SyncSession
 from synckairos import commit_chain
 from synckairos.auth.principal import SYSTEM
-from synckairos.engine.events import Event, rebuild
+from synckairos.engine.event_data import rebuild
+from synckairos.engine.events import Event
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime, from_datetime
 

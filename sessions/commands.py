@@ -120,6 +120,7 @@ COMMANDS = (  # in the order of a session's life, which is the order in the docu
     CommandType(commands.AdjustTime, Action.ADJUST_TIME),
     CommandType(commands.AssignSeat, Action.ASSIGN_SEAT),
     CommandType(commands.Delete, Action.DELETE),
+    CommandType(commands.GrantAccess, Action.SHARE),
     CommandType(commands.RevokeAccess, Action.SHARE),
 )
 COMMAND_BY_VERB: Mapping[str, CommandType] = MappingProxyType({row.verb: row for row in COMMANDS if row.verb})

@@ -11,7 +11,8 @@ from msgspec import UNSET
 from sessions import clock_views
 from sessions.schemas import StateView, SummaryView, SwitchView
 from synckairos.engine import read
-from synckairos.engine.events import Event, fields_of
+from synckairos.engine.event_data import fields_of
+from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant, Json
 from synckairos.instants import as_iso

@@ -40,6 +40,7 @@ _EVENT_DESCRIPTIONS = {
     "participant.added": "Somebody has joined.",
     "participant.adjusted": "A bank was set by the owner or staff; `total_time_ms` is what it is afterwards.",
     "participant.assigned": "The owner or staff gave a seat to another person (`user_id`), or to nobody (empty).",
+    "access.granted": "A session token was given out, good until `until_ms`. It never holds the token itself.",
     "access.revoked": "A session token, or with `token_id` null all that were given out so far, is good no longer.",
 }
 

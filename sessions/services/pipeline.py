@@ -49,18 +49,21 @@ def execute(
     *,
     limiter: RateLimiter | None = None,
     cache: StateCache | None = None,
+    commit_id: bytes | None = None,
 ) -> Procedure[Outcome]:
     """Apply a command to a session, and return the session as the command has left it.
 
     `only_if` is checked on the very state that the command is applied to; for a repeat under an Idempotency-Key it was
     checked the first time. A switch counts for the session's limit when it is applied; with a `limiter`, the command
     counts for the caller's general limit too. With a `cache`, the command is first decided on the cached state.
+    With a `commit_id`, a repeat is recognized by it among the latest commits, and not by the caller's Idempotency-Key,
+    under which no answer is kept then.
 
     Raises SessionNotFound, Conflict, PreconditionFailed, IdempotencyKeyReused, RateLimitExceeded, and what permissions
     and the engine refuse.
     """
     started_s = time.perf_counter()
-    execution = _Execution(session_id, command, caller, only_if, limiter)
+    execution = _Execution(session_id, command, caller, only_if, limiter, commit_id=commit_id)
     outcome = yield from execution.run(None if cache is None else cache.snapshot(session_id))
     if cache is not None and outcome.command_id:
         cache.keep(outcome.state, outcome.command_id, outcome.had_listeners)
@@ -78,6 +81,7 @@ class _Execution:
         "_bucket",
         "_caller",
         "_command",
+        "_commit_id",
         "_key",
         "_limiter",
         "_only_if",
@@ -93,6 +97,8 @@ class _Execution:
         caller: Caller,
         only_if: Precondition | None,
         limiter: RateLimiter | None,
+        *,
+        commit_id: bytes | None,
     ) -> None:
         self._session_id = session_id
         self._command = command
@@ -100,7 +106,8 @@ class _Execution:
         self._role = ""
         """The role of the caller, once the session is known."""
         self._only_if = only_if
-        self._key = idempotency_key(session_id, caller)
+        self._key = idempotency_key(session_id, caller) if commit_id is None else None
+        self._commit_id = commit_id
         self._switch_rate = policies.SWITCH.rate if isinstance(command, commands.Switch) else None
         self._bucket = None if limiter is None or limiter.statuses else limits.general(caller.principal)
         """The caller's general limit, until the command has counted for it; one with a large body has already."""
@@ -187,6 +194,7 @@ class _Execution:
             view=view,
             unheard=view is None,
             role=self._role,
+            command_id=self._commit_id,
         )
 
     def _record(self, write: CommitRequest, counted: list[int]) -> None:

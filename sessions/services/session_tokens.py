@@ -6,19 +6,23 @@ from datetime import timedelta
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sessions.requests.bodies import SessionTokenRequest
 from sessions.services import idempotency_records, sessions
 from sessions.services.outcome import Caller, Idempotency
-from sessions.store.issued_tokens import TOKEN_RECORD_BYTES, TokenRecord, save_if_absent
+from sessions.services.pipeline import execute
+from sessions.store.issued_tokens import TOKEN_RECORD_BYTES, TokenRecord, replace_record, save_if_absent
 from synckairos import ids
 from synckairos.auth.grants import SessionGrant
 from synckairos.auth.permissions import Action
 from synckairos.auth.principal import SESSION, mint_session_token, validity_from_now
 from synckairos.conf import conf
+from synckairos.engine import commands
 from synckairos.engine.state import NOBODY, State
 from synckairos.engine.units import Instant
 from synckairos.errors import IdempotencyKeyReused, ParticipantNotFound
+from synckairos.ids import COMMAND_ID_BYTES
 from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.telemetry import logs, metrics
@@ -37,35 +41,56 @@ class IssuedToken(Struct, frozen=True):
 
 
 def issue(session_id: UUID, caller: Caller, request: SessionTokenRequest) -> Procedure[IssuedToken]:
-    """Issue a token for this epoch of a session. Raises SessionNotFound, Forbidden, ParticipantNotFound,
-    IdempotencyKeyReused."""
+    """Issue a token for this epoch of a session. The grant is an event of the session (`access.granted`).
+
+    Raises SessionNotFound, Forbidden, ParticipantNotFound, IdempotencyKeyReused, and what the pipeline raises.
+    """
     outcome = yield from sessions.get(session_id, caller.principal, Action.SHARE)
     state, seat = outcome.state, request.participant_id
     if seat is not None and state.position_of(seat) == NOBODY:
         raise ParticipantNotFound(seat)
     lifetime = None if request.lifetime_ms is None else timedelta(milliseconds=request.lifetime_ms)
     given = caller.idempotency
-    new = TokenRecord(
+    token = TokenRecord(
         b"" if given is None else given.fingerprint,
         ids.new_token_id(),
         state.access.generation,
         validity_from_now(SESSION, lifetime),
+        is_granted=False,
     )
-    kept = None if given is None else (yield from _issued_before(state, caller, given, new))
-    token = kept or new
-    grant = SessionGrant(session_id, state.epoch, request.role, token.token_id, token.generation, seat)
-    if kept is None:
-        log.info("session token given", token_id=grant.token_id, role=request.role.value, to_participant=str(seat))
-    return IssuedToken(
-        mint_session_token(grant, token.validity), grant, token.validity.expires_s * 1000, kept is not None
-    )
+    if given is None:
+        yield from _grant(state, caller, request, token)
+        return _issued(state, request, token, replayed=False)
+    name = keys.idempotency(state.session_id, caller.principal.subject, f"{state.epoch} {given.route}", given.key)
+    kept = yield from _issued_before(name, state, caller, given, token)
+    token = kept or token
+    if not token.is_granted:  # so is one whose first request has failed in between
+        yield from _grant(state, caller, request, token)
+        yield from perform(replace_record(name, replace(token, is_granted=True)))
+    return _issued(state, request, token, replayed=kept is not None)
 
 
-def _issued_before(state: State, caller: Caller, given: Idempotency, new: TokenRecord) -> Procedure[TokenRecord | None]:
+def _grant(state: State, caller: Caller, request: SessionTokenRequest, token: TokenRecord) -> Procedure[None]:
+    """Commit the grant to this epoch. Raises SessionNotFound when another session has taken its place."""
+    until_ms = token.validity.expires_s * 1000
+    command = commands.GrantAccess(request.role.value, token.token_id, until_ms, request.participant_id)
+    commit_id = bytes.fromhex(token.token_id)[:COMMAND_ID_BYTES]  # of many repeats at once, one is committed
+    yield from execute(state.session_id, command, caller, commit_id=commit_id)
+    log.info("session token given", token_id=token.token_id, role=request.role.value)
+
+
+def _issued(state: State, request: SessionTokenRequest, token: TokenRecord, *, replayed: bool) -> IssuedToken:
+    grant = SessionGrant(
+        state.session_id, state.epoch, request.role, token.token_id, token.generation, request.participant_id
+    )
+    return IssuedToken(mint_session_token(grant, token.validity), grant, token.validity.expires_s * 1000, replayed)
+
+
+def _issued_before(
+    name: str, state: State, caller: Caller, given: Idempotency, new: TokenRecord
+) -> Procedure[TokenRecord | None]:
     """Return the token issued under this key before; None when it is this one from now on. Raises RateLimitExceeded."""
     owner = idempotency_records.record_owner_of(caller, state)
-    route = f"{state.epoch} {given.route}"
-    name = keys.idempotency(state.session_id, caller.principal.subject, route, given.key)
     kept_ms = given.kept_ms or conf().idempotency_ttl_ms
     kept = yield from perform(save_if_absent(name, new, kept_ms))
     if kept is None:

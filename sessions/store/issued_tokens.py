@@ -15,6 +15,7 @@ from synckairos.engine.units import Duration
 from synckairos.redis.scripts import Call, Script
 
 _SAVE_IF_ABSENT = Script(FOLDER / "save_if_absent.lua")
+_REPLACE = Script(FOLDER / "replace_record.lua")
 
 TOKEN_RECORD_BYTES = 100
 """Approximate size of one record in the store."""
@@ -29,12 +30,19 @@ class TokenRecord(Struct, frozen=True, array_like=True):
     generation: int
     """Number of revocations of all the session's tokens before this one."""
     validity: ValidityPeriod
+    is_granted: bool = True
+    """False until the grant is committed. Records of releases that committed none have no such field."""
 
 
 def save_if_absent(name: str, record: TokenRecord, kept_ms: Duration) -> Call[TokenRecord | None]:
     """Save a record under a key of `keys.idempotency`, unless there is one; the result is the existing record, or
     None."""
     return Call(_SAVE_IF_ABSENT, [name], [msgspec.msgpack.encode(record), kept_ms], _parse)
+
+
+def replace_record(name: str, record: TokenRecord) -> Call[bool]:
+    """Replace the record under a key, if it is still there."""
+    return Call(_REPLACE, [name], [msgspec.msgpack.encode(record)], bool)
 
 
 def _parse(reply: bytes | None) -> TokenRecord | None:

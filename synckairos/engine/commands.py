@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from synckairos.engine.controls import TimeControl
 from synckairos.engine.state import NO_PERSON, Access, Config
-from synckairos.engine.units import Duration, SyncMode
+from synckairos.engine.units import Duration, Instant, SyncMode
 
 _NOBODYS = Access()
 
@@ -165,6 +165,18 @@ class AssignSeat(Struct, frozen=True, tag=True):
     expected_version: int | None = None
 
 
+class GrantAccess(Struct, frozen=True, tag=True):
+    """Record that a session token is issued."""
+
+    role: str
+    token_id: str
+    until_ms: Instant
+    """Instant at which the token expires."""
+    participant_id: UUID | None = None
+    """The participant whose seat the token gives; None for other roles."""
+    expected_version: int | None = None
+
+
 class RevokeAccess(Struct, frozen=True, tag=True):
     """Revoke one session token, or all that were issued so far."""
 
@@ -189,5 +201,6 @@ Command: TypeAlias = (
     | UndoSwitch
     | AssignTurn
     | AssignSeat
+    | GrantAccess
     | RevokeAccess
 )

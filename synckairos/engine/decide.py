@@ -143,6 +143,7 @@ _ALLOWED: dict[type[cmd.Command], tuple[str, frozenset[Status]]] = {
     cmd.Delete: ("delete", frozenset(Status)),
     cmd.AssignSeat: ("assign a seat in", frozenset(Status)),
     cmd.RevokeAccess: ("revoke access to", frozenset(Status)),
+    cmd.GrantAccess: ("grant access to", frozenset(Status)),
 }
 
 
@@ -203,6 +204,13 @@ def _revoke(state: State, command: cmd.RevokeAccess, now: Instant, _: Clock | No
     return ev.AccessRevoked(*_next_numbers(state), now, command.token_id, now + command.longest_ms)
 
 
+def _grant(state: State, command: cmd.GrantAccess, now: Instant, _: Clock | None) -> ev.Event:
+    seat = command.participant_id
+    if seat is not None and state.position_of(seat) == NOBODY:
+        raise NoSuchParticipant(seat)
+    return ev.AccessGranted(*_next_numbers(state), now, command.role, command.token_id, seat, command.until_ms)
+
+
 def _next_numbers(state: State) -> tuple[int, int]:
     return state.sequence + 1, state.version + 1
 
@@ -222,4 +230,5 @@ _EVENT_OF: dict[type[cmd.Command], Callable[..., ev.Event | None]] = {
     cmd.AssignTurn: assign_turn,
     cmd.AssignSeat: _assign,
     cmd.RevokeAccess: _revoke,
+    cmd.GrantAccess: _grant,
 }

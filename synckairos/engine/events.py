@@ -6,12 +6,9 @@ integer tag is the stored form and never changes; `name` is the form that client
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, ClassVar, TypeAlias, get_args, get_type_hints
+from typing import ClassVar, TypeAlias
 from uuid import UUID
 
-import msgspec
-import msgspec.structs
 from msgspec import Struct
 
 from synckairos.engine.controls import Progress
@@ -191,6 +188,18 @@ class CycleAssigned(EventBase, frozen=True, array_like=True, tag=20):
     reason: str | None = None
 
 
+class AccessGranted(EventBase, frozen=True, array_like=True, tag=22):
+    """A session token was issued. The token itself is written nowhere."""
+
+    name: ClassVar[str] = "access.granted"
+    role: str
+    token_id: str
+    """The id by which the token can be revoked; it is no credential."""
+    participant_id: UUID | None
+    until_ms: Instant
+    """Instant at which the token expires."""
+
+
 Event: TypeAlias = (
     SessionCreated
     | SessionStarted
@@ -212,89 +221,8 @@ Event: TypeAlias = (
     | ClockAdjusted
     | CycleUndone
     | CycleAssigned
+    | AccessGranted
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.name: kind for kind in Event.__args__}
 """Every event type by the name clients see."""
-
-_COMMON = frozenset({"sequence", "version", "at_ms"})
-
-
-_PLAIN = frozenset({int, str, bool})
-_SCALARS = _PLAIN | {type(None), UUID}
-
-
-def details(event: Event) -> dict[str, Any]:
-    """Return the fields of an event without the common ones, as plain JSON values, structs as objects."""
-    return {field: _as_json(getattr(event, field)) for field in _own_fields(type(event))}
-
-
-def fields_of(event: Event) -> dict[str, Any]:
-    """Return the fields of an event without the common ones, for an encoder that supports UUIDs.
-
-    UUIDs are left as they are: their conversion to text would cost more than all the rest.
-    """
-    return {
-        field: value if type(value := getattr(event, field)) in _SCALARS else _as_json(value)
-        for field in _own_fields(type(event))
-    }
-
-
-@cache
-def _own_fields(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(field for field in kind.__struct_fields__ if field not in _COMMON)
-
-
-def rebuild(name: str, *, sequence: int, version: int, at_ms: Instant, data: dict[str, Any]) -> Event:
-    """Return the event of which `details` made this data. Raises KeyError for an unknown name, or
-    msgspec.ValidationError for bad data."""
-    kind = EVENT_TYPES[name]
-    values = {"sequence": sequence, "version": version, "at_ms": at_ms, **data}
-    event: Event = msgspec.convert([kind.__struct_config__.tag, *_as_array(kind, values)], Event)
-    return event
-
-
-def _as_json(value: Any) -> Any:
-    """Return a value with structs as objects, which are arrays in the store."""
-    if value is None or type(value) in _PLAIN:
-        return value
-    if isinstance(value, Struct):
-        if not value.__struct_config__.array_like:  # stored as an object, with its tag
-            return msgspec.to_builtins(value)
-        return {field: _as_json(getattr(value, field)) for field in value.__struct_fields__}
-    if isinstance(value, tuple):
-        return [_as_json(item) for item in value]
-    return msgspec.to_builtins(value)
-
-
-def _as_array(kind: type[Struct], values: dict[str, Any]) -> list[Any]:
-    """Return an object as the array in which its struct is stored; a missing field gets its default."""
-    hints = _hints(kind)
-    return [
-        _as_stored(hints[field.name], values[field.name]) if field.name in values else field.default
-        for field in msgspec.structs.fields(kind)
-        if field.name in values or not field.required
-    ]
-
-
-def _as_stored(hint: Any, value: Any) -> Any:
-    if isinstance(value, dict):
-        struct = _array_struct(hint)
-        return value if struct is None else _as_array(struct, value)
-    if isinstance(value, list):
-        item = next(iter(get_args(hint)), None)
-        return [_as_stored(item, one) for one in value] if _array_struct(item) else value
-    return value
-
-
-def _array_struct(hint: Any) -> type[Struct] | None:
-    """Return the struct that a field of this type holds as an array, alone or with None."""
-    for kind in (hint, *get_args(hint)):
-        if isinstance(kind, type) and issubclass(kind, Struct) and kind.__struct_config__.array_like:
-            return kind
-    return None
-
-
-@cache
-def _hints(kind: type[Struct]) -> dict[str, Any]:
-    return get_type_hints(kind)

@@ -19,6 +19,9 @@ from synckairos.engine.pools.base import Pool, with_participant
 from synckairos.engine.state import NOBODY, Cycle, Group, LastSwitch, Participant, Revocation, State
 from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
+_LEAVES_THE_TURN = (ev.ParticipantWarned, ev.AccessGranted)
+"""Events after which the last switch can still be undone."""
+
 
 def evolve(state: State | None, event: ev.Event) -> State:
     """Return the state after one event; only `session.created` needs no state before it."""
@@ -34,7 +37,7 @@ def evolve(state: State | None, event: ev.Event) -> State:
         version=event.version,
         sequence=event.sequence,
         updated_ms=event.at_ms,
-        last_switch=after.last_switch if isinstance(event, ev.ParticipantWarned) else None,
+        last_switch=after.last_switch if isinstance(event, _LEAVES_THE_TURN) else None,
     )
 
 
@@ -89,6 +92,8 @@ def _after_event(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911
             return with_participant(state, position, seat)
         case ev.AccessRevoked():
             return _revoked(state, event)
+        case ev.AccessGranted():
+            return state
         case _:
             raise ValueError(f"{event.name} after session.created")
 

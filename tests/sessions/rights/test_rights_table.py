@@ -124,8 +124,9 @@ def test_every_door_lets_in_whom_the_table_names(api, door, who, visibility):
     stage = Stage(api, {"visibility": visibility}).do(*door.ready)
     if door.action is Action.SWITCH and PEOPLE[who] is Role.PARTICIPANT:
         give_the_turn_to(stage, who)
+    token = stage.token(who)
     before = done(api.get(stage.at()))["version"]
-    answer = door.knock(api, stage, stage.token(who))
+    answer = door.knock(api, stage, token)
     role = PEOPLE[who] or (None if visibility == "private" else Role.VIEWER)
     if role is not None and role in ALLOWED_ROLES[door.action]:
         assert answer.status_code == door.good, answer.text

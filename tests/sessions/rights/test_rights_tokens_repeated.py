@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from synckairos.auth.grants import Role, SessionGrant
@@ -12,7 +13,7 @@ from synckairos.auth.principal import SESSION, authenticate, mint, mint_session_
 from synckairos.auth.signing_keys import generate_pem, key_ring
 from synckairos.redis import client as redis_client
 from tests.conftest import bearer
-from tests.talk import at, created, refused, wrong_fields
+from tests.talk import at, created, done, refused, wrong_fields
 
 KEY = {"Idempotency-Key": "the same key"}
 VIEWER = {"role": "viewer"}
@@ -31,14 +32,29 @@ def test_a_repeat_gets_the_same_token_and_says_so(api, other_api, lifetime):
         assert again.headers["cache-control"] == "no-store"
 
 
-def test_many_repeats_at_once_get_one_token(api, other_api):
-    address = at(created(api), "tokens")
+def test_many_repeats_at_once_get_one_token_and_are_one_transition(api, other_api):
+    state = created(api)
+    address = at(state, "tokens")
     with ThreadPoolExecutor(8) as pool:
         clients = [api, other_api] * 4
         answers = list(pool.map(lambda client: client.post(address, json=VIEWER, headers=KEY), clients))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+    assert done(api.get(at(state)))["version"] == state["version"] + 1
+
+
+def test_a_grant_that_was_not_committed_the_first_time_is_committed_by_the_repeat(api):
+    state = created(api)
+    first = api.post(at(state, "tokens"), json=VIEWER, headers=KEY).json()["data"]
+    name = next(key for key in redis_client.blocking_client().scan_iter("sk:*:i:*"))
+    record = msgspec.msgpack.decode(redis_client.blocking_client().get(name))
+    redis_client.blocking_client().set(name, msgspec.msgpack.encode([*record[:-1], False]), keepttl=True)
+    for _ in range(13):  # the first commit is no more among the latest ones
+        done(api.patch(at(state, "clock"), json={"adjust_ms": 1}))
+    again = api.post(at(state, "tokens"), json=VIEWER, headers=KEY).json()["data"]
+    assert again == first
+    assert done(api.get(at(state)))["version"] == state["version"] + 15
 
 
 def test_another_request_under_the_key_is_refused_and_other_keys_and_people_get_tokens_of_their_own(api, staff_api):

@@ -121,6 +121,9 @@ class Session:
     def revoke(self, at, token_id=None, longest_ms=1_000, **guards):
         return self.do(cmd.RevokeAccess(longest_ms, token_id, **guards), at)
 
+    def grant(self, at, token_id, role, name=None, longest_ms=3_000):
+        return self.do(cmd.GrantAccess(role, token_id, at + longest_ms, id_of(name)), at)
+
     def abandon(self, at):
         decision = abandon(self.state, at, idle_since_ms=self.state.updated_ms)
         self.state = decision.state

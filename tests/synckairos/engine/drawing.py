@@ -129,9 +129,9 @@ FITTING = {
     "running": [cmd.Switch] * 7 + [cmd.UndoSwitch] * 3 + [cmd.Pause] * 3 + ADJUSTMENTS + [cmd.AssignTurn],
     "paused": [cmd.Resume] * 6 + ADJUSTMENTS + [cmd.AddParticipant, cmd.AssignTurn],
 }
-FITTING["running"] += [cmd.AddParticipant]
+FITTING["running"] += [cmd.AddParticipant, cmd.GrantAccess]
 ANYTHING = [cmd.Start, cmd.Pause, cmd.Resume, cmd.Switch, cmd.UndoSwitch, cmd.AssignTurn, cmd.AddParticipant]
-ANYTHING += [*ADJUSTMENTS, cmd.AssignSeat, cmd.RevokeAccess, *ENDS]
+ANYTHING += [*ADJUSTMENTS, cmd.AssignSeat, cmd.GrantAccess, cmd.RevokeAccess, *ENDS]
 
 HASTE = st.lists(STEPS, min_size=1, max_size=4)
 """The times before each of several commands."""
@@ -161,6 +161,8 @@ def command_of(kind, people):  # noqa: PLR0911 - one arm for each kind of comman
             seats = st.one_of(*[st.none()] * 4, st.frozensets(somebody, min_size=1))
             lag = st.none() | st.sampled_from([0, 100, 900, 3_000])
             return st.builds(kind, st.none() | somebody, seldom, VERSIONS, lag, seats, lag)
+        case cmd.GrantAccess:
+            return st.builds(kind, st.just("participant"), st.just("t-1"), st.integers(1, 9_000), somebody, VERSIONS)
         case cmd.RevokeAccess:
             return st.builds(kind, st.integers(1, 3_000), st.none(), VERSIONS)
         case cmd.AddParticipant:

@@ -5,12 +5,14 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from synckairos.engine import Refusal, State, create_session, evolve, replay
 from synckairos.engine import events as ev
 from synckairos.engine.controls.canadian import Canadian
 from synckairos.engine.controls.overtime import Overtime
 from synckairos.engine.controls.stages import Stage, Stages
+from synckairos.engine.event_data import details, rebuild
 
 STAGES = Stages(
     stages=(
@@ -50,6 +52,7 @@ def eventful(session):
     s.switch(6_000)
     s.look(19_000)
     s.switch(19_100)
+    s.grant(19_400, "one", "participant", "A")
     s.revoke(19_500, "one")
     s.assign(19_600, "A", "carol", "Ada had to leave.")
     return s
@@ -83,6 +86,29 @@ def test_a_revoked_token_is_remembered_for_as_long_as_it_could_be_good(session):
     assert [one.token_id for one in s.state.access.revoked] == ["two", "three"]
     s.revoke(1_100)
     assert (s.state.access.generation, s.state.access.revoked) == (1, ())
+
+
+def test_a_grant_leaves_clocks_rights_and_the_undo_of_the_last_switch_as_they_are(session):
+    s = session("per_participant").start(0)
+    s.switch(1_000)
+    before = s.state
+    s.grant(2_000, "one", "participant", "A")
+    assert s.state == replace(before, version=before.version + 1, sequence=before.sequence + 1, updated_ms=2_000)
+    event = s.events[-1]
+    assert (event.role, event.token_id, event.participant_id, event.until_ms) == (
+        "participant",
+        "one",
+        s.state.participants[0].participant_id,
+        5_000,
+    )
+    s.undo(3_000)
+    assert s.name(s.state.active_participant.participant_id) == "A"
+
+
+def test_a_grant_of_a_seat_that_does_not_exist_is_refused(session):
+    s = session("per_participant").start(0)
+    with pytest.raises(Refusal):
+        s.grant(2_000, "one", "participant", "Z")
 
 
 def test_no_more_than_200_are_revoked_one_by_one(session):
@@ -130,14 +156,14 @@ def test_what_is_no_event_has_no_meaning(eventful):
 
 def test_every_event_survives_its_details_as_json(ended):
     for event in ended.events:
-        data = json.loads(json.dumps(ev.details(event)))
-        again = ev.rebuild(event.name, sequence=event.sequence, version=event.version, at_ms=event.at_ms, data=data)
+        data = json.loads(json.dumps(details(event)))
+        again = rebuild(event.name, sequence=event.sequence, version=event.version, at_ms=event.at_ms, data=data)
         assert again == event
 
 
 def test_details_leave_out_what_all_events_have(eventful):
     for event in eventful.events:
-        assert not {"sequence", "version", "at_ms"} & set(ev.details(event))
+        assert not {"sequence", "version", "at_ms"} & set(details(event))
 
 
 def test_every_event_survives_msgpack(ended):
@@ -152,12 +178,12 @@ def test_a_state_survives_msgpack_with_short_ids(ended):
 
 def test_an_unknown_event_cannot_be_rebuilt():
     with pytest.raises(KeyError):
-        ev.rebuild("session.exploded", sequence=1, version=1, at_ms=0, data={})
+        rebuild("session.exploded", sequence=1, version=1, at_ms=0, data={})
 
 
 def test_bad_details_cannot_be_rebuilt():
     with pytest.raises(msgspec.ValidationError):
-        ev.rebuild("session.expired", sequence=1, version=1, at_ms=0, data={"winner": 5})
+        rebuild("session.expired", sequence=1, version=1, at_ms=0, data={"winner": 5})
 
 
 def test_the_stored_tags_never_change():
@@ -183,17 +209,18 @@ def test_the_stored_tags_never_change():
         18: "clock.adjusted",
         19: "cycle.undone",
         20: "cycle.assigned",
+        22: "access.granted",
     }
 
 
 def test_the_winner_is_an_id_again_after_storage():
-    event = ev.rebuild("session.expired", sequence=1, version=1, at_ms=0, data={"winner": str(UUID(int=5))})
+    event = rebuild("session.expired", sequence=1, version=1, at_ms=0, data={"winner": str(UUID(int=5))})
     assert event.winner == UUID(int=5)
 
 
 def test_a_creation_is_told_in_names_not_in_places(create):
     asked = create("per_participant")
     created = create_session(asked, session_id=UUID(int=1), epoch="e", now=0).events[0]
-    told = ev.details(created)
+    told = details(created)
     assert told["config"]["sync_mode"] == created.config.sync_mode
     assert told["participants"][0]["participant_id"] == str(created.participants[0].participant_id)

@@ -28,6 +28,7 @@ from synckairos.engine import (
 from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
 from synckairos.engine.controls import MAIN
+from synckairos.engine.event_data import details, rebuild
 from synckairos.engine.reading import seats_left_ms
 from synckairos.engine.refusals import Refusal, Unsettled
 from tests.synckairos.engine.drawing import HASTE, MAY_CHANGE_NOTHING, STEPS, creations, some_command
@@ -248,8 +249,8 @@ class AnySession(RuleBasedStateMachine):
 
 
 def through_json(event):
-    data = json.loads(json.dumps(ev.details(event)))
-    again = ev.rebuild(event.name, sequence=event.sequence, version=event.version, at_ms=event.at_ms, data=data)
+    data = json.loads(json.dumps(details(event)))
+    again = rebuild(event.name, sequence=event.sequence, version=event.version, at_ms=event.at_ms, data=data)
     assert again == event
     return again
 

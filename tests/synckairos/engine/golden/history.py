@@ -23,7 +23,7 @@ class Row(Struct):
     version: int
     at_ms: int
     data: bytes
-    """The column `data`: `events.details` as JSON."""
+    """The column `data`: `event_data.details` as JSON."""
 
 
 class View(Struct):
