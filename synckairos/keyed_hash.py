@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import blake2b
 
 from synckairos.conf import conf
@@ -13,9 +12,3 @@ HASH_BYTES = 16
 def hashed(value: str) -> bytes:
     """Return the hash of a value under the key of this installation."""
     return blake2b(value.encode(), key=conf().audit_key, digest_size=HASH_BYTES).digest()
-
-
-@lru_cache(maxsize=8_192)
-def hashed_often(value: str) -> bytes:
-    """Return the hash of a value that comes often, of an address or a user agent."""
-    return hashed(value)
