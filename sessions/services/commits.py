@@ -53,13 +53,13 @@ def write_of(
     view: StateView | None = None,
     unheard: bool = False,
     role: str = "",
-    command_id: bytes | None = None,
+    given_id: bytes | None = None,
 ) -> CommitRequest:
     """The write of a decision that has events; `key` is where the answer is kept (`idempotency_key` of the caller), and
     `view` is how the new state is shown, when somebody needs that besides. With `unheard` it has no message, and is
-    refused when somebody listens. `command_id` is the id of the commit; None for a random one."""
+    refused when somebody listens. `given_id` is the id of the commit; None for a random one."""
     before = None if is_creation else decision.before
-    command_id = command_id or new_command_id()
+    command_id = given_id or new_command_id()
     entry, after = _sealed_entry(decision, now, caller, command_id, role, is_creation=is_creation)
     is_deletion = isinstance(decision.events[-1], SessionDeleted)
     since_version = 0 if before is None else before.version
@@ -93,6 +93,7 @@ def write_of(
         caller_rate=caller_rate,
         check=check,
         places=places,
+        is_repeatable=given_id is not None,
     )
 
 

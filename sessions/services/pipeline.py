@@ -194,7 +194,7 @@ class _Execution:
             view=view,
             unheard=view is None,
             role=self._role,
-            command_id=self._commit_id,
+            given_id=self._commit_id,
         )
 
     def _record(self, write: CommitRequest, counted: list[int]) -> None:

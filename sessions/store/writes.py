@@ -74,6 +74,8 @@ class CommitRequest(Struct, frozen=True):
     check: SnapshotCheck | None = None
     places: QuotaChange | None = None
     """The change of the owner's quota sets."""
+    is_repeatable: bool = False
+    """True when other attempts may bring the same command id, of which one is committed."""
 
 
 class CommitReply(Struct, frozen=True, kw_only=True):
@@ -158,6 +160,7 @@ def commit(write: CommitRequest, *, if_full: StoreRefused | None = None) -> Call
         *_interval_and_burst(None if write.caller_rate is None else write.caller_rate[1]),
         *(("", "", "") if check is None else (check.at_ms, FURTHEST_BACK_MS, check.last_command_id)),
         _idle_check(write),
+        "1" if write.is_repeatable else "",
         *(("",) if owned is None else (owned.member, *owned.limits)),
     ]
     return Call(_SCRIPT, names, args, _parse, if_full=if_full)

@@ -21,7 +21,9 @@
 --      20 how far in the past this may lie, ms, and 21 the id of the commit that has led to the remembered state
 --      22 when it is time to see whether to let the session go, ms; with a '+' before it unless such an instant is noted
 --         already; '-' when it is idle no longer, '' to leave that as it is
---      23 session and epoch as a member of what the owner has ('' when this commit changes nothing there), then for each of
+--      23 '1' when this commit may be in already though the state is the one that was decided on: its id is given by the
+--         command, and others may bring the same
+--      24 session and epoch as a member of what the owner has ('' when this commit changes nothing there), then for each of
 --         these sets how many it may hold, when the session takes a place; nothing when it gives back its places in both
 -- Result: {kind, limits, seconds, microseconds, …} with the store's clock, and of every limit that was counted three
 -- numbers as gcra_rule.lua has them: first the caller's, then the session's. Of the kinds
@@ -54,7 +56,7 @@ local EPOCH = 8 -- bytes, at the beginning of a header
 local RECORD_HEAD = 64 -- bytes of an idempotency record that its state's epoch is within
 
 local current = redis.call('GETRANGE', KEYS[1], 0, math.max(#header, EPOCH) - 1)
-if current ~= header then
+if current ~= header or ARGV[23] ~= '' then
   -- First of all: what is in is in, and counts for no limit a second time.
   for _, commit in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
     if string.sub(commit, 1, #command) == command then
@@ -68,8 +70,8 @@ if ARGV[17] ~= '' and is_over(KEYS[#KEYS], ARGV[17], ARGV[18]) then
 end
 
 local sets = {}
-if ARGV[23] ~= '' then
-  for i = 1, #ARGV > 23 and #ARGV - 23 or 2 do
+if ARGV[24] ~= '' then
+  for i = 1, #ARGV > 24 and #ARGV - 24 or 2 do
     sets[i] = KEYS[5 + i]
   end
 end
@@ -105,8 +107,8 @@ if ARGV[15] ~= '' and is_over(KEYS[(answered and 7 or 6) + #sets], ARGV[15], ARG
   return result('limited')
 end
 
-if #ARGV > 23 then
-  local full = claim(sets, {unpack(ARGV, 24)}, ARGV[23], now[1] * 1000 + math.floor(now[2] / 1000))
+if #ARGV > 24 then
+  local full = claim(sets, {unpack(ARGV, 25)}, ARGV[24], now[1] * 1000 + math.floor(now[2] / 1000))
   if full > 0 then
     return result('full', full)
   end
@@ -137,9 +139,9 @@ elseif ARGV[22] ~= '' then
   redis.call('ZADD', KEYS[5], ARGV[22], ARGV[5])
 end
 redis.call('XADD', KEYS[4], '*', 'e', ARGV[9])
-if #ARGV == 23 then
+if #ARGV == 24 then
   for _, set in ipairs(sets) do
-    redis.call('ZREM', set, ARGV[23]) -- after what a full store refuses: whatever has been written, the rest is too
+    redis.call('ZREM', set, ARGV[24]) -- after what a full store refuses: whatever has been written, the rest is too
   end
 end
 if answered then
