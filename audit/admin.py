@@ -117,9 +117,9 @@ class LatestEvents(LimitedInline):
     noun, which = "events", "the latest"
 
     def count(self, session: SyncSession) -> int:
-        """Return the number of the last event: events are numbered without gaps, so a long history need not be
-        counted."""
-        return session.events.aggregate(last=Max("sequence"))["last"] or 0
+        """Return the number of events: they are numbered without gaps, so a long history need not be counted."""
+        ends = session.events.aggregate(first=Min("sequence"), last=Max("sequence"))
+        return 0 if ends["first"] is None else ends["last"] - ends["first"] + 1
 
 
 class Participants(LimitedInline):
@@ -181,7 +181,7 @@ class HistoryAdmin(FormattedAdmin, ReadOnly, admin.ModelAdmin):  # type: ignore[
 class SyncSessionAdmin(HistoryAdmin):
     list_display = (
         *("session_id", "epoch", "sync_mode", "status", "version", "cycle_number"),
-        *("created_by", "created_at", "updated_at", "deleted_at"),
+        *("created_by", "created_at", "updated_at", "deleted_at", "restored_as"),
     )
     list_filter = ("status", "sync_mode", ("deleted_at", admin.EmptyFieldListFilter))
     date_hierarchy = "created_at"

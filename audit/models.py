@@ -49,6 +49,10 @@ class SyncSession(models.Model):
     started_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
+    parent_epoch = models.CharField(max_length=32, blank=True, db_default="")
+    """The epoch that this one continues, of a session that was restored; empty for others."""
+    restored_as = models.CharField(max_length=32, blank=True, db_default="")
+    """The epoch that continues this one, which has ended without an event; empty for others."""
 
     class Meta:
         verbose_name = "sync session"

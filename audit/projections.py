@@ -87,7 +87,18 @@ def project_sessions(commits_with_rows: CommitsWithRows) -> None:
         [(pk, *_projected_values(commit.session)) for pk, commit in sorted(newest.items())],
     )
     bulk.update(SyncSession, ["created_by"], sorted(created.items()))
+    _project_restored([(row, commit) for row, commit in commits_with_rows if commit.parent_epoch])
     bulk.update(SyncSession, ["deleted_at"], sorted(deleted.items()))
+
+
+def _project_restored(commits_with_rows: CommitsWithRows) -> None:
+    """Update the rows of restored sessions and those of their parents, each of which names the other."""
+    for row, commit in commits_with_rows:
+        session_id, epoch = commit.key
+        parent = SyncSession.objects.filter(session_id=session_id, epoch=commit.parent_epoch)
+        parent.update(restored_as=epoch)
+        created_by = parent.values_list("created_by", flat=True).first() or ""
+        SyncSession.objects.filter(pk=row.pk).update(parent_epoch=commit.parent_epoch, created_by=created_by)
 
 
 def project_participants(commits_with_rows: CommitsWithRows) -> None:

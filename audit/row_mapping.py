@@ -22,7 +22,7 @@ from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
 from synckairos import commit_chain, outbox
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.event_data import details, fields_of
-from synckairos.engine.events import Event, SessionCreated, SessionDeleted
+from synckairos.engine.events import Event, SessionCreated, SessionDeleted, SessionRestored
 from synckairos.engine.state import Participant
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime
@@ -84,6 +84,8 @@ class Commit(Struct, frozen=True):
     created_by: str
     """Principal of the creation; empty if the entry has none."""
     deleted_at: Any
+    parent_epoch: str
+    """The epoch that a restored session continues; empty if the entry restores none."""
     events: list[RowValues]
     participants: list[RowValues]
 
@@ -126,6 +128,7 @@ def read_commit(entry_id: str, data: bytes) -> Commit:
         commit=_commit(entry, data),
         created_by=entry.principal if any(isinstance(e, SessionCreated) for e in entry.events) else "",
         deleted_at=_optional_datetime(deleted[0] if deleted else None),
+        parent_epoch=next((e.parent_epoch for e in entry.events if isinstance(e, SessionRestored)), ""),
         events=_events(entry),
         participants=[_participant(entry, participant) for participant in entry.participants],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from msgspec.structs import replace
 
 from audit.models import SyncCommit, SyncEvent, SyncSession
@@ -37,11 +37,36 @@ def session_events(session: SyncSession, after_sequence: int = 0) -> QuerySet[Sy
 
 def rebuilt_events(session: SyncSession) -> Iterator[Event]:
     """Yield the whole history as the engine's events, the oldest first. Raises HistoryIncomplete at the first gap."""
-    rows = session_events(session).iterator(chunk_size=_CHUNK)
-    for expected, row in enumerate(rows, start=1):
-        if row.sequence != expected:
+    expected = 1
+    for epoch, following in _lineage(session):
+        rows = session_events(epoch)
+        if following is not None:
+            rows = rows.filter(sequence__lt=following)
+        for row in rows.iterator(chunk_size=_CHUNK):
+            if row.sequence != expected:
+                raise HistoryIncomplete(expected)
+            expected += 1
+            yield rebuilt_event(row)
+        if following is not None and expected != following:
             raise HistoryIncomplete(expected)
-        yield rebuild(row.type, sequence=row.sequence, version=row.version, at_ms=from_datetime(row.at), data=row.data)
+
+
+def rebuilt_event(row: SyncEvent) -> Event:
+    """Return the engine's event of a row."""
+    return rebuild(row.type, sequence=row.sequence, version=row.version, at_ms=from_datetime(row.at), data=row.data)
+
+
+def _lineage(session: SyncSession) -> list[tuple[SyncSession, int | None]]:
+    """Return the epochs that a session has had, the oldest first, each with the number of the event at which the next
+    one continues it; None for the last. Raises HistoryIncomplete when one of them is not there."""
+    epochs: list[tuple[SyncSession, int | None]] = [(session, None)]
+    while parent_epoch := epochs[0][0].parent_epoch:
+        following = epochs[0][0].events.aggregate(first=Min("sequence"))["first"]
+        parent = session_get(session.session_id, parent_epoch)
+        if parent is None or following is None:
+            raise HistoryIncomplete(1)
+        epochs.insert(0, (parent, following))
+    return epochs
 
 
 def replayed_state(session: SyncSession) -> State | None:

@@ -20,7 +20,7 @@ from audit.models import SyncCommit, SyncEvent, SyncSession
 from synckairos import commit_chain
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine.event_data import rebuild
-from synckairos.engine.events import Event
+from synckairos.engine.events import Event, SessionRestored
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime, from_datetime
 
@@ -121,15 +121,17 @@ def _verify_commits(
     session: SyncSession, by_commit: dict[int | None, list[SyncEvent]]
 ) -> Iterator[tuple[int | None, int]]:
     """Yield each commit that is right: its version (None without a digest) and the number of its events."""
-    previous, since, sequence = b"", 0, 0
-    last = None
+    last, previous, since, sequence = None, b"", 0, 0
+    if session.parent_epoch:
+        previous, since = _end_of_parent(session)
     for commit in SyncCommit.objects.filter(session=session).order_by("version").iterator(chunk_size=_CHUNK):
         events = by_commit.pop(commit.version, [])
         if commit.digest is None:
             last, since, sequence = commit, commit.version, events[-1].sequence if events else sequence
             yield None, len(events)
             continue
-        _verify_link(commit, previous, since, is_first=last is None or last.digest is None)
+        begins = not previous if last is None else last.digest is None
+        _verify_link(commit, previous, since, is_first=begins)
         _verify_facts(session, commit)
         _verify_events(commit, events, sequence)
         last, previous, since = commit, bytes(commit.digest), commit.version
@@ -137,6 +139,29 @@ def _verify_commits(
         yield commit.version, len(events)
     if last is not None and last.version < session.version:
         raise _Broken(last.version, Fault.TRUNCATED, f"the session is at version {session.version}")
+
+
+def _end_of_parent(session: SyncSession) -> tuple[bytes, int]:
+    """Return digest and version of the commit of the parent epoch that a restored session continues. A parent that was
+    pruned has none, and its digest cannot be compared."""
+    first = SyncCommit.objects.filter(session=session).order_by("version").first()
+    if first is None:
+        return b"", 0
+    parent = SyncCommit.objects.filter(
+        session__session_id=session.session_id, session__epoch=session.parent_epoch, version=first.since_version
+    ).first()
+    _verify_parent(session, first)
+    return (b"" if parent is None else bytes(parent.digest or b"")), first.since_version
+
+
+def _verify_parent(session: SyncSession, first: SyncCommit) -> None:
+    """Compare the parent that a session names with the one that its first event was committed with."""
+    try:
+        [event, *_] = commit_chain.decode_events(commit_chain.events_in(bytes(first.body or b"")))
+    except (ValueError, msgspec.DecodeError):
+        raise _Broken(first.version, Fault.ALTERED, "the canonical form cannot be read") from None
+    if not isinstance(event, SessionRestored) or event.parent_epoch != session.parent_epoch:
+        raise _Broken(first.version, Fault.ALTERED, "the session names another parent")
 
 
 def _verify_link(commit: SyncCommit, previous: bytes, since: int, *, is_first: bool) -> None:

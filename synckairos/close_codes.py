@@ -56,6 +56,7 @@ class CloseReason(Enum):
     UNKNOWN_PATH = CloseCode.BAD_REQUEST, "Unknown path"
     SERVER_RESTARTING = CloseCode.SERVICE_RESTART, "Server restarting; retry_ms={n}"
     STATE_RESTORED = CloseCode.SERVICE_RESTART, "State restored"
+    STATE_LOST = CloseCode.SERVICE_RESTART, "State lost; retry_ms={n}"
     SESSION_REPLACED = CloseCode.SERVICE_RESTART, "Session replaced"
     CREDENTIALS_EXPIRED = CloseCode.CREDENTIALS_EXPIRED, "Credentials expired"
     NO_PONG = CloseCode.NO_PONG, "No answer to a ping"

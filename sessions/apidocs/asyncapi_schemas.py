@@ -28,6 +28,8 @@ _EVENT_DESCRIPTIONS = {
     "session.completed": "It was ended.",
     "session.cancelled": "It was called off.",
     "session.abandoned": "Nothing had happened for so long that it was let go. Its status is `cancelled`.",
+    "session.restored": "The store had lost it, and it was put back from the audit, under a new `epoch` that continues"
+    " the versions of `parent_epoch`. `policy` says whether the outage was charged to its clocks.",
     "session.expired": "A clock that ran out has ended it.",
     "session.deleted": "It exists no more.",
     "cycle.switched": "A cycle has made way for the next, by command or (`on_timeout`) by the clock.",

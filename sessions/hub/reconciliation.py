@@ -3,6 +3,7 @@ messages. Clients that missed a state are sent it without a request of theirs (d
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 from itertools import groupby, islice
 from uuid import UUID
@@ -12,6 +13,7 @@ from sessions.hub.position import NOWHERE, Position
 from sessions.hub.subscriber import Subscriber
 from sessions.hub.topics import Topics
 from sessions.services.commits import notices_of
+from sessions.services.lost_sessions import lost_among
 from sessions.services.recovery import recover
 from sessions.store import store
 from synckairos.auth.permissions import seats_by_subject
@@ -28,6 +30,7 @@ from synckairos.webserver.transport import Frame
 log = logs.get_logger(__name__)
 
 _BATCH_SIZE = 500
+_MAX_RETRY_MS = 1_000
 
 
 async def reconcile_all(topics: Topics, recheck_access: Callable[[UUID], None]) -> None:
@@ -47,6 +50,12 @@ async def _reconcile(topics: Topics, session_ids: list[UUID], recheck_access: Ca
         topic.session_id: topic.access_position for topic in map(topics.get, session_ids) if topic is not None
     }
     found = await send(store.headers(session_ids))
+    missing = [
+        session_id
+        for session_id, stored in zip(session_ids, found, strict=True)
+        if stored is None and before[session_id].keys() - {NOWHERE}
+    ]
+    lost = await lost_among(missing) if missing else set()
     for session_id, stored in zip(session_ids, found, strict=True):
         topic = topics.get(session_id)
         if (
@@ -60,7 +69,9 @@ async def _reconcile(topics: Topics, session_ids: list[UUID], recheck_access: Ca
             # A client whose position has changed meanwhile is compared in the next round.
             unchanged = [subscriber for subscriber in subscribers if subscriber.position == position]
             try:
-                if await _compare(session_id, position, stored, unchanged):
+                if stored is None:
+                    _tell_missing(session_id, position, unchanged, lost)
+                elif await _compare(session_id, position, stored, unchanged):
                     recheck_access(session_id)
             except Exception:
                 # One session that cannot be read must not leave the others unchecked.
@@ -77,25 +88,35 @@ def _positions(topics: Topics, session_id: UUID) -> dict[Position, list[Subscrib
     return found
 
 
+def _tell_missing(session_id: UUID, position: Position, subscribers: list[Subscriber], lost: set[UUID] | None) -> None:
+    """Close clients of a session that is not in the store: for good when it was deleted, and so that they come back
+    when the store has lost it. While the audit cannot tell which (`lost` is None), they are left alone."""
+    if position == NOWHERE or lost is None:
+        return
+    if session_id in lost:
+        log.error("the store has lost a session", session_id=str(session_id), version=position.version)
+        for subscriber in subscribers:
+            retry_ms = random.randrange(_MAX_RETRY_MS)  # noqa: S311 - spreads load, keeps no secret
+            subscriber.close(*CloseReason.STATE_LOST.format(n=retry_ms))
+        return
+    frame = Frame(messages.session_deleted(session_id, store_clock.now_ms()))
+    for subscriber in subscribers:
+        subscriber.close(*CloseReason.SESSION_DELETED.value, frame, of_epoch=position.epoch)
+
+
 async def _compare(
-    session_id: UUID, position: Position, stored: tuple[str, int] | None, subscribers: list[Subscriber]
+    session_id: UUID, position: Position, stored: tuple[str, int], subscribers: list[Subscriber]
 ) -> bool:
     """Send clients with this position what they have missed; return true if that was a newer state."""
     if not subscribers or position == stored:
         return False
-    if stored is None:
-        if position != NOWHERE:
-            frame = Frame(messages.session_deleted(session_id, store_clock.now_ms()))
-            for subscriber in subscribers:
-                subscriber.close(*CloseReason.SESSION_DELETED.value, frame, of_epoch=position.epoch)
-    elif position.is_before(*stored):
+    if position.is_before(*stored):
         await _resync(session_id, position, subscribers)
         return True
-    else:
-        # The store has lost commits that clients have seen. No screen shows an older version: the clients reconnect.
-        log.error("the store went back", session_id=str(session_id), version=stored[1])
-        for subscriber in subscribers:
-            subscriber.close(*CloseReason.STATE_RESTORED.value)
+    # The store has lost commits that clients have seen. No screen shows an older version: the clients reconnect.
+    log.error("the store went back", session_id=str(session_id), version=stored[1])
+    for subscriber in subscribers:
+        subscriber.close(*CloseReason.STATE_RESTORED.value)
     return False
 
 

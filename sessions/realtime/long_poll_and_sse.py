@@ -20,9 +20,8 @@ from sessions.hub.position import NOWHERE, Position
 from sessions.hub.subscriber import Subscriber
 from sessions.presentation import present, to_json
 from sessions.realtime.credentials import Credentials, credentials_of
-from sessions.realtime.initial_state import read_initial_state
+from sessions.realtime.initial_state import read_initial_state, read_recovery
 from sessions.realtime.poll_transport import PollTransport, StateFrame, state_frame_decoder
-from sessions.services.recovery import recover
 from synckairos import background, ids, lifecycle
 from synckairos.auth.permissions import check_scope
 from synckairos.auth.principal import bearer_token
@@ -40,7 +39,6 @@ from synckairos.http import error_responses, parameters
 from synckairos.http.asgi import Scope, header, server_request_of
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.asgi import RateLimitedSend, limit_unauthenticated
-from synckairos.redis.procedures import run_async
 from synckairos.redis.store_clock import store_clock
 from synckairos.telemetry import log_context, logs, metrics
 from synckairos.webserver.transport import Frame, TaskTransport
@@ -222,7 +220,7 @@ async def _first_frame(
     try:
         if last_event_id is not None:
             version, epoch = _parse_event_id(last_event_id)
-            found = await run_async(recover(session_id, subscriber.principal, version, epoch))
+            found = await read_recovery(session_id, subscriber.principal, version, epoch)
             state, now = found.state, found.now
             subscriber.check_access(state)
             since = version if found.recovered else None

@@ -30,6 +30,7 @@ from synckairos.engine.events import (
     ParticipantWarned,
     SessionCreated,
     SessionDeleted,
+    SessionRestored,
 )
 from synckairos.engine.state import Participant, State
 from synckairos.engine.units import Instant
@@ -37,7 +38,7 @@ from synckairos.ids import new_command_id
 from synckairos.keyed_hash import hashed
 from synckairos.redis import keys
 
-_CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, ParticipantAssigned, AccessRevoked)
+_CHANGE_RIGHTS = (SessionCreated, ParticipantAdded, ParticipantAssigned, AccessRevoked, SessionRestored)
 
 
 def write_of(
@@ -157,8 +158,10 @@ def _principal_in(session_id: UUID, subject: str) -> tuple[bytes, bytes]:
 
 
 def _changed(before: State | None, after: State) -> tuple[Participant, ...]:
-    if before is None or len(before.participants) != len(after.participants):
-        known = set() if before is None else set(map(id, before.participants))
+    if before is None or before.epoch != after.epoch:
+        return after.participants
+    if len(before.participants) != len(after.participants):
+        known = set(map(id, before.participants))
         return tuple([p for p in after.participants if id(p) not in known])
     return tuple([p for old, p in zip(before.participants, after.participants, strict=True) if p is not old])
 

@@ -23,6 +23,8 @@ from synckairos.telemetry import metrics
 
 CHECK_AFTER_MS: Duration = 15_000
 """The age from which a place is checked: the commit that has claimed it is in by then, or never will be."""
+_ANY = 2**53
+"""A number of places that no owner reaches."""
 MAX_CHECKED = 64
 """Most places that are checked for one creation that finds none."""
 
@@ -41,6 +43,17 @@ def places_taken(state: State, creator: Principal) -> QuotaChange | None:
     if not owner or not sets:
         return None
     return QuotaChange(_member(state), tuple([name for name, _ in sets]), tuple([most for _, most in sets]))
+
+
+def places_kept(state: State) -> QuotaChange | None:
+    """Return the places of a session that is restored, which no limit refuses; None where there are no quotas."""
+    settings, owner = conf(), state.access.owner
+    sets = []
+    if settings.self_running_per_owner is not None or settings.self_running_per_service is not None:
+        sets += [keys.self_running_sessions(owner)] if state.config.skips_on_timeout else []
+    if settings.sessions_per_owner is not None or settings.sessions_per_service is not None:
+        sets.append(keys.live_sessions(owner))
+    return QuotaChange(_member(state), tuple(sets), (_ANY,) * len(sets)) if owner and sets else None
 
 
 def places_released(decision: Decision, *, is_deletion: bool) -> QuotaChange | None:

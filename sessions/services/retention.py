@@ -52,6 +52,11 @@ def note_activity(session_id: UUID) -> Call[bool]:
     return idle.extend(session_id, conf().idle_ttl_ms, GRACE_MS, conf().unattended_ttl_ms)
 
 
+def kept_since(now: Instant) -> Instant:
+    """Return an instant: a session without a commit since then may have been forgotten by the store for its age."""
+    return now - max(conf().idle_ttl_ms, conf().paused_ttl_ms) - GRACE_MS
+
+
 class _ActivityNotes:
     """The instants at which this process has noted activity, by session: the states do not have them."""
 

@@ -15,7 +15,7 @@ from sessions.services.pipeline import execute
 from sessions.store.issued_tokens import TOKEN_RECORD_BYTES, TokenRecord, replace_record, save_if_absent
 from synckairos import ids
 from synckairos.auth.grants import SessionGrant
-from synckairos.auth.permissions import Action
+from synckairos.auth.permissions import Action, token_epoch
 from synckairos.auth.principal import SESSION, mint_session_token, validity_from_now
 from synckairos.conf import conf
 from synckairos.engine import commands
@@ -80,8 +80,9 @@ def _grant(state: State, caller: Caller, request: SessionTokenRequest, token: To
 
 
 def _issued(state: State, request: SessionTokenRequest, token: TokenRecord, *, replayed: bool) -> IssuedToken:
+    epoch = token_epoch(state)
     grant = SessionGrant(
-        state.session_id, state.epoch, request.role, token.token_id, token.generation, request.participant_id
+        state.session_id, epoch, request.role, token.token_id, token.generation, request.participant_id
     )
     return IssuedToken(mint_session_token(grant, token.validity), grant, token.validity.expires_s * 1000, replayed)
 

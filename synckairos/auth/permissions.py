@@ -108,6 +108,11 @@ def access_snapshot(state: State) -> AccessSnapshot:
     return AccessSnapshot(state.session_id, state.epoch, state.access, participants)
 
 
+def token_epoch(session: SessionAccess) -> str:
+    """Return the epoch that the session's tokens name, which a restored session has from its parent."""
+    return session.access.token_epoch or session.epoch
+
+
 class SessionRole(Struct, frozen=True):
     """The role of a principal in a session, and the participants that the principal is."""
 
@@ -208,7 +213,8 @@ def _has_permission(by: SessionRole, action: Action, access: Access) -> bool:
 
 def _role_of_grant(grant: SessionGrant, session: SessionAccess) -> SessionRole:
     access = session.access
+    is_of_this_life = grant.session_id == session.session_id and grant.epoch == token_epoch(session)
     is_revoked = grant.generation != access.generation or any(r.token_id == grant.token_id for r in access.revoked)
-    if grant.session_id != session.session_id or grant.epoch != session.epoch or is_revoked:
+    if not is_of_this_life or is_revoked:
         raise Unauthenticated
     return SessionRole(grant.role, () if grant.participant_id is None else (grant.participant_id,))

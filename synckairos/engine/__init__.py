@@ -10,13 +10,15 @@ from synckairos.engine.decide import MAX_PARTICIPANTS, Decision, decide, observe
 from synckairos.engine.evolve import evolve, replay
 from synckairos.engine.reading import Reading, read, seats_left_ms
 from synckairos.engine.refusals import Refusal
+from synckairos.engine.restoration import restore
 from synckairos.engine.state import State
-from synckairos.engine.units import MAX_TIME_MS, Status, SyncMode, TimeoutAction
+from synckairos.engine.units import MAX_TIME_MS, OutagePolicy, Status, SyncMode, TimeoutAction
 
 __all__ = [
     "MAX_PARTICIPANTS",
     "MAX_TIME_MS",
     "Decision",
+    "OutagePolicy",
     "Reading",
     "Refusal",
     "State",
@@ -33,6 +35,7 @@ __all__ = [
     "problems",
     "read",
     "replay",
+    "restore",
     "round_ms",
     "runs_by_itself",
     "seats_left_ms",

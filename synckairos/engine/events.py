@@ -14,7 +14,7 @@ from msgspec import Struct
 from synckairos.engine.controls import Progress
 from synckairos.engine.lag import Lag
 from synckairos.engine.state import Access, Config, Group, Participant
-from synckairos.engine.units import Duration, Instant, Json
+from synckairos.engine.units import Duration, Instant, Json, OutagePolicy
 
 
 class EventBase(Struct, frozen=True, array_like=True):
@@ -188,6 +188,18 @@ class CycleAssigned(EventBase, frozen=True, array_like=True, tag=20):
     reason: str | None = None
 
 
+class SessionRestored(EventBase, frozen=True, array_like=True, tag=21):
+    """The store had lost the session, and it was put back from the audit. A new epoch continues the numbers of the
+    parent, whose last transition `at_ms` is the instant of."""
+
+    name: ClassVar[str] = "session.restored"
+    epoch: str
+    parent_epoch: str
+    policy: OutagePolicy
+    outage_began_ms: Instant | None = None
+    """Instant at which the outage began; None when it is unknown."""
+
+
 class AccessGranted(EventBase, frozen=True, array_like=True, tag=22):
     """A session token was issued. The token itself is written nowhere."""
 
@@ -221,6 +233,7 @@ Event: TypeAlias = (
     | ClockAdjusted
     | CycleUndone
     | CycleAssigned
+    | SessionRestored
     | AccessGranted
 )
 

@@ -19,7 +19,7 @@ from synckairos.engine.pools.base import Pool, with_participant
 from synckairos.engine.state import NOBODY, Cycle, Group, LastSwitch, Participant, Revocation, State
 from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
-_LEAVES_THE_TURN = (ev.ParticipantWarned, ev.AccessGranted)
+_LEAVES_THE_TURN = (ev.ParticipantWarned, ev.AccessGranted, ev.SessionRestored)
 """Events after which the last switch can still be undone."""
 
 
@@ -94,6 +94,9 @@ def _after_event(state: State, event: ev.Event) -> State:  # noqa: C901, PLR0911
             return _revoked(state, event)
         case ev.AccessGranted():
             return state
+        case ev.SessionRestored():
+            access = replace(state.access, token_epoch=state.access.token_epoch or state.epoch)
+            return replace(state, epoch=event.epoch, access=access)
         case _:
             raise ValueError(f"{event.name} after session.created")
 

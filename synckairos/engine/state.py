@@ -120,6 +120,8 @@ class Access(Struct, frozen=True, array_like=True):
     """Number of times that all session tokens were revoked; a token of an older generation is not valid."""
     revoked: tuple[Revocation, ...] = ()
     """The tokens that were revoked one by one."""
+    token_epoch: str = ""
+    """Epoch that session tokens name: the first one of a session that was restored. Empty for that of the session."""
 
 
 class Cycle(Struct, frozen=True, array_like=True):

@@ -61,6 +61,15 @@ class Visibility(StrEnum):
     """Each authenticated person may read it."""
 
 
+class OutagePolicy(StrEnum):
+    """The treatment of the clocks of a session that is restored after the store has lost it."""
+
+    CHARGE = "charge"
+    """The clocks ran on: the outage counts like any other time."""
+    PAUSE = "pause"
+    """The session has been paused since the outage began."""
+
+
 class TimeoutAction(StrEnum):
     """The values of `action_on_timeout.type`."""
 

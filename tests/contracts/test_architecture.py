@@ -68,7 +68,7 @@ def test_every_error_has_a_code_of_its_own_and_a_status_that_fits():
 def test_every_event_type_has_a_name_in_the_past_tense_and_a_tag_of_its_own():
     kinds = events.EVENT_TYPES
     tags = [kind.__struct_config__.tag for kind in kinds.values()]
-    assert len(set(tags)) == len(tags) == 21
+    assert len(set(tags)) == len(tags) == 22
     assert all(name.endswith(("ed", "undone")) for name in kinds)
 
 

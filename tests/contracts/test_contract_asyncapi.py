@@ -33,7 +33,7 @@ from synckairos.engine.controls.fischer import Fischer
 from synckairos.engine.controls.stages import Stage, Stages
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.lag import compensate, open_account
-from synckairos.engine.units import Status, SyncMode
+from synckairos.engine.units import OutagePolicy, Status, SyncMode
 from synckairos.http.openapi import ref
 from tests import documented
 from tests.servers import ROOT
@@ -240,6 +240,9 @@ def event_of(name):
         "action_applied": {"type": "notify"},
         "participant": created.participants[0],
         "penalty_points": 10,
+        "epoch": "4f0c2a9f",
+        "parent_epoch": "4f0c2a9e",
+        "policy": OutagePolicy.PAUSE,
         "progress": Progress("byo_yomi", periods=3),
         "lag": compensate(open_account(60_000), 5_000, 4_800, 100, limit_ms=100),
     }

@@ -4,10 +4,20 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import pytest
 
-from synckairos.engine import abandon, create_session, decide, next_deadline, observe, read, replay, seats_left_ms
+from synckairos.engine import (
+    abandon,
+    create_session,
+    decide,
+    next_deadline,
+    observe,
+    read,
+    replay,
+    restore,
+    seats_left_ms,
+)
 from synckairos.engine import commands as cmd
 from synckairos.engine.controls import MAIN
-from synckairos.engine.units import SyncMode
+from synckairos.engine.units import OutagePolicy, SyncMode
 
 NAMES = "ABCDXYZ"
 
@@ -102,6 +112,12 @@ class Session:
 
     def add(self, at, name, bank_ms=60_000, *, team=None, index=None, **guards):
         return self.do(cmd.AddParticipant(cmd.Seat(id_of(name), bank_ms, index, id_of(team)), **guards), at)
+
+    def restore(self, at, policy="charge", *, began=None):
+        decision = restore(self.state, at, epoch="e2", policy=OutagePolicy(policy), outage_began_ms=began)
+        self.state = decision.state
+        self.events += decision.events
+        return decision
 
     def adjust(self, at, name, *, by=None, to=None, reason=None, **guards):
         return self.do(cmd.AdjustTime(id_of(name), to, by, reason, **guards), at)

@@ -55,6 +55,7 @@ def eventful(session):
     s.grant(19_400, "one", "participant", "A")
     s.revoke(19_500, "one")
     s.assign(19_600, "A", "carol", "Ada had to leave.")
+    s.restore(19_700)
     return s
 
 
@@ -209,6 +210,7 @@ def test_the_stored_tags_never_change():
         18: "clock.adjusted",
         19: "cycle.undone",
         20: "cycle.assigned",
+        21: "session.restored",
         22: "access.granted",
     }
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from synckairos.engine import (
     MAX_TIME_MS,
+    OutagePolicy,
     State,
     SyncMode,
     abandon,
@@ -24,6 +25,7 @@ from synckairos.engine import (
     observe,
     read,
     replay,
+    restore,
 )
 from synckairos.engine import commands as cmd
 from synckairos.engine import events as ev
@@ -31,6 +33,7 @@ from synckairos.engine.controls import MAIN
 from synckairos.engine.event_data import details, rebuild
 from synckairos.engine.reading import seats_left_ms
 from synckairos.engine.refusals import Refusal, Unsettled
+from synckairos.engine.state import Access
 from tests.synckairos.engine.drawing import HASTE, MAY_CHANGE_NOTHING, STEPS, creations, some_command
 from tests.synckairos.engine.ledger import Ledger
 
@@ -60,7 +63,7 @@ def owners(state):
 
 def as_unpressed(state):
     """Return a state without what tells that something has happened."""
-    return replace(state, version=0, sequence=0, updated_ms=0, last_switch=None)
+    return replace(state, version=0, sequence=0, updated_ms=0, last_switch=None, epoch="", access=Access())
 
 
 class AnySession(RuleBasedStateMachine):
@@ -159,6 +162,14 @@ class AnySession(RuleBasedStateMachine):
         if step == 500:
             self.now = max(self.now + step, self.state.updated_ms)
             self.keep(abandon(self.state, self.now, idle_since_ms=self.state.updated_ms), self.state)
+
+    @rule(policy=st.sampled_from(OutagePolicy), step=STEPS, outage=STEPS)
+    def be_lost_and_restored(self, policy, step, outage):
+        began_ms = self.now + step
+        self.now = began_ms + outage
+        epoch = f"e{self.state.version}"
+        self.keep(restore(self.state, self.now, epoch=epoch, policy=policy, outage_began_ms=began_ms), self.state)
+        assert (self.state.epoch, self.state.access.token_epoch) == (epoch, "e")
 
     @rule(back=st.integers(1, 4_000))
     def clock_goes_back(self, back):
