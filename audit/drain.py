@@ -15,13 +15,14 @@ from django.db import Error as DatabaseFault
 from msgspec import Struct
 from redis.exceptions import ResponseError
 
-from audit import outbox_reader, retries, row_mapping
+from audit import outbox_reader, retries
+from audit.batches import Batch, read_batches
 from audit.event_writer import DatabaseRefusesAll, write_isolating_faults
 from audit.failure_reasons import reason_of
-from audit.outbox_reader import BEFORE_ALL, StreamEntry
+from audit.outbox_reader import BEFORE_ALL
 from audit.row_mapping import Commit
 from audit.shard_leases import LeaseLost, ShardLease
-from synckairos import ids, outbox
+from synckairos import ids
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.telemetry import logs, metrics
@@ -132,11 +133,12 @@ class ShardDrain:
         self._now_ms = outbox_reader.now_ms()
         self._delete_legacy_group()
         for source in self._sources():
-            for batch in self._batches(source):
+            position = _read_up_to.get(source.key, BEFORE_ALL)
+            for batch in read_batches(source.key, position, source.until_ms, self._extend_lease):
                 if not self._write_batch(source, batch):
                     return
                 if source.key == keys.outbox_newer(self.shard):
-                    _read_up_to[source.key] = batch[-1].entry_id
+                    _read_up_to[source.key] = batch.last_id
 
     def _sources(self) -> Iterator[Source]:
         first, *deferred = keys.undrained_outboxes(self.shard)
@@ -160,19 +162,14 @@ class ShardDrain:
         self._lease.extend()
         return self._may_continue()
 
-    def _batches(self, source: Source) -> Iterator[list[StreamEntry]]:
-        position, is_complete = _read_up_to.get(source.key, BEFORE_ALL), False
-        while not is_complete and self._extend_lease():
-            batch, is_complete = outbox_reader.read(source.key, position, source.until_ms)
-            if batch:
-                position = batch[-1].entry_id
-                yield batch
-
-    def _write_batch(self, source: Source, batch: list[StreamEntry]) -> bool:
+    def _write_batch(self, source: Source, batch: Batch) -> bool:
         """Write a batch, and remove from the stream what is written or never can be. Returns false when the time is
         over."""
-        received = {entry.entry_id: entry for entry in batch}
-        for portion in _transactions(self._read(source, batch)):
+        received = batch.entries
+        retries.add_dead_letters(self.shard, source.key, batch.unreadable)
+        if source.key != keys.outbox_newer(self.shard):
+            retries.defer_to_newer_release(self.shard, source.key, batch.newer)
+        for portion in _transactions(batch.commits):
             if not self._extend_lease():
                 return False
             with metrics.AUDIT_SECONDS.time():
@@ -191,23 +188,6 @@ class ShardDrain:
             if result.skipped:
                 return False
         return True
-
-    def _read(self, source: Source, batch: list[StreamEntry]) -> list[Commit]:
-        """Return the commits of a batch; entries that this release cannot read are set aside."""
-        commits: list[Commit] = []
-        newer: list[StreamEntry] = []
-        dead: list[tuple[StreamEntry, Exception]] = []
-        for entry in batch:
-            try:
-                commits.append(row_mapping.read_commit(entry.entry_id, entry.data))
-            except outbox.Newer:
-                newer.append(entry)
-            except row_mapping.UNREADABLE as error:
-                dead.append((entry, error))
-        retries.add_dead_letters(self.shard, source.key, dead)
-        if source.key != keys.outbox_newer(self.shard):
-            retries.defer_to_newer_release(self.shard, source.key, newer)
-        return commits
 
 
 def _transactions(commits: list[Commit]) -> Iterator[list[Commit]]:
