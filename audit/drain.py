@@ -86,11 +86,14 @@ class Drained(Struct, frozen=True):
     """False when another drain has taken the shard."""
 
 
-def drain_shard(lease: ShardLease, may_continue: Callable[[], bool]) -> Drained:
-    """Empty the outbox of a leased shard up to this instant, or stop when `may_continue` returns false."""
+def drain_shard(lease: ShardLease, may_continue: Callable[[], bool], *, is_only_new: bool = False) -> Drained:
+    """Empty the outbox of a leased shard up to this instant, or stop when `may_continue` returns false.
+
+    With `is_only_new` entries that were set aside are not looked at, even if they are due for a retry.
+    """
     drain = ShardDrain(lease, may_continue)
     try:
-        drain.run()
+        drain.run(is_only_new=is_only_new)
     except LeaseLost:
         log.warning("drain lost its lease", shard=lease.shard)
         return Drained(succeeded=True, has_lease=False)
@@ -124,7 +127,7 @@ class ShardDrain:
         self._now_ms = 0
         """The store's clock when the drain began."""
 
-    def run(self) -> None:
+    def run(self, *, is_only_new: bool) -> None:
         """Write the new entries, then those due for a retry, up to the instant at which this drain began.
 
         Later entries wait for the next drain: a transaction for every few entries costs ten times as much, and takes
@@ -132,7 +135,7 @@ class ShardDrain:
         """
         self._now_ms = outbox_reader.now_ms()
         self._delete_legacy_group()
-        for source in self._sources():
+        for source in self._sources(is_only_new):
             position = _read_up_to.get(source.key, BEFORE_ALL)
             for batch in read_batches(source.key, position, source.until_ms, self._extend_lease):
                 if not self._write_batch(source, batch):
@@ -140,10 +143,10 @@ class ShardDrain:
                 if source.key == keys.outbox_newer(self.shard):
                     _read_up_to[source.key] = batch.last_id
 
-    def _sources(self) -> Iterator[Source]:
+    def _sources(self, is_only_new: bool) -> Iterator[Source]:
         first, *deferred = keys.undrained_outboxes(self.shard)
         yield Source(first)
-        if not redis_client.blocking_client().exists(*deferred):
+        if is_only_new or not redis_client.blocking_client().exists(*deferred):
             return
         yield Source(keys.outbox_newer(self.shard))
         for refusals, after_ms in enumerate(retries.RETRY_DELAYS_MS, 1):

@@ -20,6 +20,8 @@ from synckairos.redis.scripts import Call, Script, run_blocking_call
 LEASE_S = 5.0
 """Time after which another drain may take the shard of one that died."""
 RENEW_EVERY_S = 2.0
+EXTEND_EVERY_S = 0.5
+"""Age from which a lease is extended between two transactions."""
 
 _LUA = Path(__file__).parent / "lua"
 _TAKE = Script(_LUA / "drain_lease.lua", allow_oom=True)
@@ -36,17 +38,21 @@ class ShardLease:
     def __init__(self, shard: int, drain: str) -> None:
         self.shard = shard
         self._drain = drain
+        self._taken_s = float("-inf")
 
     def take(self) -> bool:
         """Take or extend the lease, and return true; return false if another drain holds it."""
         arguments = [self._drain, int(LEASE_S * 1000)]
-        return run_blocking_call(
+        began_s = time.monotonic()
+        is_taken = run_blocking_call(
             redis_client.blocking_client(), Call(_TAKE, [keys.drain_lease(self.shard)], arguments, bool)
         )
+        self._taken_s = began_s if is_taken else float("-inf")
+        return is_taken
 
     def extend(self) -> None:
-        """Extend the lease. Raises LeaseLost."""
-        if not self.take():
+        """Extend the lease, unless it was extended a moment ago. Raises LeaseLost."""
+        if time.monotonic() >= self._taken_s + EXTEND_EVERY_S and not self.take():
             raise LeaseLost
 
     def release(self) -> None:

@@ -55,22 +55,23 @@ class WaitingDrain:
 
     def _run(self, ends_s: float) -> bool:
         while not self._stop.is_made() and (left_s := ends_s - time.monotonic()) > 0:
-            if not self._leases.renewal_in_s:
+            is_only_new = bool(self._leases.renewal_in_s)
+            if not is_only_new:  # entries that are due for a retry wake nobody
                 self._leases.renew()
-                ready = list(self._leases.held)  # all of them, for entries that are due for a retry wake nobody
+                ready = list(self._leases.held)
             else:
                 ready = self._watch.wait(self._leases.held, min(left_s, self._leases.renewal_in_s))
                 if ready and self._stop.wait(self._next_write_s - time.monotonic()):
                     break
-            if not self._write(ready, ends_s):
+            if not self._write(ready, ends_s, is_only_new=is_only_new):
                 return False
         return True
 
-    def _write(self, shards: list[int], ends_s: float) -> bool:
+    def _write(self, shards: list[int], ends_s: float, *, is_only_new: bool) -> bool:
         began_s, entries = time.monotonic(), 0
         random.shuffle(shards)  # so that a long backlog does not delay the same shards each time
         for shard in shards:
-            drained = drain_shard(self._leases.held[shard], self._turn(ends_s))
+            drained = drain_shard(self._leases.held[shard], self._turn(ends_s), is_only_new=is_only_new)
             if not drained.succeeded:
                 return False
             entries += drained.entries

@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import OperationalError, connection
 
-from audit import drain, outbox_reader, row_mapping
+from audit import drain, outbox_reader, row_mapping, shard_leases
 from audit.drain import drain_all
 from audit.event_writer import write
 from audit.models import SyncEvent
@@ -41,6 +41,7 @@ def test_a_drain_gives_its_lease_back_whatever_happens(failing):
 def test_a_drain_that_lost_its_lease_stops_after_what_it_has_in_hand(monkeypatch, caplog):
     monkeypatch.setattr(outbox_reader, "COMMAND_SIZE", 2)
     monkeypatch.setattr(outbox_reader, "MAX_READ_ENTRIES", 2)
+    monkeypatch.setattr(shard_leases, "EXTEND_EVERY_S", 0)
     history = History().played(6)
     post(*history.entries)
     write_isolating_faults = drain.write_isolating_faults

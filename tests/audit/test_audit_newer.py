@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from audit import row_mapping
+from audit import drain, row_mapping
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncSession
 from synckairos import outbox
