@@ -109,7 +109,7 @@ class OutboxWatch:
             raise
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections of the wait."""
         for question in self._questions.values():
             question.close()
         self._questions = {}

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,17 +27,14 @@ class Postgres:
 
     kind = "PostgreSQL"
 
-    def __init__(self, directory: Path, programs: Path) -> None:
+    def __init__(self, programs: Path) -> None:
         self._programs = programs
-        self._directory = directory
+        # Folders of pytest are for its own user, and their names are too long for a socket.
+        self._directory = Path(tempfile.mkdtemp(prefix="synckairos-pg-"))
         self._port = free_port()
         self.url = f"postgres://synckairos@127.0.0.1:{self._port}/postgres"
-        directory.mkdir()
         if os.geteuid() == 0:  # it refuses to run as root
-            shutil.chown(directory, "postgres")
-            for folder in directory.parents:
-                if folder.owner() == "root" and folder != Path("/tmp") and Path("/tmp") in folder.parents:  # noqa: S108
-                    folder.chmod(0o755)
+            shutil.chown(self._directory, "postgres")
         self._run("initdb", "--username", "synckairos", "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8")
         self.start()
 
@@ -48,6 +46,11 @@ class Postgres:
     def stop(self) -> None:
         """End it as a power cut would."""
         self._run("pg_ctl", "--mode", "immediate", "stop")
+
+    def close(self) -> None:
+        """End it for good."""
+        self.stop()
+        shutil.rmtree(self._directory)
 
     def take_away(self, duration_s: float) -> None:
         """Stop it, and start it again after this time."""
@@ -72,7 +75,7 @@ class Sqlite:
         self._file = directory / "audit.sqlite3"
         self.url = f"sqlite:///{self._file}"
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Do nothing: there is no server."""
 
     def take_away(self, duration_s: float) -> None:
@@ -85,6 +88,6 @@ class Sqlite:
 
 
 def own_database(directory: Path) -> Postgres | Sqlite:
-    """A new database in this new directory."""
+    """A new database; a file is in this new directory."""
     programs = postgres_programs()
-    return Sqlite(directory) if programs is None else Postgres(directory, programs)
+    return Sqlite(directory) if programs is None else Postgres(programs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -23,7 +22,8 @@ from synckairos.redis import keys
 from tests.outboxes import History, post, waiting
 from tests.servers import wait_until
 
-FOR_EVER_S = 60.0
+FOR_EVER_S = 3_600.0
+"""Longer than the longest time that a test may take."""
 
 
 @contextmanager
@@ -156,14 +156,12 @@ def test_a_signal_handler_ends_a_wait_at_once(stop):
         target=lambda: (wait_until(is_waiting, 30, "it waits"), os.kill(os.getpid(), signal.SIGUSR1))
     )
     sender.start()
-    began_s = time.monotonic()
     try:
         assert watch.wait([0], FOR_EVER_S) == []
     finally:
         sender.join()
         signal.signal(signal.SIGUSR1, before)
         watch.close()
-    assert time.monotonic() - began_s < FOR_EVER_S / 2
     assert stop.is_made()
 
 

@@ -36,7 +36,9 @@ class Stage:
     """A store, a database, a web process, two workers and beat."""
 
     def __init__(self, directory) -> None:
-        self.store = servers.StoreServer(directory / "store", port=servers.free_port()).start()
+        # Nobody kills the store here, so it need not write each commit to its disk before it answers.
+        extra = ("--appendfsync", "everysec")
+        self.store = servers.StoreServer(directory / "store", port=servers.free_port(), extra=extra).start()
         self.database = own_database(directory / "database")
         self.env = {"REDIS_URL": self.store.url, "DATABASE_URL": self.database.url, "SYNCKAIROS_SHARDS": str(SHARDS)}
         assert servers.managed("migrate", **self.env).process.wait(servers.READY_WITHIN_S) == 0
@@ -78,7 +80,7 @@ class Stage:
     def close(self) -> None:
         for child in (*self.workers, self.beat, self.web):
             child.stop(signal.SIGKILL)
-        self.database.stop()
+        self.database.close()
         self.store.stop()
 
 
