@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-import redis
 
+from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests import servers
 from tests.conftest import bearer
@@ -45,7 +45,7 @@ class Stage:
         self.web = servers.web(**self.env)
         self.workers = [self._celery("worker", "--pool", "solo", "--without-gossip", "-n", f"{n}@") for n in range(2)]
         self.beat = self._celery("beat", "--pidfile", "", "-s", str(directory / "beat-schedule"))
-        self.redis = redis.Redis.from_url(self.store.url)
+        self.redis = redis_client.make_client(self.store.url)
         self.counts: Counter[str] = Counter()
         self.seen: list[tuple[str, dict]] = []
         """Entries that were in an outbox once."""
