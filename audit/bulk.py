@@ -7,7 +7,7 @@ apply.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -71,11 +71,11 @@ def _execute(sql: str, fields: Fields, rows: Iterable[Row]) -> None:
     by_column = list(zip(*rows, strict=True))
     if not by_column:
         return
-    columns = [_database_values(field, values) for field, values in zip(fields, by_column, strict=True)]
     with connection.cursor() as cursor:
         if _supports_unnest():
-            cursor.execute(sql, columns)
+            cursor.execute(sql, [_array(field, values) for field, values in zip(fields, by_column, strict=True)])
         else:
+            columns = [_database_values(field, values) for field, values in zip(fields, by_column, strict=True)]
             cursor.executemany(sql, list(zip(*columns, strict=True)))
 
 
@@ -93,6 +93,40 @@ def _rows_sql(fields: Fields) -> str:
     # With a length PostgreSQL would cut longer values without an error.
     types = [str(field.db_type(connection)).split("(", maxsplit=1)[0] for field in fields]
     return f"SELECT * FROM UNNEST({', '.join(f'(%s)::{kind}[]' for kind in types)})"  # noqa: S608 - of types only
+
+
+def _array(field: Field[Any, Any], values: Row) -> Any:
+    """Return a column as PostgreSQL's text of an array, or as a list when the field has no text form here.
+
+    The driver makes the same text, and takes as much time for it as for all else that the drain does.
+    """
+    if isinstance(field, ForeignKey):
+        field = field.target_field
+    for kinds, text_of in _ARRAY_ELEMENTS:
+        if isinstance(field, kinds):
+            return f"{{{','.join(['NULL' if value is None else text_of(value) for value in values])}}}"
+    return _database_values(field, values)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@lru_cache(8192)
+def _quoted_datetime(value: datetime) -> str:
+    return f'"{value.isoformat()}"'
+
+
+_ARRAY_ELEMENTS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
+    (BooleanField, lambda value: "t" if value else "f"),
+    (IntegerField, str),
+    (UUIDField, lambda value: f"{value.int:032x}"),
+    (DateTimeField, _quoted_datetime),
+    (BinaryField, lambda value: f'"\\\\x{value.hex()}"'),
+    ((CharField, JSONField), _quoted),
+)
+"""Kinds of fields, and the text of a value of each in PostgreSQL's text of an array."""
 
 
 def _database_values(field: Field[Any, Any], values: Row) -> list[Any]:

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from django.db import Error as DatabaseFault
 from msgspec import Struct
-from redis.exceptions import LockError, RedisError, ResponseError
+from redis.exceptions import ResponseError
 
-from audit import outbox_reader, retries, row_mapping
+from audit import outbox_reader, retries
+from audit.batches import Batch, read_batches
 from audit.event_writer import DatabaseRefusesAll, write_isolating_faults
 from audit.failure_reasons import reason_of
-from audit.outbox_reader import BEFORE_ALL, Lease, StreamEntry
+from audit.outbox_reader import BEFORE_ALL
 from audit.row_mapping import Commit
-from synckairos import outbox
+from audit.shard_leases import LeaseLost, ShardLease
+from synckairos import ids
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.telemetry import logs, metrics
 
-LEASE_S = 5.0
-"""Time after which another drain may take the shard of one that died."""
 MAX_DURATION_S = 10.0
-"""Longest duration of one drain; the next one continues."""
+"""Longest duration of a drain of all shards; the next one continues."""
 MAX_ROWS_PER_TRANSACTION = 10_000
 
 log = logs.get_logger(__name__)
@@ -54,70 +54,99 @@ def drain_all(max_duration_s: float = MAX_DURATION_S) -> bool:
 
     Returns false when a store could not serve: this was logged, and a later drain continues.
     """
-    ends_at_s = time.monotonic() + max_duration_s
+    ends_s = time.monotonic() + max_duration_s
+    name = ids.new_request_id()
     shards = list(keys.all_shards())
     random.shuffle(shards)  # so that a long backlog does not delay the same shards each time
-    succeeded = [_try_drain(shard, ends_at_s) for shard in shards]
+    succeeded = [_drain_once(ShardLease(shard, name), ends_s) for shard in shards]
     return all(succeeded)
 
 
-def _try_drain(shard: int, ends_at_s: float) -> bool:
+def _drain_once(lease: ShardLease, ends_s: float) -> bool:
     try:
-        _drain(shard, ends_at_s)
-    except LockError:
-        log.warning("drain lost its lease", shard=shard)
-    except RedisError as error:
-        log.warning("drain interrupted: state store", shard=shard, error=type(error).__name__)
+        if not lease.take():
+            return True
+    except redis_client.ERRORS as error:
+        log_store_fault(lease.shard, error)
         return False
+    try:
+        return drain_shard(lease, lambda: time.monotonic() < ends_s).succeeded
+    finally:
+        lease.release()
+
+
+class Drained(Struct, frozen=True):
+    """The result of a drain of one shard."""
+
+    succeeded: bool
+    """False when a store could not serve: this was logged, and a later drain continues."""
+    entries: int = 0
+    """Number of entries that were written and deleted."""
+    has_lease: bool = True
+    """False when another drain has taken the shard."""
+
+
+def drain_shard(lease: ShardLease, may_continue: Callable[[], bool], *, is_only_new: bool = False) -> Drained:
+    """Empty the outbox of a leased shard up to this instant, or stop when `may_continue` returns false.
+
+    With `is_only_new` entries that were set aside are not looked at, even if they are due for a retry.
+    """
+    drain = ShardDrain(lease, may_continue)
+    try:
+        drain.run(is_only_new=is_only_new)
+    except LeaseLost:
+        log.warning("drain lost its lease", shard=lease.shard)
+        return Drained(succeeded=True, has_lease=False)
+    except redis_client.ERRORS as error:
+        log_store_fault(lease.shard, error)
+        return Drained(succeeded=False)
     except DatabaseRefusesAll as refused:
         reason = reason_of(refused.__cause__ or refused)
-        log.warning("drain interrupted: audit store refuses everything", shard=shard, reason=reason)
-        return False
+        log.warning("drain interrupted: audit store refuses everything", shard=lease.shard, reason=reason)
+        return Drained(succeeded=False)
     except DatabaseFault as error:
-        log.warning("drain interrupted: audit store", shard=shard, reason=reason_of(error))
-        return False
-    return True
+        log.warning("drain interrupted: audit store", shard=lease.shard, reason=reason_of(error))
+        return Drained(succeeded=False)
+    return Drained(succeeded=True, entries=drain.entries)
 
 
-def _drain(shard: int, ends_at_s: float) -> None:
-    lease = Lease(redis_client.blocking_client(), keys.drain_lock(shard), timeout=LEASE_S, blocking=False)
-    if not lease.acquire():
-        return
-    try:
-        ShardDrain(shard, lease, ends_at_s, outbox_reader.now_ms()).run()
-    finally:
-        with suppress(RedisError):  # the lease expires without it
-            lease.release()
+def log_store_fault(shard: int | None, error: Exception) -> None:
+    """Log that the state store could not serve a drain."""
+    log.warning("drain interrupted: state store", shard=shard, error=type(error).__name__)
 
 
 class ShardDrain:
     """One drain of one shard."""
 
-    def __init__(self, shard: int, lease: Lease, ends_at_s: float, now_ms: int) -> None:
-        self.shard = shard
+    def __init__(self, lease: ShardLease, may_continue: Callable[[], bool]) -> None:
+        self.shard = lease.shard
+        self.entries = 0
+        """Number of entries that were written and deleted."""
         self._lease = lease
-        self._ends_at_s = ends_at_s
-        self._now_ms = now_ms
+        self._may_continue = may_continue
+        self._now_ms = 0
         """The store's clock when the drain began."""
 
-    def run(self) -> None:
+    def run(self, *, is_only_new: bool) -> None:
         """Write the new entries, then those due for a retry, up to the instant at which this drain began.
 
         Later entries wait for the next drain: a transaction for every few entries costs ten times as much, and takes
         the processor from requests.
         """
+        self._now_ms = outbox_reader.now_ms()
         self._delete_legacy_group()
-        for source in self._sources():
-            for batch in self._batches(source):
+        for source in self._sources(is_only_new):
+            position = _read_up_to.get(source.key, BEFORE_ALL)
+            for batch in read_batches(source.key, position, source.until_ms, self._extend_lease):
                 if not self._write_batch(source, batch):
                     return
                 if source.key == keys.outbox_newer(self.shard):
-                    _read_up_to[source.key] = batch[-1].entry_id
+                    _read_up_to[source.key] = batch.last_id
 
-    def _sources(self) -> Iterator[Source]:
+    def _sources(self, is_only_new: bool) -> Iterator[Source]:
         first, *deferred = keys.undrained_outboxes(self.shard)
         yield Source(first)
-        if not redis_client.blocking_client().exists(*deferred):
+        if is_only_new or not redis_client.blocking_client().exists(*deferred):
             return
         yield Source(keys.outbox_newer(self.shard))
         for refusals, after_ms in enumerate(retries.RETRY_DELAYS_MS, 1):
@@ -132,23 +161,18 @@ class ShardDrain:
             _read_up_to[key] = BEFORE_ALL
 
     def _extend_lease(self) -> bool:
-        """Extend the lease, and return true while there is time for more. Raises LockError when the lease was lost."""
-        self._lease.reacquire()
-        return time.monotonic() < self._ends_at_s
+        """Extend the lease, and return true while there is time for more. Raises LeaseLost."""
+        self._lease.extend()
+        return self._may_continue()
 
-    def _batches(self, source: Source) -> Iterator[list[StreamEntry]]:
-        position, is_complete = _read_up_to.get(source.key, BEFORE_ALL), False
-        while not is_complete and self._extend_lease():
-            batch, is_complete = outbox_reader.read(source.key, position, source.until_ms)
-            if batch:
-                position = batch[-1].entry_id
-                yield batch
-
-    def _write_batch(self, source: Source, batch: list[StreamEntry]) -> bool:
+    def _write_batch(self, source: Source, batch: Batch) -> bool:
         """Write a batch, and remove from the stream what is written or never can be. Returns false when the time is
         over."""
-        received = {entry.entry_id: entry for entry in batch}
-        for portion in _transactions(self._read(source, batch)):
+        received = batch.entries
+        retries.add_dead_letters(self.shard, source.key, batch.unreadable)
+        if source.key != keys.outbox_newer(self.shard):
+            retries.defer_to_newer_release(self.shard, source.key, batch.newer)
+        for portion in _transactions(batch.commits):
             if not self._extend_lease():
                 return False
             with metrics.AUDIT_SECONDS.time():
@@ -158,6 +182,7 @@ class ShardDrain:
             done = [received[commit.entry_id] for commit in portion if commit.entry_id not in unwritten]
             if done:
                 outbox_reader.delete(source.key, done)
+                self.entries += len(done)
                 _last_write_ms[self.shard] = self._now_ms
             refused = [(received[entry_id], fault) for entry_id, fault in result.failed.items()]
             retries.schedule_retries(
@@ -166,23 +191,6 @@ class ShardDrain:
             if result.skipped:
                 return False
         return True
-
-    def _read(self, source: Source, batch: list[StreamEntry]) -> list[Commit]:
-        """Return the commits of a batch; entries that this release cannot read are set aside."""
-        commits: list[Commit] = []
-        newer: list[StreamEntry] = []
-        dead: list[tuple[StreamEntry, Exception]] = []
-        for entry in batch:
-            try:
-                commits.append(row_mapping.read_commit(entry.entry_id, entry.data))
-            except outbox.Newer:
-                newer.append(entry)
-            except row_mapping.UNREADABLE as error:
-                dead.append((entry, error))
-        retries.add_dead_letters(self.shard, source.key, dead)
-        if source.key != keys.outbox_newer(self.shard):
-            retries.defer_to_newer_release(self.shard, source.key, newer)
-        return commits
 
 
 def _transactions(commits: list[Commit]) -> Iterator[list[Commit]]:

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from redis.lock import Lock
 
 from synckairos import outbox
 from synckairos.outbox import FIELD
@@ -30,7 +29,6 @@ _MOVE_SIZE = 50
 """Entries in one move, for the reason of COMMAND_SIZE."""
 
 _LUA = Path(__file__).parent / "lua"
-_LEASE = Script(_LUA / "drain_lease.lua", allow_oom=True)
 _MOVE = Script(_LUA / "move_entries.lua", allow_oom=True)
 
 
@@ -63,15 +61,6 @@ class StreamEntry(Struct, frozen=True):
     def note(self, name: str) -> str:
         """Return a note of the entry; empty when there is none."""
         return self.fields.get(name.encode(), b"").decode(errors="replace")
-
-
-class Lease(Lock):
-    """The lease of a shard's drain. It can be acquired on a full store."""
-
-    def do_acquire(self, token: str) -> bool:
-        """Acquire the lease if it is free."""
-        length_ms = int(float(self.timeout or 0) * 1000)
-        return run_blocking_call(self.redis, Call(_LEASE, [str(self.name)], [token, length_ms], bool))
 
 
 def now_ms() -> int:

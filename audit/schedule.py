@@ -14,6 +14,10 @@ log = logs.get_logger(__name__)
 
 MAX_QUEUED = 5
 """Largest number of queued tasks. Each does the work of all before it, so more would add nothing."""
+MAX_QUEUED_DRAINS = 3
+"""Number of queued tasks at which no drain is added: workers that drain take the next one only after a while, and other
+tasks must find room meanwhile."""
+_DRAIN = "audit.tasks.drain_outbox"
 
 
 class BackpressureScheduler(PersistentScheduler):
@@ -44,7 +48,7 @@ class BackpressureScheduler(PersistentScheduler):
         return sent
 
     def _send_unless_queued(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
-        if self._queued() >= MAX_QUEUED:
+        if self._queued() >= (MAX_QUEUED_DRAINS if entry.task == _DRAIN else MAX_QUEUED):
             log.debug("task not sent: no worker takes them", task=entry.task)
             return None
         return super().apply_async(entry, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Celery tasks of the audit. Beat sends the drain every second; see worker.py for the case that it cannot."""
+"""Celery tasks of the audit. Beat sends the drain every five seconds; see worker.py for the case that it cannot."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from audit.drain_pace import pace
 
 @shared_task(name="audit.tasks.drain_outbox", ignore_result=True)
 def drain_outbox() -> None:
-    """Write all entries of the outbox to the database."""
-    pace.attempt()
+    """Write entries of the outbox to the database as they come, for `drain_pace.TASK_S` or until the worker stops."""
+    pace().attempt()
 
 
 @worker_ready.connect

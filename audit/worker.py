@@ -1,4 +1,4 @@
-"""Our additions to a Celery worker: heartbeats, drains without a message, and patience with a full broker.
+"""Our additions to a Celery worker: heartbeats, drains without a message, their end, and patience with a full broker.
 
 When the outbox has filled the server that holds state and broker, beat cannot send the task that would empty it.
 """
@@ -9,24 +9,30 @@ import threading
 import time
 from typing import Any
 
-from celery import bootsteps
+from celery import bootsteps, signals
 from celery.worker.consumer import Consumer
 from django.db import connections
 
-from audit.drain_pace import DrainPace, pace
+from audit import drain_pace
+from audit.drain_pace import DrainPace
+from audit.stop_request import StopRequest
 from synckairos.ops.heartbeats import Heartbeat
 from synckairos.redis import client as redis_client
 from synckairos.telemetry import logs
 
-IDLE_S = 3.0
-"""Time without a drain after which the worker starts one by itself."""
-_CHECK_INTERVAL_S = 1.0
+_CHECK_INTERVAL_S = 0.5
 _HEARTBEAT_INTERVAL_S = 2.0
 _STOP_TIMEOUT_S = 15.0
-"""Limit of the wait for a running drain, which ends after 10 s by itself."""
+"""Limit of the wait for the end of a running drain, which waits for the database at most."""
 
 log = logs.get_logger(__name__)
 _heartbeat = Heartbeat("worker")
+
+
+@signals.worker_shutting_down.connect
+def stop_drains(**_: Any) -> None:
+    """End the drain that waits in a task. Celery calls this in its handler of the signal that ends the worker."""
+    drain_pace.stop.make()
 
 
 class DrainThread(bootsteps.StartStopStep):
@@ -37,10 +43,7 @@ class DrainThread(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        self._stop_requested = threading.Event()
-        self._thread = threading.Thread(
-            target=drain_periodically, args=(self._stop_requested, pace), name="drain", daemon=True
-        )
+        self._thread = threading.Thread(target=_drain_unasked, name="drain", daemon=True)
 
     def start(self, worker: Any) -> None:
         """Start the thread with the worker, and send the first heartbeat."""
@@ -48,8 +51,8 @@ class DrainThread(bootsteps.StartStopStep):
         self._thread.start()
 
     def stop(self, worker: Any) -> None:
-        """Stop the thread after the drain that is running."""
-        self._stop_requested.set()
+        """Stop the thread after the transaction that is running."""
+        drain_pace.stop.make()
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT_S)
 
@@ -58,16 +61,21 @@ class DrainThread(bootsteps.StartStopStep):
         self.stop(worker)
 
 
-def drain_periodically(stop_requested: threading.Event, pace: DrainPace, interval_s: float = _CHECK_INTERVAL_S) -> None:
-    """Drain whenever no drain has run for a while, until `stop_requested` is set."""
-    while not stop_requested.is_set():
+def _drain_unasked() -> None:
+    drain_periodically(drain_pace.stop, drain_pace.pace())
+
+
+def drain_periodically(stop: StopRequest, pace: DrainPace, interval_s: float = _CHECK_INTERVAL_S) -> None:
+    """Drain as long as no task does, until the stop is requested."""
+    while not stop.is_made():
         try:
-            if pace.attempt(if_idle_s=IDLE_S):
-                connections.close_all()
+            if pace.attempt_unasked():
+                continue
+            connections.close_all()  # a task drains, or the last drain has failed
         except Exception:
             # The thread has to survive: without it nothing is drained while messages do not arrive.
             log.exception("drain failed")
-        stop_requested.wait(interval_s)
+        stop.wait(interval_s)
 
 
 class HeartbeatStep(bootsteps.StartStopStep):

@@ -1,8 +1,10 @@
--- Drain lease: take the lease of a shard's drain, also on a full store: the outbox may be what fills it.
+-- Drain lease: take or keep a shard for one drain, also on a full store: the outbox may be what fills it.
 -- KEYS: 1 lease (string)
--- ARGV: 1 token of this drain, 2 length, ms
--- Result: 1 when the lease was free and is taken, else 0
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  return 1
+-- ARGV: 1 name of the drain, 2 length of the lease, ms
+-- Result: 1 when the drain holds the shard now, else 0
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then
+  return 0
 end
-return 0
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1

@@ -43,9 +43,9 @@ CELERY_BEAT_SCHEDULER = "audit.schedule:BackpressureScheduler"
 CELERY_BEAT_SCHEDULE = {
     "drain the outbox": {
         "task": "audit.tasks.drain_outbox",
-        "schedule": 1.0,
-        # A drain that waited is worthless: the next one does its work.
-        "options": {"expires": 5.0},
+        "schedule": 5.0,
+        # One drain waits for entries for 15 s, so the next one is there when it ends.
+        "options": {"expires": 60.0},
     },
     "forget expired refresh tokens": {
         "task": "sessions.tasks.forget_expired_tokens",

@@ -175,9 +175,14 @@ def undrained_outboxes(shard: int) -> list[str]:
     return [outbox(shard), outbox_newer(shard), *refused]
 
 
-def drain_lock(shard: int) -> str:
-    """Lock of the running drain of a shard."""
+def drain_lease(shard: int) -> str:
+    """String: name of the drain that has the lease of this shard."""
     return _shard_key(shard, "drain")
+
+
+def drains() -> str:
+    """Sorted set: drains by when they were last seen, on the store's clock."""
+    return _shard_key(0, "drains")
 
 
 def switch_rate(session_id: UUID) -> str:

@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import OperationalError, connection
 
-from audit import drain, outbox_reader, row_mapping
+from audit import drain, outbox_reader, row_mapping, shard_leases
 from audit.drain import drain_all
 from audit.event_writer import write
 from audit.models import SyncEvent
@@ -18,7 +18,7 @@ from tests.outboxes import History, full_history, post, tables, waiting
 @pytest.mark.django_db
 def test_while_one_drains_another_leaves_everything_alone(caplog):
     post(*History().entries)
-    lease = redis_client.blocking_client().lock(keys.drain_lock(0), timeout=5)
+    lease = redis_client.blocking_client().lock(keys.drain_lease(0), timeout=5)
     assert lease.acquire(blocking=False)
     drain_all()
     assert (waiting(), SyncEvent.objects.count()) == (1, 0)
@@ -34,26 +34,27 @@ def test_a_drain_gives_its_lease_back_whatever_happens(failing):
     post(*History().entries)
     with failing("audit_", OperationalError("away")):
         drain_all()
-    assert not redis_client.blocking_client().exists(keys.drain_lock(0))
+    assert not redis_client.blocking_client().exists(keys.drain_lease(0))
 
 
 @pytest.mark.django_db
 def test_a_drain_that_lost_its_lease_stops_after_what_it_has_in_hand(monkeypatch, caplog):
     monkeypatch.setattr(outbox_reader, "COMMAND_SIZE", 2)
     monkeypatch.setattr(outbox_reader, "MAX_READ_ENTRIES", 2)
+    monkeypatch.setattr(shard_leases, "EXTEND_EVERY_S", 0)
     history = History().played(6)
     post(*history.entries)
     write_isolating_faults = drain.write_isolating_faults
 
     def slowly(commits, keep):
-        redis_client.blocking_client().set(keys.drain_lock(0), "somebody else")
+        redis_client.blocking_client().set(keys.drain_lease(0), "somebody else")
         return write_isolating_faults(commits, keep)
 
     monkeypatch.setattr(drain, "write_isolating_faults", slowly)
     drain_all()
     assert "lost its lease" in caplog.text
     assert waiting() == 4
-    assert redis_client.blocking_client().get(keys.drain_lock(0)) == b"somebody else"
+    assert redis_client.blocking_client().get(keys.drain_lease(0)) == b"somebody else"
 
 
 @pytest.mark.django_db

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from audit import drain
+from audit import drain, row_mapping
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncSession
 from synckairos import outbox
@@ -59,9 +59,9 @@ def test_a_worker_that_cannot_read_them_looks_at_each_once_or_twice_not_every_se
     post(*(of_the_future(History().entries[0]) for _ in range(20)))
     drain_all()
     seen = []
-    read = drain.row_mapping.read_commit
+    read = row_mapping.read_commit
     counted = lambda entry_id, data: (seen.append(entry_id), read(entry_id, data))[1]  # noqa: E731
-    monkeypatch.setattr(drain.row_mapping, "read_commit", counted)
+    monkeypatch.setattr(row_mapping, "read_commit", counted)
     for _ in range(3):
         drain_all()
     assert seen == []

@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 
 from audit import selectors
+from audit.drain_pace import TASK_S
 from audit.models import SyncEvent, SyncSession
 from config.celery import app
 from synckairos.engine import commands as cmd
@@ -26,7 +27,7 @@ def celery(*arguments, **env):
 
 @pytest.fixture(scope="module")
 def beat():
-    """Beat, which sends the drain every second. It has no business with the database."""
+    """Beat, which sends the drain. It has no business with the database."""
     child = celery("beat", "-s", str(DATA_DIR / "beat-schedule"), "--pidfile", "").start()
     yield child
     child.stop(signal.SIGKILL)
@@ -54,9 +55,12 @@ def worker(crew, audit_url):
     return running
 
 
-def test_beat_sends_the_drain_every_second():
-    """With a drain that takes less, a row can be read within two seconds of its transition."""
-    assert [entry["schedule"] for entry in app.conf.beat_schedule.values() if "drain" in entry["task"]] == [1.0]
+def test_the_next_task_is_there_before_a_drain_ends():
+    """Else the worker's own thread would have to drain in between."""
+    assert [entry["schedule"] < TASK_S for entry in app.conf.beat_schedule.values() if "drain" in entry["task"]] == [
+        True
+    ]
+    assert app.conf.broker_transport_options["visibility_timeout"] > 2 * TASK_S
 
 
 def test_a_row_can_be_read_without_anybody_asking_for_it(beat, worker, real):
@@ -64,12 +68,20 @@ def test_a_row_can_be_read_without_anybody_asking_for_it(beat, worker, real):
     session_id = real(creation()).session_id
     written = SyncEvent.objects.filter
     wait_until(written(version=1).exists, 30, f"the worker is up\n{running.output()}")
-    # The worker's own first drain did that: the next row waits for beat, which may still be starting.
-    wait_until(lambda: not redis_client.blocking_client().exists(keys.drain_lock(0)), 30, "the first drain is over")
     real(session_id, cmd.Start())
-    wait_until(written(version=2).exists, 30, f"beat is up\n{beat.output()}")
     version = real(session_id, cmd.Switch()).version
     wait_until(written(version=version).exists, 30, f"the row is there\n{running.output()}")
+
+
+def test_a_worker_that_is_told_to_end_while_it_waits_ends_at_once_and_gives_its_shards_back(beat, worker):
+    running = worker()
+    blocking = redis_client.blocking_client()
+    wait_until(lambda: blocking.exists(keys.drain_lease(0)), 30, f"the worker drains\n{running.output()}")
+    # Without the end of the wait it would take until the end of the task, and of its successors.
+    assert running.stop(signal.SIGTERM, within_s=TASK_S / 2) == 0
+    assert not blocking.exists(keys.drain_lease(0))
+    assert not blocking.zcard(keys.drains())
+    assert "Traceback" not in running.output()
 
 
 def test_a_worker_killed_in_mid_drain_loses_nothing_and_repeats_nothing(beat, worker):

@@ -14,6 +14,8 @@ ALLOWED = {
     "audit/test_audit_worker.py": {
         "test_a_worker_killed_in_mid_drain_loses_nothing_and_repeats_nothing": "wherever it is killed, all comes"
     },
+    "databases.py": {"take_away": "a time without the database"},
+    "e2e/test_audit_chaos.py": {"disturb": "chaos at random", "play": "a rate of requests, of which all may be late"},
     "bad_network.py": {"storm": "bad weather at random"},
     "e2e/test_bad_networks.py": {"_kill": "likewise"},
     "e2e/test_chaos_slow.py": {"disturb": "chaos at random", "persist": "likewise"},

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from uuid import uuid4
 
 import pytest
 import redis
+from django.db import connection
 
 from audit import dead_letters
 from audit.drain import drain_all
 from audit.models import SyncEvent
+from audit.stop_request import StopRequest
+from audit.waiting_drain import WaitingDrain
 from sessions.services import one_time_tickets
 from sessions.services import sessions as service
 from sessions.services.recovery import recover
@@ -103,6 +107,22 @@ def test_every_shard_is_drained_and_what_is_put_aside_is_sent_again(topology):
     assert dead_letters.count_by_state() == {"dead": 8, "refused": 0, "newer": 0}
     assert dead_letters.send_again(list(dead_letters.find(waiting=True))) == 8
     assert measure_state_store().outbox == 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_drain_waits_for_the_entries_of_all_shards(topology):
+    clock, stop = Clock(), StopRequest()
+    drain = WaitingDrain(stop)
+    assert drain.run(0.1)
+    thread = threading.Thread(target=lambda: (drain.run(READY_WITHIN_S), connection.close()))
+    thread.start()
+    try:
+        ids = [clock.start() for _ in range(40)]
+        wait_until(lambda: SyncEvent.objects.count() == 2 * len(ids), READY_WITHIN_S, "all rows are there")
+    finally:
+        stop.make()
+        thread.join()
+    assert measure_state_store().outbox == 0
 
 
 def test_tickets_are_redeemed_once(topology):
