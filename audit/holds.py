@@ -7,7 +7,10 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from audit.keeping import MAX_REASON_LENGTH
 from audit.models import SyncHold, SyncPruned, SyncSession
+
+__all__ = ["MAX_REASON_LENGTH", "HoldRefused", "set_hold"]
 
 
 class HoldRefused(Exception):

@@ -9,6 +9,8 @@ from django.db import models
 
 from synckairos.auth.names import MAX_NAME_LENGTH
 
+MAX_REASON_LENGTH = 512
+
 
 class SyncHold(models.Model):
     """One decision about a legal hold. The session's rows say whether it is held now (`SyncSession.legal_hold`)."""
@@ -16,7 +18,7 @@ class SyncHold(models.Model):
     session_id = models.UUIDField()
     is_held = models.BooleanField()
     """True when the session was placed under legal hold, false when it was released."""
-    reason = models.CharField(max_length=512)
+    reason = models.CharField(max_length=MAX_REASON_LENGTH)
     by = models.CharField(max_length=MAX_NAME_LENGTH)
     at = models.DateTimeField()
 

@@ -142,4 +142,4 @@ def _delete_portions(model: Any, keys: Sequence[int]) -> int:
 
 def _raw_delete(rows: QuerySet[Any]) -> int:
     """Delete rows by one statement, without loading them for cascades and signals."""
-    return rows._raw_delete(router.db_for_write(rows.model)) or 0  # type: ignore[attr-defined]  # noqa: SLF001 - the only such delete
+    return rows._raw_delete(router.db_for_write(rows.model)) or 0  # noqa: SLF001 - the only such delete

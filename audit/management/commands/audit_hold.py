@@ -10,8 +10,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from audit.holds import HoldRefused, set_hold
-from audit.models import SyncHold
+from audit.holds import MAX_REASON_LENGTH, HoldRefused, set_hold
 from audit.operator import add_operator_argument, operator_name
 
 
@@ -26,8 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         reason: str = options["reason"].strip()
-        if not 0 < len(reason) <= SyncHold._meta.get_field("reason").max_length:  # noqa: SLF001 - public in spite of its name
-            raise CommandError("--reason must have 1 to 512 characters.")
+        if not 0 < len(reason) <= MAX_REASON_LENGTH:
+            raise CommandError(f"--reason must have 1 to {MAX_REASON_LENGTH} characters.")
         by = operator_name(options["by"])
         try:
             set_hold(options["session_id"], is_held=not options["release"], reason=reason, by=by)
