@@ -134,13 +134,15 @@ def _leave_live_sessions(person: Person, by: str) -> None:
 def _drain(person: Person) -> None:
     """Wait until the audit has written what there is now, and all with values of the person. Raises Refused."""
     traces, marks, ends_s = Traces(person), outbox_marks(), time.monotonic() + DRAIN_S
+    drain_all()
     while traces.count_waiting(marks):
-        drain_all()
         if time.monotonic() > ends_s:
             raise Refused(
                 "Commits that can hold values of the person wait in the outbox: see that the database and the workers "
                 "run, then run it again."
             )
+        time.sleep(_IN_FLIGHT_S)  # a worker may be at it
+        drain_all()
     dead = traces.count_dead_letters()
     if dead:
         raise Refused(
