@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.db import router
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from msgspec import Struct
 
@@ -102,11 +102,11 @@ def children() -> list[Any]:
 def _write_tombstones(session_ids: Sequence[UUID], before: datetime, by: str) -> list[int]:
     """Return the primary keys of the rows to remove, after their tombstones are committed."""
     with retention():
-        rows = list(SyncSession.objects.select_for_update().filter(session_id__in=session_ids).order_by("pk"))
+        locked = SyncSession.objects.select_for_update().filter(session_id__in=session_ids).order_by("pk")
+        rows = list(locked.annotate(last_digest=_last_digest()))
         # Asked again under the locks: a hold may have come meanwhile.
         may_go = set(prunable(before).filter(session_id__in=session_ids).values_list("session_id", flat=True))
         rows = [row for row in rows if row.session_id in may_go]
-        last = {row.pk: _last_digest(row) for row in rows}
         now = timezone.now()
         SyncPruned.objects.bulk_create(
             [
@@ -114,7 +114,7 @@ def _write_tombstones(session_ids: Sequence[UUID], before: datetime, by: str) ->
                     session_id=row.session_id,
                     epoch=row.epoch,
                     version=row.version,
-                    digest=last[row.pk],
+                    digest=row.last_digest,
                     pruned_at=now,
                     pruned_by=by,
                 )
@@ -125,8 +125,9 @@ def _write_tombstones(session_ids: Sequence[UUID], before: datetime, by: str) ->
     return [row.pk for row in rows]
 
 
-def _last_digest(row: SyncSession) -> Any:
-    return SyncCommit.objects.filter(session=row).order_by("-version").values_list("digest", flat=True).first()
+def _last_digest() -> Subquery:
+    last = SyncCommit.objects.filter(session=OuterRef("pk")).order_by("-version")
+    return Subquery(last.values("digest")[:1])
 
 
 def _delete_portions(model: Any, keys: Sequence[int]) -> int:
