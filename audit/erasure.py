@@ -19,7 +19,8 @@ from msgspec import Struct, field
 from audit import bulk
 from audit.event_eraser import EventEraser
 from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
-from audit.personal_values import Person
+from audit.personal_values import MADE_OF_EVENTS, MADE_OF_METADATA, SESSION_NAMES, Person
+from audit.pruning import raw_delete
 from audit.retention_role import retention
 from audit.row_mapping import data_text
 from synckairos import commit_chain
@@ -47,7 +48,12 @@ class Erased(Struct):
 class _Changes(Struct):
     """The new values of rows, each after the primary key."""
 
-    sessions: list[tuple[int, str]] = field(default_factory=list)
+    names: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """New values of SESSION_NAMES, by column."""
+    touched: list[int] = field(default_factory=list)
+    """Primary keys of the sessions in which a value is erased."""
+    without_metadata: list[int] = field(default_factory=list)
+    """Primary keys of the sessions whose metadata are erased."""
     participants: list[tuple[int, str]] = field(default_factory=list)
     commits: list[tuple[int, str, bytes]] = field(default_factory=list)
     principals: list[tuple[int, str]] = field(default_factory=list)
@@ -77,7 +83,12 @@ def _write(changes: _Changes) -> None:
     bulk.update(SyncEvent, ["principal"], changes.principals)
     bulk.update(SyncEvent, ["data"], changes.data)
     bulk.update(SyncParticipant, ["user_id"], changes.participants)
-    bulk.update(SyncSession, ["created_by"], changes.sessions)
+    for name, rows in changes.names.items():
+        bulk.update(SyncSession, [name], rows)
+    for model in MADE_OF_METADATA:
+        raw_delete(model.objects.filter(session_id__in=changes.without_metadata))  # type: ignore[attr-defined]
+    for model in MADE_OF_EVENTS:
+        raw_delete(model.objects.filter(session_id__in=changes.touched))  # type: ignore[attr-defined]
 
 
 def _without_salt(person: Person) -> str:
@@ -109,11 +120,21 @@ class _Erasure:
                 text = self._events.shown.get(row.participant_id) or _without_salt(self._person)
                 self.changes.participants.append((row.pk, text))
                 values += 1
-        if session.created_by == user_id:
-            self._creator = self._creator or _without_salt(self._person)
-            self.changes.sessions.append((session.pk, self._creator))
-            values += 1
+        for name in SESSION_NAMES:
+            if getattr(session, name) == user_id:
+                text = self._text_for(name)
+                self.changes.names.setdefault(name, []).append((session.pk, text))
+                values += 1
+        if values:
+            self.changes.touched.append(session.pk)
+        if self._events.has_erased_metadata:
+            self.changes.without_metadata.append(session.pk)
         return values
+
+    def _text_for(self, name: str) -> str:
+        """Return the text in the place of the person's name in a column of a session."""
+        known = {"created_by": self._creator, "owner": self._events.owner}
+        return known[name] or _without_salt(self._person)
 
     def _erase_commits(self, session: SyncSession) -> int:
         """Add the changes of commits and events, and return the number of values."""

@@ -32,6 +32,10 @@ class EventEraser(commit_chain.Salts):
         """The user id of each participant, before the erasure."""
         self.shown: dict[UUID, str | None] = {}
         """The user id of each participant, after the erasure."""
+        self.owner = ""
+        """The text in the place of the owner's name, once it was erased."""
+        self.has_erased_metadata = False
+        """True once metadata of this epoch were erased."""
         self.kept: list[bytes] = []
         """The salts of the events of this commit that are left; zeros for those that are erased."""
         self.erased = 0
@@ -41,6 +45,7 @@ class EventEraser(commit_chain.Salts):
         """Begin with another epoch. `seats` are those of participants without an earlier event."""
         self._is_creator = creator == self._person.user_id
         self._seats = {**seats, **self._seats}
+        self.has_erased_metadata = False
 
     def use(self, salts: Iterator[bytes] | None) -> None:
         """Begin with another commit, with the salts of its events; None for one without."""
@@ -62,6 +67,10 @@ class EventEraser(commit_chain.Salts):
         _follow(event, self._seats)
         erased = commit_chain.sealed(event, self)
         _follow(erased, self.shown)
+        if isinstance(event, SessionCreated) and isinstance(erased, SessionCreated):
+            if erased.access.owner != event.access.owner:
+                self.owner = erased.access.owner
+            self.has_erased_metadata |= erased.config.metadata != event.config.metadata
         return event if self.erased == before else erased
 
     def _is_about(self, event: Event) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,12 @@ from synckairos.keyed_hash import hashed
 
 ERASED_TEXT = "(erased)"
 """The text in the place of a value that no commitment stands for."""
+SESSION_NAMES: tuple[str, ...] = ("created_by",)
+"""Columns of SyncSession that repeat a name of the history; erasure.py knows the text in the place of each."""
+MADE_OF_METADATA: tuple[type[Model], ...] = ()
+"""Models whose rows repeat metadata of their session; an erasure of the metadata deletes them."""
+MADE_OF_EVENTS: tuple[type[Model], ...] = ()
+"""Models whose rows hold whole states of their session; an erasure deletes them, and they can be made again."""
 STAFF_COLUMNS: tuple[tuple[type[Model], str], ...] = (
     (SyncHold, "by"),
     (SyncPruned, "pruned_by"),
@@ -93,7 +100,8 @@ def sessions_of(person: Person) -> list[UUID]:
     Rows of events and commits are read in ranges of keys, since a seat that was given to another has no index.
     """
     user_id = person.user_id
-    found = set(SyncSession.objects.filter(created_by=user_id).values_list("pk", flat=True))
+    named = reduce(or_, (Q(**{name: user_id}) for name in SESSION_NAMES))
+    found = set(SyncSession.objects.filter(named).values_list("pk", flat=True))
     found |= set(SyncParticipant.objects.filter(user_id=user_id).values_list("session_id", flat=True))
     found |= _searched(SyncCommit, Q(principal=user_id))
     in_data = Q(pk__in=[])

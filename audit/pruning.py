@@ -89,8 +89,8 @@ def prune(session_ids: Sequence[UUID], before: datetime, by: str) -> Batch:
         locked = SyncSession.objects.select_for_update().filter(pk__in=keys).order_by("pk")
         last = list(locked.values_list("pk", flat=True))
         for model in children():  # a late commit may have been written between the transactions
-            rows += _raw_delete(model.objects.filter(session_id__in=last))
-        sessions = _raw_delete(SyncSession.objects.filter(pk__in=last))
+            rows += raw_delete(model.objects.filter(session_id__in=last))
+        sessions = raw_delete(SyncSession.objects.filter(pk__in=last))
     return Batch(sessions, rows)
 
 
@@ -135,12 +135,12 @@ def _delete_portions(model: Any, keys: Sequence[int]) -> int:
     while True:
         with retention():
             some = model.objects.filter(session_id__in=keys).values("pk")[:PORTION]
-            number = _raw_delete(model.objects.filter(pk__in=some))
+            number = raw_delete(model.objects.filter(pk__in=some))
         deleted += number
         if number < PORTION:
             return deleted
 
 
-def _raw_delete(rows: QuerySet[Any]) -> int:
+def raw_delete(rows: QuerySet[Any]) -> int:
     """Delete rows by one statement, without loading them for cascades and signals."""
     return rows._raw_delete(router.db_for_write(rows.model)) or 0  # noqa: SLF001 - the only such delete
