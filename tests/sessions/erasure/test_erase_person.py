@@ -11,8 +11,9 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from audit import selectors
+from audit import outbox_reader, selectors
 from audit.models import SyncErasure, SyncEvent, SyncHold, SyncSession
 from audit.verification import verify
 from sessions.erasure import erasing
@@ -29,6 +30,7 @@ from synckairos.engine.units import Status, SyncMode
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
+from synckairos.redis.store_clock import store_clock
 from tests.outboxes import ALICE, dead, drained, post
 
 pytestmark = pytest.mark.django_db
@@ -131,6 +133,8 @@ def test_nothing_has_the_person_any_more(user, capsys, caplog):
     live = do(made(game("ann", BOB, metadata={"white": BOB, "event": "Open"})), cmd.Start(), cmd.Switch())
     do(live, cmd.Switch(), by=caller(key="k-0"))
     do(live, cmd.AdjustTime(live.participants[1].participant_id, adjust_ms=5, reason="He was ill."))
+    other = made(g := game("ann", BOB))
+    do(other, cmd.AdjustTime(g.participants[1].participant_id, adjust_ms=5, reason="He fell asleep."))
     ended = do(made(game("ann", BOB)), cmd.Start(), cmd.Complete())
     given = do(made(g := game(BOB, "ann")), cmd.AssignSeat(g.participants[0].participant_id, "carol"))
     own = do(made(game("ann", owner=BOB, metadata={"event": "Bob's Open"}), caller(key="k-1")), cmd.Start())
@@ -148,7 +152,14 @@ def test_nothing_has_the_person_any_more(user, capsys, caplog):
     assert any(":ticket:" in place for place in before)
     erase()
     assert traces() == set()
-    assert traces("Bob's Open") == traces("He was ill.") == traces("Robert") == traces("bob@elsewhere") == set()
+    assert (
+        traces("Bob's Open")
+        == traces("He was ill.")
+        == traces("He fell asleep.")
+        == traces("Robert")
+        == traces("bob@elsewhere")
+        == set()
+    )
     verified()
     after = stored(live.session_id)
     assert [p.user_id for p in after.participants] == ["ann", ""]
@@ -159,6 +170,7 @@ def test_nothing_has_the_person_any_more(user, capsys, caplog):
     assert [p.user_id for p in stored(given.session_id).participants] == ["carol", "ann"]
     user.refresh_from_db()
     assert (user.is_active, user.has_usable_password()) == (False, False)
+    assert not OutstandingToken.objects.exists()
     assert "values in" in capsys.readouterr().out
     assert BOB not in caplog.text
     do(live, cmd.Switch())
@@ -284,10 +296,12 @@ def test_a_seat_that_is_the_persons_by_its_id_is_given_to_nobody_and_the_id_stay
     assert "stays: 1 seats have this id" in capsys.readouterr().out
 
 
-def test_a_process_that_remembers_the_state_does_not_bring_the_value_back():
+def test_a_process_that_remembers_the_state_does_not_bring_the_value_back(monkeypatch):
+    monkeypatch.setattr(store_clock, "lower_bound_ms", outbox_reader.now_ms)
     cache = StateCache()
     state = do(made(game("ann", "carol", metadata={"white": BOB})), cmd.Start())
     run_blocking(sessions.execute(state.session_id, cmd.Switch(), ALICE, cache=cache))
+    assert cache.snapshot(state.session_id) is not None
     erase()
     run_blocking(sessions.execute(state.session_id, cmd.Switch(), ALICE, cache=cache))
     drained()
