@@ -1,7 +1,7 @@
 """The erasure of a person from the rows of one session, in one transaction.
 
 Each value gives place to its commitment, and its salt to zeros: the chain stays true, the history replays, and nothing
-leads back to the value (docs/operations.md#erasure). A value of a release without a chain gives place to a commitment
+leads back to the value (docs/operations.md#erasing-a-person). A value of a release without a chain gives place to a commitment
 under a salt that is kept nowhere.
 """
 

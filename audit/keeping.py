@@ -1,6 +1,6 @@
 """Models of what staff decide about kept sessions: legal holds, sessions that were pruned, persons that were erased.
 
-See docs/operations.md#retention.
+See docs/operations.md#retention-and-legal-hold.
 """
 
 from __future__ import annotations

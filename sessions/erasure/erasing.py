@@ -1,4 +1,4 @@
-"""The erasure of a person from store and database, step by step (docs/operations.md#erasure).
+"""The erasure of a person from store and database, step by step (docs/operations.md#erasing-a-person).
 
 Each step can be repeated, so an erasure that was interrupted is completed by the next one of the same person.
 """
