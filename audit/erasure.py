@@ -1,8 +1,8 @@
 """The erasure of a person from the rows of one session, in one transaction.
 
 Each value gives place to its commitment, and its salt to zeros: the chain stays true, the history replays, and nothing
-leads back to the value (docs/operations.md#erasing-a-person). A value of a release without a chain gives place to a commitment
-under a salt that is kept nowhere.
+leads back to the value. A value of a release without a chain gives place to a commitment under a salt that is kept
+nowhere. See docs/operations.md#erasing-a-person.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from audit.pruning import raw_delete
 from audit.retention_role import retention
 from audit.row_mapping import data_text
 from synckairos import commit_chain
-from synckairos.engine.events import rebuild
+from synckairos.engine.event_data import rebuild
 from synckairos.instants import from_datetime
 
 _SIZE = commit_chain.SALT_BYTES

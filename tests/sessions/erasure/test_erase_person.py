@@ -89,7 +89,7 @@ def store_contents():
         for data in READERS[store.type(key)](store, key):
             yield key, data
             if b":i:" in key:
-                yield key, codec._encoder.encode(codec.decode_answer(data)) if data[:1] != b"\x94" else data
+                yield key, codec._encoder.encode(codec.decode_answer(data))  # it may be packed
 
 
 def table_contents():
