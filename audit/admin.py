@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
+from audit.keeping_admin import HoldActions
 from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
 from synckairos.admin_display import FormattedAdmin
 from synckairos.ids import parse_uuid
@@ -178,12 +179,12 @@ class HistoryAdmin(FormattedAdmin, ReadOnly, admin.ModelAdmin):  # type: ignore[
 
 
 @admin.register(SyncSession)
-class SyncSessionAdmin(HistoryAdmin):
+class SyncSessionAdmin(HoldActions, HistoryAdmin):
     list_display = (
         *("session_id", "epoch", "sync_mode", "status", "version", "cycle_number"),
-        *("created_by", "created_at", "updated_at", "deleted_at", "restored_as"),
+        *("created_by", "created_at", "updated_at", "deleted_at", "restored_as", "legal_hold"),
     )
-    list_filter = ("status", "sync_mode", ("deleted_at", admin.EmptyFieldListFilter))
+    list_filter = ("status", "sync_mode", ("deleted_at", admin.EmptyFieldListFilter), "legal_hold")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
     inlines = (LatestEvents, Participants)

@@ -17,6 +17,7 @@ from audit import bulk, probe
 from audit.models import SyncCommit, SyncEvent
 from audit.projections import CommitsWithRows, lock_session_rows, portions, project_participants, project_sessions
 from audit.row_mapping import COMMIT_FIELDS, EVENT_FIELDS, Commit, RowValues
+from audit.tombstones import Pruned
 
 
 class Diverged(Exception):
@@ -29,8 +30,13 @@ class DatabaseRefusesAll(Exception):
     """The database accepts no commit at all; `__cause__` is the reason."""
 
 
-FAULTS = (DataError, IntegrityError, InternalError, NotSupportedError, ValueError, OverflowError, Diverged)
+FAULTS = (
+    *(DataError, IntegrityError, InternalError, NotSupportedError, ValueError, OverflowError),
+    *(Diverged, Pruned),
+)
 """Errors of a commit, unless the database refuses every commit. All other errors are faults of the database."""
+FINAL_FAULTS = (Diverged, Pruned)
+"""Errors that no retry can mend."""
 
 _event_values = itemgetter(*EVENT_FIELDS)
 _commit_values = itemgetter(*COMMIT_FIELDS)
@@ -72,7 +78,7 @@ def write_isolating_faults(commits: Sequence[Commit], may_continue: Callable[[],
     try:
         return WriteResult(written=write(commits))
     except FAULTS as fault:
-        if not isinstance(fault, Diverged):
+        if not isinstance(fault, FINAL_FAULTS):
             _check_that_database_accepts(fault)
         if len(commits) == 1:
             return WriteResult(failed={commits[0].entry_id: fault})

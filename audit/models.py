@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from django.db import models
 
+from audit.keeping import SyncErasure, SyncHold, SyncPruned
 from synckairos.auth.grants import Role
 from synckairos.auth.names import MAX_NAME_LENGTH
 from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
 from synckairos.outbox import Door
+
+__all__ = ["SyncCommit", "SyncErasure", "SyncEvent", "SyncHold", "SyncParticipant", "SyncPruned", "SyncSession"]
 
 
 def mode_choices() -> list[tuple[str, str]]:
@@ -53,15 +56,23 @@ class SyncSession(models.Model):
     """The epoch that this one continues, of a session that was restored; empty for others."""
     restored_as = models.CharField(max_length=32, blank=True, db_default="")
     """The epoch that continues this one, which has ended without an event; empty for others."""
+    legal_hold = models.BooleanField(default=False, db_default=False)
+    """True for a session that neither retention nor an erasure may touch."""
 
     class Meta:
         verbose_name = "sync session"
+        permissions = (("hold_syncsession", "Can place sessions under legal hold and release them"),)
         constraints = (models.UniqueConstraint(fields=["session_id", "epoch"], name="audit_session_once"),)
         indexes = (
             models.Index(fields=["-created_at", "-id"], name="audit_session_latest"),
             models.Index(fields=["status", "-created_at"], name="audit_session_status"),
             models.Index(fields=["created_by", "-created_at"], name="audit_session_creator"),
             models.Index(fields=["deleted_at"], name="audit_session_deleted"),
+            models.Index(
+                fields=["completed_at", "id"],
+                condition=models.Q(completed_at__isnull=False),
+                name="audit_session_completed",
+            ),
         )
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import connection
 from msgspec import Struct
 
-from audit import bulk
+from audit import bulk, tombstones
 from audit.models import SyncParticipant, SyncSession
 from audit.row_mapping import PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, RowValues, SessionKey
 
@@ -42,10 +42,18 @@ CommitsWithRows: TypeAlias = list[tuple[SessionRow, Commit]]
 
 
 def lock_session_rows(commits: Sequence[Commit]) -> CommitsWithRows:
-    """Lock the rows of all sessions of the commits, and make those that are missing; a new row has version 0."""
+    """Lock the rows of all sessions of the commits, and make those that are missing; a new row has version 0.
+
+    Commits that were pruned are left out (audit/tombstones.py). Raises Pruned for a later one of a pruned session.
+    """
     by_session = {commit.key: commit for commit in commits}
     sessions = _lock_rows(by_session)
     missing = sorted(by_session.keys() - sessions.keys())
+    pruned = tombstones.pruned_versions(missing) if missing else {}
+    if pruned:
+        tombstones.check(commits, pruned)
+        commits = [commit for commit in commits if commit.key not in pruned]
+        missing = [key for key in missing if key not in pruned]
     if missing:
         bulk.upsert(
             SyncSession,

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from audit import outbox_reader
-from audit.event_writer import Diverged
+from audit.event_writer import FINAL_FAULTS
 from audit.failure_reasons import reason_of
 from audit.outbox_reader import StreamEntry
 from synckairos.redis import keys
@@ -59,7 +59,7 @@ def schedule_retries(shard: int, key: str, refusals: int, failed: Failures, last
     for entry, fault in failed:
         reasons[reason_of(fault)].append(entry)
         count = refusals + (not refusals or last_write_ms > entry.added_ms)
-        if count > keys.MAX_DATABASE_REFUSALS or isinstance(fault, Diverged):
+        if count > keys.MAX_DATABASE_REFUSALS or isinstance(fault, FINAL_FAULTS):
             dead.append((entry, fault))
         else:
             moves_by_count[count].append((entry, _notes(entry, fault) | {"tries": str(count)}))

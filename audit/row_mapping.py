@@ -207,7 +207,7 @@ def _event(entry: outbox.Entry, event: Event, principal: str) -> RowValues:
         "type": event.name,
         "at": _datetime_of(event.at_ms),
         "committed_at": _datetime_of(entry.committed_ms),
-        "data": _data_text(event),
+        "data": data_text(event),
         "principal": principal,
         "request_id": entry.request_id,
         "commit_version": entry.version,
@@ -222,7 +222,7 @@ def _optional_datetime(at_ms: Instant | None) -> Any:
     return None if at_ms is None else _datetime_of(at_ms)
 
 
-def _data_text(event: Event) -> str:
+def data_text(event: Event) -> str:
     """Return the fields of an event beyond the common ones as JSON text. Raises what `_json_text` raises."""
     fields = fields_of(event)
     if _SCALARS.issuperset(map(type, fields.values())):

@@ -270,6 +270,7 @@ SELF_RUNNING_PER_OWNER: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_OWN
 SELF_RUNNING_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_SERVICE", "3000")
 RECORD_BYTES_PER_PERSON: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_PERSON", "67108864")
 RECORD_BYTES_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_SERVICE", "off")
+PERSONAL_METADATA: tuple[str, ...] = tuple(map(str.strip, _env.list("SYNCKAIROS_PERSONAL_METADATA", "*")))
 METRICS_HOST: str = _env.str("SYNCKAIROS_METRICS_HOST", "127.0.0.1", validate=checks.address)
 MULTIPROC_DIR: Path | None = _env.shared_directory("PROMETHEUS_MULTIPROC_DIR", "")
 METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=checks.POSITIVE)

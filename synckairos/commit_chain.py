@@ -201,6 +201,12 @@ def has_personal_values(event: Event) -> bool:
 
 
 _WITH_PERSONS = (ev.SessionCreated, ev.ParticipantAdded, ev.ParticipantAssigned)
+PERSONAL_TYPES = tuple(
+    name
+    for name, kind in ev.EVENT_TYPES.items()
+    if issubclass(kind, _WITH_PERSONS) or "reason" in kind.__struct_fields__
+)
+"""Names of the event types that can hold values about persons."""
 
 
 def sealed(event: Event, salts: Salts) -> Event:

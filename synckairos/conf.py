@@ -98,6 +98,8 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Key of the hashed addresses."""
     audit_key: bytes
     """Key of the hashes of addresses, user agents and clients' keys in the audit."""
+    personal_metadata: tuple[str, ...]
+    """Keys of metadata that may name persons; `*` for all keys."""
     metrics_token: str | None
     """The bearer token of `/metrics`; None without one."""
     metrics_open: bool

@@ -41,6 +41,7 @@ from synckairos.http.cors import Cors
 from synckairos.http.duplicate_names import check_unique_names
 from synckairos.http.request_log import FORWARDED_PROTO_HEADER, REQUEST_ID_HEADER, log_request, with_client_scheme
 from synckairos.http.security_headers import json_header_lines
+from synckairos.keyed_hash import log_name
 from synckairos.outbox import Door
 from synckairos.ratelimit import limits
 from synckairos.ratelimit.asgi import limit_unauthenticated
@@ -136,7 +137,7 @@ class _Serving:
             self._info = context.run(log_context.start, **info)
             background.start(self._refuse_credentials(Unauthenticated()), "refusal", context)
             return
-        info["principal"] = caller.principal.subject
+        info["principal"] = log_name(caller.principal.subject)
         if operation.session_id is not None:
             info["session_id"] = keys.id_text(operation.session_id)
         self._info = context.run(log_context.start, **info)

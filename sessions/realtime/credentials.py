@@ -11,6 +11,7 @@ from msgspec import Struct
 from sessions.services import one_time_tickets
 from synckairos.auth.principal import Principal, authenticate, bearer_token
 from synckairos.http.asgi import headers
+from synckairos.keyed_hash import log_name
 from synckairos.redis.procedures import run_async
 from synckairos.telemetry import log_context
 
@@ -30,7 +31,7 @@ class Credentials(Struct, frozen=True):
             principal = await run_async(one_time_tickets.redeem(self.ticket, session_id))
         else:
             principal = authenticate(self.token or "")
-        log_context.bind(principal=principal.subject)
+        log_context.bind(principal=log_name(principal.subject))
         return principal
 
 

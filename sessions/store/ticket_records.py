@@ -44,8 +44,12 @@ def redeem(ticket: str) -> Call[TicketRecord | None]:
 
 
 def _parse_record(reply: bytes | None) -> TicketRecord | None:
-    """Decode a ticket record. Raises Unreadable."""
+    return None if reply is None else decode(reply)
+
+
+def decode(data: bytes) -> TicketRecord:
+    """Return the record of a stored ticket. Raises Unreadable."""
     try:
-        return None if reply is None else _records.decode(reply)
+        return _records.decode(data)
     except (msgspec.DecodeError, ValueError) as cause:
         raise Unreadable("ticket") from cause

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from typing import Any
 
+from synckairos.commit_chain import COMMITMENT
+
 MAX_NAME_LENGTH = 512
 """Characters of the longest name. A database index holds that many characters of four bytes."""
 TIMEKEEPER_NAME = "timekeeper"
@@ -17,8 +19,10 @@ SESSION_TOKEN_PREFIX = "session-token:"  # noqa: S105 - a prefix, no secret
 """Prefix of the subject of a session token; its token id follows."""
 NAME_RULE = (
     f"1 to {MAX_NAME_LENGTH} visible characters, in Unicode's normalization form C, without a space at either end, "
-    f'and neither "{TIMEKEEPER_NAME}" nor beginning with "{SESSION_TOKEN_PREFIX}".'
+    f'and neither "{TIMEKEEPER_NAME}" nor beginning with "{SESSION_TOKEN_PREFIX}" or "{COMMITMENT}".'
 )
+_RESERVED = (SESSION_TOKEN_PREFIX, COMMITMENT)
+"""Beginnings of names that no person has: of session tokens, and of what stands for persons who were erased."""
 NAME_PATTERN = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
 """The part of `NAME_RULE` that regular expressions of any language can express."""
 
@@ -31,7 +35,7 @@ _INVISIBLE = re.compile(
 
 def is_name(value: Any) -> bool:
     """Return true for a name that a person may have."""
-    return is_well_formed(value) and value != TIMEKEEPER_NAME and not value.startswith(SESSION_TOKEN_PREFIX)
+    return is_well_formed(value) and value != TIMEKEEPER_NAME and not value.startswith(_RESERVED)
 
 
 def is_well_formed(value: Any) -> bool:

@@ -22,6 +22,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from synckairos.auth.principal import REFRESH, SUBJECT_CLAIM, ValidityPeriod, mint, new_claims, refresh_claims
 from synckairos.conf import conf
 from synckairos.errors import Unauthenticated
+from synckairos.keyed_hash import log_name
 from synckairos.telemetry import logs
 
 FAMILY_CLAIM = "family"
@@ -136,7 +137,9 @@ def _issue_next_pair(family: OutstandingToken, user: AbstractBaseUser, *, spent:
 def _end_reused(family: OutstandingToken, *, by: dict[str, Any]) -> None:
     """Revoke a family because a used token came again."""
     BlacklistedToken.objects.create(token=family)
-    log.warning("spent refresh token came again: its family ends", subject=by[SUBJECT_CLAIM], family=family.jti)
+    log.warning(
+        "spent refresh token came again: its family ends", principal=log_name(by[SUBJECT_CLAIM]), family=family.jti
+    )
 
 
 def _last_rotation(family: OutstandingToken) -> _Rotation | None:

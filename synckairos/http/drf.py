@@ -33,6 +33,7 @@ from synckairos.errors import (
 from synckairos.http import error_responses, json_bounds
 from synckairos.http.duplicate_names import DuplicateName, check_unique_names
 from synckairos.http.parameters import check_charset
+from synckairos.keyed_hash import log_name
 from synckairos.telemetry import log_context, logs
 
 log = logs.get_logger(__name__)
@@ -111,7 +112,7 @@ class BearerAuthentication(BaseAuthentication):
         if header is None:
             return None
         principal = authenticate(bearer_token(header) or "")
-        log_context.bind(principal=principal.subject)
+        log_context.bind(principal=log_name(principal.subject))
         return principal, None
 
     def authenticate_header(self, request: Request) -> str:

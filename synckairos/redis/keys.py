@@ -100,6 +100,21 @@ def idempotency(session_id: UUID, principal: str, route: str, key: str) -> str:
     return f"{_session_key(session_id, 'i')}:{digest}"
 
 
+def all_states(shard: int) -> str:
+    """Return the pattern of the keys of a shard's states, for SCAN."""
+    return _shard_key(shard, "s:*")
+
+
+def all_recent(shard: int) -> str:
+    """Return the pattern of the keys of a shard's recent commits."""
+    return _shard_key(shard, "r:*")
+
+
+def all_answers(shard: int) -> str:
+    """Return the pattern of the keys of a shard's idempotency records."""
+    return _shard_key(shard, "i:*")
+
+
 def deadlines(shard: int) -> str:
     """Sorted set: session ids by the instant of their next deadline."""
     return _shard_key(shard, "deadlines")
@@ -229,6 +244,11 @@ def record_bytes(who: str) -> str:
 def ticket(value: str) -> str:
     """String: grant of a one-time ticket. The key has a digest, so that a reader of the store cannot use the ticket."""
     return f"{PREFIX}:ticket:{_digest(value, 32)}"
+
+
+def all_tickets() -> str:
+    """Return the pattern of the keys of all tickets."""
+    return f"{PREFIX}:ticket:*"
 
 
 def group(session_id: UUID) -> str:

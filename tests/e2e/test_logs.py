@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -90,7 +91,11 @@ async def test_every_line_is_json_with_the_requests_ids_and_no_credentials(produ
     started = next(line for line in lines if line.get("path", "").endswith("/start"))
     assert started["request_id"] == "trace-me"
     assert started["session_id"] == session_id
-    assert started["principal"] == "alice"
+    # One person has one hash at all doors, and no line has the name.
+    assert re.fullmatch("[0-9a-f]{16}", started["principal"])
+    assert {line["principal"] for line in lines if "principal" in line} == {started["principal"]}
+    assert any(line["event"] == "socket opened" and "principal" in line for line in lines)
+    assert "alice" not in output
     assert {"timestamp", "level", "event", "status", "ms"} <= started.keys()
     assert any(line["event"] == "socket opened" and line["session_id"] == session_id for line in lines)
     hidden = (SECRET, SIGNING_KEY.splitlines()[1], "wrong.token.here", used, streamed, unused)

@@ -48,6 +48,7 @@ NO_NAMES = {
     "not composed": "Zoe\u0308",
     "the timekeeper's": "timekeeper",
     "a session token's": f"session-token:{'0' * 32}",
+    "of one who was erased": f"sha256:{'x' * 43}",
 }
 
 

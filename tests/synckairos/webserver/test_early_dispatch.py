@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from synckairos.auth.principal import mint
+from synckairos.keyed_hash import log_name
 from tests import servers
 from tests.conftest import client_of
 from tests.raw import Raw
@@ -158,4 +159,4 @@ def test_a_request_keeps_its_id_whoever_answers_it(web, api, running):
         (line,) = [line for line in web.output().splitlines() if f"request_id=turn-{verb}" in line]
         assert f"status={status}" in line
         assert f"session_id={running['session_id']}" in line
-        assert "principal=alice" in line
+        assert f"principal={log_name('alice')}" in line
