@@ -8,6 +8,7 @@ from django.db.models import F
 
 from audit import selectors
 from audit.models import SyncCommit, SyncEvent
+from audit.retention_role import retention
 from audit.verification import Fault, verify
 from sessions.services import sessions
 from synckairos import commit_chain
@@ -17,6 +18,13 @@ from synckairos.redis.procedures import run_blocking
 from tests.outboxes import ALICE, History, creation, drained, post
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _may_change():
+    """Whoever changes rows on PostgreSQL has to get past the trigger first."""
+    with retention():
+        yield
 
 
 @pytest.fixture
