@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from audit.verification_faults import UNREADABLE, Broken, Fault
@@ -15,6 +16,8 @@ from synckairos.auth.principal import SYSTEM
 from synckairos.engine.events import Event, details, fields_of, rebuild
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime, from_datetime
+
+_as_json = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Committed(Struct, frozen=True):
@@ -130,7 +133,7 @@ def _is_same(row: EventRow, truth: Event, salts: commit_chain.Salts) -> bool:
     head = (row.sequence, row.version, row.type, row.at)
     if head != (truth.sequence, truth.version, truth.name, as_datetime(truth.at_ms)):
         return False
-    if commit_chain.plain_json(row.data) == commit_chain.plain_json(fields_of(truth)):
+    if _as_json(row.data) == _as_json(fields_of(truth)):
         return True
     return _has_only(row.data, details(truth)) and _plain(_event_of(row)) == _plain(truth)
 

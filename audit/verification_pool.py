@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -11,9 +10,9 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from typing import TypeAlias
 
-import django
 from django.db import connections
 
+from audit.child_process import begin
 from audit.verification import verify_parts
 from audit.verification_faults import Verified
 from audit.verification_rows import Part
@@ -37,7 +36,7 @@ def verified_portions(portions: Iterator[Portion], processes: int) -> Iterator[t
             yield portion, verify_parts(portion)
         return
     connections.close_all()  # a process opens its own
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=begin) as pool:
         try:
             yield from _in_order(pool, portions, processes * _AHEAD)
         finally:
@@ -56,8 +55,3 @@ def _in_order(
     while pending:
         done, future = pending.popleft()
         yield done, future.result()
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all, and the first process ends the others
-    django.setup()

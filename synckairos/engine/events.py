@@ -272,7 +272,7 @@ def _as_array(kind: type[Struct], values: dict[str, Any]) -> list[Any]:
     hints = _hints(kind)
     return [
         _as_stored(hints[field.name], values[field.name]) if field.name in values else field.default
-        for field in msgspec.structs.fields(kind)
+        for field in _fields(kind)
         if field.name in values or not field.required
     ]
 
@@ -293,6 +293,11 @@ def _array_struct(hint: Any) -> type[Struct] | None:
         if isinstance(kind, type) and issubclass(kind, Struct) and kind.__struct_config__.array_like:
             return kind
     return None
+
+
+@cache
+def _fields(kind: type[Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
 
 
 @cache
