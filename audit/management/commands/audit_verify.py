@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +19,14 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from audit.checkpoint_verification import LogFault, LogReader, compare
 from audit.models import SyncSession
 from audit.verification import verify
 from audit.verification_faults import Fault, Verified
 from audit.verification_pool import default_processes, verified_portions
 from audit.verification_rows import portions
 from audit.waiting_commits import waiting_commits
+from synckairos.auth.signed_notes import NoteKey, parse_key
 from synckairos.instants import from_iso
 
 _MAY_WAIT = {Fault.MISSING, Fault.TRUNCATED}
@@ -36,6 +39,10 @@ class Command(BaseCommand):
         parser.add_argument("session_id", type=UUID, nargs="?", help="one session; without it, all")
         parser.add_argument("--since", type=from_iso, help="sessions that changed since this instant (ISO 8601)")
         parser.add_argument("--processes", type=int, default=default_processes(), help="processes; one for each core")
+        parser.add_argument("--checkpoints", type=Path, help="compare with the checkpoints in this directory")
+        parser.add_argument(
+            *("--key", "-k"), type=parse_key, action="append", default=[], help="public key of former checkpoints"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         sessions = _sessions(options["session_id"], options["since"])
@@ -43,6 +50,8 @@ class Command(BaseCommand):
             raise CommandError("The audit has no such session.")
         try:
             faults = self._verify_chains(sessions, options["processes"])
+            if options["checkpoints"] is not None:
+                faults += self._verify_checkpoints(options["checkpoints"], options["key"], options["session_id"])
         except KeyboardInterrupt:
             sys.exit(130)
         if faults:
@@ -70,6 +79,25 @@ class Command(BaseCommand):
             f"commits that wait in the outbox: {waiting}; sessions with faults: {len(faulty)}"
         )
         return len(faulty)
+
+    def _verify_checkpoints(self, directory: Path, keys: list[NoteKey], session_id: UUID | None) -> int:
+        """Print what is wrong with the checkpoints, or differs from them, and return the number of such faults."""
+        faults = 0
+        reader = LogReader(directory, keys)
+        try:
+            for finding in compare(reader.read(), session_id):
+                faults += 1
+                self.stdout.write(str(finding))
+        except LogFault as fault:
+            faults += 1
+            self.stdout.write(f"{directory}: {fault}")
+        except OSError as error:
+            raise CommandError(f"{directory}: {error}") from error
+        self.stdout.write(
+            f"checkpoints: {reader.checkpoints}; by unknown keys: {reader.of_unknown_keys}; heads: {reader.leaves}; "
+            f"heads without a checkpoint: {reader.unsigned_leaves}; faults: {faults}"
+        )
+        return faults
 
     def _without_waiting(self, results: list[Verified]) -> list[Verified]:
         """Verify sessions again of which something is missing, with what waits in the outbox."""
