@@ -12,15 +12,15 @@ from django.core.management import CommandError, call_command
 from audit import checkpoint_log, checkpoints, selectors
 from audit.checkpoint_log import LogDamaged
 from audit.checkpoint_verification import LogFault, LogReader, compare
-from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
+from audit.models import SyncCommit
 from audit.retention_role import retention
 from audit.tasks import write_checkpoint
 from audit.verification import Fault, verify
-from synckairos import commit_chain
 from synckairos.auth.signing_keys import generate_pem, key_ring
 from synckairos.conf import conf
 from synckairos.engine import commands as cmd
 from synckairos.engine.units import SyncMode
+from tests.forged_chains import delete, rechain, truncate
 from tests.outboxes import drained
 
 pytestmark = pytest.mark.django_db
@@ -62,36 +62,6 @@ def found(directory):
     return [(f.session_id, f.version, f.fault) for f in compare(LogReader(directory).read())]
 
 
-def delete(session):
-    for model in (SyncEvent, SyncCommit, SyncParticipant):
-        model.objects.filter(session=session).delete()
-    SyncSession.objects.filter(pk=session.pk).delete()
-
-
-def truncate(session, version):
-    """Take the last rows away, and all that would tell."""
-    SyncEvent.objects.filter(session=session, version__gt=version).delete()
-    SyncCommit.objects.filter(session=session, version__gt=version).delete()
-    SyncSession.objects.filter(pk=session.pk).update(version=version)
-
-
-def forge(session, version):
-    """Write the chain of a session anew from a commit on, as whoever owns the database can."""
-    previous = None
-    for row in SyncCommit.objects.filter(session=session, version__gte=version).order_by("version"):
-        body = bytes(row.body)
-        if previous is None:
-            at = body.index(row.request_id.encode())
-            body = body[:at] + b"r-2" + body[at + 3 :]
-            row.request_id = "r-2"
-            SyncEvent.objects.filter(session=session, commit_version=row.version).update(request_id="r-2")
-        row.previous = bytes(row.previous) if previous is None else previous
-        row.body = body
-        row.digest = previous = commit_chain.digest(bytes(row.previous), body)
-        row.save()
-    assert verify(session).finding is None
-
-
 def test_what_nobody_has_touched_is_right(directory, play):
     first, _ = play(), play()
     checkpoints.make(directory)
@@ -122,7 +92,8 @@ def test_a_session_whose_last_rows_are_gone_is_truncated(directory, play):
 def test_a_chain_that_was_written_anew_is_forked(directory, play):
     session = play()
     checkpoints.make(directory)
-    forge(session, 3)
+    rechain(session, 3, request_id="r-2")
+    assert verify(session).finding is None
     assert found(directory) == [(str(session.session_id), 5, Fault.FORKED)]
 
 
