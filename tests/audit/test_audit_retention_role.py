@@ -68,3 +68,16 @@ def test_a_user_who_may_not_take_the_role_is_told_so(monkeypatch):
     monkeypatch.setattr(retention_role, "ROLE", "synckairos_no_such_role")
     with pytest.raises(retention_role.RoleMissing, match="operations"), retention():
         pass
+
+
+@on_postgres
+def test_what_is_refused_to_the_user_of_the_database_is_logged(monkeypatch, caplog):
+    """The user has neither the right to make roles nor that to grant the tables."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE sk_test_guest")
+        cursor.execute("SET SESSION AUTHORIZATION sk_test_guest")
+        monkeypatch.setattr(retention_role, "_MAKE_ROLE", "CREATE ROLE sk_test_other")
+        with caplog.at_level("WARNING"):
+            retention_role.make_role("default")
+        cursor.execute("RESET SESSION AUTHORIZATION")
+    assert "could not be made" in caplog.text
