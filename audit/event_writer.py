@@ -13,7 +13,7 @@ from typing import Any
 from django.db import DataError, IntegrityError, InternalError, NotSupportedError, transaction
 from msgspec import Struct, field
 
-from audit import bulk, probe
+from audit import bulk, probe, write_barrier
 from audit.models import SyncCommit, SyncEvent
 from audit.projections import CommitsWithRows, lock_session_rows, portions, project_participants, project_sessions
 from audit.row_mapping import COMMIT_FIELDS, EVENT_FIELDS, Commit, RowValues
@@ -50,6 +50,7 @@ def write(commits: Sequence[Commit]) -> int:
     Raises one of FAULTS, or another DatabaseError when the database cannot serve.
     """
     with transaction.atomic():
+        write_barrier.enter()
         commits_with_rows = lock_session_rows(commits)
         project_sessions(commits_with_rows)
         project_participants(commits_with_rows)

@@ -1,246 +1,217 @@
 """The verification of chains: what is written is what was committed, or the first row that is not is named.
 
 A chain is verified from its rows alone: each digest covers the one before and the canonical form of the commit
-(synckairos/commit_chain.py), and the rows of the commit and of its events have to say the same as that form.
+(synckairos/commit_chain.py), and the rows of the commit and of its events have to say the same as that form
+(audit/commit_checks.py). Commits of releases before there was a chain are counted apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from enum import StrEnum
-from itertools import groupby
-from operator import attrgetter
-from typing import Any
-from uuid import UUID
+from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
 from msgspec import Struct
 
-from audit.models import SyncCommit, SyncEvent, SyncSession
-from synckairos import commit_chain
-from synckairos.auth.principal import SYSTEM
-from synckairos.engine.event_data import rebuild
-from synckairos.engine.events import Event, SessionRestored
-from synckairos.engine.units import Instant
-from synckairos.instants import as_datetime, from_datetime
+from audit.commit_checks import Committed, check_events, read_committed
+from audit.models import SyncCommit, SyncSession
+from audit.verification_faults import UNREADABLE, Broken, Fault, Finding, Verified
+from audit.verification_rows import (
+    CommitRow,
+    EventRow,
+    Part,
+    commit_before,
+    current_version,
+    rows_of,
+    sequence_after,
+)
+from synckairos.engine.events import Event
 
-_CHUNK = 2_000
-
-
-class Fault(StrEnum):
-    """The kinds of faults in a chain."""
-
-    ALTERED = "altered"
-    """A row says something else than was committed."""
-    MISSING = "missing"
-    """A commit or an event that the chain has is not there."""
-    REORDERED = "reordered"
-    """Rows stand in each other's places."""
-    TRUNCATED = "truncated"
-    """The last rows are missing: the session's row has a later version."""
-    FORKED = "forked"
-    """A commit follows another one than the row before it."""
+__all__ = ["Broken", "Fault", "Finding", "Verified", "Waiting", "verify", "verify_parts"]
 
 
-class Finding(Struct, frozen=True):
-    """The first row that is wrong in a chain."""
+class Waiting(Struct, frozen=True):
+    """A commit that is not written yet, since its entry waits in the outbox."""
 
-    session_id: str
-    epoch: str
     version: int
-    """The version of the commit in question."""
-    fault: Fault
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.session_id} ({self.epoch}) version {self.version}: {self.fault}: {self.what}"
+    previous: bytes
+    digest: bytes
 
 
-class Verified(Struct, frozen=True):
-    """The result for one session."""
-
-    events: int
-    """Number of events whose chain was verified."""
-    unchained: int
-    """Number of events of releases before there was a chain."""
-    finding: Finding | None
+def verify(session: SyncSession, waiting: Mapping[int, Waiting] | None = None) -> Verified:
+    """Verify the chain of one session, up to its first fault. `waiting` are commits that are not written yet, by the
+    version that each follows."""
+    part = Part(session.pk, session.session_id, session.epoch, session.version, 0, session.version)
+    return verify_parts([part], waiting)[0]
 
 
-class _Facts(Struct, frozen=True):
-    """The facts of a commit as the columns of its row say them."""
-
-    session_id: UUID
-    epoch: str
-    since_version: int
-    version: int
-    committed_ms: Instant
-    command_id: bytes
-    due: int
-    late: int
-    role: str
-    door: str
-    request_id: str
-    client_key: bytes
-    address: bytes
-    user_agent: bytes
+def verify_parts(parts: Sequence[Part], waiting: Mapping[int, Waiting] | None = None) -> list[Verified]:
+    """Verify one part of a session, or several whole sessions, each up to its first fault."""
+    before = commit_before(parts[0]) if len(parts) == 1 and parts[0].after else None
+    sequence = sequence_after(before)
+    return [
+        _Walk(part, before, sequence, events, waiting or {}).run(commits)
+        for part, commits, events in rows_of(parts, sequence)
+    ]
 
 
-class _Broken(Exception):
-    def __init__(self, version: int, fault: Fault, what: str) -> None:
-        super().__init__(what)
-        self.version = version
-        self.fault = fault
-        self.what = what
+class _Walk:
+    """A walk along the commits of one part."""
 
+    def __init__(
+        self,
+        part: Part,
+        before: CommitRow | None,
+        sequence: int,
+        events: Iterator[EventRow],
+        waiting: Mapping[int, Waiting],
+    ) -> None:
+        self._part = part
+        self._events = events
+        self._next = next(events, None)
+        """The next event, which no commit has taken yet."""
+        self._waiting = waiting
+        self._version = 0 if before is None else before.version
+        self._digest = b"" if before is None or before.digest is None else bytes(before.digest)
+        """Digest of the commit before; empty at the beginning, and after a commit without a chain."""
+        self._sequence = sequence
+        self._has_chain = before is not None
+        self._last_unchained: int | None = None
+        """Version of the last commit, if it has no digest."""
+        self.verified = self.unchained = self.waited = 0
 
-def verify(session: SyncSession) -> Verified:
-    """Verify the chain of one session, up to its first fault."""
-    rows = SyncEvent.objects.filter(session=session).order_by("sequence").iterator(chunk_size=_CHUNK)
-    by_commit = {version: list(events) for version, events in groupby(rows, attrgetter("commit_version"))}
-    unchained = len(by_commit.pop(None, []))
-    verified = 0
-    try:
-        for version, count in _verify_commits(session, by_commit):
-            if version is None:
-                unchained += count
-            else:
-                verified += count
-        _expect_no_more(by_commit)
-    except _Broken as broken:
-        found = Finding(str(session.session_id), session.epoch, broken.version, broken.fault, broken.what)
-        return Verified(verified, unchained, found)
-    return Verified(verified, unchained, None)
+    def run(self, commits: Iterator[CommitRow]) -> Verified:
+        """Verify the commits, up to the first fault."""
+        finding = None
+        try:
+            self._walk(commits)
+        except Broken as broken:
+            part = self._part
+            finding = Finding(str(part.session_id), part.epoch, broken.version, broken.fault, broken.what)
+        return Verified(self._part.session, self.verified, self.unchained, finding, self.waited)
 
+    def _walk(self, commits: Iterator[CommitRow]) -> None:
+        for row in commits:
+            if row.version > self._part.until:
+                if self._part.is_last:
+                    self._expect_newer_session(row)
+                break
+            try:
+                self._step(row)
+            except UNREADABLE as error:
+                raise Broken(row.version, Fault.ALTERED, f"it cannot be read ({type(error).__name__})") from error
+        if self._part.is_last:
+            self._end()
 
-def _expect_no_more(by_commit: dict[int | None, list[SyncEvent]]) -> None:
-    for version in sorted(version for version in by_commit if version is not None):
-        raise _Broken(version, Fault.MISSING, "the commit of these events is not there")
+    def _step(self, row: CommitRow) -> None:
+        if row.digest is None:
+            self._pass_unchained(row)
+            return
+        committed = read_committed(self._part, row)
+        first, last = committed.events[0].sequence, committed.events[-1].sequence
+        before = self._take(first - 1)
+        if row.previous:
+            self._expect_none(before)
+            self._expect_link(row, committed.events[0])
+        else:
+            self._expect_beginning(row, before)
+        events = self._take(last)
+        check_events(self._part, row, committed, events)
+        self._follow(row, committed, last)
 
+    def _follow(self, row: CommitRow, committed: Committed, sequence: int) -> None:
+        self.verified += len(committed.events)
+        self._version, self._digest, self._sequence = row.version, bytes(row.digest or b""), sequence
+        self._has_chain, self._last_unchained = True, None
 
-def _verify_commits(
-    session: SyncSession, by_commit: dict[int | None, list[SyncEvent]]
-) -> Iterator[tuple[int | None, int]]:
-    """Yield each commit that is right: its version (None without a digest) and the number of its events."""
-    last, previous, since, sequence = None, b"", 0, 0
-    if session.parent_epoch:
-        previous, since = _end_of_parent(session)
-    for commit in SyncCommit.objects.filter(session=session).order_by("version").iterator(chunk_size=_CHUNK):
-        events = by_commit.pop(commit.version, [])
-        if commit.digest is None:
-            last, since, sequence = commit, commit.version, events[-1].sequence if events else sequence
-            yield None, len(events)
-            continue
-        begins = not previous if last is None else last.digest is None
-        _verify_link(commit, previous, since, is_first=begins)
-        _verify_facts(session, commit)
-        _verify_events(commit, events, sequence)
-        last, previous, since = commit, bytes(commit.digest), commit.version
-        sequence = events[-1].sequence
-        yield commit.version, len(events)
-    if last is not None and last.version < session.version:
-        raise _Broken(last.version, Fault.TRUNCATED, f"the session is at version {session.version}")
+    def _take(self, sequence: int) -> list[EventRow]:
+        """Return the next events, up to a sequence number."""
+        taken = []
+        while self._next is not None and self._next.sequence <= sequence:
+            taken.append(self._next)
+            self._next = next(self._events, None)
+        return taken
 
+    def _expect_none(self, events: Sequence[EventRow]) -> None:
+        for event in events:
+            version = event.commit_version or event.version
+            raise Broken(version, Fault.MISSING, f"the commit of event {event.sequence} is not there")
 
-def _end_of_parent(session: SyncSession) -> tuple[bytes, int]:
-    """Return digest and version of the commit of the parent epoch that a restored session continues. A parent that was
-    pruned has none, and its digest cannot be compared."""
-    first = SyncCommit.objects.filter(session=session).order_by("version").first()
-    if first is None:
-        return b"", 0
-    parent = SyncCommit.objects.filter(
-        session__session_id=session.session_id, session__epoch=session.parent_epoch, version=first.since_version
-    ).first()
-    _verify_parent(session, first)
-    return (b"" if parent is None else bytes(parent.digest or b"")), first.since_version
+    def _expect_link(self, row: CommitRow, first: Event) -> None:
+        self._pass_waiting(row.since_version)
+        if self._last_unchained is not None:
+            raise Broken(self._last_unchained, Fault.ALTERED, "its digest was removed")
+        if not self._has_chain and not self.unchained and first.name == "session.restored":
+            self._expect_parent(row, first)
+        elif row.since_version > self._version:
+            missing = f"versions {self._version + 1} to {row.since_version} are not there"
+            raise Broken(row.version, Fault.MISSING, missing)
+        elif row.since_version < self._version or bytes(row.previous or b"") != self._digest:
+            raise Broken(row.version, Fault.FORKED, "it follows another commit than the one before it")
 
-
-def _verify_parent(session: SyncSession, first: SyncCommit) -> None:
-    """Compare the parent that a session names with the one that its first event was committed with."""
-    try:
-        [event, *_] = commit_chain.decode_events(commit_chain.events_in(bytes(first.body or b"")))
-    except (ValueError, msgspec.DecodeError):
-        raise _Broken(first.version, Fault.ALTERED, "the canonical form cannot be read") from None
-    if not isinstance(event, SessionRestored) or event.parent_epoch != session.parent_epoch:
-        raise _Broken(first.version, Fault.ALTERED, "the session names another parent")
-
-
-def _verify_link(commit: SyncCommit, previous: bytes, since: int, *, is_first: bool) -> None:
-    if bytes(commit.digest or b"") != commit_chain.digest(bytes(commit.previous or b""), bytes(commit.body or b"")):
-        raise _Broken(commit.version, Fault.ALTERED, "the digest is not that of the commit")
-    if commit.since_version > since:
-        raise _Broken(commit.version, Fault.MISSING, f"versions {since + 1} to {commit.since_version} are not there")
-    if not is_first and bytes(commit.previous or b"") != previous:
-        raise _Broken(commit.version, Fault.FORKED, "it follows another commit than the one before it")
-
-
-def _verify_facts(session: SyncSession, commit: SyncCommit) -> None:
-    """Compare the columns of a commit with what its canonical form says."""
-    salts = bytes(commit.salts)
-    salt = salts[: commit_chain.SALT_BYTES]
-    principal: Any = commit.principal
-    try:
-        events = commit_chain.events_in(bytes(commit.body or b""))
-        due, late = commit_chain.places_in(bytes(commit.body or b""))
-    except ValueError:
-        raise _Broken(commit.version, Fault.ALTERED, "the canonical form cannot be read") from None
-    facts = _Facts(
-        session_id=session.session_id,
-        epoch=session.epoch,
-        since_version=commit.since_version,
-        version=commit.version,
-        committed_ms=from_datetime(commit.committed_at),
-        command_id=bytes(commit.command_id),
-        due=due,
-        late=late,
-        role=commit.role,
-        door=commit.door,
-        request_id=commit.request_id,
-        client_key=bytes(commit.client_key),
-        address=bytes(commit.address),
-        user_agent=bytes(commit.user_agent),
-    )
-    kept = commit_chain.kept_commitment(salt, principal)
-    if commit_chain.canonical(facts, kept, events) != bytes(commit.body or b""):
-        raise _Broken(commit.version, Fault.ALTERED, "a column of the commit says something else")
-
-
-def _verify_events(commit: SyncCommit, rows: Sequence[SyncEvent], sequence: int) -> None:
-    """Compare the rows of events with the events in the canonical form."""
-    committed = commit_chain.decode_events(commit_chain.events_in(bytes(commit.body or b"")))
-    if len(rows) < len(committed):
-        there = {row.sequence for row in rows}
-        missing = next(event.sequence for event in committed if event.sequence not in there)
-        raise _Broken(commit.version, Fault.MISSING, f"event {missing} is not there")
-    if len(rows) > len(committed):
-        raise _Broken(commit.version, Fault.ALTERED, "it has more events than were committed")
-    salts = commit_chain.Salts(_salts_of_events(commit))
-    told = [_rebuilt(commit, row, salts) for row in rows]
-    due, late = commit_chain.places_in(bytes(commit.body or b""))
-    for place, (row, event, truth) in enumerate(zip(rows, told, committed, strict=True)):
-        if event != truth:
-            swapped = any(other == truth for other in told)
-            fault = Fault.REORDERED if swapped else Fault.ALTERED
-            raise _Broken(commit.version, fault, f"event {row.sequence} says something else than was committed")
-        by_timekeeper = place < due or place >= len(rows) - late
-        expected = SYSTEM.subject if by_timekeeper else commit.principal
-        if (row.principal, row.request_id) != (expected, commit.request_id):
-            raise _Broken(commit.version, Fault.ALTERED, f"event {row.sequence} names another principal or request")
-        if row.committed_at != as_datetime(from_datetime(commit.committed_at)):
-            raise _Broken(commit.version, Fault.ALTERED, f"event {row.sequence} has another instant of its commit")
-
-
-def _salts_of_events(commit: SyncCommit) -> Iterator[bytes]:
-    salts = bytes(commit.salts)
-    size = commit_chain.SALT_BYTES
-    for start in range(size, len(salts), size):
-        yield salts[start : start + size]
-
-
-def _rebuilt(commit: SyncCommit, row: SyncEvent, salts: commit_chain.Salts) -> Event:
-    try:
-        event = rebuild(
-            row.type, sequence=row.sequence, version=row.version, at_ms=from_datetime(row.at), data=row.data
+    def _expect_parent(self, row: CommitRow, first: Event) -> None:
+        """Compare the first commit of a restored session with the last one of its parent, if that is still there."""
+        epoch = getattr(first, "parent_epoch", None)
+        parent = SyncCommit.objects.filter(
+            session__session_id=self._part.session_id, session__epoch=epoch, version=row.since_version
         )
-        return commit_chain.sealed(event, salts)
-    except (KeyError, StopIteration, RuntimeError, msgspec.ValidationError):
-        raise _Broken(commit.version, Fault.ALTERED, f"event {row.sequence} cannot be read") from None
+        digest = parent.values_list("digest", flat=True).first()
+        if digest is not None and bytes(digest) != bytes(row.previous or b""):
+            raise Broken(row.version, Fault.FORKED, f"it continues another history than that of epoch {epoch}")
+
+    def _expect_beginning(self, row: CommitRow, before: Sequence[EventRow]) -> None:
+        """Check the first commit of a chain: all before it is of a release that made none."""
+        self._pass_events(before)
+        if self._digest:
+            raise Broken(row.version, Fault.FORKED, "it begins another chain")
+        if row.since_version > self._version:
+            missing = f"versions {self._version + 1} to {row.since_version} are not there"
+            raise Broken(row.version, Fault.MISSING, missing)
+        if row.since_version < self._version:
+            raise Broken(row.version, Fault.FORKED, "it follows another commit than the one before it")
+
+    def _pass_unchained(self, row: CommitRow) -> None:
+        """Count the events of a commit of a release before there was a chain."""
+        if row.previous is not None or row.body is not None:
+            raise Broken(row.version, Fault.ALTERED, "its digest was removed")
+        while (event := self._next) is not None and event.commit_version in {None, row.version}:
+            if self._version == row.version:
+                break
+            self._pass_events([event], row.version)
+            self._next = next(self._events, None)
+        if self._version != row.version:
+            raise Broken(row.version, Fault.MISSING, "its events are not there")
+        self._last_unchained = row.version
+
+    def _pass_events(self, events: Sequence[EventRow], commit_version: int | None = None) -> None:
+        """Count events of releases before there was a chain. They have only numbers without gaps to show."""
+        for event in events:
+            if event.commit_version is not None and event.commit_version != commit_version:
+                self._expect_none([event])
+            if event.sequence != self._sequence + 1:
+                raise Broken(event.version, Fault.MISSING, f"event {self._sequence + 1} is not there")
+            self._version, self._sequence, self._digest = event.version, event.sequence, b""
+            self.unchained += 1
+
+    def _pass_waiting(self, version: int) -> None:
+        """Follow the commits that wait in the outbox, up to a version."""
+        while self._version < version and (commit := self._waiting.get(self._version)) is not None:
+            if commit.previous != self._digest:
+                raise Broken(commit.version, Fault.FORKED, "its entry in the outbox follows another commit")
+            self._version, self._digest = commit.version, commit.digest
+            self.waited += 1
+
+    def _expect_newer_session(self, row: CommitRow) -> None:
+        """Check that the session's row, which is written with each commit, went on too."""
+        version = current_version(self._part.session)
+        if version is not None and row.version > version:
+            raise Broken(row.version, Fault.ALTERED, f"the session's row is at version {version} only")
+
+    def _end(self) -> None:
+        rest = [event for event in self._take(2**63) if event.version <= self._part.version]
+        if self._has_chain:
+            if self._last_unchained is not None:
+                raise Broken(self._last_unchained, Fault.ALTERED, "it has no digest, and the commits before it do")
+            self._expect_none(rest)
+        self._pass_events(rest)
+        self._pass_waiting(self._part.version)
+        if self._version < self._part.version:
+            raise Broken(self._version, Fault.TRUNCATED, f"the session is at version {self._part.version}")

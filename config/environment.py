@@ -87,6 +87,12 @@ def _shared_directory(text: str) -> Path | None:
     return Path(text)
 
 
+@_env.parser_for("directory")
+def _directory(text: str) -> Path | None:
+    """Return a directory that the first process which writes there makes; None for `off`."""
+    return None if text.strip().lower() in {"", "off"} else Path(text).expanduser().absolute()
+
+
 @_env.parser_for("store_url")
 def _store_url(text: str) -> str:
     if not text.startswith(_STORE_SCHEMES):
@@ -271,6 +277,8 @@ SELF_RUNNING_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_SELF_RUNNING_PER_S
 RECORD_BYTES_PER_PERSON: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_PERSON", "67108864")
 RECORD_BYTES_PER_SERVICE: int | None = _env.limit("SYNCKAIROS_RECORD_BYTES_PER_SERVICE", "off")
 PERSONAL_METADATA: tuple[str, ...] = tuple(map(str.strip, _env.list("SYNCKAIROS_PERSONAL_METADATA", "*")))
+CHECKPOINT_DIR: Path | None = _env.directory("SYNCKAIROS_CHECKPOINT_DIR", str(DATA_DIR / "checkpoints"))
+CHECKPOINT_S: float = _env.float("SYNCKAIROS_CHECKPOINT_S", 60.0, validate=checks.POSITIVE)
 METRICS_HOST: str = _env.str("SYNCKAIROS_METRICS_HOST", "127.0.0.1", validate=checks.address)
 MULTIPROC_DIR: Path | None = _env.shared_directory("PROMETHEUS_MULTIPROC_DIR", "")
 METRICS_PORT: int | None = _env.int("SYNCKAIROS_METRICS_PORT", None, validate=checks.POSITIVE)

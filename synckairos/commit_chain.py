@@ -8,8 +8,10 @@ persons stand in it as commitments, salted digests: a value and its salt can be 
 from __future__ import annotations
 
 import os
+import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from decimal import Decimal
 from hashlib import sha256
 from struct import Struct as Layout
 from typing import Any, Protocol
@@ -39,6 +41,8 @@ _HEAD = Layout(f">4s16sQQQHH{_TEXTS}I")
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _events = msgspec.msgpack.Decoder(tuple[Event, ...])
 _json = msgspec.json.Encoder(order="deterministic")
+_LARGEST_WHOLE = 2.0**64
+"""Floats beyond it stay floats: no integer in a stored form is as large."""
 
 
 class Facts(Protocol):
@@ -86,7 +90,7 @@ def decode_events(data: bytes) -> tuple[Event, ...]:
 
 def canonical(facts: Facts, principal: bytes, events: bytes) -> bytes:
     """Return the canonical form of a commit. `principal` is the commitment to its name, and `events` hold no value
-    about a person (`sealed`)."""
+    about a person (`sealed`). Raises ValueError for a number that is negative or too large for its place."""
     epoch, role, door, request_id = (
         facts.epoch.encode(),
         facts.role.encode(),
@@ -99,25 +103,28 @@ def canonical(facts: Facts, principal: bytes, events: bytes) -> bytes:
         facts.address,
         facts.user_agent,
     )
-    head = _HEAD.pack(
-        _MAGIC,
-        facts.session_id.bytes,
-        facts.since_version,
-        facts.version,
-        facts.committed_ms,
-        facts.due,
-        facts.late,
-        len(epoch),
-        len(command_id),
-        len(principal),
-        len(role),
-        len(door),
-        len(request_id),
-        len(client_key),
-        len(address),
-        len(user_agent),
-        len(events),
-    )
+    try:
+        head = _HEAD.pack(
+            _MAGIC,
+            facts.session_id.bytes,
+            facts.since_version,
+            facts.version,
+            facts.committed_ms,
+            facts.due,
+            facts.late,
+            len(epoch),
+            len(command_id),
+            len(principal),
+            len(role),
+            len(door),
+            len(request_id),
+            len(client_key),
+            len(address),
+            len(user_agent),
+            len(events),
+        )
+    except struct.error as error:
+        raise ValueError("a number is out of its range") from error
     return b"".join(
         (head, epoch, command_id, principal, role, door, request_id, client_key, address, user_agent, events)
     )
@@ -129,6 +136,11 @@ def events_in(body: bytes) -> bytes:
     if len(body) != _HEAD.size + sum(lengths):
         raise ValueError("no canonical commit")
     return body[len(body) - lengths[-1] :]
+
+
+def version_in(body: bytes) -> int:
+    """Return the version that a canonical form reaches. Raises ValueError for other bytes."""
+    return int(_head_of(body)[3])
 
 
 def places_in(body: bytes) -> tuple[int, int]:
@@ -152,7 +164,27 @@ def digest(previous: bytes, body: bytes) -> bytes:
 
 def commitment(salt: bytes, value: Any) -> bytes:
     """Return the commitment to a value about a person."""
-    return sha256(salt + _json.encode(value)).digest()
+    return sha256(salt + plain_json(value)).digest()
+
+
+def plain_json(value: Any) -> bytes:
+    """Return a value as JSON that is the same before and after a database has kept it.
+
+    PostgreSQL keeps numbers as decimals: 1e16 comes back as 10000000000000000, and -0.0 as 0.
+    """
+    return _json.encode(value if type(value) is str else _with_plain_numbers(value))
+
+
+def _with_plain_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_plain_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_plain_numbers(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
+        value = int(Decimal(repr(value)))  # the decimal digits, as the database takes them
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value)  # no event holds such an integer, so it was a number with an exponent
+    return value
 
 
 def kept_commitment(salt: bytes, value: str) -> bytes:

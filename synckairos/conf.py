@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -152,6 +153,8 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Time over which it then closes its sockets."""
     default_visibility: Visibility
     """Visibility of a session whose creation does not set it."""
+    checkpoint_dir: Path | None
+    """Directory of the audit's checkpoints; None for no checkpoints."""
     signing_keys: KeyRing
     """Keys of the tokens of this service. The first signs, all verify."""
     issuer: str

@@ -19,7 +19,7 @@ UMASK = 0o077
 """Umask of all processes of a stack."""
 _OWN_NAMES = (
     *("secret_key*", "signing_key*", "admin_password", "stack.lock", "*.sqlite3*", "beat-schedule*", "valkey.sock"),
-    *("appendonlydir", "*.aof", "*.rdb", "metrics", "run"),
+    *("appendonlydir", "*.aof", "*.rdb", "metrics", "run", "checkpoints"),
 )
 """Names of all files that a stack keeps in its data directory, unfinished secrets included."""
 

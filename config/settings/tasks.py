@@ -1,5 +1,6 @@
 """Settings of Celery, whose broker is the server of the state."""
 
+from typing import Any
 from urllib.parse import quote
 
 from config import environment
@@ -40,7 +41,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "audit.schedule:BackpressureScheduler"
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "drain the outbox": {
         "task": "audit.tasks.drain_outbox",
         "schedule": 5.0,
@@ -53,3 +54,9 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600.0},
     },
 }
+if environment.CHECKPOINT_DIR is not None:
+    CELERY_BEAT_SCHEDULE["write a checkpoint of the audit"] = {
+        "task": "audit.tasks.write_checkpoint",
+        "schedule": environment.CHECKPOINT_S,
+        "options": {"expires": environment.CHECKPOINT_S},
+    }

@@ -6,23 +6,30 @@ Exit status 1 when anything is wrong. See docs/consistency.md.
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import django
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
 from django.db.models import QuerySet
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from audit.checkpoint_verification import LogFault, LogReader, compare
 from audit.models import SyncSession
-from audit.verification import Verified, verify
+from audit.verification import verify
+from audit.verification_faults import Fault, Verified
+from audit.verification_pool import default_processes, verified_portions
+from audit.verification_rows import portions
+from audit.waiting_commits import waiting_commits
+from synckairos.auth.signed_notes import NoteKey, parse_key
 from synckairos.instants import from_iso
 
-PORTION = 50
-"""Sessions that a process verifies before it tells how far it is."""
+_MAY_WAIT = {Fault.MISSING, Fault.TRUNCATED}
 
 
 class Command(BaseCommand):
@@ -30,56 +37,94 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("session_id", type=UUID, nargs="?", help="one session; without it, all")
-        parser.add_argument("--since", type=_instant, help="sessions that changed since this instant (ISO 8601)")
-        parser.add_argument("--processes", type=int, default=1, help="number of processes that verify")
-        parser.add_argument("--quiet", action="store_true", help="no progress")
+        parser.add_argument("--since", type=from_iso, help="sessions that changed since this instant (ISO 8601)")
+        parser.add_argument("--processes", type=int, default=default_processes(), help="processes; one for each core")
+        parser.add_argument("--checkpoints", type=Path, help="compare with the checkpoints in this directory")
+        parser.add_argument(
+            *("--key", "-k"), type=parse_key, action="append", default=[], help="public key of former checkpoints"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         sessions = _sessions(options["session_id"], options["since"])
-        keys = list(sessions.values_list("pk", flat=True))
-        if options["session_id"] is not None and not keys:
+        if options["session_id"] is not None and not sessions.exists():
             raise CommandError("The audit has no such session.")
-        portions = [keys[start : start + PORTION] for start in range(0, len(keys), PORTION)]
-        done, events, unchained, findings = 0, 0, 0, 0
-        for portion, results in zip(portions, _results(portions, options["processes"]), strict=True):
-            done += len(portion)
-            for result in results:
-                events += result.events
-                unchained += result.unchained
-                if result.finding is not None:
-                    findings += 1
-                    self.stdout.write(str(result.finding))
-            if not options["quiet"]:
-                self.stderr.write(f"\r{done} of {len(keys)} sessions", ending="")
-        if not options["quiet"]:
-            self.stderr.write("")
-        self.stdout.write(
-            f"sessions: {len(keys)}; events verified: {events}; of releases without a chain: {unchained}; "
-            f"sessions with faults: {findings}"
-        )
-        if findings:
+        try:
+            faults = self._verify_chains(sessions, options["processes"])
+            if options["checkpoints"] is not None:
+                faults += self._verify_checkpoints(options["checkpoints"], options["key"], options["session_id"])
+        except KeyboardInterrupt:
+            sys.exit(130)
+        if faults:
             sys.exit(1)
 
+    def _verify_chains(self, sessions: QuerySet[SyncSession], processes: int) -> int:
+        """Print the first fault of each session, and return their number."""
+        events = unchained = waiting = 0
+        faulty: set[int] = set()
+        total = sessions.count()
+        with _progress(total) as progress:
+            for portion, results in verified_portions(portions(sessions), processes):
+                for result in self._without_waiting(results):
+                    events += result.events
+                    unchained += result.unchained
+                    waiting += result.waiting
+                    if result.finding is not None and result.session not in faulty:
+                        faulty.add(result.session)
+                        progress.stop()
+                        self.stdout.write(str(result.finding))
+                        progress.start()
+                progress.advance(progress.task_ids[0], sum(part.is_last for part in portion))
+        self.stdout.write(
+            f"sessions: {total}; events verified: {events}; of releases without a chain: {unchained}; "
+            f"commits that wait in the outbox: {waiting}; sessions with faults: {len(faulty)}"
+        )
+        return len(faulty)
 
-def _instant(text: str) -> datetime:
-    return from_iso(text)
+    def _verify_checkpoints(self, directory: Path, keys: list[NoteKey], session_id: UUID | None) -> int:
+        """Print what is wrong with the checkpoints, or differs from them, and return the number of such faults."""
+        faults = 0
+        reader = LogReader(directory, keys)
+        try:
+            for finding in compare(reader.read(), session_id):
+                faults += 1
+                self.stdout.write(str(finding))
+        except LogFault as fault:
+            faults += 1
+            self.stdout.write(f"{directory}: {fault}")
+        except OSError as error:
+            raise CommandError(f"{directory}: {error}") from error
+        self.stdout.write(
+            f"checkpoints: {reader.checkpoints}; by unknown keys: {reader.of_unknown_keys}; heads: {reader.leaves}; "
+            f"heads without a checkpoint: {reader.unsigned_leaves}; faults: {faults}"
+        )
+        return faults
+
+    def _without_waiting(self, results: list[Verified]) -> list[Verified]:
+        """Verify sessions again of which something is missing, with what waits in the outbox."""
+        rows = SyncSession.objects.in_bulk([r.session for r in results if r.finding and r.finding.fault in _MAY_WAIT])
+        if not rows:
+            return results
+        try:
+            waiting = waiting_commits({(row.session_id, row.epoch) for row in rows.values()})
+        except RedisError as error:
+            self.stderr.write(f"The store cannot be read ({type(error).__name__}): what is missing may wait there.")
+            return results
+        again = {pk: verify(row, waiting.get((row.session_id, row.epoch))) for pk, row in rows.items()}
+        return [again.pop(r.session, r) if r.finding and r.finding.fault in _MAY_WAIT else r for r in results]
 
 
 def _sessions(session_id: UUID | None, since: datetime | None) -> QuerySet[SyncSession]:
-    sessions = SyncSession.objects.order_by("pk")
+    sessions = SyncSession.objects.all()
     if session_id is not None:
         sessions = sessions.filter(session_id=session_id)
     return sessions if since is None else sessions.filter(updated_at__gte=since)
 
 
-def _results(portions: list[list[int]], processes: int) -> Any:
-    if processes <= 1:
-        return map(verify_portion, portions)
-    connections.close_all()  # a process of its own opens its own
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=django.setup)
-    return pool.map(verify_portion, portions)
-
-
-def verify_portion(keys: list[int]) -> list[Verified]:
-    """Verify the sessions with these primary keys."""
-    return [verify(session) for session in SyncSession.objects.filter(pk__in=keys).order_by("pk")]
+@contextmanager
+def _progress(total: int) -> Iterator[Progress]:
+    """Show the progress while stderr is a terminal."""
+    columns = (TextColumn("verified"), BarColumn(), MofNCompleteColumn(), TextColumn("sessions"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task("", total=total)
+        yield progress
