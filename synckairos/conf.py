@@ -148,6 +148,8 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Time for which an ending web process serves on, unready, before it stops accepting."""
     drain_s: float
     """Time over which it then closes its sockets."""
+    metadata_index: tuple[str, ...] = ()
+    """Keys of the metadata by whose values sessions can be listed."""
     default_visibility: Visibility
     """Visibility of a session whose creation does not set it."""
     signing_keys: KeyRing
