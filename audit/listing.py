@@ -97,10 +97,10 @@ def _through(rows: QuerySet[Any], filters: Filters) -> QuerySet[Any, Any]:
     return found.order_by("-created_at", "-session_id").values_list("created_at", "session_id")
 
 
-def matching(filters: Filters, to_session: str, key: str) -> Q:
+def matching(filters: Filters, to_session: str, key: str, *, with_deleted: bool = False) -> Q:
     """Return the conditions of filters, but for the period. `to_session` leads from the row to its session, and `key`
     is the primary key of the session."""
-    condition = Q(**{f"{to_session}deleted_at__isnull": True})
+    condition = Q() if with_deleted else Q(**{f"{to_session}deleted_at__isnull": True})
     if filters.status is not None:
         condition &= Q(**{f"{to_session}status": filters.status.value})
     if filters.mode is not None:
