@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
+from audit.exports.table import FORMATS
 from sessions.apidocs import time_controls
 from sessions.commands import CommandType
 from sessions.requests import bodies
@@ -219,6 +220,20 @@ list_sessions = _operation(
         *FILTERS,
         _query("limit", "Largest number of sessions in a page, from 1 to 100; 50 without it.", int),
         _query("cursor", "The `next_cursor` of the page before."),
+    ],
+)
+export_events = _operation(
+    "exportEvents",
+    "Export events of the audit as a file that is made while it is sent; for staff",
+    {(200, form.content_type.partition(";")[0]): {"type": "string"} for form in FORMATS.values()},
+    400,
+    403,
+    parameters=[
+        _query("format", "The format of the file.", enum=[*FORMATS]),
+        _query("session_id", "The session with this id, in all its epochs."),
+        _query("since", "Events committed at this instant (ISO 8601) or later."),
+        _query("until", "Events committed before this instant."),
+        *FILTERS,
     ],
 )
 presence = _read("getSessionPresence", "Read who is connected to a session", PresenceView)
