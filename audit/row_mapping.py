@@ -97,7 +97,7 @@ class Commit(Struct, frozen=True):
     session: RowValues
     commit: RowValues
     origin: Origin | None
-    """What the creation says; None if the entry has none."""
+    """The facts of the creation; None if the entry has none."""
     deleted_at: Any
     events: list[RowValues]
     participants: list[RowValues]

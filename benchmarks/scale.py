@@ -70,7 +70,7 @@ INSERT INTO audit_synccommit (session_id, since_version, version, command_id, co
   request_id, client_key, address, user_agent, previous, digest, body, salts)
 SELECT id, n - 1, n, '\\x00', created_at + n * interval '1 s', 'u1', 'participant', 'socket',
   gen_random_uuid()::text, '\\x00', '\\x00', '\\x00', NULL, NULL, NULL, '\\x00'
-FROM (SELECT id, created_at FROM audit_syncsession ORDER BY id LIMIT %(sessions)s / 50) AS some,
+FROM (SELECT id, created_at FROM audit_syncsession ORDER BY id LIMIT %(sessions)s / 50) AS chosen,
   generate_series(1, 50) AS n
 """
 EVENTS = """

@@ -185,9 +185,9 @@ class SessionListView(Struct, kw_only=True):
 
     sessions: list[SessionItemView]
     next_cursor: str | None
-    """What `cursor` of the request for the next page is; null on the last page."""
+    """The `cursor` of the request for the next page; null on the last page."""
     as_of: InstantText | None
-    """What was committed before this instant is in the list; null while the server cannot tell."""
+    """All that was committed before this instant is in the list; null while the server cannot tell."""
 
 
 class ConnectedView(Struct, kw_only=True):

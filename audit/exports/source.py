@@ -75,7 +75,7 @@ class Source:
         self.events = 0
 
     def sessions(self) -> Iterator[SyncSession]:
-        """Yield the sessions."""
+        """Yield the sessions of the selection."""
         rows, last = self._sessions(), 0
         while some := list(rows.filter(pk__gt=last).order_by("pk")[:_SESSIONS]):
             yield from some
