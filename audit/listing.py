@@ -19,6 +19,8 @@ from audit.models import SyncLabel, SyncParticipant, SyncSession
 from synckairos.engine.units import Status, SyncMode
 from synckairos.instants import EPOCH
 
+Branch: TypeAlias = tuple[QuerySet[Any], str]
+"""Rows with the creation of a session, and the field that holds its primary key."""
 Position: TypeAlias = tuple[datetime, int]
 """The place of a session in a list: its creation, and its primary key."""
 
@@ -54,7 +56,9 @@ def page_of_sessions(filters: Filters, person: str | None, after: Position | Non
     """Return the first sessions after a position. `person` limits the list to sessions that it owns or takes part in;
     None for all."""
     found = {
-        position for branch in _branches(filters, person) for position in _period(branch, filters, after)[: limit + 1]
+        position
+        for rows, key in _branches(filters, person)
+        for position in _positions(rows, key, filters, after)[: limit + 1]
     }
     positions = sorted(found, reverse=True)
     shown = positions[:limit]
@@ -63,8 +67,8 @@ def page_of_sessions(filters: Filters, person: str | None, after: Position | Non
     return Page(sessions, shown[-1] if len(positions) > limit else None)
 
 
-def _branches(filters: Filters, person: str | None) -> Iterator[QuerySet[Any, Any]]:
-    """Yield queries of positions, in the order of the list."""
+def _branches(filters: Filters, person: str | None) -> Iterator[Branch]:
+    """Yield the branches of a list, which together have all its sessions."""
     if person is not None:
         yield _sessions(Q(owner=person), filters)
         yield _seats(person, filters)
@@ -81,20 +85,18 @@ def _branches(filters: Filters, person: str | None) -> Iterator[QuerySet[Any, An
         yield _sessions(Q(), filters)
 
 
-def _seats(person: str, filters: Filters) -> QuerySet[Any, Any]:
+def _seats(person: str, filters: Filters) -> Branch:
     seats = SyncParticipant.objects.filter(user_id=person, created_at__isnull=False)
-    return _through(seats, filters).distinct()
+    return _through(seats.distinct(), filters)  # a person may have several seats in a session
 
 
-def _sessions(condition: Q, filters: Filters) -> QuerySet[Any, Any]:
-    rows = SyncSession.objects.filter(condition).filter(matching(filters, "", "pk"))
-    return rows.order_by("-created_at", "-pk").values_list("created_at", "pk")
+def _sessions(condition: Q, filters: Filters) -> Branch:
+    return SyncSession.objects.filter(condition).filter(matching(filters, "", "pk")), "pk"
 
 
-def _through(rows: QuerySet[Any], filters: Filters) -> QuerySet[Any, Any]:
-    """Return positions by rows that refer to sessions and have the instant of their creation."""
-    found = rows.filter(matching(filters, "session__", "session_id"))
-    return found.order_by("-created_at", "-session_id").values_list("created_at", "session_id")
+def _through(rows: QuerySet[Any], filters: Filters) -> Branch:
+    """Return the branch of rows that refer to sessions and have the instant of their creation."""
+    return rows.filter(matching(filters, "session__", "session_id")), "session_id"
 
 
 def matching(filters: Filters, to_session: str, key: str, *, with_deleted: bool = False) -> Q:
@@ -113,9 +115,8 @@ def matching(filters: Filters, to_session: str, key: str, *, with_deleted: bool 
     return condition
 
 
-def _period(rows: QuerySet[Any, Any], filters: Filters, after: Position | None) -> QuerySet[Any, Any]:
-    """Return the positions within the period of the filters and after a position."""
-    key = rows.query.order_by[1].removeprefix("-")
+def _positions(rows: QuerySet[Any], key: str, filters: Filters, after: Position | None) -> QuerySet[Any, Position]:
+    """Return the positions of a branch within the period of the filters and after a position, in the order of lists."""
     if filters.created_from is not None:
         rows = rows.filter(created_at__gte=filters.created_from)
     if filters.created_to is not None:
@@ -123,7 +124,7 @@ def _period(rows: QuerySet[Any, Any], filters: Filters, after: Position | None) 
     if after is not None:
         created_at, pk = after  # the first condition is one that an index can begin with
         rows = rows.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(**{f"{key}__lt": pk}))
-    return rows
+    return rows.order_by("-created_at", f"-{key}").values_list("created_at", key)
 
 
 def cursor_of(position: Position) -> str:

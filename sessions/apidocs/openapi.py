@@ -222,10 +222,13 @@ list_sessions = _operation(
         _query("cursor", "The `next_cursor` of the page before."),
     ],
 )
+_FILES: dict[Any, Any] = {
+    (200, form.content_type.partition(";")[0]): {"type": "string", "format": "binary"} for form in FORMATS.values()
+}
 export_events = _operation(
     "exportEvents",
     "Export events of the audit as a file that is made while it is sent; for staff",
-    {(200, form.content_type.partition(";")[0]): {"type": "string"} for form in FORMATS.values()},
+    _FILES,
     400,
     403,
     parameters=[
