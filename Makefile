@@ -82,7 +82,7 @@ format: $(DEV) ## rewrite the code in the house's format
 	$(VENV)/bin/ruff format $(CODE)
 
 requirements: $(DEV) ## compile the pinned lists from the ranges, for every Python that is promised
-	cd requirements && for list in base dev bench generators; do \
+	cd requirements && for list in base dev bench generators parquet; do \
 	  ../$(VENV)/bin/uv pip compile --quiet --universal --python-version $(FIRST_PYTHON) --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
 	    -o $$list.txt $$list.in $(ARGS); done

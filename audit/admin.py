@@ -189,7 +189,7 @@ class SyncSessionAdmin(HoldActions, HistoryAdmin):
     ordering = ("-created_at", "-id")
     inlines = (LatestEvents, Participants)
     by_session_id = "session_id"
-    by_principal = "created_by"
+    by_principal = "owner"
 
     def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the inlines, with headings that give the number of rows."""

@@ -15,7 +15,20 @@ from synckairos.engine.events import EVENT_TYPES
 from synckairos.engine.units import Status, SyncMode
 from synckairos.outbox import Door
 
-__all__ = ["SyncCommit", "SyncErasure", "SyncEvent", "SyncHold", "SyncParticipant", "SyncPruned", "SyncSession"]
+__all__ = [
+    "SyncCommit",
+    "SyncErasure",
+    "SyncEvent",
+    "SyncHold",
+    "SyncLabel",
+    "SyncParticipant",
+    "SyncPruned",
+    "SyncSession",
+]
+
+MAX_LABEL_KEY = 64
+MAX_LABEL_VALUE = 200
+"""Length of the longest value by which sessions can be listed."""
 
 
 def mode_choices() -> list[tuple[str, str]]:
@@ -47,7 +60,15 @@ class SyncSession(models.Model):
     active_participant_id = models.UUIDField(null=True)
     created_by = models.CharField(max_length=MAX_NAME_LENGTH, blank=True)
     """Principal of the creation; empty until that event is written."""
+    owner = models.CharField(max_length=MAX_NAME_LENGTH, blank=True, db_default="")
+    """Owner of the session; empty until the creation is written, and for a session without an owner."""
+    visibility = models.CharField(max_length=16, blank=True, db_default="")
+    """Visibility of the session; empty until the creation is written."""
+    groups = models.JSONField(null=True)
+    """Banks of the groups: `group_id`, `total_time_ms` and `has_expired` of each; null without groups."""
     created_at = models.DateTimeField()
+    cycle_started_at = models.DateTimeField(null=True)
+    """Start of the running stretch of the cycle; null unless the session is running."""
     updated_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
@@ -65,8 +86,9 @@ class SyncSession(models.Model):
         constraints = (models.UniqueConstraint(fields=["session_id", "epoch"], name="audit_session_once"),)
         indexes = (
             models.Index(fields=["-created_at", "-id"], name="audit_session_latest"),
-            models.Index(fields=["status", "-created_at"], name="audit_session_status"),
-            models.Index(fields=["created_by", "-created_at"], name="audit_session_creator"),
+            models.Index(fields=["status", "-created_at", "-id"], name="audit_session_status"),
+            models.Index(fields=["sync_mode", "status", "-created_at", "-id"], name="audit_session_mode"),
+            models.Index(fields=["owner", "-created_at", "-id"], name="audit_session_owner"),
             models.Index(fields=["deleted_at"], name="audit_session_deleted"),
             models.Index(
                 fields=["completed_at", "id"],
@@ -181,11 +203,37 @@ class SyncParticipant(models.Model):
     cycle_count = models.BigIntegerField()
     has_expired = models.BooleanField()
     version = models.BigIntegerField()
+    created_at = models.DateTimeField(null=True)
+    """Creation of the session, by which the sessions of a person are listed."""
 
     class Meta:
         verbose_name = "sync participant"
         constraints = (models.UniqueConstraint(fields=["session", "participant_id"], name="audit_participant_once"),)
-        indexes = (models.Index(fields=["user_id", "-id"], name="audit_participant_user"),)
+        indexes = (
+            models.Index(
+                fields=["user_id", "-created_at", "-session"],
+                condition=models.Q(user_id__isnull=False),
+                name="audit_participant_user",
+            ),
+        )
 
     def __str__(self) -> str:
         return str(self.participant_id)
+
+
+class SyncLabel(models.Model):
+    """A value of the metadata of a session by which sessions are listed (SYNCKAIROS_METADATA_INDEX)."""
+
+    session = models.ForeignKey(SyncSession, models.CASCADE, related_name="labels", db_index=False)
+    key = models.CharField(max_length=MAX_LABEL_KEY)
+    value = models.CharField(max_length=MAX_LABEL_VALUE)
+    created_at = models.DateTimeField()
+    """Creation of the session."""
+
+    class Meta:
+        verbose_name = "sync label"
+        constraints = (models.UniqueConstraint(fields=["session", "key"], name="audit_label_once"),)
+        indexes = (models.Index(fields=["key", "value", "-created_at", "-session"], name="audit_label_value"),)
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"

@@ -17,7 +17,16 @@ from uuid import UUID
 from django.db.models import Model, Q, TextField
 from django.db.models.functions import Cast
 
-from audit.models import SyncCommit, SyncErasure, SyncEvent, SyncHold, SyncParticipant, SyncPruned, SyncSession
+from audit.models import (
+    SyncCommit,
+    SyncErasure,
+    SyncEvent,
+    SyncHold,
+    SyncLabel,
+    SyncParticipant,
+    SyncPruned,
+    SyncSession,
+)
 from audit.projections import portions
 from synckairos import commit_chain
 from synckairos.conf import conf
@@ -27,9 +36,9 @@ from synckairos.keyed_hash import hashed
 
 ERASED_TEXT = "(erased)"
 """The text in the place of a value that no commitment stands for."""
-SESSION_NAMES: tuple[str, ...] = ("created_by",)
+SESSION_NAMES: tuple[str, ...] = ("created_by", "owner")
 """Columns of SyncSession that repeat a name of the history; erasure.py knows the text in the place of each."""
-MADE_OF_METADATA: tuple[type[Model], ...] = ()
+MADE_OF_METADATA: tuple[type[Model], ...] = (SyncLabel,)
 """Models whose rows repeat metadata of their session; an erasure of the metadata deletes them."""
 MADE_OF_EVENTS: tuple[type[Model], ...] = ()
 """Models whose rows hold whole states of their session; an erasure deletes them, and they can be made again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -13,16 +13,22 @@ from django.db import connection
 from msgspec import Struct
 
 from audit import bulk, tombstones
-from audit.models import SyncParticipant, SyncSession
-from audit.row_mapping import PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, RowValues, SessionKey
+from audit.models import SyncLabel, SyncParticipant, SyncSession
+from audit.row_mapping import ORIGIN_FIELDS, PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, Origin, RowValues, SessionKey
 
 T = TypeVar("T")
+
+_LABEL_FIELDS = ("session", "key", "value", "created_at")
+_KEPT_FIELDS = ("created_by", "owner", "visibility", "legal_hold")
+"""Fields that the row of a restored session takes from that of its parent."""
 
 _PORTION = 10_000
 _IDENTITY = ("session_id", "epoch")
 _PROJECTED_FIELDS = tuple(name for name in SESSION_FIELDS if name not in _IDENTITY)
 """Fields of a session that each commit replaces."""
 _PROJECTED_PARTICIPANT_FIELDS = tuple(name for name in PARTICIPANT_FIELDS if name != "participant_id")
+_NO_ORIGIN = ("",) * len(ORIGIN_FIELDS)
+_origin_values = attrgetter(*ORIGIN_FIELDS)
 _session_values = itemgetter(*SESSION_FIELDS)
 _projected_values = itemgetter(*_PROJECTED_FIELDS)
 _participant_values = itemgetter(*PARTICIPANT_FIELDS)
@@ -57,8 +63,8 @@ def lock_session_rows(commits: Sequence[Commit]) -> CommitsWithRows:
     if missing:
         bulk.upsert(
             SyncSession,
-            [*SESSION_FIELDS, "created_by"],
-            [(*_session_values({**by_session[key].session, "version": 0}), "") for key in missing],
+            [*SESSION_FIELDS, *ORIGIN_FIELDS],
+            [(*_session_values({**by_session[key].session, "version": 0}), *_NO_ORIGIN) for key in missing],
             unique=_IDENTITY,
         )
         sessions |= _lock_rows(missing)
@@ -80,13 +86,16 @@ def _lock_rows(wanted: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
 def project_sessions(commits_with_rows: CommitsWithRows) -> None:
     """Update the rows of sessions to their newest commits."""
     newest: dict[int, Commit] = {}
-    created: dict[int, str] = {}
+    created: dict[int, Origin] = {}
+    labels: dict[tuple[int, str], tuple[str, datetime]] = {}
     deleted: dict[int, datetime] = {}
     for row, commit in commits_with_rows:
         if commit.version > newest.get(row.pk, row).version:
             newest[row.pk] = commit
-        if commit.created_by and not row.created_by:
-            created.setdefault(row.pk, commit.created_by)
+        if commit.origin is not None and not row.created_by:
+            created.setdefault(row.pk, commit.origin)
+            for key, value in commit.origin.labels:
+                labels[row.pk, key] = value, commit.session["created_at"]
         if commit.deleted_at and not row.deleted_at:
             deleted.setdefault(row.pk, commit.deleted_at)
     bulk.update(
@@ -94,7 +103,13 @@ def project_sessions(commits_with_rows: CommitsWithRows) -> None:
         _PROJECTED_FIELDS,
         [(pk, *_projected_values(commit.session)) for pk, commit in sorted(newest.items())],
     )
-    bulk.update(SyncSession, ["created_by"], sorted(created.items()))
+    bulk.update(SyncSession, ORIGIN_FIELDS, [(pk, *_origin_values(origin)) for pk, origin in sorted(created.items())])
+    bulk.upsert(
+        SyncLabel,
+        _LABEL_FIELDS,
+        [(*place, *labels[place]) for place in sorted(labels)],
+        unique=["session", "key"],
+    )
     _project_restored([(row, commit) for row, commit in commits_with_rows if commit.parent_epoch])
     bulk.update(SyncSession, ["deleted_at"], sorted(deleted.items()))
 
@@ -103,10 +118,12 @@ def _project_restored(commits_with_rows: CommitsWithRows) -> None:
     """Update the rows of restored sessions and those of their parents, each of which names the other."""
     for row, commit in commits_with_rows:
         session_id, epoch = commit.key
-        parent = SyncSession.objects.filter(session_id=session_id, epoch=commit.parent_epoch)
-        parent.update(restored_as=epoch)
-        created_by = parent.values_list("created_by", flat=True).first() or ""
-        SyncSession.objects.filter(pk=row.pk).update(parent_epoch=commit.parent_epoch, created_by=created_by)
+        parents = SyncSession.objects.filter(session_id=session_id, epoch=commit.parent_epoch)
+        parents.update(restored_as=epoch)
+        kept = parents.values(*_KEPT_FIELDS).first() or {}
+        SyncSession.objects.filter(pk=row.pk).update(parent_epoch=commit.parent_epoch, **kept)
+        labels = SyncLabel.objects.filter(session__in=parents).values_list("key", "value", "created_at")
+        bulk.upsert(SyncLabel, _LABEL_FIELDS, [(row.pk, *label) for label in labels], unique=["session", "key"])
 
 
 def project_participants(commits_with_rows: CommitsWithRows) -> None:

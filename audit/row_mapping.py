@@ -18,12 +18,14 @@ import msgspec
 from django.db.models import CharField, IntegerField, Model
 from msgspec import Struct
 
+from audit.labels import labels_of
 from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
 from synckairos import commit_chain, outbox
 from synckairos.auth.principal import SYSTEM
+from synckairos.conf import conf
 from synckairos.engine.event_data import details, fields_of
 from synckairos.engine.events import Event, SessionCreated, SessionDeleted, SessionRestored
-from synckairos.engine.state import Participant
+from synckairos.engine.state import Group, Participant
 from synckairos.engine.units import Instant
 from synckairos.instants import as_datetime
 
@@ -36,9 +38,12 @@ NumberGetter: TypeAlias = Callable[[RowValues], tuple[int, ...]]
 
 SESSION_FIELDS = (
     *("session_id", "epoch", "version", "sync_mode", "status", "cycle_number", "total_time_ms", "running_ms"),
-    *("active_participant_id", "created_at", "updated_at", "started_at", "completed_at"),
+    *("active_participant_id", "created_at", "updated_at", "started_at", "completed_at", "cycle_started_at", "groups"),
 )
-"""Fields of a session in every commit; `created_by` and `deleted_at` are set once in its life."""
+"""Fields of a session in every commit."""
+ORIGIN_FIELDS = ("created_by", "owner", "visibility")
+"""Fields of a session that its creation sets."""
+
 COMMIT_FIELDS = (
     *("since_version", "version", "command_id", "committed_at", "principal", "role", "door", "request_id"),
     *("client_key", "address", "user_agent", "previous", "digest", "body", "salts"),
@@ -48,10 +53,10 @@ EVENT_FIELDS = (
 )
 PARTICIPANT_FIELDS = (
     *("participant_id", "participant_index", "group_id", "user_id", "total_time_ms", "time_used_ms", "cycle_count"),
-    *("has_expired", "version"),
+    *("has_expired", "version", "created_at"),
 )
 
-_own_values = attrgetter(*PARTICIPANT_FIELDS[:-1])  # the version is that of the commit
+_own_values = attrgetter(*PARTICIPANT_FIELDS[:-2])  # the version is that of the commit
 _LARGEST = 2**63 - 1
 """Largest value of a column. The encoding of entries has no numbers below the smallest."""
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -73,6 +78,16 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """Errors of `read_commit` for an entry that can never be written."""
 
 
+class Origin(Struct, frozen=True):
+    """The facts of a session that its creation sets."""
+
+    created_by: str
+    owner: str
+    visibility: str
+    labels: tuple[tuple[str, str], ...]
+    """Keys and values of the metadata by which sessions are listed."""
+
+
 class Commit(Struct, frozen=True):
     """One entry as values of rows, without the foreign keys."""
 
@@ -81,8 +96,8 @@ class Commit(Struct, frozen=True):
     version: int
     session: RowValues
     commit: RowValues
-    created_by: str
-    """Principal of the creation; empty if the entry has none."""
+    origin: Origin | None
+    """The facts of the creation; None if the entry has none."""
     deleted_at: Any
     parent_epoch: str
     """The epoch that a restored session continues; empty if the entry restores none."""
@@ -126,7 +141,7 @@ def read_commit(entry_id: str, data: bytes) -> Commit:
         version=entry.version,
         session=_session(entry),
         commit=_commit(entry, data),
-        created_by=entry.principal if any(isinstance(e, SessionCreated) for e in entry.events) else "",
+        origin=_origin(entry),
         deleted_at=_optional_datetime(deleted[0] if deleted else None),
         parent_epoch=next((e.parent_epoch for e in entry.events if isinstance(e, SessionRestored)), ""),
         events=_events(entry),
@@ -139,6 +154,14 @@ def read_commit(entry_id: str, data: bytes) -> Commit:
     for values in commit.participants:
         _validate(SyncParticipant, values)
     return commit
+
+
+def _origin(entry: outbox.Entry) -> Origin | None:
+    for event in entry.events:
+        if isinstance(event, SessionCreated):
+            labels = labels_of(event.config.metadata) if conf().metadata_index else ()
+            return Origin(entry.principal, event.access.owner, event.access.visibility.value, labels)
+    return None
 
 
 def _session(entry: outbox.Entry) -> RowValues:
@@ -157,6 +180,16 @@ def _session(entry: outbox.Entry) -> RowValues:
         "updated_at": _datetime_of(summary.updated_ms),
         "started_at": _optional_datetime(summary.started_ms),
         "completed_at": _optional_datetime(summary.completed_ms),
+        "cycle_started_at": _optional_datetime(summary.cycle_started_ms),
+        "groups": json.dumps([*map(_group, summary.groups)]) if summary.groups else None,
+    }
+
+
+def _group(group: Group) -> RowValues:
+    return {
+        "group_id": str(group.group_id),
+        "total_time_ms": group.total_time_ms,
+        "has_expired": group.has_expired,
     }
 
 
@@ -215,7 +248,8 @@ def _event(entry: outbox.Entry, event: Event, principal: str) -> RowValues:
 
 
 def _participant(entry: outbox.Entry, participant: Participant) -> RowValues:
-    return dict(zip(PARTICIPANT_FIELDS, (*_own_values(participant), entry.version), strict=True))
+    created_at = _datetime_of(entry.summary.created_ms)
+    return dict(zip(PARTICIPANT_FIELDS, (*_own_values(participant), entry.version, created_at), strict=True))
 
 
 def _optional_datetime(at_ms: Instant | None) -> Any:

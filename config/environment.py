@@ -31,6 +31,7 @@ from synckairos.telemetry import stderr
 _PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 _STORE_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
 _LONGEST_SOCKET_PATH = 100
+_MOST_LABELS = 8
 
 ROOT = Path(__file__).resolve().parent.parent
 _env = Env(eager=False)
@@ -71,6 +72,14 @@ def _limit(text: str) -> int | None:
 def _ms(seconds: str | int) -> int:
     """Return a time that is given in seconds, in milliseconds."""
     return 1000 * Integer(validate=checks.POSITIVE).deserialize(seconds)
+
+
+@_env.parser_for("label_keys")
+def _label_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(dict.fromkeys(key.strip() for key in text.split(",") if key.strip()))
+    if len(keys) > _MOST_LABELS or any(not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", key) for key in keys):
+        raise Unacceptable(f"Expected up to {_MOST_LABELS} names of letters, digits, _, . and -, separated by commas.")
+    return keys
 
 
 @_env.parser_for("shared_directory")
@@ -253,6 +262,8 @@ IDLE_TTL_MS: int = _env.ms("SYNCKAIROS_IDLE_TTL_S", 30 * 86_400)
 UNATTENDED_TTL_MS: int = _env.ms("SYNCKAIROS_UNATTENDED_TTL_S", 12 * 3_600)
 PAUSED_TTL_MS: int = _env.ms("SYNCKAIROS_PAUSED_TTL_S", 60 * 86_400)
 FINISHED_TTL_MS: int = _env.ms("SYNCKAIROS_FINISHED_TTL_S", 3_600)
+INFLUX_TOKEN: str | None = _env.str("SYNCKAIROS_INFLUX_TOKEN", "") or None
+METADATA_INDEX: tuple[str, ...] = _env.label_keys("SYNCKAIROS_METADATA_INDEX", "")
 RECENT_TRANSITIONS: int = _env.int("SYNCKAIROS_RECENT_TRANSITIONS", 12, validate=checks.POSITIVE)
 RECOVERY_EVENTS: int = _env.int("SYNCKAIROS_RECOVERY_EVENTS", 200, validate=checks.POSITIVE)
 RECOVERY_AGE_MS: int = _env.ms("SYNCKAIROS_RECOVERY_AGE_S", 600)

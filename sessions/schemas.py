@@ -158,6 +158,38 @@ class BatchView(Struct, kw_only=True):
     missing: list[UUID]
 
 
+class SessionItemView(Struct, kw_only=True):
+    """One session of a list, as of its last commit that the audit has."""
+
+    session_id: UUID
+    epoch: str
+    sync_mode: ModeText
+    status: StatusText
+    version: Version
+    active_participant_id: UUID | None
+    total_time_ms: Milliseconds
+    cycle_number: Count
+    cycle_started_at: InstantText | None
+    session_started_at: InstantText | None
+    session_completed_at: InstantText | None
+    owner: str
+    visibility: str
+    labels: dict[str, str]
+    """The values of the metadata by which sessions can be listed."""
+    created_at: InstantText
+    updated_at: InstantText
+
+
+class SessionListView(Struct, kw_only=True):
+    """One page of a list of sessions, the newest first."""
+
+    sessions: list[SessionItemView]
+    next_cursor: str | None
+    """The `cursor` of the request for the next page; null on the last page."""
+    as_of: InstantText | None
+    """All that was committed before this instant is in the list; null while the server cannot tell."""
+
+
 class ConnectedView(Struct, kw_only=True):
     """A participant that is connected."""
 

@@ -151,6 +151,10 @@ class Conf(Struct, frozen=True, kw_only=True):
     """Time for which an ending web process serves on, unready, before it stops accepting."""
     drain_s: float
     """Time over which it then closes its sockets."""
+    metadata_index: tuple[str, ...] = ()
+    """Keys of the metadata by whose values sessions can be listed."""
+    influx_token: str | None = None
+    """Token for the InfluxDB that exports are sent to; None without one."""
     default_visibility: Visibility
     """Visibility of a session whose creation does not set it."""
     checkpoint_dir: Path | None

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct, inspect
 
 from synckairos.engine.events import Event
-from synckairos.engine.state import Participant, State
+from synckairos.engine.state import Group, Participant, State
 from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
 FIELD = b"e"
@@ -44,6 +44,9 @@ class Summary(Struct, frozen=True, array_like=True):
     updated_ms: Instant
     started_ms: Instant | None
     completed_ms: Instant | None
+    cycle_started_ms: Instant | None = None
+    """Start of the running stretch of the cycle; None unless the session is running."""
+    groups: tuple[Group, ...] = ()
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -102,6 +105,8 @@ def summarise(state: State) -> Summary:
         updated_ms=state.updated_ms,
         started_ms=state.started_ms,
         completed_ms=state.completed_ms,
+        cycle_started_ms=state.cycle.started_ms,
+        groups=state.groups,
     )
 
 

@@ -8,12 +8,23 @@ from typing import Any, TypeVar
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
+from audit.exports.table import FORMATS
 from sessions.apidocs import time_controls
 from sessions.commands import CommandType
 from sessions.requests import bodies
 from sessions.requests.values import schema_hook
-from sessions.schemas import BatchView, PresenceView, SessionTokenView, StateView, SummaryView, SwitchView, TicketView
+from sessions.schemas import (
+    BatchView,
+    PresenceView,
+    SessionListView,
+    SessionTokenView,
+    StateView,
+    SummaryView,
+    SwitchView,
+    TicketView,
+)
 from synckairos.engine.commands import Switch
+from synckairos.engine.units import Status, SyncMode
 from synckairos.http.openapi import components_of, name_of, ref, stem
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,7 +45,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return []
 
 
-_VIEWS = (StateView, SwitchView, SummaryView, PresenceView, BatchView, TicketView, SessionTokenView)
+_VIEWS = (StateView, SwitchView, SummaryView, PresenceView, BatchView, SessionListView, TicketView, SessionTokenView)
 
 
 def response_schema(view: type) -> dict[str, Any]:
@@ -184,6 +195,49 @@ adjust = _command(
     "adjustParticipant",
     "Set or move a participant's time (also controllers, if permitted), or say whose seat it is (the owner and staff)",
     bodies.AdjustTimeRequest,
+)
+
+
+def _query(name: str, description: str, kind: type = str, enum: list[str] | None = None) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, enum=enum)
+
+
+FILTERS = [
+    _query("status", "Sessions with this status.", enum=[status.value for status in Status]),
+    _query("mode", "Sessions with this `sync_mode`.", enum=[mode.value for mode in SyncMode]),
+    _query("created_from", "Sessions created at this instant (ISO 8601) or later."),
+    _query("created_to", "Sessions created before this instant."),
+    _query("user_id", "Sessions in which this person takes part."),
+    _query("label", "Sessions with this value in their metadata: `key:value`, with a key that the server indexes."),
+]
+list_sessions = _operation(
+    "listSessions",
+    "List sessions, the newest first: those one owns or takes part in; for staff, all",
+    {200: response_schema(SessionListView)},
+    400,
+    403,
+    parameters=[
+        *FILTERS,
+        _query("limit", "Largest number of sessions in a page, from 1 to 100; 50 without it.", int),
+        _query("cursor", "The `next_cursor` of the page before."),
+    ],
+)
+_FILES: dict[Any, Any] = {
+    (200, form.content_type.partition(";")[0]): {"type": "string", "format": "binary"} for form in FORMATS.values()
+}
+export_events = _operation(
+    "exportEvents",
+    "Export events of the audit as a file that is made while it is sent; for staff",
+    _FILES,
+    400,
+    403,
+    parameters=[
+        _query("format", "The format of the file.", enum=[*FORMATS]),
+        _query("session_id", "The session with this id, in all its epochs."),
+        _query("since", "Events committed at this instant (ISO 8601) or later."),
+        _query("until", "Events committed before this instant."),
+        *FILTERS,
+    ],
 )
 presence = _read("getSessionPresence", "Read who is connected to a session", PresenceView)
 summary = _read("getSessionSummary", "Read a session in short", SummaryView)

@@ -104,6 +104,7 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
     for part in _objects(result):
         if part.get("format") == "uuid":
             part["pattern"] = UUID_PATTERN
+    _put_creation_first(result["paths"])
     _add_links(result)
     for operation in (operation for item in result["paths"].values() for operation in item.values()):
         if "requestBody" in operation:
@@ -112,6 +113,11 @@ def document(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
             parameter["schema"] |= _FORMS.get(parameter["name"], {})
         _add_common_responses(operation)
     return result
+
+
+def _put_creation_first(paths: dict[str, Any]) -> None:
+    """Put the creation before the list: from top to bottom, the page is a tour that begins with it."""
+    paths["/v1/sessions"] = {"post": paths["/v1/sessions"].pop("post"), **paths["/v1/sessions"]}
 
 
 def _add_links(result: dict[str, Any]) -> None:

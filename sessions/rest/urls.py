@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from sessions.rest import credential_views, token_views, views
+from sessions.rest import credential_views, export_views, token_views, views
 
 _ID = "sessions/<str:session_id>"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("token/refresh", token_views.RefreshView.as_view()),
     path("token/revoke", token_views.RevokeView.as_view()),
     path("ws-tickets", credential_views.TicketsView.as_view()),
+    path("exports/events", export_views.EventsExportView.as_view()),
     path("sessions", views.SessionsView.as_view()),
     path("sessions/batch", views.BatchView.as_view()),
     path(_ID, views.SessionView.as_view()),

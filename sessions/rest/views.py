@@ -17,6 +17,7 @@ from sessions.commands import COMMAND_BY_VERB, CommandType
 from sessions.preconditions import matches
 from sessions.presentation import present_summary
 from sessions.requests import bodies
+from sessions.rest import lists
 from sessions.rest.base import (
     SessionEndpoint,
     answer,
@@ -29,14 +30,27 @@ from sessions.rest.base import (
 from sessions.schemas import StateView
 from sessions.services import presence_queries
 from sessions.services import sessions as service
+from synckairos.auth.permissions import person_of_list
 from synckairos.engine import commands
 from synckairos.errors import ValidationFailed
+from synckairos.http.parameters import query_parameters
 from synckairos.ratelimit import limits
 from synckairos.redis.procedures import in_parallel, run_from_thread
 
 
 class SessionsView(SessionEndpoint):
-    """Create a session, and become its owner."""
+    """List sessions, and create one, whose owner the caller becomes."""
+
+    @openapi.list_sessions
+    def get(self, request: Request) -> Response:
+        self.count()
+        person = person_of_list(principal_of(request))
+        return Response({"data": lists.list_of(request.query_params.dict(), person)})
+
+    def check_query(self, request: Request) -> None:
+        """Raise ValidationFailed for query parameters that are unknown or repeated."""
+        allowed = lists.LIST_PARAMETERS if request.method == "GET" else ()
+        query_parameters(request.META["QUERY_STRING"], allowed)
 
     @openapi.create
     def post(self, request: Request) -> Response:

@@ -184,6 +184,22 @@ def authorize(principal: Principal, action: Action, session: SessionAccess) -> S
     return found
 
 
+def person_of_list(principal: Principal) -> str | None:
+    """Return the person whose sessions a principal may list: its own subject; None for staff, who may list all.
+
+    Raises Forbidden for a session token, which is good for one session.
+    """
+    if principal.grant is not None:
+        raise Forbidden
+    return None if principal.is_staff else principal.subject
+
+
+def check_export(principal: Principal) -> None:
+    """Raise Forbidden for a principal that may not export the audit: only staff may."""
+    if principal.grant is not None or not principal.is_staff:
+        raise Forbidden
+
+
 def restrict(command: cmd.Command, by: SessionRole) -> cmd.Command:
     """Return the command within the limits of a role.
 

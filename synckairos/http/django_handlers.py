@@ -15,11 +15,13 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.signals import request_started
-from django.http import HttpResponse
+from django.db import close_old_connections
+from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import set_script_prefix
 
 from synckairos.http.asgi import Application, Receive, Scope, Send
 from synckairos.http.request_log import PROBE_PATHS
+from synckairos.http.streaming import send_stream
 
 _API = ("/v1/", "/health", "/ready", "/metrics", "/.well-known/")
 _MAX_THREADS = 128
@@ -55,11 +57,14 @@ class ApiHandler(ASGIHandler):
         threads = self._probe_threads if scope["path"] in PROBE_PATHS else self._threads
         loop = asyncio.get_running_loop()
         response = await loop.run_in_executor(threads, copy_context().run, self._respond, scope, body)
-        await self.send_response(response, send)
+        if isinstance(response, StreamingHttpResponse):
+            await send_stream(response, receive, send, threads)
+        else:
+            await self.send_response(response, send)
 
-    def _respond(self, scope: Scope, body: IO[bytes]) -> HttpResponse:
-        """Return the response to a request. Its end (`request_finished`) closes the database connections of the thread
-        that it ran in."""
+    def _respond(self, scope: Scope, body: IO[bytes]) -> HttpResponse | StreamingHttpResponse:
+        """Return the response to a request, at whose end (`request_finished`) the thread has no database connection.
+        A response that streams is still to be read and closed."""
         set_script_prefix(get_script_prefix(scope))
         request_started.send(sender=type(self), scope=scope)
         response: Any
@@ -67,10 +72,13 @@ class ApiHandler(ASGIHandler):
         if request is not None:
             response = self.get_response(request)
             response._handler_class = type(self)  # noqa: SLF001 - the sender of `request_finished`, as Django sets it
+        body.close()
+        if response.streaming:
+            close_old_connections()
+            return cast("StreamingHttpResponse", response)
         if not response.has_header("Content-Length"):
             response["Content-Length"] = str(len(response.content))
         response.close()
-        body.close()
         return cast("HttpResponse", response)
 
 

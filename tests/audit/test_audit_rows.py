@@ -32,8 +32,8 @@ def with_metadata(metadata):
 
 def test_a_creation_says_who_created():
     history = History().do(cmd.Start())
-    assert read(history.entries[0]).created_by == "alice"
-    assert read(history.entries[1]).created_by == ""
+    assert read(history.entries[0]).origin.created_by == "alice"
+    assert read(history.entries[1]).origin is None
 
 
 def test_a_deletion_says_when():

@@ -24,7 +24,7 @@ MICROS = (*range(4), 30)
 """Of each minor version. Libraries change what they need in the first ones, if at all."""
 PYTHONS = [version for minor in range(8, 30) for micro in MICROS if PROMISED.contains(version := f"3.{minor}.{micro}")]
 PLATFORMS = [("linux", "Linux", "x86_64"), ("linux", "Linux", "aarch64"), ("darwin", "Darwin", "arm64")]
-LISTS = {"base": ["base"], "dev": ["base", "dev"], "bench": ["base", "bench"]}
+LISTS = {"base": ["base"], "dev": ["base", "dev"], "bench": ["base", "bench"], "parquet": ["base", "parquet"]}
 """The lists that are installed together."""
 
 

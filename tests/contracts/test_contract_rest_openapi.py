@@ -10,6 +10,7 @@ import jsonschema
 import msgspec
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.generators import SchemaGenerator
@@ -162,6 +163,8 @@ class Scene:
         """With a wrong id and a wrong body, whichever there is."""
         self.ids["session_id"] = "x"
         self.body = {"surprise": 1} if self.body is not None else None
+        if self.method == "get" and "{" not in self.template:
+            self.template += "?surprise=1"
         return self.send()
 
     def absent(self):
@@ -238,6 +241,8 @@ def fits(answer, method, path, status):
 
 FAULTS = (429, 500, 503)
 ASKS_THE_DATABASE = (*TOKENS, "/ready")
+OF_AUDIT = [("get", "/v1/sessions"), ("get", "/v1/exports/events")]
+"""They read the audit: 503 when the database cannot serve, not when the store cannot."""
 WAITING = [f"/v1/sessions/{{session_id}}/{door}" for door in long_poll_and_sse.HANDLERS]
 """Not Django's: tests/sessions/realtime/test_long_poll_and_sse.py provokes their answers."""
 
@@ -256,7 +261,11 @@ def test_a_documented_answer_can_be_had(api, method, path, status):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [a for a in ANSWERS if a[1] not in WAITING and a[2] in FAULTS and a[1] not in ASKS_THE_DATABASE],
+    [
+        a
+        for a in ANSWERS
+        if a[1] not in WAITING and a[2] in FAULTS and a[1] not in ASKS_THE_DATABASE and a[:2] not in OF_AUDIT
+    ],
 )
 def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, status):
     scene = Scene(InProcess(), method, path)
@@ -270,6 +279,25 @@ def test_a_documented_fault_can_be_had(configure, monkeypatch, method, path, sta
     else:
         monkeypatch.setattr(scripts, "_eval_blocking", fail)
         configure(rate_general=Rate(100, 60_000))
+    answer = scene.send()
+    fits(answer, method, path, status)
+    assert "secret" not in answer.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("method", "path"), OF_AUDIT)
+@pytest.mark.parametrize("status", FAULTS)
+def test_a_documented_fault_of_what_reads_the_audit_can_be_had(configure, monkeypatch, method, path, status):
+    def fail(*_args):
+        raise (OperationalError if status == 503 else RuntimeError)("secret")
+
+    scene = Scene(InProcess(), method, path)
+    if status == 429:
+        configure(rate_general=Rate(1, 3_600_000))
+        scene.send()
+    else:
+        for module in ("lists", "export_views"):
+            monkeypatch.setattr(f"sessions.rest.{module}.complete_until", fail)
     answer = scene.send()
     fits(answer, method, path, status)
     assert "secret" not in answer.text

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit.exports.game_record import comments
 from audit.selectors import HistoryIncomplete, rebuilt_events, session_get
 from synckairos.engine.clock_log import Turn, clock_log
 from synckairos.instants import as_iso
@@ -60,11 +61,8 @@ def _print_jsonl(turns: Sequence[Turn]) -> None:
 
 
 def _print_comments(turns: Sequence[Turn]) -> None:
-    """Print `{[%emt …] [%clk …]}` for each turn that was finished and not taken back."""
-    for turn in turns:
-        if not turn.is_undone and turn.ended_by in {"switch", "timeout"}:
-            clk = f" [%clk {turn.clk}]" if turn.clk else ""
-            print(f"{turn.number}. {{[%emt {turn.emt}]{clk}}}")
+    for line in comments(turns):
+        print(line)
 
 
 _PRINTERS = {"csv": _print_csv, "jsonl": _print_jsonl, "comments": _print_comments}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from synckairos_client.frames import State, present, text_of
@@ -28,6 +29,33 @@ class Api(RestClient):
     async def summary(self, session_id: str | UUID) -> dict[str, Any]:
         """Return the few fields that a list of sessions needs."""
         return await self._data("GET", f"/v1/sessions/{session_id}/summary")
+
+    async def list_sessions(
+        self,
+        *,
+        status: str | None = None,
+        mode: str | None = None,
+        created_from: str | None = None,
+        created_to: str | None = None,
+        user_id: str | None = None,
+        label: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """Return one page of the sessions that you own or take part in, for staff of all: `sessions`, the newest first,
+        `next_cursor` for the next page (None on the last one), and `as_of`. `label` is `key:value`."""
+        fields = {
+            "status": status,
+            "mode": mode,
+            "created_from": created_from,
+            "created_to": created_to,
+            "user_id": user_id,
+            "label": label,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        query = urlencode(present(fields))
+        return await self._data("GET", f"/v1/sessions?{query}" if query else "/v1/sessions")
 
     async def start(self, session_id: str | UUID, *, expected_version: int | None = None) -> State:
         """Start a session, and return its state."""
