@@ -30,6 +30,7 @@ Row: TypeAlias = tuple[Any, ...]
 """Values in the order of the given field names. The value of a foreign key is the key, that of a JSON field is JSON
 text."""
 Fields: TypeAlias = "list[Field[Any, Any]]"
+Names: TypeAlias = tuple[str, ...]
 
 _NEED_NO_CONVERSION = (BinaryField, BooleanField, CharField, IntegerField, JSONField)
 """Fields whose values the database drivers accept without a conversion."""
@@ -42,19 +43,37 @@ def upsert(
 
     No two of `rows` may have equal `unique` fields.
     """
+    fields, sql = _upsert_statement(model, tuple(names), tuple(unique), tuple(updated), connection.vendor)
+    _execute(sql, fields, rows)
+
+
+@lru_cache
+def _upsert_statement(
+    model: type[Model],
+    names: Names,
+    unique: Names,
+    updated: Names,
+    _vendor: str,  # they differ by database
+) -> tuple[Fields, str]:
     fields = _fields(model, names)
     assignments = ", ".join(f"{column} = EXCLUDED.{column}" for column in _columns(_fields(model, updated)))
     conflict = ", ".join(_columns(_fields(model, unique)))
-    _execute(
+    return fields, (
         f"INSERT INTO {_table(model)} ({', '.join(_columns(fields))}) {_rows_sql(fields)}"
-        f" ON CONFLICT ({conflict}) DO {f'UPDATE SET {assignments}' if assignments else 'NOTHING'}",
-        fields,
-        rows,
+        f" ON CONFLICT ({conflict}) DO {f'UPDATE SET {assignments}' if assignments else 'NOTHING'}"
     )
 
 
 def update(model: type[Model], names: Sequence[str], rows: Iterable[Row]) -> None:
     """Set the fields `names` of existing rows; the first value of each of `rows` is the primary key."""
+    fields, sql = _update_statement(model, tuple(names), connection.vendor)
+    if not _supports_unnest():
+        rows = [(*values, pk) for pk, *values in rows]
+    _execute(sql, fields, rows)
+
+
+@lru_cache
+def _update_statement(model: type[Model], names: Names, _vendor: str) -> tuple[Fields, str]:
     fields = _fields(model, ["id", *names])
     key, *columns = _columns(fields)
     if _supports_unnest():
@@ -63,8 +82,8 @@ def update(model: type[Model], names: Sequence[str], rows: Iterable[Row]) -> Non
         source = f" FROM ({_rows_sql(fields)}) AS assignments ({', '.join([key, *columns])})"
     else:
         assignments, where, source = ", ".join(f"{column} = %s" for column in columns), f"{key} = %s", ""
-        fields, rows = [*fields[1:], fields[0]], [(*values, pk) for pk, *values in rows]
-    _execute(f"UPDATE {_table(model)} SET {assignments}{source} WHERE {where}", fields, rows)  # noqa: S608 - of names in models only
+        fields = [*fields[1:], fields[0]]
+    return fields, f"UPDATE {_table(model)} SET {assignments}{source} WHERE {where}"  # noqa: S608 - of names in models only
 
 
 def _execute(sql: str, fields: Fields, rows: Iterable[Row]) -> None:
