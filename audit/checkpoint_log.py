@@ -58,14 +58,14 @@ def read_leaf(line: bytes) -> Leaf:
 
 
 class State(Struct):
-    """What the next writer has to know."""
+    """The facts that the next writer needs."""
 
     origin: str
     """Name of the log: the first line of its checkpoints, and the name of its keys."""
     commit_id: int = 0
     """Primary key of the last commit that was considered."""
     size: int = 0
-    """Number of leaves."""
+    """Number of leaves so far."""
     subtrees: list[bytes] = []
     leaves_end: int = 0
     """Length of the leaves in bytes."""

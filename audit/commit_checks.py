@@ -22,7 +22,7 @@ _as_json = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Committed(Struct, frozen=True):
-    """What the canonical form of a commit says."""
+    """The facts in the canonical form of a commit."""
 
     events: tuple[Event, ...]
     """Its events, with commitments in place of values about persons."""

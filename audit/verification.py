@@ -39,7 +39,9 @@ class Waiting(Struct, frozen=True):
 def verify(session: SyncSession, waiting: Mapping[int, Waiting] | None = None) -> Verified:
     """Verify the chain of one session, up to its first fault. `waiting` are commits that are not written yet, by the
     version that each follows."""
-    part = Part(session.pk, session.session_id, session.epoch, session.version, 0, session.version)
+    part = Part(
+        session.pk, session.session_id, session.epoch, session.version, 0, session.version, session.parent_epoch
+    )
     return verify_parts([part], waiting)[0]
 
 
@@ -150,6 +152,8 @@ class _Walk:
     def _expect_parent(self, row: CommitRow, first: Event) -> None:
         """Compare the first commit of a restored session with the last one of its parent, if that is still there."""
         epoch = getattr(first, "parent_epoch", None)
+        if epoch != self._part.parent_epoch:
+            raise Broken(row.version, Fault.ALTERED, "the row of the session names another parent")
         parent = SyncCommit.objects.filter(
             session__session_id=self._part.session_id, session__epoch=epoch, version=row.since_version
         )

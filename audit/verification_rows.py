@@ -37,6 +37,8 @@ class Part(Struct, frozen=True):
     """Version of the session's row."""
     after: int
     until: int
+    parent_epoch: str = ""
+    """The epoch that the session's row names as its parent."""
 
     @property
     def is_last(self) -> bool:
@@ -84,15 +86,17 @@ def portions(sessions: QuerySet[SyncSession]) -> Iterator[tuple[Part, ...]]:
     """Yield the sessions in portions of about the same work: some short sessions, or one part of a long one."""
     portion: list[Part] = []
     size = 0
-    columns = ("pk", "session_id", "epoch", "version")
-    for pk, session_id, epoch, version in _pages(sessions.order_by("pk").values_list(*columns), columns, "pk", 0):
+    columns = ("pk", "session_id", "epoch", "version", "parent_epoch")
+    for pk, session_id, epoch, version, parent_epoch in _pages(
+        sessions.order_by("pk").values_list(*columns), columns, "pk", 0
+    ):
         if version > PART_VERSIONS:
-            yield from ((part,) for part in _parts(Part(pk, session_id, epoch, version, 0, version)))
+            yield from ((part,) for part in _parts(Part(pk, session_id, epoch, version, 0, version, parent_epoch)))
             continue
         if portion and (size + version > PART_VERSIONS or len(portion) == PORTION_SESSIONS):
             yield tuple(portion)
             portion, size = [], 0
-        portion.append(Part(pk, session_id, epoch, version, 0, version))
+        portion.append(Part(pk, session_id, epoch, version, 0, version, parent_epoch))
         size += version
     if portion:
         yield tuple(portion)

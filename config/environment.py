@@ -4,7 +4,6 @@ docs/operations.md explains each."""
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -16,10 +15,9 @@ from urllib.parse import urlsplit
 import dj_database_url
 from environs import Env, EnvValidationError
 from marshmallow.exceptions import ValidationError as Unacceptable
-from marshmallow.fields import Integer
 from marshmallow.validate import Range
 
-from config import checks, safety
+from config import checks, parsers, safety
 from synckairos import data_directory
 from synckairos.auth.signing_keys import InvalidKey, KeyRing, generate_pem, key_ring
 from synckairos.conf import HEARTBEAT_MAX_S, IdentityProvider, Rate
@@ -28,10 +26,8 @@ from synckairos.ratelimit.policies import SETTINGS
 from synckairos.redis.client import StoreUrl
 from synckairos.telemetry import stderr
 
-_PERIODS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 _STORE_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
 _LONGEST_SOCKET_PATH = 100
-_MOST_LABELS = 8
 
 ROOT = Path(__file__).resolve().parent.parent
 _env = Env(eager=False)
@@ -42,64 +38,13 @@ IN_PRODUCTION: bool = (
 _env.add_parser("token", safety.token)
 for _kind in (safety.proxies, safety.origins, safety.hosts):
     _env.add_parser(_kind.__name__, partial(_kind, in_production=IN_PRODUCTION))
+for _form in (parsers.rate, parsers.limit, parsers.ms, parsers.label_keys, parsers.shared_directory, parsers.directory):
+    _env.add_parser(_form.__name__, _form)
 
 
 def _outside_production(default: str | None) -> Any:
     """Return a default, or in production the mark of a variable that is required."""
     return ... if IN_PRODUCTION else default
-
-
-@_env.parser_for("rate")
-def _rate(text: str) -> Rate | None:
-    if text.strip().lower() == "off":
-        return None
-    match = re.fullmatch(r"([1-9]\d{0,6})/([smh])", text.strip())
-    if match is None:
-        raise Unacceptable("Expected a rate such as 600/m or 10/s, or off.")
-    return Rate(int(match[1]), _PERIODS_MS[match[2]])
-
-
-@_env.parser_for("limit")
-def _limit(text: str) -> int | None:
-    if text.strip().lower() == "off":
-        return None
-    if not re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
-        raise Unacceptable("Expected a number greater than 0, or off.")
-    return int(text)
-
-
-@_env.parser_for("ms")
-def _ms(seconds: str | int) -> int:
-    """Return a time that is given in seconds, in milliseconds."""
-    return 1000 * Integer(validate=checks.POSITIVE).deserialize(seconds)
-
-
-@_env.parser_for("label_keys")
-def _label_keys(text: str) -> tuple[str, ...]:
-    keys = tuple(dict.fromkeys(key.strip() for key in text.split(",") if key.strip()))
-    if len(keys) > _MOST_LABELS or any(not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", key) for key in keys):
-        raise Unacceptable(f"Expected up to {_MOST_LABELS} names of letters, digits, _, . and -, separated by commas.")
-    return keys
-
-
-@_env.parser_for("shared_directory")
-def _shared_directory(text: str) -> Path | None:
-    """Check the directory of the metrics: Prometheus' library reads the variable itself, and takes an empty one for the
-    working directory."""
-    if not text.strip():
-        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-        return None
-    try:
-        Path(text).mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unacceptable(f"Cannot be made a directory: {error.strerror}.") from None
-    return Path(text)
-
-
-@_env.parser_for("directory")
-def _directory(text: str) -> Path | None:
-    """Return a directory that the first process which writes there makes; None for `off`."""
-    return None if text.strip().lower() in {"", "off"} else Path(text).expanduser().absolute()
 
 
 @_env.parser_for("store_url")

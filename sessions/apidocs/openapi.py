@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -198,15 +199,16 @@ adjust = _command(
 )
 
 
-def _query(name: str, description: str, kind: type = str, enum: list[str] | None = None) -> OpenApiParameter:
+def _query(name: str, description: str, kind: Any = str, enum: list[str] | None = None) -> OpenApiParameter:
     return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, enum=enum)
 
 
+_PAGE_SIZE = {"type": "integer", "minimum": 1, "maximum": 100}
 FILTERS = [
     _query("status", "Sessions with this status.", enum=[status.value for status in Status]),
     _query("mode", "Sessions with this `sync_mode`.", enum=[mode.value for mode in SyncMode]),
-    _query("created_from", "Sessions created at this instant (ISO 8601) or later."),
-    _query("created_to", "Sessions created before this instant."),
+    _query("created_from", "Sessions created at this instant (ISO 8601) or later.", datetime),
+    _query("created_to", "Sessions created before this instant.", datetime),
     _query("user_id", "Sessions in which this person takes part."),
     _query("label", "Sessions with this value in their metadata: `key:value`, with a key that the server indexes."),
 ]
@@ -218,7 +220,7 @@ list_sessions = _operation(
     403,
     parameters=[
         *FILTERS,
-        _query("limit", "Largest number of sessions in a page, from 1 to 100; 50 without it.", int),
+        _query("limit", "Largest number of sessions in a page; 50 without it.", _PAGE_SIZE),
         _query("cursor", "The `next_cursor` of the page before."),
     ],
 )
