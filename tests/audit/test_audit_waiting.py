@@ -75,6 +75,7 @@ def test_entries_are_written_as_they_come_while_the_drain_waits(stop):
 def test_what_comes_within_a_moment_is_written_together(stop, monkeypatch):
     monkeypatch.setattr(waiting_drain, "GATHER_S", FOR_EVER_S)
     monkeypatch.setattr(waiting_drain, "MAX_GATHER_S", FOR_EVER_S)
+    monkeypatch.setattr(shard_leases, "RENEW_EVERY_S", FOR_EVER_S)
     writes = []
     drain_shard = waiting_drain.drain_shard
 
