@@ -19,7 +19,7 @@ from audit import outbox_reader, retries
 from audit.batches import Batch, read_batches
 from audit.event_writer import DatabaseRefusesAll, write_isolating_faults
 from audit.failure_reasons import reason_of
-from audit.outbox_reader import BEFORE_ALL
+from audit.outbox_reader import BEFORE_ALL, Stopwatch
 from audit.row_mapping import Commit
 from audit.shard_leases import LeaseLost, ShardLease
 from synckairos import ids
@@ -134,6 +134,7 @@ class ShardDrain:
         the processor from requests.
         """
         self._now_ms = outbox_reader.now_ms()
+        self._began = Stopwatch()
         self._delete_legacy_group()
         for source in self._sources(is_only_new):
             position = _read_up_to.get(source.key, BEFORE_ALL)
@@ -181,6 +182,7 @@ class ShardDrain:
             unwritten = result.failed.keys() | result.skipped
             done = [received[commit.entry_id] for commit in portion if commit.entry_id not in unwritten]
             if done:
+                self._observe_delay(source, done[0].added_ms)
                 outbox_reader.delete(source.key, done)
                 self.entries += len(done)
                 _last_write_ms[self.shard] = self._now_ms
@@ -191,6 +193,11 @@ class ShardDrain:
             if result.skipped:
                 return False
         return True
+
+    def _observe_delay(self, source: Source, since_ms: int) -> None:
+        if not source.refusals:  # the delay of a retry is one on purpose
+            now_ms = self._now_ms + self._began.elapsed_ms
+            metrics.AUDIT_DELAY_SECONDS.observe(max(0.0, now_ms - since_ms) / 1000)
 
 
 def _transactions(commits: list[Commit]) -> Iterator[list[Commit]]:

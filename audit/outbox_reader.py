@@ -5,6 +5,7 @@ Reads change nothing, and finished entries are deleted, so a drain keeps no reco
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,18 @@ def now_ms() -> int:
     """Return the store's clock, of which ids of entries are made."""
     seconds, microseconds = redis_client.blocking_client().time()
     return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+class Stopwatch:
+    """The time since it was made, which with `now_ms` gives the store's clock without another question."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Return the milliseconds since it was made."""
+        return (time.monotonic() - self._began_s) * 1000
 
 
 def last_id(key: str) -> str | None:

@@ -68,6 +68,11 @@ AUDIT_REFUSED = Counter(
     "synckairos_audit_refused_total", "Times that the database has refused an outbox entry while it took others."
 )
 AUDIT_SECONDS = Histogram("synckairos_audit_batch_seconds", "One batch of the drain.")
+AUDIT_DELAY_SECONDS = Histogram(
+    "synckairos_audit_delay_seconds",
+    "From the oldest commit of a transaction of the drain to its end.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0, 300.0),
+)
 DEADLINE_LATENESS_SECONDS = Histogram(
     "synckairos_deadline_lateness_seconds",
     "From a deadline to its commit by the timekeeper.",

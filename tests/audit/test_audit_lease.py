@@ -128,3 +128,18 @@ def test_what_comes_while_a_drain_writes_waits_for_the_next_one(monkeypatch):
     assert waiting() == len(history.entries) - 1
     drain_all()
     assert waiting() == 0
+
+
+@pytest.mark.django_db
+def test_the_time_from_a_commit_to_its_rows_is_measured_and_that_of_a_retry_is_not(monkeypatch):
+    seen = []
+    monkeypatch.setattr(drain.metrics.AUDIT_DELAY_SECONDS, "observe", seen.append)
+    second = int(redis_client.blocking_client().time()[0])
+    entry = outbox.encode(History().entries[0])
+    redis_client.blocking_client().xadd(keys.outbox(0), {"e": entry}, id=f"{(second - 60) * 1000}-0")
+    drain_all()
+    (delay_s,) = seen
+    assert delay_s >= 60
+    redis_client.blocking_client().xadd(keys.outbox_refused(0, 1), {"e": entry}, id=f"{(second - 60) * 1000}-0")
+    drain_all()
+    assert (seen, redis_client.blocking_client().xlen(keys.outbox_refused(0, 1))) == ([delay_s], 0)

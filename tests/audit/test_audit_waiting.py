@@ -73,14 +73,15 @@ def test_entries_are_written_as_they_come_while_the_drain_waits(stop):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_comes_within_a_moment_is_written_together(stop, monkeypatch):
-    monkeypatch.setattr(waiting_drain, "GATHER_S", 0.2)
+    monkeypatch.setattr(waiting_drain, "GATHER_S", FOR_EVER_S)
+    monkeypatch.setattr(waiting_drain, "MAX_GATHER_S", FOR_EVER_S)
+    monkeypatch.setattr(shard_leases, "RENEW_EVERY_S", FOR_EVER_S)
     writes = []
     drain_shard = waiting_drain.drain_shard
 
     def noted(*args, **options):
         drained = drain_shard(*args, **options)
-        if drained.entries:
-            writes.append(drained.entries)
+        writes.extend([drained.entries] if drained.entries else [])
         return drained
 
     monkeypatch.setattr(waiting_drain, "drain_shard", noted)
@@ -91,9 +92,12 @@ def test_what_comes_within_a_moment_is_written_together(stop, monkeypatch):
         wait_until(lambda: writes, 30, "the first is written at once")
         for entry in rest:
             post(entry)
-        wait_until(lambda: sum(writes) == 20, 30, "the others are written")
-    assert writes[0] == 1
-    assert len(writes) < 10
+        wait_until(lambda: not is_waiting(), 30, "the drain knows that there is more")
+    assert (writes, waiting()) == ([1], 19)
+    successor_stop = StopRequest()
+    with draining(WaitingDrain(successor_stop), successor_stop):
+        wait_until(lambda: len(writes) > 1, 30, "the others are written")
+    assert writes == [1, 19]
 
 
 @pytest.mark.django_db(transaction=True)
