@@ -18,8 +18,9 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 
 from audit.keeping_admin import HoldActions
-from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
+from audit.models import SyncCommit, SyncEvent, SyncLabel, SyncParticipant, SyncSession
 from synckairos.admin_display import FormattedAdmin
+from synckairos.conf import conf
 from synckairos.ids import parse_uuid
 
 MAX_COUNTED = 10_000
@@ -138,6 +139,15 @@ class Participants(LimitedInline):
         return session.participants.count()
 
 
+class Labels(FormattedAdmin, ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """The labels of a session, a few at most."""
+
+    model = SyncLabel
+    fields = ("key", "value")
+    ordering = ("key",)
+    extra = 0
+
+
 def changelist_url(model: type[Model], session: SyncSession) -> str:
     """Return the address of the list of rows of a session."""
     name = model._meta.model_name  # noqa: SLF001 - public in spite of its name
@@ -194,6 +204,8 @@ class SyncSessionAdmin(HoldActions, HistoryAdmin):
     def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the inlines, with headings that give the number of rows."""
         inlines = super().get_inline_instances(request, obj)
+        if conf().metadata_index:
+            inlines.append(Labels(self.model, self.admin_site))
         for inline in inlines:
             if obj is not None and isinstance(inline, LimitedInline):
                 inline.set_heading(obj)

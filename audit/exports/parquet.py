@@ -11,6 +11,9 @@ from audit.exports.source import COLUMNS, ExportedEvent, Source
 ROW_GROUP = 65_536
 _NUMBERS = {"sequence", "version", "commit_version"}
 _INSTANTS = {"at", "committed_at"}
+_REPEATED = ["epoch", "sync_mode", "type", "principal", "role", "door"]
+"""Columns with few different values, which stand in a dictionary."""
+_PAGE_BYTES = 128 * 1024
 
 
 class PyarrowMissing(Exception):
@@ -41,10 +44,10 @@ class Sink(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def taken(self) -> bytes:
+    def taken(self) -> list[bytes]:
         """Return what was written since the last call."""
         parts, self._parts = self._parts, []
-        return b"".join(parts)
+        return parts
 
 
 def library() -> Any:
@@ -54,6 +57,7 @@ def library() -> Any:
         import pyarrow.parquet  # noqa: PLC0415
     except ImportError:
         raise PyarrowMissing from None
+    pa.set_memory_pool(pa.system_memory_pool())  # it keeps less for later than the default one
     return pa
 
 
@@ -65,7 +69,8 @@ def encode(source: Source) -> Iterator[bytes]:
 def _parts(pa: Any, source: Source) -> Iterator[bytes]:
     schema = pa.schema([_field(pa, name) for name in COLUMNS])
     sink = Sink()
-    with pa.parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
+    options = {"compression": "zstd", "use_dictionary": _REPEATED, "data_page_size": _PAGE_BYTES}
+    with pa.parquet.ParquetWriter(sink, schema, **options) as writer:
         batches: list[Any] = []
         count = 0
         for rows in source.pages():
@@ -73,11 +78,12 @@ def _parts(pa: Any, source: Source) -> Iterator[bytes]:
             count += len(rows)
             if count >= ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(batches, schema), row_group_size=count)
-                batches, count = [], 0
-                yield sink.taken()
+                batches.clear()
+                count = 0
+                yield from sink.taken()
         if batches:
             writer.write_table(pa.Table.from_batches(batches, schema), row_group_size=count)
-    yield sink.taken()
+    yield from sink.taken()
 
 
 def _field(pa: Any, name: str) -> Any:

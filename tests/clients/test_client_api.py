@@ -132,6 +132,20 @@ async def test_repeats_have_the_key_of_the_first_and_every_command_one_of_its_ow
     assert len(waits) == 2
 
 
+async def test_a_list_of_sessions_is_filtered_and_continued():
+    asked = []
+
+    def answer(request):
+        asked.append(dict(request.url.params))
+        cursor = None if "cursor" in request.url.params else "x+/="
+        return httpx.Response(200, json={"data": {"sessions": [], "next_cursor": cursor, "as_of": None}})
+
+    async with talking_to(answer) as api:
+        page = await api.list_sessions(label="room:r 7&x", limit=5)
+        await api.list_sessions(cursor=page["next_cursor"])
+    assert asked == [{"label": "room:r 7&x", "limit": "5"}, {"cursor": "x+/="}]
+
+
 async def test_retry_after_is_honoured_and_waits_are_random_below_a_bound_otherwise(waits):
     server = Server(
         failure(429, "RATE_LIMIT_EXCEEDED", **{"Retry-After": "4"}),
