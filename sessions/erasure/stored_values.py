@@ -50,7 +50,7 @@ class Traces:
         self._needles = [person.user_id.encode(), *([] if own_id is None else [own_id.bytes])]
 
     def states(self) -> Iterator[StoredState]:
-        """Yield the states with a seat of the person, as the owner, or with metadata that name the person."""
+        """Yield the states with a seat of the person, with the person as the owner, or whose metadata can name it."""
         for _, data in self._values(keys.all_states()):
             with suppress(Unreadable):
                 state = codec.decode_state(data)
@@ -58,11 +58,11 @@ class Traces:
                     yield StoredState(state, data)
 
     def is_in(self, state: State) -> bool:
-        """Return true for a state in which the person stands."""
-        user_id, metadata = self._person.user_id, state.config.metadata
-        if state.access.owner == user_id or user_id in seats_by_subject(state):
+        """Return true for a state in which the person may stand."""
+        metadata = state.config.metadata
+        if has_part(state, self._person.user_id):
             return True
-        return metadata is not None and self._person.is_named_in(metadata)
+        return metadata is not None and self._person.is_named_in(metadata, is_related=True)
 
     def answers(self) -> Iterator[tuple[str, bytes, Answer]]:
         """Yield the kept answers with such a state, each with its key and its stored form."""
@@ -137,6 +137,11 @@ class Traces:
             for name, data in zip(some, read(some), strict=True):
                 if data is not None and (is_packed or self._may_be_in(data)):
                     yield name, data
+
+
+def has_part(state: State, user_id: str) -> bool:
+    """Return true for a person who owns a session or has a seat in it."""
+    return state.access.owner == user_id or user_id in seats_by_subject(state)
 
 
 def outbox_marks() -> dict[int, Position]:
