@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -17,7 +16,7 @@ from django.db.models import Q
 from msgspec import Struct, field
 
 from audit import bulk
-from audit.event_eraser import EventEraser
+from audit.event_eraser import EventEraser, has_part
 from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
 from audit.personal_values import MADE_OF_EVENTS, MADE_OF_METADATA, SESSION_NAMES, Person
 from audit.pruning import raw_delete
@@ -25,6 +24,7 @@ from audit.retention_role import retention
 from audit.row_mapping import data_text
 from synckairos import commit_chain
 from synckairos.engine.event_data import rebuild
+from synckairos.engine.events import Event
 from synckairos.instants import from_datetime
 
 _SIZE = commit_chain.SALT_BYTES
@@ -109,12 +109,20 @@ class _Erasure:
     def erase(self, session: SyncSession) -> int:
         """Add the changes of one epoch, and return the number of its values."""
         participants = list(SyncParticipant.objects.filter(session=session))
-        self._events.begin({p.participant_id: p.user_id for p in participants}, session.created_by)
+        user_id = self._person.user_id
         try:
-            values = self._erase_commits(session)
+            events = _personal_events(session)
+            is_related = (
+                user_id in {session.created_by, *(p.user_id for p in participants)}
+                or any(has_part(event, user_id) for _, event in events)
+                or SyncCommit.objects.filter(session=session, principal=user_id).exists()
+                or SyncEvent.objects.filter(session=session, principal=user_id).exists()
+            )
+            seats = {p.participant_id: p.user_id for p in participants}
+            self._events.begin(seats, session.created_by, is_related=is_related)
+            values = self._erase_commits(session, events)
         except (KeyError, ValueError, RuntimeError, StopIteration, msgspec.ValidationError) as error:
             raise Unreadable(type(error).__name__) from None
-        user_id = self._person.user_id
         for row in participants:
             if row.user_id == user_id:
                 text = self._events.shown.get(row.participant_id) or _without_salt(self._person)
@@ -136,12 +144,11 @@ class _Erasure:
         known = {"created_by": self._creator, "owner": self._events.owner}
         return known[name] or _without_salt(self._person)
 
-    def _erase_commits(self, session: SyncSession) -> int:
+    def _erase_commits(self, session: SyncSession, personal: list[tuple[SyncEvent, Event]]) -> int:
         """Add the changes of commits and events, and return the number of values."""
         user_id = self._person.user_id
         own = SyncEvent.objects.filter(session=session, principal=user_id).order_by("sequence")
-        rows = SyncEvent.objects.filter(session=session, type__in=commit_chain.PERSONAL_TYPES).order_by("sequence")
-        by_version = {version: list(some) for version, some in groupby(rows, attrgetter("commit_version"))}
+        by_version = {version: list(some) for version, some in groupby(personal, lambda one: one[0].commit_version)}
         wanted = Q(principal=user_id) | Q(version__in=[version for version in by_version if version is not None])
         texts: dict[int | None, str] = {}
         values = 0
@@ -171,17 +178,25 @@ class _Erasure:
             values += 1
         return values
 
-    def _erase_events(self, rows: list[SyncEvent], salts: Iterator[bytes] | None) -> tuple[list[bytes], int]:
+    def _erase_events(
+        self, events: list[tuple[SyncEvent, Event]], salts: Iterator[bytes] | None
+    ) -> tuple[list[bytes], int]:
         """Add the changes of the events of one commit; return the salts that are left, and the number of values."""
         self._events.use(salts)
-        for row in rows:
-            event = rebuild(
-                row.type, sequence=row.sequence, version=row.version, at_ms=from_datetime(row.at), data=row.data
-            )
+        for row, event in events:
             erased = self._events.erase(event, by=row.principal)
             if erased is not event:
                 self.changes.data.append((row.pk, data_text(erased)))
         return self._events.kept, self._events.erased
+
+
+def _personal_events(session: SyncSession) -> list[tuple[SyncEvent, Event]]:
+    """Return the events that can hold values about persons, in order, each with its row."""
+    rows = SyncEvent.objects.filter(session=session, type__in=commit_chain.PERSONAL_TYPES).order_by("sequence")
+    return [
+        (row, rebuild(row.type, sequence=row.sequence, version=row.version, at_ms=from_datetime(row.at), data=row.data))
+        for row in rows
+    ]
 
 
 def _salts_of(commit: SyncCommit) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ class EventEraser(commit_chain.Salts):
     def __init__(self, person: Person) -> None:
         super().__init__()
         self._person = person
-        self._is_creator = False
+        self._is_creator = self._is_related = False
         self._is_owner = False
         self._reason: str | None = None
         """The reason of the present event, when it is to be erased."""
@@ -41,9 +41,10 @@ class EventEraser(commit_chain.Salts):
         self.erased = 0
         """The number of values of this commit that are erased."""
 
-    def begin(self, seats: Mapping[UUID, str | None], creator: str) -> None:
-        """Begin with another epoch. `seats` are those of participants without an earlier event."""
-        self._is_creator = creator == self._person.user_id
+    def begin(self, seats: Mapping[UUID, str | None], creator: str, *, is_related: bool) -> None:
+        """Begin with another epoch. `seats` are those of participants without an earlier event; `is_related` is true
+        when the person has a part in the epoch."""
+        self._is_creator, self._is_related = creator == self._person.user_id, is_related
         self._seats = {**seats, **self._seats}
         self.has_erased_metadata = False
 
@@ -61,7 +62,9 @@ class EventEraser(commit_chain.Salts):
         )
         reason = getattr(event, "reason", None)
         is_personal = reason is not None and (
-            by == self._person.user_id or self._is_about(event) or self._person.is_mentioned(reason)
+            by == self._person.user_id
+            or self._is_about(event)
+            or (self._person.may_be_meant(is_related=self._is_related) and self._person.is_mentioned(reason))
         )
         self._reason = reason if is_personal else None
         _follow(event, self._seats)
@@ -98,8 +101,21 @@ class EventEraser(commit_chain.Salts):
     def _is_personal(self, value: Any) -> bool:
         if isinstance(value, dict):
             is_erased = set(value) == {"commitment"}
-            return not is_erased and (self._is_owner or self._person.is_named_in(value))
+            return not is_erased and (self._is_owner or self._person.is_named_in(value, is_related=self._is_related))
         return value == self._person.user_id or value is self._reason
+
+
+def has_part(event: Event, user_id: str) -> bool:
+    """Return true for an event that makes a person the owner or a participant."""
+    match event:
+        case SessionCreated():
+            return user_id in {event.access.owner, *(p.user_id for p in event.participants)}
+        case ParticipantAdded():
+            return event.participant.user_id == user_id
+        case ParticipantAssigned():
+            return event.user_id == user_id
+        case _:
+            return False
 
 
 def _follow(event: Event, seats: dict[UUID, str | None]) -> None:

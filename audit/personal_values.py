@@ -50,6 +50,8 @@ STAFF_COLUMNS: tuple[tuple[type[Model], str], ...] = (
 """Columns with the name of who has run a command or used the admin."""
 STAFF_TEXTS: tuple[tuple[type[Model], str], ...] = ((SyncHold, "reason"),)
 """Columns with free text of staff, which may mention a person."""
+_DISTINCTIVE = 4
+"""Characters that a distinctive user id has at least."""
 _RANGE = 50_000
 """Rows that one statement of the search reads, within a second."""
 
@@ -73,11 +75,22 @@ class Person:
         """Return true for a text with the user id as a whole word."""
         return self._word.search(text) is not None
 
-    def is_named_in(self, metadata: Json) -> bool:
+    @cached_property
+    def is_distinctive(self) -> bool:
+        """Return true for a user id that is hardly a word of anything else: with letters and other characters."""
+        text = self.user_id
+        return len(text) >= _DISTINCTIVE and any(map(str.isalpha, text)) and not text.isalpha()
+
+    def may_be_meant(self, *, is_related: bool) -> bool:
+        """Return true when the user id as a word of a free text means the person: in a session in which the person has
+        a part, or when it is distinctive."""
+        return is_related or self.is_distinctive
+
+    def is_named_in(self, metadata: Json, *, is_related: bool) -> bool:
         """Return true for metadata that name the person, under the keys of SYNCKAIROS_PERSONAL_METADATA."""
         chosen = conf().personal_metadata
         if "*" in chosen:
-            return self._is_in(metadata)
+            return self.may_be_meant(is_related=is_related) and self._is_in(metadata)
         return any(self._is_in(value) for key, value in _entries(metadata) if key in chosen)
 
     def _is_in(self, value: Any) -> bool:

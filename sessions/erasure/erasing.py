@@ -18,7 +18,7 @@ from audit.drain import drain_all
 from audit.models import SyncErasure, SyncEvent, SyncSession
 from audit.personal_values import Person
 from sessions.erasure import live_sessions
-from sessions.erasure.stored_values import StoredState, Traces, outbox_marks, session_in
+from sessions.erasure.stored_values import StoredState, Traces, has_part, outbox_marks, session_in
 from sessions.store import persons
 from synckairos.auth import account_erasure
 from synckairos.engine.state import State
@@ -169,11 +169,10 @@ def _erase_rows(person: Person, result: Result, tell: Callable[[int, int], None]
 def _empty_store(person: Person, held: set[UUID]) -> None:
     """Remove the person from what the store keeps besides live seats. Raises Refused when commands bring it back."""
     for _ in range(_ROUNDS):
-        left = [found for found in Traces(person).states() if found.state.session_id not in held]
-        if not left and not _remove_traces(person, held):
+        found = [one for one in Traces(person).states() if one.state.session_id not in held]
+        changed = sum([_remove_from_state(one, person) for one in found])
+        if not changed and not _remove_traces(person, held):
             break
-        for found in left:
-            _remove_from_state(found, person)
     else:
         raise Refused("The person stands in sessions that are being used at this moment: run it again.")
     user_id = person.user_id
@@ -182,16 +181,19 @@ def _empty_store(person: Person, held: set[UUID]) -> None:
         redis_client.blocking_client().delete(name)
 
 
-def _remove_from_state(found: StoredState, person: Person) -> None:
-    """Let an ended session leave the store before its time; take a live one's metadata from it."""
+def _remove_from_state(found: StoredState, person: Person) -> bool:
+    """Let an ended session leave the store before its time; take a live one's metadata from it. Returns false when
+    nothing of the person is in it."""
     state = found.state
-    if state.status.is_final:
-        send_blocking(persons.replace_state(state.session_id, found.data, None))
-        return
-    changed = persons.without_person(state, person.user_id, _metadata(state, person, _written_metadata(state)))
-    if changed is not state:
-        send_blocking(persons.replace_state(state.session_id, found.data, changed))
+    written = _written_metadata(state)
+    has_lost_metadata = written is not None and set(written) == set(_ERASED_METADATA)
+    changed = persons.without_person(state, person.user_id, written if has_lost_metadata else state.config.metadata)
+    if changed is state and not (state.status.is_final and has_part(state, person.user_id)):
+        return False
+    send_blocking(persons.replace_state(state.session_id, found.data, None if state.status.is_final else changed))
+    if not state.status.is_final:
         time.sleep(_IN_FLIGHT_S)
+    return True
 
 
 def _remove_traces(person: Person, held: set[UUID]) -> int:
@@ -203,24 +205,25 @@ def _remove_traces(person: Person, held: set[UUID]) -> int:
     for name in traces.tickets():
         number += int(client.delete(name))
     for name, data, answer in traces.answers():
-        state = persons.without_person(answer.state, person.user_id, _metadata(answer.state, person, _ERASED_METADATA))
+        state = persons.without_person(answer.state, person.user_id, _metadata(answer.state, person))
         if state is not answer.state and session_in(name) not in held:
             number += send_blocking(persons.replace_answer(name, data, replace(answer, state=state)))
     return number
 
 
-def _metadata(state: State, person: Person, erased: Json) -> Json | None:
-    """Return the metadata of a session without the person."""
-    metadata = state.config.metadata
-    if metadata is None or not (person.is_named_in(metadata) or state.access.owner == person.user_id):
+def _metadata(state: State, person: Person) -> Json | None:
+    """Return the metadata of the state of an answer without the person."""
+    metadata, is_owner = state.config.metadata, state.access.owner == person.user_id
+    is_related = has_part(state, person.user_id)
+    if metadata is None or not (is_owner or person.is_named_in(metadata, is_related=is_related)):
         return metadata
-    return erased
+    return _ERASED_METADATA
 
 
-def _written_metadata(state: State) -> Json:
-    """Return the commitment in the place of the metadata, as the history has it."""
+def _written_metadata(state: State) -> Json | None:
+    """Return the metadata of a session as the history has them; None without any."""
     created = SyncEvent.objects.filter(
         session__session_id=state.session_id, session__epoch=state.epoch, type="session.created"
     ).first()
-    metadata = None if created is None else created.data["config"]["metadata"]
-    return metadata if metadata and set(metadata) == {"commitment"} else _ERASED_METADATA
+    metadata: Json | None = None if created is None else created.data["config"]["metadata"]
+    return metadata

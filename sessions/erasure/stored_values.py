@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -50,23 +50,23 @@ class Traces:
         self._needles = [person.user_id.encode(), *([] if own_id is None else [own_id.bytes])]
 
     def states(self) -> Iterator[StoredState]:
-        """Yield the states with a seat of the person, as the owner, or with metadata that name the person."""
-        for _, data in self._values(keys.all_states):
+        """Yield the states with a seat of the person, with the person as the owner, or whose metadata can name it."""
+        for _, data in self._values(keys.all_states()):
             with suppress(Unreadable):
                 state = codec.decode_state(data)
                 if self.is_in(state):
                     yield StoredState(state, data)
 
     def is_in(self, state: State) -> bool:
-        """Return true for a state in which the person stands."""
-        user_id, metadata = self._person.user_id, state.config.metadata
-        if state.access.owner == user_id or user_id in seats_by_subject(state):
+        """Return true for a state in which the person may stand."""
+        metadata = state.config.metadata
+        if has_part(state, self._person.user_id):
             return True
-        return metadata is not None and self._person.is_named_in(metadata)
+        return metadata is not None and self._person.is_named_in(metadata, is_related=True)
 
     def answers(self) -> Iterator[tuple[str, bytes, Answer]]:
         """Yield the kept answers with such a state, each with its key and its stored form."""
-        for name, data in self._values(keys.all_answers, is_packed=True):
+        for name, data in self._values(keys.all_answers(), is_packed=True):
             with suppress(Unreadable):
                 answer = codec.decode_answer(data)
                 if self.is_in(answer.state):
@@ -74,10 +74,12 @@ class Traces:
 
     def commits(self) -> Iterator[tuple[str, bytes]]:
         """Yield the recent commits with values about the person, each with the key of its list."""
-        client = redis_client.blocking_client()
-        for shard in keys.all_shards():
-            for name in _scan(keys.all_recent(shard)):
-                for data in client.lrange(name, 0, -1):
+        for some in _portions(_scan(keys.all_recent())):
+            pipe = redis_client.blocking_client().pipeline(transaction=False)
+            for name in some:
+                pipe.lrange(name, 0, -1)
+            for name, commits in zip(some, pipe.execute(), strict=True):
+                for data in commits:
                     if self._may_be_in(data) and self._is_in_commit(data):
                         yield name, data
 
@@ -127,14 +129,19 @@ class Traces:
     def _may_be_in(self, data: bytes) -> bool:
         return any(needle in data for needle in self._needles)
 
-    def _values(self, pattern: Any, *, is_packed: bool = False) -> Iterator[tuple[str, bytes]]:
+    def _values(self, pattern: str, *, is_packed: bool = False) -> Iterator[tuple[str, bytes]]:
         """Yield the strings with keys of a pattern, and their values, if the person may be in them."""
         client = redis_client.blocking_client()
-        for shard in keys.all_shards():
-            for some in _portions(_scan(pattern(shard))):
-                for name, data in zip(some, client.mget(some), strict=True):  # all of one slot
-                    if data is not None and (is_packed or self._may_be_in(data)):
-                        yield name, data
+        read = client.mget_nonatomic if redis_client.is_cluster() else client.mget
+        for some in _portions(_scan(pattern)):
+            for name, data in zip(some, read(some), strict=True):
+                if data is not None and (is_packed or self._may_be_in(data)):
+                    yield name, data
+
+
+def has_part(state: State, user_id: str) -> bool:
+    """Return true for a person who owns a session or has a seat in it."""
+    return state.access.owner == user_id or user_id in seats_by_subject(state)
 
 
 def outbox_marks() -> dict[int, Position]:

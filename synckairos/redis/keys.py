@@ -100,19 +100,19 @@ def idempotency(session_id: UUID, principal: str, route: str, key: str) -> str:
     return f"{_session_key(session_id, 'i')}:{digest}"
 
 
-def all_states(shard: int) -> str:
-    """Return the pattern of the keys of a shard's states, for SCAN."""
-    return _shard_key(shard, "s:*")
+def all_states() -> str:
+    """Return the pattern of the keys of all states, for SCAN."""
+    return f"{PREFIX}:{{*}}:s:*"
 
 
-def all_recent(shard: int) -> str:
-    """Return the pattern of the keys of a shard's recent commits."""
-    return _shard_key(shard, "r:*")
+def all_recent() -> str:
+    """Return the pattern of the keys of all recent commits."""
+    return f"{PREFIX}:{{*}}:r:*"
 
 
-def all_answers(shard: int) -> str:
-    """Return the pattern of the keys of a shard's idempotency records."""
-    return _shard_key(shard, "i:*")
+def all_answers() -> str:
+    """Return the pattern of the keys of all idempotency records."""
+    return f"{PREFIX}:{{*}}:i:*"
 
 
 def deadlines(shard: int) -> str:

@@ -157,6 +157,25 @@ def test_metadata_of_others_are_erased_when_they_name_the_person(real, configure
     assert (set(checked(session).config.metadata) == {"commitment"}) == is_erased
 
 
+@pytest.mark.parametrize("name", ["chess", "42", "a-b"])
+def test_a_name_that_can_be_any_word_counts_only_where_the_person_has_a_part(real, name):
+    metadata = {"event": f"the {name} open"}
+    with_part, without = real(game(users=("ann", name), metadata=metadata)), real(game(metadata=metadata))
+    for state in (with_part, without):
+        real(state.session_id, cmd.AdjustTime(state.participants[0].participant_id, adjust_ms=5, reason=f"of {name}"))
+    drained()
+    for state in (with_part, without):
+        erase(state.session_id, Person(name))
+    kept = [
+        [
+            f"the {name} open" in str(event.data) or f"of {name}" in str(event.data)
+            for event in SyncEvent.objects.filter(session__session_id=state.session_id)
+        ]
+        for state in (with_part, without)
+    ]
+    assert kept == [[False, False], [True, True]]
+
+
 def test_others_are_erased_later_from_the_session(real):
     state = real(game("alice"))
     real(state.session_id, cmd.Start(), CALLER)

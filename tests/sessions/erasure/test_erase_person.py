@@ -221,6 +221,17 @@ def test_another_person_whose_name_begins_alike_stays():
     assert SyncEvent.objects.get(sequence=1).data["participants"][1]["user_id"] == BOBBY
 
 
+def test_sessions_without_a_part_of_the_person_stay_in_the_store_whatever_their_metadata_say():
+    state = do(
+        made(game("ann", "carol", metadata={"game": "chess"}), caller("ann", key="k")), cmd.Start(), cmd.Cancel()
+    )
+    before = stored(state.session_id)
+    erase(name="chess")
+    assert stored(state.session_id) == before
+    [name] = redis_client.blocking_client().scan_iter("*:i:*")
+    assert codec.decode_answer(redis_client.blocking_client().get(name)).state.config.metadata == {"game": "chess"}
+
+
 def test_dead_letters_with_values_of_the_person_must_be_gone_first():
     post(outbox.encode(outbox_entry := entry_of(made(game("ann", BOB)))), b"rubbish")
     redis_client.blocking_client().rename(keys.outbox(0), keys.outbox_dead(0))
