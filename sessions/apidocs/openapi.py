@@ -12,7 +12,16 @@ from sessions.apidocs import time_controls
 from sessions.commands import CommandType
 from sessions.requests import bodies
 from sessions.requests.values import schema_hook
-from sessions.schemas import BatchView, PresenceView, SessionTokenView, StateView, SummaryView, SwitchView, TicketView
+from sessions.schemas import (
+    BatchView,
+    CauseView,
+    PresenceView,
+    SessionTokenView,
+    StateView,
+    SummaryView,
+    SwitchView,
+    TicketView,
+)
 from synckairos.engine.commands import Switch
 from synckairos.http.openapi import components_of, name_of, ref, stem
 
@@ -62,6 +71,34 @@ _ERROR = {
 }
 
 
+_EVENT = {
+    "type": "object",
+    "description": "Something that has happened to the session: these fields, and those of its type, as in frames.",
+    "required": ["type", "sequence", "version", "at", "epoch", "committed_at"],
+    "properties": {
+        "type": {"type": "string"},
+        "sequence": {"type": "integer", "minimum": 1},
+        "version": {"type": "integer", "minimum": 1},
+        "at": {"type": "string", "format": "date-time"},
+        "epoch": {"type": "string"},
+        "committed_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "Instant of the commit; later than `at` for a deadline that was applied late.",
+        },
+        "cause": ref("Cause"),
+    },
+    "additionalProperties": True,
+}
+_EVENT_PAGE = {
+    "type": "object",
+    "required": ["events", "next_after"],
+    "properties": {
+        "events": {"type": "array", "items": ref("RecordedEvent")},
+        "next_after": {"type": "integer", "minimum": 0, "description": "The `after` of the next page."},
+    },
+}
+
 _REQUESTS = [
     kind
     for kind in vars(bodies).values()
@@ -80,7 +117,10 @@ def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
 
 COMPONENTS: dict[str, Any] = {
     **{name: _without_defaults(schema) for name, schema in components_of(*_REQUESTS, schema_hook=schema_hook).items()},
-    **components_of(*_VIEWS),
+    **components_of(*_VIEWS, CauseView),
+    "RecordedEvent": _EVENT,
+    "EventPage": _EVENT_PAGE,
+    "EventPageResponse": _envelope("EventPage"),
     **time_controls.strict_components(),
     **{stem(view.__name__) + "Response": _envelope(name_of(view.__name__)) for view in _VIEWS},
     "PartialState": {name: part for name, part in components_of(StateView)["State"].items() if name != "required"},
@@ -175,6 +215,12 @@ get = _operation(
         OpenApiParameter(
             "fields", str, description="Top-level fields to answer with, separated by commas; without it, all."
         ),
+        OpenApiParameter(
+            "at",
+            str,
+            description="An instant with its offset from UTC: the session as it was then. Not in the future.",
+        ),
+        OpenApiParameter("sequence", int, description="The session as it was after the event with this number."),
         _header("If-None-Match", "304 while the `ETag` is this."),
     ],
 )
@@ -184,6 +230,17 @@ adjust = _command(
     "adjustParticipant",
     "Set or move a participant's time (also controllers, if permitted), or say whose seat it is (the owner and staff)",
     bodies.AdjustTimeRequest,
+)
+events = _operation(
+    "getSessionEvents",
+    "Read the events of a session",
+    {200: ref("EventPageResponse")},
+    400,
+    404,
+    parameters=[
+        OpenApiParameter("after", int, description="The events after this number; without it, from the first."),
+        OpenApiParameter("limit", int, description="Most events of the page; 100 without it."),
+    ],
 )
 presence = _read("getSessionPresence", "Read who is connected to a session", PresenceView)
 summary = _read("getSessionSummary", "Read a session in short", SummaryView)
