@@ -54,9 +54,17 @@ def access_state(session_id: UUID, since: datetime) -> State | None:
     row = live_sessions(since).filter(session_id=session_id).first()
     if row is None:
         return None
-    epochs = [row]
+    return recorded_access(row)
+
+
+def recorded_access(session: SyncSession) -> State | None:
+    """Return a state of a session with its last written access and seats; None when the beginning is missing.
+
+    Its clocks mean nothing: it is made of few events, however long the history is.
+    """
+    epochs = [session]
     while epochs[0].parent_epoch:
-        parent = session_get(session_id, epochs[0].parent_epoch)
+        parent = session_get(session.session_id, epochs[0].parent_epoch)
         if parent is None:
             return None
         epochs.insert(0, parent)

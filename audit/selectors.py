@@ -38,7 +38,7 @@ def session_events(session: SyncSession, after_sequence: int = 0) -> QuerySet[Sy
 def rebuilt_events(session: SyncSession) -> Iterator[Event]:
     """Yield the whole history as the engine's events, the oldest first. Raises HistoryIncomplete at the first gap."""
     expected = 1
-    for epoch, following in _lineage(session):
+    for epoch, following in lineage(session):
         rows = session_events(epoch)
         if following is not None:
             rows = rows.filter(sequence__lt=following)
@@ -56,7 +56,7 @@ def rebuilt_event(row: SyncEvent) -> Event:
     return rebuild(row.type, sequence=row.sequence, version=row.version, at_ms=from_datetime(row.at), data=row.data)
 
 
-def _lineage(session: SyncSession) -> list[tuple[SyncSession, int | None]]:
+def lineage(session: SyncSession) -> list[tuple[SyncSession, int | None]]:
     """Return the epochs that a session has had, the oldest first, each with the number of the event at which the next
     one continues it; None for the last. Raises HistoryIncomplete when one of them is not there."""
     epochs: list[tuple[SyncSession, int | None]] = [(session, None)]

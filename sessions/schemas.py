@@ -124,6 +124,8 @@ class StateView(Struct, kw_only=True):
     created_at: InstantText
     updated_at: InstantText
     server_time_ms: InstantMs
+    archived: bool | UnsetType = UNSET
+    """Present, and true, for a session that has left the store and is read from the audit."""
 
 
 class SwitchView(Struct, kw_only=True):
@@ -206,6 +208,18 @@ class PresenceView(Struct, kw_only=True):
     participants: list[ConnectedView]
     viewers: int
     """WebSockets and event streams of people who are no participant."""
+
+
+class CauseView(Struct, kw_only=True):
+    """Who has caused an event, and how the request came in."""
+
+    principal: str
+    role: str | None
+    """Role in the session; null for the timekeeper, and when it is not known."""
+    door: str | None
+    """One of `rest`, `socket`, `timekeeper`, `admin` and `command`; null when it is not known."""
+    request_id: str
+    """The `X-Request-Id` of the request that has committed the event; empty without one."""
 
 
 class TicketView(Struct, kw_only=True):

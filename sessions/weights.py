@@ -17,6 +17,8 @@ PARTICIPANTS = 100
 """So many participants count as one request; the first hundred come with the request itself."""
 BATCHED = 10
 """So many sessions of a batch count as one request."""
+EVENTS = 100
+"""So many events of a page count as one request."""
 
 
 def of_participants(number: int) -> int:
@@ -43,6 +45,11 @@ def of_creation(participants: Any, groups: Any) -> int:
 def of_states(states: Iterable[State]) -> int:
     """Return the cost of several sessions that have been read."""
     return sum(map(of_state, states))
+
+
+def of_events(number: int) -> int:
+    """Return the cost of a page of so many events beyond the request itself."""
+    return max(number - 1, 0) // EVENTS
 
 
 def of_batch(number: int) -> int:

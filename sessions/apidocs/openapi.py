@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
-from audit.exports.table import FORMATS
 from sessions.apidocs import time_controls
 from sessions.commands import CommandType
 from sessions.requests import bodies
 from sessions.requests.values import schema_hook
 from sessions.schemas import (
     BatchView,
+    CauseView,
     PresenceView,
     SessionListView,
     SessionTokenView,
@@ -25,7 +24,6 @@ from sessions.schemas import (
     TicketView,
 )
 from synckairos.engine.commands import Switch
-from synckairos.engine.units import Status, SyncMode
 from synckairos.http.openapi import components_of, name_of, ref, stem
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,6 +72,34 @@ _ERROR = {
 }
 
 
+_EVENT = {
+    "type": "object",
+    "description": "Something that has happened to the session: these fields, and those of its type, as in frames.",
+    "required": ["type", "sequence", "version", "at", "epoch", "committed_at"],
+    "properties": {
+        "type": {"type": "string"},
+        "sequence": {"type": "integer", "minimum": 1},
+        "version": {"type": "integer", "minimum": 1},
+        "at": {"type": "string", "format": "date-time"},
+        "epoch": {"type": "string"},
+        "committed_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "Instant of the commit; later than `at` for a deadline that was applied late.",
+        },
+        "cause": ref("Cause"),
+    },
+    "additionalProperties": True,
+}
+_EVENT_PAGE = {
+    "type": "object",
+    "required": ["events", "next_after"],
+    "properties": {
+        "events": {"type": "array", "items": ref("RecordedEvent")},
+        "next_after": {"type": "integer", "minimum": 0, "description": "The `after` of the next page."},
+    },
+}
+
 _REQUESTS = [
     kind
     for kind in vars(bodies).values()
@@ -92,7 +118,10 @@ def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
 
 COMPONENTS: dict[str, Any] = {
     **{name: _without_defaults(schema) for name, schema in components_of(*_REQUESTS, schema_hook=schema_hook).items()},
-    **components_of(*_VIEWS),
+    **components_of(*_VIEWS, CauseView),
+    "RecordedEvent": _EVENT,
+    "EventPage": _EVENT_PAGE,
+    "EventPageResponse": _envelope("EventPage"),
     **time_controls.strict_components(),
     **{stem(view.__name__) + "Response": _envelope(name_of(view.__name__)) for view in _VIEWS},
     "PartialState": {name: part for name, part in components_of(StateView)["State"].items() if name != "required"},
@@ -136,7 +165,7 @@ def _responses(good: dict[int, Any], *errors: int) -> dict[int, Any]:
     return {**good, **{status: OpenApiResponse(ERROR_SCHEMA, ERRORS[status]) for status in sorted(set(errors))}}
 
 
-def _operation(
+def operation(
     name: str, summary: str, good: dict[int, Any], *errors: int, body: type[bodies.Body] | None = None, **more: Any
 ) -> Callable[[F], F]:
     """Return the decorator of an operation. Generated clients name their functions after the operation."""
@@ -157,27 +186,27 @@ _COMMAND_ERRORS = (*_BODY_ERRORS, 403, 404, 409, 412, 422)
 
 
 def _read(name: str, summary: str, view: type) -> Callable[[F], F]:
-    return _operation(name, summary, {200: response_schema(view)}, 400, 404)
+    return operation(name, summary, {200: response_schema(view)}, 400, 404)
 
 
 def _post(name: str, summary: str, body: type[bodies.Body], status: int, view: type, *errors: int) -> Callable[[F], F]:
     """Return the decorator of an operation with a body. If it can answer 422, it accepts an Idempotency-Key."""
     parameters = [_KEY] if 422 in errors else []  # noqa: PLR2004 - a status
     good = {status: response_schema(view)}
-    return _operation(name, summary, good, *_BODY_ERRORS, *errors, body=body, parameters=parameters)
+    return operation(name, summary, good, *_BODY_ERRORS, *errors, body=body, parameters=parameters)
 
 
 def _command(name: str, summary: str, body: type[bodies.Body], view: type = StateView, **more: Any) -> Callable[[F], F]:
     good = {200: response_schema(view)}
-    return _operation(name, summary, good, *_COMMAND_ERRORS, body=body, parameters=[_KEY, _IF_MATCH], **more)
+    return operation(name, summary, good, *_COMMAND_ERRORS, body=body, parameters=[_KEY, _IF_MATCH], **more)
 
 
 def _deletion(name: str, summary: str, *errors: int) -> Callable[[F], F]:
-    return _operation(name, summary, {204: None}, *_BODY_ERRORS, 403, 412, *errors, parameters=[_IF_MATCH])
+    return operation(name, summary, {204: None}, *_BODY_ERRORS, 403, 412, *errors, parameters=[_IF_MATCH])
 
 
 create = _post("createSession", "Create a session", bodies.CreateSessionRequest, 201, StateView, 403, 409, 422)
-get = _operation(
+get = operation(
     "getSession",
     "Read a session",
     {200: {"anyOf": [response_schema(StateView), ref("PartialStateResponse")]}, 304: None},
@@ -187,6 +216,12 @@ get = _operation(
         OpenApiParameter(
             "fields", str, description="Top-level fields to answer with, separated by commas; without it, all."
         ),
+        OpenApiParameter(
+            "at",
+            str,
+            description="An instant with its offset from UTC: the session as it was then. Not in the future.",
+        ),
+        OpenApiParameter("sequence", int, description="The session as it was after the event with this number."),
         _header("If-None-Match", "304 while the `ETag` is this."),
     ],
 )
@@ -199,48 +234,6 @@ adjust = _command(
 )
 
 
-def _query(name: str, description: str, kind: Any = str, enum: list[str] | None = None) -> OpenApiParameter:
-    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, enum=enum)
-
-
-_PAGE_SIZE = {"type": "integer", "minimum": 1, "maximum": 100}
-FILTERS = [
-    _query("status", "Sessions with this status.", enum=[status.value for status in Status]),
-    _query("mode", "Sessions with this `sync_mode`.", enum=[mode.value for mode in SyncMode]),
-    _query("created_from", "Sessions created at this instant (ISO 8601) or later.", datetime),
-    _query("created_to", "Sessions created before this instant.", datetime),
-    _query("user_id", "Sessions in which this person takes part."),
-    _query("label", "Sessions with this value in their metadata: `key:value`, with a key that the server indexes."),
-]
-list_sessions = _operation(
-    "listSessions",
-    "List sessions, the newest first: those one owns or takes part in; for staff, all",
-    {200: response_schema(SessionListView)},
-    400,
-    403,
-    parameters=[
-        *FILTERS,
-        _query("limit", "Largest number of sessions in a page; 50 without it.", _PAGE_SIZE),
-        _query("cursor", "The `next_cursor` of the page before."),
-    ],
-)
-_FILES: dict[Any, Any] = {
-    (200, form.content_type.partition(";")[0]): {"type": "string", "format": "binary"} for form in FORMATS.values()
-}
-export_events = _operation(
-    "exportEvents",
-    "Export events of the audit as a file that is made while it is sent; for staff",
-    _FILES,
-    400,
-    403,
-    parameters=[
-        _query("format", "The format of the file.", enum=[*FORMATS]),
-        _query("session_id", "The session with this id, in all its epochs."),
-        _query("since", "Events committed at this instant (ISO 8601) or later."),
-        _query("until", "Events committed before this instant."),
-        *FILTERS,
-    ],
-)
 presence = _read("getSessionPresence", "Read who is connected to a session", PresenceView)
 summary = _read("getSessionSummary", "Read a session in short", SummaryView)
 batch = _post("getSessions", "Read many sessions", bodies.ReadSessionsRequest, 200, BatchView)

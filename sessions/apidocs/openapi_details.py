@@ -10,7 +10,7 @@ from typing import Any
 
 from sessions.apidocs.openapi import ERROR_SCHEMA
 from sessions.entity_tags import EPOCH_FORM, VERSION_FORM
-from sessions.requests.values import MAX_VERSION, UUID_PATTERN
+from sessions.requests.values import MAX_EVENTS, MAX_VERSION, UUID_PATTERN
 from sessions.schemas import StateView
 from sessions.services.outcome import MAX_KEY_LENGTH
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout
@@ -27,6 +27,10 @@ _FORMS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {"maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "If-Match": {"pattern": rf"^(\*|{_TAG}(, {_TAG})*)$"},
     "since_version": {"minimum": 0, "maximum": MAX_VERSION},
+    "at": {"format": "date-time"},
+    "sequence": {"minimum": 1, "maximum": MAX_VERSION},
+    "after": {"minimum": 0, "maximum": MAX_VERSION},
+    "limit": {"minimum": 1, "maximum": MAX_EVENTS},
     "fields": {"pattern": f"^({_NAMES})(,({_NAMES}))*$"},
 }
 _SET = {"type": "integer"}

@@ -33,11 +33,11 @@ from sessions.services.command_queue import submit
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from synckairos import background, ids
 from synckairos.auth.principal import authenticate, bearer_token
-from synckairos.errors import ApiError, InternalError, Unauthenticated, ValidationFailed
+from synckairos.errors import ApiError, InternalError, SessionNotFound, Unauthenticated, ValidationFailed
 from synckairos.http import error_responses, json_bounds, security_log
 from synckairos.http.allowed_hosts import hosts
 from synckairos.http.asgi import EarlyRequest
-from synckairos.http.cors import Cors
+from synckairos.http.cors import Cors, parse_origin
 from synckairos.http.duplicate_names import check_unique_names
 from synckairos.http.request_log import FORWARDED_PROTO_HEADER, REQUEST_ID_HEADER, log_request, with_client_scheme
 from synckairos.http.security_headers import json_header_lines
@@ -57,8 +57,6 @@ _WITHOUT_BODY = frozenset(verb for verb, row in COMMAND_BY_VERB.items() if not r
 """Commands for which an empty body is enough."""
 _NUL = b"\\u0000"
 """A NUL character in JSON, which the view refuses; it accepts what only looks like one."""
-_MAX_ORIGIN_BYTES = 300
-"""A scheme, the longest host name and a port."""
 _METHODS = frozenset({"GET", "POST", *(row.method for row in COMMAND_BY_VERB.values())})
 _JSON = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 """The usual spellings; other ones are passed on."""
@@ -163,7 +161,22 @@ class _Serving:
             self._server_request.abort()
 
     def failed(self, error: Exception) -> None:
-        """Answer with the documented error."""
+        """Answer with the documented error; a session that the store does not have may be in the audit."""
+        request = self._request
+        if isinstance(error, SessionNotFound) and isinstance(request.operation, Read) and request.caller is not None:
+            background.start(self._read_from_audit(request.operation, request.caller), "archived session")
+        else:
+            self._fail(error)
+
+    async def _read_from_audit(self, operation: Read, caller: Caller) -> None:
+        try:
+            outcome = await operation.from_audit(caller, self._limiter)
+        except Exception as error:  # noqa: BLE001 - answered
+            self._fail(error)
+        else:
+            self.done(outcome)
+
+    def _fail(self, error: Exception) -> None:
         if not isinstance(error, ApiError):
             log.error("request failed", exc_info=error)
             error = InternalError()
@@ -227,7 +240,7 @@ def parse(request: EarlyRequest, headers: dict[bytes, bytes]) -> Request | None:
 
 
 def _parse(request: EarlyRequest, headers: dict[bytes, bytes], route: str, match: re.Match[str]) -> Request:
-    origin = _origin(headers[b"origin"]) if b"origin" in headers else None
+    origin = parse_origin(headers[b"origin"]) if b"origin" in headers else None
     given_id = headers[REQUEST_ID_HEADER].decode("latin-1") if REQUEST_ID_HEADER in headers else None
     request_id = ids.request_id_from(given_id)
     try:
@@ -261,13 +274,6 @@ def _creation(decoded: Any, owner: str) -> Creation:
     if body.broken(command):
         raise ValueError
     return Creation(command, body.session_id)
-
-
-def _origin(field: bytes) -> str:
-    """Return the origin of a page. Raises ValueError for one that is too long: heads of answers are cached by it."""
-    if len(field) > _MAX_ORIGIN_BYTES:
-        raise ValueError
-    return field.decode("latin-1")
 
 
 def _idempotency(request: EarlyRequest, headers: dict[bytes, bytes], decoded: Any) -> Idempotency | None:

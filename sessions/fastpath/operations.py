@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
@@ -10,12 +11,14 @@ from msgspec import Struct
 from sessions import weights
 from sessions.preconditions import Precondition
 from sessions.schemas import StateView, SwitchView
+from sessions.services import archive
 from sessions.services import sessions as service
+from sessions.services.audit_queries import run_query_async
 from sessions.services.outcome import Caller, Outcome
 from sessions.services.state_cache import state_cache
 from synckairos.engine import commands
 from synckairos.ratelimit import limits
-from synckairos.redis.procedures import Procedure, in_parallel
+from synckairos.redis.procedures import Procedure, in_parallel, run_async
 
 
 class Read(Struct, frozen=True):
@@ -32,6 +35,16 @@ class Read(Struct, frozen=True):
         outcome = yield from in_parallel(limiter.consume_procedure(general), reading)
         if weight := weights.of_state(outcome.state):
             yield from limiter.charge_procedure(general, weight)
+        return outcome
+
+    async def from_audit(self, caller: Caller, limiter: limits.RateLimiter) -> Outcome:
+        """Read a session that has left the store. Raises SessionNotFound, ServiceUnavailable, Unauthenticated."""
+        session_id, reader = self.session_id, caller.principal
+        may_be_undrained = await run_async(archive.check_absent(session_id, reader))
+        query = partial(archive.read_archived, session_id, reader, may_be_undrained=may_be_undrained)
+        outcome = await run_query_async(query)
+        if weight := weights.of_state(outcome.state):
+            await run_async(limiter.charge_procedure(limits.general(reader), weight))
         return outcome
 
     def view(self, outcome: Outcome) -> StateView:

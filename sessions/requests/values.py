@@ -27,6 +27,8 @@ MIN_TIME_MS = 1_000
 MAX_INCREMENT_MS = 60_000
 MAX_WARNINGS = 8
 MAX_INDEX = 1_000_000
+MAX_EVENTS = 500
+"""Most events of one page."""
 MAX_VERSION = 2**53
 MAX_OBJECT_BYTES = 4096
 _TOO_LARGE = f"At most {MAX_OBJECT_BYTES} bytes when encoded."

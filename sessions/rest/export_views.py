@@ -11,7 +11,7 @@ from audit.completeness import complete_until
 from audit.exports.parquet import PyarrowMissing
 from audit.exports.source import Selection, Source
 from audit.exports.table import FORMATS
-from sessions.apidocs import openapi
+from sessions.apidocs import openapi_history
 from sessions.rest.base import SessionEndpoint, principal_of, uuid_of
 from sessions.rest.filters import FILTERS, filters_of, instant
 from synckairos.auth.permissions import check_export
@@ -27,7 +27,7 @@ class EventsExportView(SessionEndpoint):
 
     parameters = ("format", "session_id", "since", "until", *FILTERS)
 
-    @openapi.export_events
+    @openapi_history.export_events
     def get(self, request: Request) -> StreamingHttpResponse:
         self.count()
         check_export(principal_of(request))

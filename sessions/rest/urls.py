@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from sessions.rest import credential_views, export_views, token_views, views
+from sessions.rest import credential_views, event_views, export_views, token_views, views
 
 _ID = "sessions/<str:session_id>"
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("sessions/batch", views.BatchView.as_view()),
     path(_ID, views.SessionView.as_view()),
     *(path(f"{_ID}/{verb}", view.as_view()) for verb, view in views.COMMAND_VIEWS.items()),
+    path(f"{_ID}/events", event_views.EventsView.as_view()),
     path(f"{_ID}/summary", views.SummaryView.as_view()),
     path(f"{_ID}/presence", views.PresenceView.as_view()),
     path(f"{_ID}/tokens", credential_views.SessionTokensView.as_view()),

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions import schemas, weights
-from sessions.apidocs import openapi
+from sessions.apidocs import openapi, openapi_history
 from sessions.commands import COMMAND_BY_VERB, CommandType
 from sessions.preconditions import matches
 from sessions.presentation import present_summary
@@ -27,6 +27,7 @@ from sessions.rest.base import (
     principal_of,
     uuid_of,
 )
+from sessions.rest.past_reads import moment_of, read_archived, read_if_live, read_past
 from sessions.schemas import StateView
 from sessions.services import presence_queries
 from sessions.services import sessions as service
@@ -41,7 +42,7 @@ from synckairos.redis.procedures import in_parallel, run_from_thread
 class SessionsView(SessionEndpoint):
     """List sessions, and create one, whose owner the caller becomes."""
 
-    @openapi.list_sessions
+    @openapi_history.list_sessions
     def get(self, request: Request) -> Response:
         self.count()
         person = person_of_list(principal_of(request))
@@ -67,12 +68,14 @@ class SessionsView(SessionEndpoint):
 class SessionView(SessionEndpoint):
     """Read or delete one session."""
 
-    parameters = ("fields",)
+    parameters = ("fields", "at", "sequence")
 
     @openapi.get
     def get(self, request: Request, session_id: str) -> Response:
-        fields = _selected(request.query_params.get("fields"))
-        outcome = self.read(service.get(uuid_of(session_id), principal_of(request)))
+        fields, moment = _selected(request.query_params.get("fields")), moment_of(request.query_params)
+        parsed, reader = uuid_of(session_id), principal_of(request)
+        live = read_if_live(self, parsed, reader)
+        outcome = live or read_archived(parsed, reader) if moment is None else read_past(parsed, reader, moment, live)
         self.charge_for(request, outcome.state)
         tag = etag(outcome)
         if matches(request.headers.get("If-None-Match"), tag):

@@ -39,7 +39,12 @@ async def require_not_lost(session_id: UUID, reader: Principal) -> None:
     """
     state = await _ask(lost_sessions.access_state, session_id, as_datetime(kept_since(store_clock.now_ms())))
     if state is not None and role_of(reader, state) is not None:
-        raise ServiceUnavailable(_LOST, details={"reason": "session_lost"})
+        raise session_lost()
+
+
+def session_lost() -> ServiceUnavailable:
+    """Return the error for a session that the store has lost."""
+    return ServiceUnavailable(_LOST, details={"reason": "session_lost"})
 
 
 async def _ask(query: Callable[..., T], *arguments: Any) -> T | None:

@@ -97,6 +97,7 @@ _AT = "/v1/sessions/{session_id}"
 DOORS = [
     Door(Action.READ, "GET", _AT),
     Door(Action.READ, "GET", f"{_AT}/summary"),
+    Door(Action.READ, "GET", f"{_AT}/events"),
     Door(Action.READ, "GET", f"{_AT}/presence"),
     Door(Action.READ, "GET", f"{_AT}/poll"),
     Door(Action.START, "POST", f"{_AT}/start", body={}),

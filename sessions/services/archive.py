@@ -1,0 +1,187 @@
+"""Reads of sessions from the audit: those that have left the store, past states, and events.
+
+Rights are those of now: of the live session, and of one that is not live as it was last recorded. A deleted session
+exists for staff only. Nothing is answered that commits on their way to the audit would change: then it is
+ServiceUnavailable, and the caller asks again.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from audit import event_pages, past_states, selectors
+from audit.event_pages import RecordedEvent
+from audit.lost_sessions import recorded_access
+from audit.models import SyncSession
+from sessions.presentation import present
+from sessions.services.audit_queries import audit_behind
+from sessions.services.lost_sessions import session_lost
+from sessions.services.outcome import Outcome
+from sessions.services.retention import kept_since
+from sessions.store import store
+from synckairos.auth.permissions import Action, SessionRole, authorize, check_scope
+from synckairos.auth.principal import Principal
+from synckairos.engine.state import State
+from synckairos.engine.units import Instant, Status
+from synckairos.errors import SessionNotFound, ValidationFailed
+from synckairos.instants import as_datetime
+from synckairos.redis.procedures import Procedure, perform
+from synckairos.redis.store_clock import store_clock
+
+
+class Moment(Struct, frozen=True):
+    """A point in the history of a session: an instant, or the number of an event. One of them is None."""
+
+    at_ms: Instant | None
+    sequence: int | None
+
+
+def check_absent(session_id: UUID, reader: Principal) -> Procedure[bool]:
+    """Check a session that the store does not have, before the audit is asked for it: return whether it may have
+    commits that the audit does not know. Raises SessionNotFound for one that was deleted just now."""
+    check_scope(reader, session_id)
+    is_undrained = yield from perform(store.is_undrained(session_id))
+    if is_undrained:
+        raise SessionNotFound(session_id)  # only a deletion takes a session from the store at once
+    return is_undrained is None
+
+
+def read_archived(session_id: UUID, reader: Principal, *, may_be_undrained: bool) -> Outcome:
+    """Return a session that has left the store. Raises SessionNotFound, ServiceUnavailable, Unauthenticated."""
+    row, access = _recorded(session_id, may_be_undrained=may_be_undrained)
+    if row.deleted_at is not None:
+        raise SessionNotFound(session_id)
+    authorize(reader, Action.READ, access)
+    if _is_lost(row):
+        raise session_lost()
+    state = _past_state(row, Moment(None, _last_sequence(row)))
+    if state.version < row.version:
+        raise audit_behind()
+    at_ms = store_clock.now_ms() if state.status.is_final else state.updated_ms
+    return Outcome(state, at_ms, view=replace(present(state, at_ms), archived=True))
+
+
+def read_current(live: Outcome, moment: Moment) -> Outcome | None:
+    """Return a session that the store has as it was, when nothing has happened to it since; None otherwise. Raises
+    ValidationFailed for a moment that is yet to come."""
+    state = live.state
+    _check_moment(moment, live.at_ms, state.sequence)
+    is_current = moment.sequence == state.sequence if moment.at_ms is None else moment.at_ms >= state.updated_ms
+    return _shown(state, moment) if is_current else None
+
+
+def read_live_past(live: State, moment: Moment) -> Outcome:
+    """Return a session that the store has as it was before its last event. Raises SessionNotFound,
+    ServiceUnavailable."""
+    row = selectors.session_get(live.session_id, live.epoch)
+    if row is None:
+        raise audit_behind()
+    _last_sequence(row)
+    past = _past_state(row, moment)
+    if not _is_passed(row, past, moment):
+        raise audit_behind()
+    return _shown(past, moment)
+
+
+def read_past(session_id: UUID, reader: Principal, moment: Moment, *, may_be_undrained: bool) -> Outcome:
+    """Return a session that the store does not have, as it was. Raises ValidationFailed, SessionNotFound,
+    ServiceUnavailable, Unauthenticated."""
+    row, access = _recorded(session_id, may_be_undrained=may_be_undrained)
+    _authorize_history(reader, row, access)
+    last = _last_sequence(row)
+    _check_moment(moment, store_clock.now_ms(), last)
+    past = _past_state(row, moment)
+    if not _is_passed(row, past, moment):
+        if _is_lost(row):
+            raise session_lost()
+        if row.deleted_at is not None:
+            raise SessionNotFound(session_id)
+    return _shown(past, moment)
+
+
+def read_events(
+    session_id: UUID, reader: Principal, live: State | None, after: int, limit: int
+) -> tuple[SessionRole, list[RecordedEvent]]:
+    """Return the role of a reader, and at most `limit` events after a number. `live` is the session if the store has
+    it. Raises SessionNotFound, ServiceUnavailable, Unauthenticated."""
+    if live is not None:
+        row = selectors.session_get(session_id, live.epoch)
+        role = authorize(reader, Action.READ, live)
+    else:
+        row, access = _recorded(session_id)
+        role = _authorize_history(reader, row, access)
+    if row is None:
+        return role, []
+    try:
+        return role, event_pages.events_after(row, after, limit)
+    except selectors.HistoryIncomplete:
+        raise audit_behind() from None
+
+
+def _recorded(session_id: UUID, *, may_be_undrained: bool = False) -> tuple[SyncSession, State]:
+    """Return the newest row of a session, and its access. Raises SessionNotFound, ServiceUnavailable."""
+    row = selectors.session_get(session_id)
+    access = None if row is None else recorded_access(row)
+    if row is None or access is None:
+        raise SessionNotFound(session_id)
+    if may_be_undrained and row.deleted_at is None:
+        raise audit_behind()
+    return row, access
+
+
+def _authorize_history(reader: Principal, row: SyncSession, access: State) -> SessionRole:
+    is_staff = reader.is_staff and reader.grant is None
+    if row.deleted_at is not None and not is_staff:
+        raise SessionNotFound(row.session_id)
+    return authorize(reader, Action.READ, access)
+
+
+def _is_lost(row: SyncSession) -> bool:
+    """Return whether the store has lost the session. It keeps one that has not ended for a time after each commit."""
+    is_live = row.deleted_at is None and not Status(row.status).is_final
+    return is_live and row.updated_at >= as_datetime(kept_since(store_clock.now_ms()))
+
+
+def _last_sequence(row: SyncSession) -> int:
+    last = selectors.session_events(row).last()
+    if last is None:
+        raise audit_behind()
+    return last.sequence
+
+
+def _check_moment(moment: Moment, now: Instant, last_sequence: int) -> None:
+    if moment.at_ms is not None and moment.at_ms > now:
+        raise ValidationFailed([("at", "Must not lie in the future.")])
+    if moment.sequence is not None and moment.sequence > last_sequence:
+        raise ValidationFailed([("sequence", f"The session has {last_sequence} events so far.")])
+
+
+def _is_passed(row: SyncSession, past: State, moment: Moment) -> bool:
+    """Return whether the history goes beyond the moment, so that nothing that is written later belongs before it."""
+    if moment.at_ms is None:
+        return True
+    following = event_pages.events_after(row, past.sequence, 1)
+    return bool(following) and following[0].row.at > as_datetime(moment.at_ms)
+
+
+def _past_state(row: SyncSession, moment: Moment) -> State:
+    try:
+        if moment.at_ms is not None:
+            state = past_states.state_at(row, moment.at_ms)
+        else:
+            state = past_states.state_after(row, moment.sequence or 0)
+    except selectors.HistoryIncomplete:
+        raise audit_behind() from None
+    if state is None:
+        raise SessionNotFound(row.session_id)
+    if moment.sequence is not None and state.sequence != moment.sequence:
+        raise audit_behind()
+    return state
+
+
+def _shown(state: State, moment: Moment) -> Outcome:
+    at_ms = state.updated_ms if moment.at_ms is None else moment.at_ms
+    return Outcome(state, at_ms, view=present(state, at_ms))
