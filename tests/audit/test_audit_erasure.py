@@ -219,3 +219,7 @@ def test_all_epochs_of_a_session_are_erased():
     drained()
     assert erase(first.state.session_id, Person("u1")).sessions == 2
     assert not SyncParticipant.objects.filter(user_id="u1").exists()
+    SyncSession.objects.filter(epoch="00000001").update(legal_hold=True)
+    with pytest.raises(UnderHold):
+        erase(first.state.session_id, Person("u0"))
+    assert SyncParticipant.objects.filter(user_id="u0").count() == 2
