@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 
-from audit.exports.table import FORMATS
-from sessions.apidocs import time_controls
+from sessions.apidocs import query_parameters, time_controls
 from sessions.commands import CommandType
 from sessions.requests import bodies
 from sessions.requests.values import schema_hook
@@ -24,7 +23,6 @@ from sessions.schemas import (
     TicketView,
 )
 from synckairos.engine.commands import Switch
-from synckairos.engine.units import Status, SyncMode
 from synckairos.http.openapi import components_of, name_of, ref, stem
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -198,46 +196,21 @@ adjust = _command(
 )
 
 
-def _query(name: str, description: str, kind: type = str, enum: list[str] | None = None) -> OpenApiParameter:
-    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, enum=enum)
-
-
-FILTERS = [
-    _query("status", "Sessions with this status.", enum=[status.value for status in Status]),
-    _query("mode", "Sessions with this `sync_mode`.", enum=[mode.value for mode in SyncMode]),
-    _query("created_from", "Sessions created at this instant (ISO 8601) or later."),
-    _query("created_to", "Sessions created before this instant."),
-    _query("user_id", "Sessions in which this person takes part."),
-    _query("label", "Sessions with this value in their metadata: `key:value`, with a key that the server indexes."),
-]
 list_sessions = _operation(
     "listSessions",
     "List sessions, the newest first: those one owns or takes part in; for staff, all",
     {200: response_schema(SessionListView)},
     400,
     403,
-    parameters=[
-        *FILTERS,
-        _query("limit", "Largest number of sessions in a page, from 1 to 100; 50 without it.", int),
-        _query("cursor", "The `next_cursor` of the page before."),
-    ],
+    parameters=query_parameters.OF_LISTS,
 )
-_FILES: dict[Any, Any] = {
-    (200, form.content_type.partition(";")[0]): {"type": "string", "format": "binary"} for form in FORMATS.values()
-}
 export_events = _operation(
     "exportEvents",
     "Export events of the audit as a file that is made while it is sent; for staff",
-    _FILES,
+    query_parameters.FILES,
     400,
     403,
-    parameters=[
-        _query("format", "The format of the file.", enum=[*FORMATS]),
-        _query("session_id", "The session with this id, in all its epochs."),
-        _query("since", "Events committed at this instant (ISO 8601) or later."),
-        _query("until", "Events committed before this instant."),
-        *FILTERS,
-    ],
+    parameters=query_parameters.OF_EXPORTS,
 )
 presence = _read("getSessionPresence", "Read who is connected to a session", PresenceView)
 summary = _read("getSessionSummary", "Read a session in short", SummaryView)
