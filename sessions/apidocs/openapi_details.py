@@ -29,8 +29,6 @@ _FORMS: dict[str, dict[str, Any]] = {
     "since_version": {"minimum": 0, "maximum": MAX_VERSION},
     "at": {"format": "date-time"},
     "sequence": {"minimum": 1, "maximum": MAX_VERSION},
-    "after": {"minimum": 0, "maximum": MAX_VERSION},
-    "limit": {"minimum": 1, "maximum": MAX_EVENTS},
     "fields": {"pattern": f"^({_NAMES})(,({_NAMES}))*$"},
 }
 _SET = {"type": "integer"}

@@ -15,13 +15,12 @@ from synckairos.http import parameters
 from synckairos.instants import as_iso, from_datetime
 
 LIST_PARAMETERS = (*FILTERS, "limit", "cursor")
-MAX_LIMIT, DEFAULT_LIMIT = 100, 50
 
 
 def list_of(query: Mapping[str, str], person: str | None) -> SessionListView:
     """Return a page of the list of a person; None for all sessions. Raises ValidationFailed."""
     filters = filters_of(query)
-    limit = parameters.integer(query, "limit", 1, MAX_LIMIT) or DEFAULT_LIMIT
+    limit = parameters.integer(query, "limit", 1, listing.MAX_LIMIT) or listing.DEFAULT_LIMIT
     after = None
     if (cursor := query.get("cursor")) is not None:
         try:

@@ -12,13 +12,11 @@ from synckairos.auth.names import MAX_NAME_LENGTH, is_name
 
 CREATE = "POST /v1/sessions"
 DEPENDING = {
-    "GET /v1/sessions": {"label", "cursor", "user_id"},
-    "GET /v1/exports/events": {"label", "user_id"},
     "POST /v1/sessions/{session_id}/participants": {"total_time_ms", "time_control", "group_id"},
     "PATCH /v1/sessions/{session_id}/participants/{participant_id}": {"total_time_ms", "adjust_ms"},
     "PATCH /v1/sessions/{session_id}/clock": {"adjust_ms", "set_ms", "at_least_ms"},
 }
-"""Fields of which the session, the settings or an answer before say what they may be."""
+"""Fields of which the session says what they may be."""
 NOTATIONS = ("300", "*180", "300+2", "300+5d", "300B5", "40/5400+30:1800+30", "600 5x30 byo-yomi", "15/300 Canadian")
 
 # No pattern can say all of it in every language (docs/access.md#names, docs/clock.md).

@@ -116,7 +116,7 @@ class Parts:
 async def test_a_client_that_goes_away_ends_the_export():
     parts, client = Parts(), Client(leaves_after=3)
     with ThreadPoolExecutor(2) as threads:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await send_stream(StreamingHttpResponse(parts), client.receive, client.send, threads)
     assert parts.is_closed.is_set()
     assert parts.made <= 5
