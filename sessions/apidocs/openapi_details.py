@@ -10,7 +10,7 @@ from typing import Any
 
 from sessions.apidocs.openapi import ERROR_SCHEMA
 from sessions.entity_tags import EPOCH_FORM, VERSION_FORM
-from sessions.requests.values import MAX_EVENTS, MAX_VERSION, UUID_PATTERN
+from sessions.requests.values import MAX_VERSION, UUID_PATTERN
 from sessions.schemas import StateView
 from sessions.services.outcome import MAX_KEY_LENGTH
 from synckairos.errors import AddressTooLong, ApiError, HeadersTooLarge, RequestTimeout
