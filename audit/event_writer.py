@@ -14,9 +14,10 @@ from django.db import DataError, IntegrityError, InternalError, NotSupportedErro
 from msgspec import Struct, field
 
 from audit import bulk, probe, write_barrier
-from audit.models import SyncCommit, SyncEvent
+from audit.models import SyncCommit, SyncEvent, SyncSnapshot
 from audit.projections import CommitsWithRows, lock_session_rows, portions, project_participants, project_sessions
-from audit.row_mapping import COMMIT_FIELDS, EVENT_FIELDS, Commit, RowValues
+from audit.row_limits import RowValues
+from audit.row_mapping import COMMIT_FIELDS, EVENT_FIELDS, SNAPSHOT_FIELDS, Commit
 from audit.tombstones import Pruned
 
 
@@ -40,6 +41,7 @@ FINAL_FAULTS = (Diverged, Pruned)
 
 _event_values = itemgetter(*EVENT_FIELDS)
 _commit_values = itemgetter(*COMMIT_FIELDS)
+_snapshot_values = itemgetter(*SNAPSHOT_FIELDS)
 _COMPARED_OF_COMMITS = ("since_version", "committed_at", "digest")
 _COMPARED_FIELDS = ("version", "type", "at", "committed_at", "request_id")
 
@@ -55,6 +57,7 @@ def write(commits: Sequence[Commit]) -> int:
         project_sessions(commits_with_rows)
         project_participants(commits_with_rows)
         _append_commits(commits_with_rows)
+        _append_snapshots(commits_with_rows)
         return _append_events(commits_with_rows)
 
 
@@ -154,6 +157,16 @@ def _expect_same_commit(one: RowValues, other: RowValues) -> None:
 def _plain(value: Any) -> Any:
     """Return the bytes of a binary column as bytes, whatever the database gives."""
     return bytes(value) if isinstance(value, memoryview) else value
+
+
+def _append_snapshots(commits_with_rows: CommitsWithRows) -> None:
+    new = {(row.pk, commit.version): commit.snapshot for row, commit in commits_with_rows if commit.snapshot}
+    bulk.upsert(
+        SyncSnapshot,
+        ["session", *SNAPSHOT_FIELDS],
+        [(pk, *_snapshot_values(values)) for (pk, _), values in sorted(new.items(), key=itemgetter(0))],
+        unique=["session", "version"],
+    )
 
 
 def _append_events(commits_with_rows: CommitsWithRows) -> int:

@@ -24,6 +24,7 @@ __all__ = [
     "SyncParticipant",
     "SyncPruned",
     "SyncSession",
+    "SyncSnapshot",
 ]
 
 MAX_LABEL_KEY = 64
@@ -237,3 +238,22 @@ class SyncLabel(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
+
+
+class SyncSnapshot(models.Model):
+    """The state of a session after one of its commits, from which past states are replayed sooner."""
+
+    session = models.ForeignKey(SyncSession, models.CASCADE, related_name="snapshots", db_index=False)
+    version = models.BigIntegerField()
+    sequence = models.BigIntegerField()
+    at = models.DateTimeField()
+    """Instant of the last event of the state."""
+    state = models.BinaryField()
+    """The state as the store keeps it (synckairos/stored_state.py)."""
+
+    class Meta:
+        verbose_name = "sync snapshot"
+        constraints = (models.UniqueConstraint(fields=["session", "version"], name="audit_snapshot_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.version}"

@@ -1,34 +1,81 @@
-"""Past states of a session, from its written history."""
+"""Past states of a session: from the nearest snapshot before, and the events after it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import takewhile
 
-from audit.models import SyncSession
-from audit.selectors import rebuilt_events
-from synckairos.engine import replay
+from django.db.models import Q
+
+from audit import selectors
+from audit.models import SyncSession, SyncSnapshot
+from synckairos.engine import evolve
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
+from synckairos.instants import as_datetime
+from synckairos.stored_state import Unreadable, decode_state
 
 
 def state_after(session: SyncSession, sequence: int) -> State | None:
     """Return the state after the event with this number; None before the creation. Raises HistoryIncomplete."""
-    return replay(_up_to(rebuilt_events(session), sequence))
+    state = _snapshot(session, Q(sequence__lte=sequence))
+    return _replayed(state, _up_to(_events_after(session, state), sequence))
 
 
 def state_at(session: SyncSession, at_ms: Instant) -> State | None:
     """Return the state after all events of an instant and before, up to the first later one; None before the creation.
     Raises HistoryIncomplete."""
-    return replay(takewhile(lambda event: event.at_ms <= at_ms, rebuilt_events(session)))
+    state = _snapshot(session, Q(at__lte=as_datetime(at_ms)))
+    return _replayed(state, takewhile(lambda event: event.at_ms <= at_ms, _events_after(session, state)))
+
+
+def snapshots(session: SyncSession) -> Iterator[tuple[SyncSnapshot, State | None]]:
+    """Yield the snapshots of a session in all its epochs, the oldest first, each with its state, or None for one that
+    cannot be read. Raises HistoryIncomplete."""
+    for epoch, following in selectors.lineage(session):
+        rows = SyncSnapshot.objects.filter(session=epoch)
+        if following is not None:
+            rows = rows.filter(sequence__lt=following)
+        for row in rows.order_by("sequence"):
+            yield row, _decoded(row)
+
+
+def _snapshot(session: SyncSession, wanted: Q) -> State | None:
+    """Return the latest readable snapshot of these, of any epoch; None without one."""
+    for epoch, following in reversed(selectors.lineage(session)):
+        rows = SyncSnapshot.objects.filter(wanted, session=epoch)
+        if following is not None:
+            rows = rows.filter(sequence__lt=following)
+        for row in rows.order_by("-version"):
+            if (state := _decoded(row)) is not None:
+                return state
+    return None
+
+
+def _decoded(row: SyncSnapshot) -> State | None:
+    try:
+        state = decode_state(bytes(row.state))
+    except Unreadable:
+        return None
+    return state if (state.version, state.sequence) == (row.version, row.sequence) else None
+
+
+def _events_after(session: SyncSession, state: State | None) -> Iterator[Event]:
+    return selectors.rebuilt_events(session, 0 if state is None else state.sequence)
+
+
+def _replayed(state: State | None, events: Iterator[Event]) -> State | None:
+    for event in events:
+        state = evolve(state, event)
+    return state
 
 
 def _up_to(events: Iterator[Event], sequence: int) -> Iterator[Event]:
     """Yield the events up to a number, without a look at what follows: that may be missing."""
-    if sequence < 1:
-        return
     for event in events:
+        if event.sequence > sequence:
+            return
         yield event
-        if event.sequence >= sequence:
+        if event.sequence == sequence:
             return

@@ -26,6 +26,7 @@ from audit.models import (
     SyncParticipant,
     SyncPruned,
     SyncSession,
+    SyncSnapshot,
 )
 from audit.projections import portions
 from synckairos import commit_chain
@@ -40,7 +41,7 @@ SESSION_NAMES: tuple[str, ...] = ("created_by", "owner")
 """Columns of SyncSession that repeat a name of the history; erasure.py knows the text in the place of each."""
 MADE_OF_METADATA: tuple[type[Model], ...] = (SyncLabel,)
 """Models whose rows repeat metadata of their session; an erasure of the metadata deletes them."""
-MADE_OF_EVENTS: tuple[type[Model], ...] = ()
+MADE_OF_EVENTS: tuple[type[Model], ...] = (SyncSnapshot,)
 """Models whose rows hold whole states of their session; an erasure deletes them, and they can be made again."""
 STAFF_COLUMNS: tuple[tuple[type[Model], str], ...] = (
     (SyncHold, "by"),

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from audit import bulk, tombstones
 from audit.models import SyncLabel, SyncParticipant, SyncSession
-from audit.row_mapping import ORIGIN_FIELDS, PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, Origin, RowValues, SessionKey
+from audit.row_limits import RowValues
+from audit.row_mapping import ORIGIN_FIELDS, PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, Origin, SessionKey
 
 T = TypeVar("T")
 

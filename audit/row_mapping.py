@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
-from django.db.models import CharField, IntegerField, Model
 from msgspec import Struct
 
 from audit.labels import labels_of
 from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
+from audit.row_limits import RowValues, Unfit, check, limits_of
 from synckairos import commit_chain, outbox
 from synckairos.auth.principal import SYSTEM
 from synckairos.conf import conf
@@ -31,10 +30,6 @@ from synckairos.instants import as_datetime
 
 SessionKey: TypeAlias = tuple[UUID, str]
 """Session id and epoch, which identify a session row."""
-RowValues: TypeAlias = dict[str, Any]
-"""Fields of one row; a JSON field is its text."""
-NumberGetter: TypeAlias = Callable[[RowValues], tuple[int, ...]]
-"""Function that returns the numbers among the values of a row."""
 
 SESSION_FIELDS = (
     *("session_id", "epoch", "version", "sync_mode", "status", "cycle_number", "total_time_ms", "running_ms"),
@@ -51,27 +46,18 @@ COMMIT_FIELDS = (
 EVENT_FIELDS = (
     *("sequence", "version", "type", "at", "committed_at", "data", "principal", "request_id", "commit_version"),
 )
+SNAPSHOT_FIELDS = ("version", "sequence", "at", "state")
 PARTICIPANT_FIELDS = (
     *("participant_id", "participant_index", "group_id", "user_id", "total_time_ms", "time_used_ms", "cycle_count"),
     *("has_expired", "version", "created_at"),
 )
 
 _own_values = attrgetter(*PARTICIPANT_FIELDS[:-2])  # the version is that of the commit
-_LARGEST = 2**63 - 1
-"""Largest value of a column. The encoding of entries has no numbers below the smallest."""
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SCALARS = frozenset({int, str, bool, type(None), UUID})
 """Types of values that JSON has one form for; others go through `json`, which refuses NaN."""
 _as_json = json.JSONEncoder(allow_nan=False).encode
 _datetime_of = lru_cache(4096)(as_datetime)  # one batch has few different instants
-
-
-class Unfit(ValueError):
-    """An entry with a value that no row can hold."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
@@ -101,6 +87,8 @@ class Commit(Struct, frozen=True):
     deleted_at: Any
     parent_epoch: str
     """The epoch that a restored session continues; empty if the entry restores none."""
+    snapshot: RowValues | None
+    """The state after the commit; None for most commits."""
     events: list[RowValues]
     participants: list[RowValues]
 
@@ -110,18 +98,8 @@ class Commit(Struct, frozen=True):
         return 2 + len(self.events) + len(self.participants)
 
 
-def _limits(model: type[Model], names: tuple[str, ...]) -> tuple[NumberGetter, dict[str, int]]:
-    """Return the limits of the values of a model: the numbers, and the lengths of the texts without choices."""
-    fields: list[Any] = [model._meta.get_field(name) for name in names]  # noqa: SLF001 - public in spite of its name
-    numbers: Any = itemgetter(*(field.name for field in fields if isinstance(field, IntegerField)))
-    texts: Any = {
-        field.name: field.max_length for field in fields if isinstance(field, CharField) and not field.choices
-    }
-    return numbers, texts
-
-
-_LIMITS: dict[type[Model], tuple[NumberGetter, dict[str, int]]] = {
-    model: _limits(model, names)
+_LIMITS = {
+    model: limits_of(model, names)
     for model, names in (
         (SyncSession, SESSION_FIELDS),
         (SyncCommit, COMMIT_FIELDS),
@@ -144,15 +122,16 @@ def read_commit(entry_id: str, data: bytes) -> Commit:
         origin=_origin(entry),
         deleted_at=_optional_datetime(deleted[0] if deleted else None),
         parent_epoch=next((e.parent_epoch for e in entry.events if isinstance(e, SessionRestored)), ""),
+        snapshot=_snapshot(entry),
         events=_events(entry),
         participants=[_participant(entry, participant) for participant in entry.participants],
     )
-    _validate(SyncSession, commit.session)
-    _validate(SyncCommit, commit.commit)
+    check(_LIMITS[SyncSession], commit.session)
+    check(_LIMITS[SyncCommit], commit.commit)
     for values in commit.events:
-        _validate(SyncEvent, values)
+        check(_LIMITS[SyncEvent], values)
     for values in commit.participants:
-        _validate(SyncParticipant, values)
+        check(_LIMITS[SyncParticipant], values)
     return commit
 
 
@@ -247,6 +226,17 @@ def _event(entry: outbox.Entry, event: Event, principal: str) -> RowValues:
     }
 
 
+def _snapshot(entry: outbox.Entry) -> RowValues | None:
+    if entry.snapshot is None:
+        return None
+    return {
+        "version": entry.version,
+        "sequence": entry.events[-1].sequence,
+        "at": _datetime_of(entry.summary.updated_ms),
+        "state": entry.snapshot,
+    }
+
+
 def _participant(entry: outbox.Entry, participant: Participant) -> RowValues:
     created_at = _datetime_of(entry.summary.created_ms)
     return dict(zip(PARTICIPANT_FIELDS, (*_own_values(participant), entry.version, created_at), strict=True))
@@ -274,14 +264,3 @@ def _without_nul(text: str) -> str:
     if "\\u0000" in text and _NUL_IN_JSON.search(text):
         raise Unfit("an event's data hold NUL")
     return text
-
-
-def _validate(model: type[Model], values: RowValues) -> None:
-    """Raises Unfit for a number beyond 64 bits, a text that is too long, and NUL, which PostgreSQL does not store."""
-    numbers, texts = _LIMITS[model]
-    if max(numbers(values)) > _LARGEST:
-        raise Unfit("a number is beyond 64 bits")
-    for name, longest in texts.items():
-        text = values[name]
-        if text is not None and (len(text) > longest or "\0" in text):
-            raise Unfit(f"{name} is too long or holds NUL")

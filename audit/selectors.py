@@ -35,11 +35,14 @@ def session_events(session: SyncSession, after_sequence: int = 0) -> QuerySet[Sy
     return SyncEvent.objects.filter(session=session, sequence__gt=after_sequence).order_by("sequence")
 
 
-def rebuilt_events(session: SyncSession) -> Iterator[Event]:
-    """Yield the whole history as the engine's events, the oldest first. Raises HistoryIncomplete at the first gap."""
-    expected = 1
+def rebuilt_events(session: SyncSession, after: int = 0) -> Iterator[Event]:
+    """Yield the history after a sequence number as the engine's events, the oldest first. Raises HistoryIncomplete at
+    the first gap."""
+    expected = after + 1
     for epoch, following in lineage(session):
-        rows = session_events(epoch)
+        if following is not None and following <= expected:
+            continue
+        rows = session_events(epoch, after)
         if following is not None:
             rows = rows.filter(sequence__lt=following)
         for row in rows.iterator(chunk_size=_CHUNK):

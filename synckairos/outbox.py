@@ -89,6 +89,8 @@ class Entry(Struct, frozen=True, array_like=True):
     """Salt of the principal, then those of the values about persons in the events."""
     sealed_events: bytes | None = None
     """The events with commitments in place of these values; None when they have none."""
+    snapshot: bytes | None = None
+    """The state after the commit as it is stored (synckairos/stored_state.py); None for most commits."""
 
 
 def summarise(state: State) -> Summary:

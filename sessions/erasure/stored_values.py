@@ -19,15 +19,16 @@ from audit.event_eraser import EventEraser
 from audit.outbox_reader import BEFORE_ALL
 from audit.personal_values import Person
 from sessions.store import codec
-from sessions.store.codec import Answer, Unreadable
+from sessions.store.codec import Answer
 from sessions.store.ticket_records import decode
-from synckairos import outbox
+from synckairos import outbox, stored_state
 from synckairos.auth.permissions import seats_by_subject
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.ids import parse_uuid
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
+from synckairos.stored_state import Unreadable
 
 _PORTION = 500
 Position: TypeAlias = tuple[int, int]
@@ -53,7 +54,7 @@ class Traces:
         """Yield the states with a seat of the person, with the person as the owner, or whose metadata can name it."""
         for _, data in self._values(keys.all_states()):
             with suppress(Unreadable):
-                state = codec.decode_state(data)
+                state = stored_state.decode_state(data)
                 if self.is_in(state):
                     yield StoredState(state, data)
 

@@ -17,7 +17,7 @@ from sessions.services.retention import expiry_of
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.store import SnapshotCheck
 from sessions.store.writes import CommitRequest, Record
-from synckairos import commit_chain, outbox
+from synckairos import commit_chain, outbox, stored_state
 from synckairos.auth.permissions import access_snapshot
 from synckairos.conf import Rate, conf
 from synckairos.engine import Decision
@@ -62,6 +62,10 @@ def write_of(
     before = None if is_creation else decision.before
     command_id = given_id or new_command_id()
     entry, after = _sealed_entry(decision, now, caller, command_id, role, is_creation=is_creation)
+    stored = None
+    if _is_snapshot(decision, before):
+        stored = stored_state.encode_state(after)
+        entry = replace(entry, snapshot=stored)
     is_deletion = isinstance(decision.events[-1], SessionDeleted)
     since_version = 0 if before is None else before.version
     deadline_ms = None if is_deletion or decision.deadline is None else decision.deadline.at_ms
@@ -95,6 +99,23 @@ def write_of(
         check=check,
         places=places,
         is_repeatable=given_id is not None,
+        stored=stored,
+    )
+
+
+SNAPSHOT_EVERY = 100
+"""Number of versions after which the audit gets a snapshot of the state."""
+
+
+def _is_snapshot(decision: Decision, before: State | None) -> bool:
+    """Return true for a commit that crosses a multiple of SNAPSHOT_EVERY, ends the session or begins an epoch anew."""
+    state = decision.state
+    if before is None:
+        return False  # its events are few
+    return (
+        before.version // SNAPSHOT_EVERY != state.version // SNAPSHOT_EVERY
+        or before.status.is_final is not state.status.is_final
+        or before.epoch != state.epoch
     )
 
 

@@ -17,9 +17,9 @@ from sessions.services.commits import write_of
 from sessions.services.deadlines import count_events
 from sessions.services.outcome import Caller
 from sessions.services.retention import retention_ms
-from sessions.store import codec, owner_quotas, store, writes
+from sessions.store import owner_quotas, store, writes
 from sessions.store.writes import CommitRequest, Committed
-from synckairos import ids
+from synckairos import ids, stored_state
 from synckairos.auth.grants import Role
 from synckairos.auth.principal import Principal
 from synckairos.conf import conf
@@ -113,7 +113,7 @@ def _standings_behind(
             continue
         try:
             state = send_blocking(store.load(session_id)).state
-        except codec.Unreadable:
+        except stored_state.Unreadable:
             yield session_id, Standing.UNREADABLE
             continue
         # The audit has the commit that led to this state, unless the store has gone on without it.

@@ -1,8 +1,4 @@
-"""The stored forms: a state with its header, a recent commit, an idempotency record.
-
-A header is the epoch (8 ASCII characters) and the version (8 bytes, big-endian): what the commit script compares,
-without decoding anything.
-"""
+"""The stored forms beside the state (synckairos/stored_state.py): a recent commit, an idempotency record."""
 
 from __future__ import annotations
 
@@ -15,9 +11,8 @@ from msgspec import Raw, Struct
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant, Json
-from synckairos.ids import COMMAND_ID_BYTES, EPOCH_CHARS
-
-HEADER_BYTES = EPOCH_CHARS + 8
+from synckairos.ids import COMMAND_ID_BYTES
+from synckairos.stored_state import HEADER_BYTES, Unreadable
 
 
 class StoredCommit(Struct, frozen=True, array_like=True):
@@ -54,37 +49,9 @@ _PACKED_BEGINS = b"\x93"
 """First byte of an array of three; an answer that is not packed is an array of five."""
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
-_states = msgspec.msgpack.Decoder(State)
 _commits = msgspec.msgpack.Decoder(StoredCommit)
 _answers = msgspec.msgpack.Decoder(Answer)
 _packed = msgspec.msgpack.Decoder(_Packed)
-
-
-class Unreadable(Exception):
-    """A stored value that cannot be decoded."""
-
-
-def header(epoch: str, version: int) -> bytes:
-    """Encode epoch and version as the commit script compares them."""
-    return epoch.encode() + version.to_bytes(8, "big")
-
-
-def read_header(data: bytes) -> tuple[str, int]:
-    """Return epoch and version of a stored state or of its first bytes."""
-    return data[:EPOCH_CHARS].decode(), int.from_bytes(data[EPOCH_CHARS:HEADER_BYTES], "big")
-
-
-def encode_state(state: State) -> bytes:
-    """Encode a state for the store, header first."""
-    return header(state.epoch, state.version) + _encoder.encode(state)
-
-
-def decode_state(data: bytes) -> State:
-    """Decode a stored state. Raises Unreadable."""
-    try:
-        return _states.decode(data[HEADER_BYTES:])
-    except (msgspec.DecodeError, ValueError) as cause:
-        raise Unreadable("state") from cause
 
 
 def encode_commit(command_id: bytes, commit: StoredCommit) -> bytes:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from sessions.store.codec import Unreadable
 from sessions.store.lua import FOLDER
 from synckairos.auth.principal import ValidityPeriod
 from synckairos.engine.units import Duration
 from synckairos.redis.scripts import Call, Script
+from synckairos.stored_state import Unreadable
 
 _SAVE_IF_ABSENT = Script(FOLDER / "save_if_absent.lua")
 _REPLACE = Script(FOLDER / "replace_record.lua")

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from sessions.store import codec
 from sessions.store.codec import Answer
 from sessions.store.lua import FOLDER
+from synckairos import stored_state
 from synckairos.engine.state import NO_PERSON, Participant, State
 from synckairos.engine.units import Json
 from synckairos.redis import keys
@@ -45,7 +46,7 @@ def replace_state(session_id: UUID, known: bytes, state: State | None) -> Call[b
     The result is False when another commit came first.
     """
     names = [keys.state(session_id), keys.recent(session_id)]
-    return Call(_REPLACE, names, [known, b"" if state is None else codec.encode_state(state)], bool)
+    return Call(_REPLACE, names, [known, b"" if state is None else stored_state.encode_state(state)], bool)
 
 
 def replace_answer(name: str, known: bytes, answer: Answer) -> Call[bool]:

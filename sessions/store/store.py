@@ -14,6 +14,7 @@ from msgspec import Struct
 from sessions.store import codec
 from sessions.store.codec import Answer, StoredCommit
 from sessions.store.lua import FOLDER
+from synckairos import stored_state
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
 from synckairos.redis import keys
@@ -104,7 +105,7 @@ def history(session_id: UUID) -> Call[History]:
 def headers(session_ids: Sequence[UUID]) -> Call[list[tuple[str, int] | None]]:
     """Read epoch and version of sessions of one shard; None for one that does not exist."""
     names = [keys.state(session_id) for session_id in session_ids]
-    return Call(_HEADERS, names, [codec.HEADER_BYTES], _parse_headers)
+    return Call(_HEADERS, names, [stored_state.HEADER_BYTES], _parse_headers)
 
 
 def is_undrained(session_id: UUID) -> Call[bool | None]:
@@ -160,7 +161,7 @@ def parse_instant(reply: Sequence[Any]) -> Instant:
 
 def parse_state(data: bytes | None) -> State | None:
     """Decode a stored state, if there is one."""
-    return None if data is None else codec.decode_state(data)
+    return None if data is None else stored_state.decode_state(data)
 
 
 def _parse_loaded(reply: list[Any]) -> Snapshot:
@@ -184,12 +185,12 @@ def _readable(stored: Sequence[bytes]) -> Iterator[StoredCommit]:
     for data in stored:
         try:
             yield codec.decode_commit(data)
-        except codec.Unreadable:
+        except stored_state.Unreadable:
             return
 
 
 def _parse_headers(reply: list[bytes]) -> list[tuple[str, int] | None]:
-    return [codec.read_header(data) if data else None for data in reply]
+    return [stored_state.read_header(data) if data else None for data in reply]
 
 
 def _parse_undrained(reply: int) -> bool | None:

@@ -7,12 +7,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from sessions.store.codec import Unreadable
 from sessions.store.lua import FOLDER
 from synckairos.auth.principal import Principal
 from synckairos.engine.units import Duration, Instant
 from synckairos.redis import keys
 from synckairos.redis.scripts import Call, Script
+from synckairos.stored_state import Unreadable
 
 _SAVE = Script(FOLDER / "save_ticket.lua", allow_oom=True)  # small, and expires within seconds
 _REDEEM = Script(FOLDER / "redeem_ticket.lua")

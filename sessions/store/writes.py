@@ -15,6 +15,7 @@ from sessions.store.codec import Answer, StoredCommit
 from sessions.store.lua import FOLDER
 from sessions.store.owner_quotas import QuotaChange
 from sessions.store.store import SnapshotCheck
+from synckairos import stored_state
 from synckairos.conf import Rate, conf
 from synckairos.engine.state import State
 from synckairos.engine.units import Duration, Instant
@@ -74,6 +75,8 @@ class CommitRequest(Struct, frozen=True):
     check: SnapshotCheck | None = None
     places: QuotaChange | None = None
     """The change of the owner's quota sets."""
+    stored: bytes | None = None
+    """The new state as it is stored, if it was encoded already."""
     is_repeatable: bool = False
     """True when other attempts may bring the same command id, of which one is committed."""
 
@@ -140,9 +143,11 @@ def commit(write: CommitRequest, *, if_full: StoreRefused | None = None) -> Call
     if write.caller_rate is not None:
         names.append(write.caller_rate[0])
     check = write.check
-    stored = b"" if write.after is None else codec.encode_state(write.after)
+    stored = b""
+    if write.after is not None:
+        stored = write.stored or stored_state.encode_state(write.after)
     args: list[Any] = [
-        b"" if write.before is None else codec.header(write.before.epoch, write.before.version),
+        b"" if write.before is None else stored_state.header(write.before.epoch, write.before.version),
         stored,
         write.forget_at_ms,
         "" if write.deadline_ms is None else write.deadline_ms,

@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from sessions.services.deadlines import DeadlineResult, DeadlineStatus, apply_due
 from sessions.store import store
-from sessions.store.codec import Unreadable
 from sessions.store.store import Due
 from sessions.timekeeping.idle_reviews import IdleReviews
 from sessions.timekeeping.leases import Leases
@@ -23,6 +22,7 @@ from synckairos.errors import ServiceUnavailable
 from synckairos.ops.heartbeats import Heartbeat
 from synckairos.redis import keys
 from synckairos.redis.scripts import send
+from synckairos.stored_state import Unreadable
 from synckairos.telemetry import logs, metrics
 
 log = logs.get_logger(__name__)

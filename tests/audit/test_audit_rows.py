@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from audit import row_mapping
+from audit import row_limits, row_mapping
 from synckairos import outbox
 from synckairos.auth.names import MAX_NAME_LENGTH
 from synckairos.engine import commands as cmd
@@ -94,5 +94,5 @@ def test_the_longest_name_is_kept_whole_and_none_is_cut():
     seat = cmd.Seat(uuid4(), 1_000, user_id=longest)
     commit = read(History(cmd.Create.of(sync_mode="per_participant", participants=(seat,))).entries[0])
     assert commit.participants[0]["user_id"] == longest
-    with pytest.raises(row_mapping.Unfit, match="principal is too long"):
+    with pytest.raises(row_limits.Unfit, match="principal is too long"):
         read(entry(principal=f"{longest}x"))

@@ -11,7 +11,7 @@ from audit.admin import LatestEvents
 from audit.models import SyncCommit, SyncEvent, SyncSession
 from audit.verification import Fault, verify
 from sessions.services import sessions
-from sessions.store import codec
+from synckairos import stored_state
 from synckairos.auth.principal import SYSTEM
 from synckairos.engine import commands as cmd
 from synckairos.engine.state import Access
@@ -62,12 +62,12 @@ def now(session_id):
 
 def stored(session_id):
     data = redis_client.blocking_client().get(keys.state(session_id))
-    return None if data is None else codec.decode_state(data)
+    return None if data is None else stored_state.decode_state(data)
 
 
 def put(state):
     """Give the store this state of a session again, as one that went back in time has it."""
-    redis_client.blocking_client().set(keys.state(state.session_id), codec.encode_state(state))
+    redis_client.blocking_client().set(keys.state(state.session_id), stored_state.encode_state(state))
 
 
 def test_a_running_session_goes_on_as_if_nothing_had_happened(game, restore):

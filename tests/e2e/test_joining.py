@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from sessions.store import codec
+from synckairos import stored_state
 from synckairos.engine.commands import AdjustTime
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
@@ -33,7 +33,8 @@ async def test_who_was_there_is_told_what_a_newcomers_arrival_brought_to_light(w
     now_ms, hour_ms = int(time.time() * 1000), 3_600_000
     past = Clock(now_ms - 2 * hour_ms)
     session_id = past.start(bank_ms=24 * hour_ms, action_on_timeout={"type": "end_session"})
-    seat = codec.decode_state(redis_client.blocking_client().get(keys.state(session_id))).participants[0].participant_id
+    state = stored_state.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
+    seat = state.participants[0].participant_id
     session_id = str(session_id)
     async with screen(webs[0], session_id, token) as early:
         assert (await early.until("CONNECTED"))["state"]["status"] == "running"

@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from sessions.store import codec
+from synckairos import stored_state
 from synckairos.engine import decide
 from synckairos.engine.commands import Start
 from synckairos.redis import client as redis_client
@@ -72,9 +72,9 @@ async def test_a_message_the_layer_loses_is_made_good_by_the_position_check(webs
     async with screen(webs[0], str(session_id), token) as viewer:
         await viewer.until("CONNECTED")
         client = redis_client.blocking_client()
-        state = codec.decode_state(client.get(keys.state(session_id)))
+        state = stored_state.decode_state(client.get(keys.state(session_id)))
         started = decide(state, Start(), state.updated_ms).state
-        client.set(keys.state(session_id), codec.encode_state(started))
+        client.set(keys.state(session_id), stored_state.encode_state(started))
         frame = await viewer.until("STATE_UPDATE", within_s=WITHIN_S)
         assert frame["state"]["status"] == "running"
 

@@ -21,7 +21,7 @@ from sessions.services import one_time_tickets, sessions
 from sessions.services.outcome import Caller, Idempotency
 from sessions.services.state_cache import StateCache
 from sessions.store import codec
-from synckairos import outbox
+from synckairos import outbox, stored_state
 from synckairos.auth import refresh_tokens
 from synckairos.auth.principal import Principal
 from synckairos.engine import commands as cmd
@@ -65,7 +65,7 @@ def do(state, *commands, by=ALICE):
 
 def stored(session_id):
     data = redis_client.blocking_client().get(keys.state(session_id))
-    return None if data is None else codec.decode_state(data)
+    return None if data is None else stored_state.decode_state(data)
 
 
 def erase(*options, name=BOB):

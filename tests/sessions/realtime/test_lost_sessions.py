@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from audit.drain import drain_all
-from sessions.store import codec
+from synckairos import stored_state
 from synckairos.auth.principal import mint
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
@@ -41,7 +41,7 @@ def lose():
 
 
 def stored(session_id):
-    return codec.decode_state(redis_client.blocking_client().get(keys.state(UUID(session_id))))
+    return stored_state.decode_state(redis_client.blocking_client().get(keys.state(UUID(session_id))))
 
 
 async def test_a_screen_shows_the_restored_session_without_a_restart(webs, api, token, session_id):

@@ -15,6 +15,7 @@ from sessions.services.idempotency_records import REPORT_BYTES, RecordUsage
 from sessions.services.outcome import Caller, Idempotency
 from sessions.services.state_cache import StateCache
 from sessions.store import codec
+from synckairos import stored_state
 from synckairos.auth.grants import Role, SessionGrant
 from synckairos.auth.principal import Principal
 from synckairos.engine import SyncMode
@@ -121,7 +122,7 @@ def test_a_large_answer_is_kept_packed_and_a_small_one_as_it_is():
         assert record[:1] == (b"\x95" if seats == SMALL else b"\x93")
         assert len(record) < (state + 60 if seats == SMALL else 0.65 * state)
         assert codec.decode_answer(record).state.version == 2
-    with pytest.raises(codec.Unreadable):
+    with pytest.raises(stored_state.Unreadable):
         codec.decode_answer(record[:-9])
 
 

@@ -19,7 +19,7 @@ from sessions.services.commits import write_of
 from sessions.services.outcome import Caller, Idempotency
 from sessions.services.retention import GRACE_MS
 from sessions.store import codec, store, writes
-from synckairos import outbox
+from synckairos import outbox, stored_state
 from synckairos.auth.permissions import AccessSnapshot, ParticipantIdentity
 from synckairos.auth.principal import SYSTEM, Principal
 from synckairos.conf import conf
@@ -58,8 +58,8 @@ def everything(session_id):
 def test_a_commit_writes_state_deadline_history_and_audit_together(clock):
     session_id = clock.start()
     found = everything(session_id)
-    state = codec.decode_state(found["state"])
-    assert codec.read_header(found["state"]) == (state.epoch, 2)
+    state = stored_state.decode_state(found["state"])
+    assert stored_state.read_header(found["state"]) == (state.epoch, 2)
     assert found["deadline"] == next_deadline(state).at_ms == clock.now_ms + 60_000
     assert [codec.decode_commit(entry).version for entry in found["recent"]] == [2, 1]
     assert found["outbox"] == 2

@@ -15,6 +15,7 @@ from sessions.store import codec, idle, presence_records, store
 from sessions.store.presence_records import ClientCounts
 from sessions.timekeeping.idle_reviews import BATCH, IdleReviews
 from sessions.timekeeping.keeper import Timekeeper
+from synckairos import stored_state
 from synckairos.auth.principal import SYSTEM
 from synckairos.conf import conf
 from synckairos.engine.commands import AdjustTime, Cancel, Complete, Delete, Pause, Resume, Switch
@@ -73,7 +74,7 @@ def rounds(number):
 
 
 def stored(session_id):
-    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
+    return stored_state.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def check_at(session_id):

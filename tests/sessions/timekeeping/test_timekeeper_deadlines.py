@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sessions.store import codec
 from sessions.timekeeping.keeper import LONGEST_SLEEP_S, Timekeeper
+from synckairos import stored_state
 from synckairos.engine.commands import Pause
 from synckairos.engine.units import SyncMode
 from synckairos.redis import client as redis_client
@@ -32,7 +32,7 @@ def run(*steps):
 
 
 def stored(session_id):
-    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
+    return stored_state.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from redis.exceptions import RedisClusterException
 
 from sessions.services import deadlines
 from sessions.services.deadlines import DeadlineStatus, apply_due
-from sessions.store import codec
 from sessions.timekeeping.keeper import Timekeeper
+from synckairos import stored_state
 from synckairos.engine.commands import AdjustTime, Delete, Pause, Switch
 from synckairos.engine.units import SyncMode
 from synckairos.ops import timekeepers
@@ -32,7 +32,7 @@ def now_ms() -> int:
 
 def stored(session_id: UUID):
     data = redis_client.blocking_client().get(keys.state(session_id))
-    return None if data is None else codec.decode_state(data)
+    return None if data is None else stored_state.decode_state(data)
 
 
 def tick() -> None:

@@ -11,9 +11,8 @@ from uuid import UUID
 import pytest
 from django.core.management import call_command
 
-from sessions.store import codec
 from sessions.timekeeping.leases import LEASE_S, RENEW_EVERY_S, Leases
-from synckairos import outbox
+from synckairos import outbox, stored_state
 from synckairos.engine.events import ParticipantExpired
 from synckairos.ops import alive_processes, timekeepers
 from synckairos.redis import client as redis_client
@@ -34,7 +33,7 @@ def on_loop(steps):
 
 
 def stored(session_id: UUID):
-    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
+    return stored_state.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def expiries() -> dict[UUID, list[int]]:

@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from audit import selectors
-from sessions.store import codec
 from sessions.timekeeping.keeper import Timekeeper
+from synckairos import stored_state
 from synckairos.engine import observe
 from synckairos.engine.commands import AdjustClock, Pause, Resume, Seat, Switch, UndoSwitch
 from synckairos.engine.notation import parse
@@ -38,7 +38,7 @@ def an_hour_ago():
 
 
 def stored(session_id):
-    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
+    return stored_state.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def nothing_overdue():

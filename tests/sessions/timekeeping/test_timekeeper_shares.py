@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from sessions.services import sessions as service
 from sessions.services.outcome import Caller
-from sessions.store import codec
 from sessions.timekeeping import shard_allocation as sharing
 from sessions.timekeeping.keeper import Timekeeper
 from sessions.timekeeping.shard_allocation import (
@@ -22,6 +21,7 @@ from sessions.timekeeping.shard_allocation import (
     OverdueWindow,
     weight_of,
 )
+from synckairos import stored_state
 from synckairos.auth.principal import Principal
 from synckairos.engine import SyncMode
 from synckairos.engine.commands import Complete, Create, Seat, Start
@@ -36,7 +36,7 @@ CYCLE_MS = 3_600_000
 
 
 def stored(session_id: UUID):
-    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
+    return stored_state.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def running(owner, seats=2):
@@ -61,7 +61,7 @@ def overdue(*session_ids: UUID):
         state = stored(session_id)
         long_ago = int(time.time() * 1000) - CYCLE_MS - 20_000 + place
         aged = replace(state, updated_ms=long_ago, cycle=replace(state.cycle, started_ms=long_ago))
-        redis_client.blocking_client().set(keys.state(session_id), codec.encode_state(aged), keepttl=True)
+        redis_client.blocking_client().set(keys.state(session_id), stored_state.encode_state(aged), keepttl=True)
         redis_client.blocking_client().zadd(keys.deadlines(0), {str(session_id): long_ago + CYCLE_MS})
 
 

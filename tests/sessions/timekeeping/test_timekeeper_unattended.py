@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from sessions.services import abandonment, deadlines, retention
 from sessions.services import sessions as service
 from sessions.services.retention import _ActivityNotes
-from sessions.store import codec, idle, presence_records, store
+from sessions.store import idle, presence_records, store
 from sessions.store.presence_records import ClientCounts
 from sessions.store.store import Snapshot
 from sessions.timekeeping.idle_reviews import IdleReviews
 from sessions.timekeeping.keeper import Timekeeper
+from synckairos import stored_state
 from synckairos.auth.principal import SYSTEM
 from synckairos.conf import conf
 from synckairos.engine.commands import Complete, Pause, Resume, Switch
@@ -65,7 +66,7 @@ def review():
 
 
 def stored(session_id):
-    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
+    return stored_state.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def check_at(session_id):

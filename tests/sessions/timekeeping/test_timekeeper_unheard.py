@@ -13,8 +13,7 @@ from sessions import announcements
 from sessions.management.commands import timekeeper
 from sessions.services import deadlines
 from sessions.services.deadlines import LARGE, DeadlineStatus, apply_due
-from sessions.store import codec
-from synckairos import outbox
+from synckairos import outbox, stored_state
 from synckairos.engine.units import SyncMode
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
@@ -47,7 +46,7 @@ def applied(*session_ids):
 
 
 def stored(session_id):
-    return codec.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
+    return stored_state.decode_state(redis_client.blocking_client().get(keys.state(session_id)))
 
 
 def test_of_a_large_session_that_nobody_shows_no_frame_is_made_and_all_else_is_as_ever(packed):

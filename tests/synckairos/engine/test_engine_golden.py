@@ -6,10 +6,10 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from sessions.store.codec import decode_state
 from synckairos.engine import evolve, observe, replay
 from synckairos.engine.event_data import details, rebuild
 from synckairos.engine.events import Event
+from synckairos.stored_state import decode_state
 from tests.synckairos.engine.golden import control_scripts, random_sessions, scripts
 from tests.synckairos.engine.golden.history import HERE, SUFFIX, load, save, show
 from tests.synckairos.engine.golden.record import record

@@ -39,7 +39,7 @@ class Moment(Struct):
     events: int
     """Number of events so far."""
     state: bytes
-    """The stored state: `codec.encode_state`."""
+    """The stored state: `stored_state.encode_state`."""
     views: list[View]
     """The first is of the transition's own instant; in later ones, deadlines that nobody acted on may have passed."""
 

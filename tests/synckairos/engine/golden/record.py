@@ -10,9 +10,9 @@ from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
-from sessions.store.codec import encode_state
 from synckairos.engine import abandon, create_session, decide, next_deadline, observe, replay
 from synckairos.engine.event_data import details
+from synckairos.stored_state import encode_state
 from tests.synckairos.engine.conftest import NAMES, Session, creation, id_of
 from tests.synckairos.engine.golden.history import HERE, SUFFIX, History, Moment, Row, View, load, save, show
 
