@@ -218,10 +218,9 @@ EVENT_TYPES: dict[str, type[Event]] = {kind.name: kind for kind in Event.__args_
 """Every event type by the name clients see."""
 
 _COMMON = frozenset({"sequence", "version", "at_ms"})
-
-
 _PLAIN = frozenset({int, str, bool})
 _SCALARS = _PLAIN | {type(None), UUID}
+_fields = cache(msgspec.structs.fields)
 
 
 def details(event: Event) -> dict[str, Any]:
@@ -293,11 +292,6 @@ def _array_struct(hint: Any) -> type[Struct] | None:
         if isinstance(kind, type) and issubclass(kind, Struct) and kind.__struct_config__.array_like:
             return kind
     return None
-
-
-@cache
-def _fields(kind: type[Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(kind)
 
 
 @cache
