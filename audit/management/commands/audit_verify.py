@@ -46,7 +46,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         sessions = _sessions(options["session_id"], options["since"])
-        if options["session_id"] is not None and not sessions.exists():
+        if options["session_id"] is not None and options["checkpoints"] is None and not sessions.exists():
             raise CommandError("The audit has no such session.")
         try:
             faults = self._verify_chains(sessions, options["processes"])
