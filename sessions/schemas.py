@@ -211,7 +211,7 @@ class PresenceView(Struct, kw_only=True):
 
 
 class CauseView(Struct, kw_only=True):
-    """Who has caused an event, and how the request came in."""
+    """The cause of an event: the principal of a request, or the timekeeper for a deadline."""
 
     principal: str
     role: str | None

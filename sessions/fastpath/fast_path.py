@@ -24,7 +24,7 @@ from msgspec.structs import astuple
 from sessions.commands import COMMAND_BY_VERB
 from sessions.devices import device_of
 from sessions.entity_tags import entity_tag
-from sessions.fastpath.operations import Command, Creation, Operation, Read
+from sessions.fastpath.operations import Command, Creation, Operation, OrFromAudit, Read
 from sessions.preconditions import precondition_in
 from sessions.presentation import to_json
 from sessions.requests.bodies import CreateSessionRequest
@@ -33,7 +33,7 @@ from sessions.services.command_queue import submit
 from sessions.services.outcome import Caller, Idempotency, Outcome
 from synckairos import background, ids
 from synckairos.auth.principal import authenticate, bearer_token
-from synckairos.errors import ApiError, InternalError, SessionNotFound, Unauthenticated, ValidationFailed
+from synckairos.errors import ApiError, InternalError, Unauthenticated, ValidationFailed
 from synckairos.http import error_responses, json_bounds, security_log
 from synckairos.http.allowed_hosts import hosts
 from synckairos.http.asgi import EarlyRequest
@@ -143,7 +143,8 @@ class _Serving:
         if isinstance(operation, Command):
             submit(operation.session_id, procedure, self, context)
         else:
-            run_on_loop(procedure, self, context)
+            is_read = isinstance(operation, Read)
+            run_on_loop(procedure, OrFromAudit(operation, caller, self._limiter, self) if is_read else self, context)
 
     def done(self, outcome: Outcome) -> None:
         """Answer with the outcome."""
@@ -161,22 +162,7 @@ class _Serving:
             self._server_request.abort()
 
     def failed(self, error: Exception) -> None:
-        """Answer with the documented error; a session that the store does not have may be in the audit."""
-        request = self._request
-        if isinstance(error, SessionNotFound) and isinstance(request.operation, Read) and request.caller is not None:
-            background.start(self._read_from_audit(request.operation, request.caller), "archived session")
-        else:
-            self._fail(error)
-
-    async def _read_from_audit(self, operation: Read, caller: Caller) -> None:
-        try:
-            outcome = await operation.from_audit(caller, self._limiter)
-        except Exception as error:  # noqa: BLE001 - answered
-            self._fail(error)
-        else:
-            self.done(outcome)
-
-    def _fail(self, error: Exception) -> None:
+        """Answer with the documented error."""
         if not isinstance(error, ApiError):
             log.error("request failed", exc_info=error)
             error = InternalError()

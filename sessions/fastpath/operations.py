@@ -16,9 +16,11 @@ from sessions.services import sessions as service
 from sessions.services.audit_queries import run_query_async
 from sessions.services.outcome import Caller, Outcome
 from sessions.services.state_cache import state_cache
+from synckairos import background
 from synckairos.engine import commands
+from synckairos.errors import SessionNotFound
 from synckairos.ratelimit import limits
-from synckairos.redis.procedures import Procedure, in_parallel, run_async
+from synckairos.redis.procedures import Completion, Procedure, complete, in_parallel, run_async
 
 
 class Read(Struct, frozen=True):
@@ -37,19 +39,43 @@ class Read(Struct, frozen=True):
             yield from limiter.charge_procedure(general, weight)
         return outcome
 
-    async def from_audit(self, caller: Caller, limiter: limits.RateLimiter) -> Outcome:
-        """Read a session that has left the store. Raises SessionNotFound, ServiceUnavailable, Unauthenticated."""
-        session_id, reader = self.session_id, caller.principal
+    def view(self, outcome: Outcome) -> StateView:
+        """Return the data of the answer: the session."""
+        return outcome.shown
+
+
+class OrFromAudit:
+    """The completion of a read: a session that the store does not have is read from the audit, off the event loop."""
+
+    __slots__ = ("_caller", "_completion", "_limiter", "_read")
+
+    def __init__(
+        self, read: Read, caller: Caller, limiter: limits.RateLimiter, completion: Completion[Outcome]
+    ) -> None:
+        self._read = read
+        self._caller = caller
+        self._limiter = limiter
+        self._completion = completion
+
+    def done(self, outcome: Outcome) -> None:
+        """Pass on what the store has."""
+        self._completion.done(outcome)
+
+    def failed(self, error: Exception) -> None:
+        """Ask the audit for a session that the store does not have, and pass on other errors."""
+        if isinstance(error, SessionNotFound):
+            background.start(complete(self._from_audit(), self._completion), "archived session")
+        else:
+            self._completion.failed(error)
+
+    async def _from_audit(self) -> Outcome:
+        session_id, reader = self._read.session_id, self._caller.principal
         may_be_undrained = await run_async(archive.check_absent(session_id, reader))
         query = partial(archive.read_archived, session_id, reader, may_be_undrained=may_be_undrained)
         outcome = await run_query_async(query)
         if weight := weights.of_state(outcome.state):
-            await run_async(limiter.charge_procedure(limits.general(reader), weight))
+            await run_async(self._limiter.charge_procedure(limits.general(reader), weight))
         return outcome
-
-    def view(self, outcome: Outcome) -> StateView:
-        """Return the data of the answer: the session."""
-        return outcome.shown
 
 
 class Command(Struct, frozen=True):

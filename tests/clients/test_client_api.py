@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime, timedelta, timezone
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from audit.drain import drain_all
 from synckairos_client import Api, ApiError, Unreachable
 from tests import servers
 from tests.proxy import proxy_to
+from tests.restoring import in_thread
 
 ANSWER = {"data": {"version": 1}}
 
@@ -72,6 +75,39 @@ async def test_a_token_for_one_session_is_given_and_taken_back(webs, token, game
             async with Api(webs[1].url, given["token"]) as guest:
                 with pytest.raises(ApiError, match="UNAUTHENTICATED"):
                     await guest.get(session_id)
+
+
+async def test_past_states_and_events_are_asked_for_as_the_server_wants_them():
+    server = Server(*(httpx.Response(200, json=ANSWER) for _ in range(5)))
+    east = timezone(timedelta(hours=2))
+    async with talking_to(server) as api:
+        await api.get("s")
+        await api.get("s", at=datetime(2026, 11, 28, 19, 9, 6, 568_000, east))
+        await api.get("s", sequence=7)
+        await api.events("s")
+        await api.events("s", after=3, limit=50)
+    assert [request.url.raw_path.decode() for request in server.requests] == [
+        "/v1/sessions/s",
+        "/v1/sessions/s?at=2026-11-28T19%3A09%3A06.568000%2B02%3A00",
+        "/v1/sessions/s?sequence=7",
+        "/v1/sessions/s/events?after=0",
+        "/v1/sessions/s/events?after=3&limit=50",
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_past_of_a_session_is_read_from_the_audit(webs, token, game):
+    async with Api(webs[0].url, token) as api:
+        session_id = (await api.create(game))["session_id"]
+        started = await api.start(session_id)
+        await api.pause(session_id)
+        await in_thread(drain_all)
+        at = datetime.fromisoformat(started["session_started_at"])
+        assert (await api.get(session_id, at=at))["status"] in {"running", "paused"}
+        assert (await api.get(session_id, sequence=2))["status"] == "running"
+        page = await api.events(session_id, limit=2)
+        assert [event["type"] for event in page["events"]] == ["session.created", "session.started"]
+        assert [e["sequence"] for e in (await api.events(session_id, after=page["next_after"]))["events"]] == [3]
 
 
 async def test_a_whole_life_of_a_session(webs, token, staff_token, game):

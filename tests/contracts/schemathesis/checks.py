@@ -15,6 +15,7 @@ DEPENDING = {
     "POST /v1/sessions/{session_id}/participants": {"total_time_ms", "time_control", "group_id"},
     "PATCH /v1/sessions/{session_id}/participants/{participant_id}": {"total_time_ms", "adjust_ms"},
     "PATCH /v1/sessions/{session_id}/clock": {"adjust_ms", "set_ms", "at_least_ms"},
+    "GET /v1/sessions/{session_id}": {"at", "sequence"},
 }
 """Fields of which the session says what they may be."""
 NOTATIONS = ("300", "*180", "300+2", "300+5d", "300B5", "40/5400+30:1800+30", "600 5x30 byo-yomi", "15/300 Canadian")

@@ -92,15 +92,15 @@ def test_the_events_of_a_restored_session_go_on(api, played):
 
 
 def test_a_commit_of_deadlines_and_a_command_names_the_timekeeper_and_the_person(api):
-    """The warnings at creation are due when the session starts."""
+    """A warning that is due as soon as the clock runs comes with the start."""
     state = created(api, game(participants=[seat(total_time_ms=1_000), seat()], warning_thresholds_ms=[1_000]))
-    api.post(at(state, "start"))
-    api.post(at(state, "switch"), headers={"X-Request-Id": "a-switch"})
+    api.post(at(state, "start"), headers={"X-Request-Id": "a-start"})
     drain_all()
-    events = {event["type"]: event for event in page(api, state)["events"]}
-    warned, switched = events["participant.warned"]["cause"], events["cycle.switched"]["cause"]
-    assert (warned["principal"], warned["role"], warned["door"]) == ("timekeeper", None, "timekeeper")
-    assert switched == {"principal": "alice", "role": "owner", "door": "rest", "request_id": "a-switch"}
+    started, warned = page(api, state, after=1, limit=2)["events"]
+    assert (started["type"], warned["type"]) == ("session.started", "participant.warned")
+    assert SyncCommit.objects.filter(version__gt=1).count() == 1
+    assert started["cause"] == {"principal": "alice", "role": "owner", "door": "rest", "request_id": "a-start"}
+    assert warned["cause"] == {"principal": "timekeeper", "role": None, "door": "timekeeper", "request_id": "a-start"}
 
 
 @pytest.mark.parametrize("who", [who for who, role in PEOPLE.items() if role is not None])

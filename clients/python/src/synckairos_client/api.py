@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from synckairos_client.frames import State, present, text_of
 from synckairos_client.rest_client import RestClient
+
+
+def _address(session_id: str | UUID, part: str, **query: Any) -> str:
+    """Return an address of a session, with those query parameters that are given."""
+    text = urlencode(present(query))
+    return f"/v1/sessions/{session_id}{part}" + (f"?{text}" if text else "")
 
 
 class Api(RestClient):
@@ -22,9 +29,18 @@ class Api(RestClient):
         """Create a session, and return its state. A key of your own survives a restart of your program."""
         return await self._data("POST", "/v1/sessions", body, idempotency_key)
 
-    async def get(self, session_id: str | UUID) -> State:
-        """Return the current state of a session."""
-        return await self._data("GET", f"/v1/sessions/{session_id}")
+    async def get(
+        self, session_id: str | UUID, *, at: datetime | str | None = None, sequence: int | None = None
+    ) -> State:
+        """Return the state of a session: the current one, or that of an instant (aware, or ISO 8601 with an offset), or
+        that after the event with a number. `archived` is in the current state of a session that has left the store."""
+        moment = at.isoformat() if isinstance(at, datetime) else at
+        return await self._data("GET", _address(session_id, "", at=moment, sequence=sequence))
+
+    async def events(self, session_id: str | UUID, *, after: int = 0, limit: int | None = None) -> dict[str, Any]:
+        """Return a page of events after a sequence number: `events`, and `next_after` for the next page. An empty page
+        says that there is nothing more for now."""
+        return await self._data("GET", _address(session_id, "/events", after=after, limit=limit))
 
     async def summary(self, session_id: str | UUID) -> dict[str, Any]:
         """Return the few fields that a list of sessions needs."""
