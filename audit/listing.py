@@ -105,7 +105,9 @@ def _through(rows: QuerySet[Any], filters: Filters) -> Branch:
 def matching(filters: Filters, to_session: str, key: str, *, with_deleted: bool = False) -> Q:
     """Return the conditions of filters, but for the period. `to_session` leads from the row to its session, and `key`
     is the primary key of the session."""
-    condition = Q() if with_deleted else Q(**{f"{to_session}deleted_at__isnull": True})
+    condition = Q()
+    if not with_deleted:  # nor an epoch that another one continues
+        condition = Q(**{f"{to_session}deleted_at__isnull": True, f"{to_session}restored_as": ""})
     if filters.status is not None:
         condition &= Q(**{f"{to_session}status": filters.status.value})
     if filters.mode is not None:
