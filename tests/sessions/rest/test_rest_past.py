@@ -9,7 +9,6 @@ import pytest
 
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncSession
-from synckairos.auth.principal import mint
 from synckairos.instants import as_iso, from_datetime
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
