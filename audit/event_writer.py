@@ -160,7 +160,16 @@ def _plain(value: Any) -> Any:
 
 
 def _append_snapshots(commits_with_rows: CommitsWithRows) -> None:
-    new = {(row.pk, commit.version): commit.snapshot for row, commit in commits_with_rows if commit.snapshot}
+    """Insert the snapshots of commits that are newer than all that was written.
+
+    One of a commit that comes again is left out: an erasure may have deleted it (audit/erasure.py), and replay does
+    without it.
+    """
+    new = {
+        (row.pk, commit.version): commit.snapshot
+        for row, commit in commits_with_rows
+        if commit.snapshot and commit.version > row.version
+    }
     bulk.upsert(
         SyncSnapshot,
         ["session", *SNAPSHOT_FIELDS],
