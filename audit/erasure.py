@@ -51,7 +51,7 @@ class _Changes(Struct):
     names: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     """New values of SESSION_NAMES, by column."""
     touched: list[int] = field(default_factory=list)
-    """Primary keys of the sessions in which a value is erased."""
+    """Primary keys of all epochs of a session in which a value is erased."""
     without_metadata: list[int] = field(default_factory=list)
     """Primary keys of the sessions whose metadata are erased."""
     participants: list[tuple[int, str]] = field(default_factory=list)
@@ -72,6 +72,8 @@ def erase(session_id: UUID, person: Person) -> Erased:
             values = erasure.erase(session)
             result.sessions += bool(values)
             result.values += values
+        if result.values:  # the state of a restored epoch repeats values of the events before it
+            erasure.changes.touched = [session.pk for session in epochs]
         if result.values and any(session.legal_hold for session in epochs):  # an epoch that came later has none
             raise UnderHold
         _write(erasure.changes)
@@ -133,8 +135,6 @@ class _Erasure:
                 text = self._text_for(name)
                 self.changes.names.setdefault(name, []).append((session.pk, text))
                 values += 1
-        if values:
-            self.changes.touched.append(session.pk)
         if self._events.has_erased_metadata:
             self.changes.without_metadata.append(session.pk)
         return values
