@@ -153,7 +153,6 @@ class SyncCommit(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=["request_id"], name="audit_commit_request"),
             models.Index(fields=["address", "-committed_at"], name="audit_commit_address"),
         )
 

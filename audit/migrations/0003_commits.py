@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'sync commit',
-                'indexes': [models.Index(fields=['request_id'], name='audit_commit_request'), models.Index(fields=['address', '-committed_at'], name='audit_commit_address')],
+                'indexes': [models.Index(fields=['address', '-committed_at'], name='audit_commit_address')],
                 'constraints': [models.UniqueConstraint(fields=('session', 'version'), name='audit_commit_once'), models.UniqueConstraint(condition=models.Q(('previous', b''), _negated=True), fields=('session', 'previous'), name='audit_commit_chain')],
             },
         ),
