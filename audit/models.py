@@ -152,9 +152,7 @@ class SyncCommit(models.Model):
                 name="audit_commit_chain",
             ),
         )
-        indexes = (
-            models.Index(fields=["address", "-committed_at"], name="audit_commit_address"),
-        )
+        indexes = (models.Index(fields=["address", "-committed_at"], name="audit_commit_address"),)
 
     def __str__(self) -> str:
         return f"{self.session_id} {self.version}"

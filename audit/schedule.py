@@ -14,9 +14,8 @@ log = logs.get_logger(__name__)
 
 MAX_QUEUED = 5
 """Largest number of queued tasks. Each does the work of all before it, so more would add nothing."""
-MAX_QUEUED_DRAINS = 3
-"""Number of queued tasks at which no drain is added: workers that drain take the next one only after a while, and other
-tasks must find room meanwhile."""
+MAX_QUEUED_DRAINS = 1
+"""Number of queued tasks at which no drain is added: each waits in its worker for 15 s, and other tasks come after."""
 _DRAIN = "audit.tasks.drain_outbox"
 
 

@@ -13,7 +13,7 @@ from synckairos.engine.clock_log import Turn, clock_log
 def encode(source: Source) -> Iterator[bytes]:
     """Yield the record of each session that has begun."""
     for session in source.sessions():
-        if session.started_at is not None:
+        if session.started_at is not None and not session.restored_as:  # its game is in the record of the next epoch
             yield "".join(f"{line}\n" for line in _record(session)).encode()
 
 

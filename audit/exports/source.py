@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import CharField, F, OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.functions import Cast, Concat
 from msgspec import Struct
 
@@ -67,6 +67,13 @@ class Selection(Struct, frozen=True, kw_only=True):
     """The end of the period; events that were committed at this very instant are not in it."""
 
 
+def _committed_since(since: datetime) -> Q:
+    """Return the condition of sessions whose newest commit is of an instant or later, though its events may be of before.
+    Sessions of releases without rows of commits are found by their last event."""
+    newest = SyncCommit.objects.filter(session=OuterRef("pk"), version=OuterRef("version"), committed_at__gte=since)
+    return Q(updated_at__gte=since) | Q(Exists(newest))
+
+
 class Source:
     """The sessions and events of a selection; `events` counts those that were read."""
 
@@ -96,11 +103,10 @@ class Source:
         for name, value in (
             ("created_at__gte", filters.created_from),
             ("created_at__lt", filters.created_to),
-            ("updated_at__gte", chosen.since),  # a session that did not change since then has no such event
             ("created_at__lt", chosen.until),
         ):
             rows = rows if value is None else rows.filter(**{name: value})
-        return rows
+        return rows if chosen.since is None else rows.filter(_committed_since(chosen.since))
 
     def _pages_of(self, sessions: list[SyncSession]) -> Iterator[list[ExportedEvent]]:
         by_key = {session.pk: session for session in sessions}

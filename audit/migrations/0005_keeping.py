@@ -3,6 +3,12 @@
 from django.db import migrations, models
 
 
+def lift_the_timeout(apps, schema_editor):
+    """The index of a large table takes longer than statements may."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("SET LOCAL statement_timeout = 0")
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -10,6 +16,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunPython(lift_the_timeout, migrations.RunPython.noop),
         migrations.CreateModel(
             name='SyncErasure',
             fields=[

@@ -58,5 +58,5 @@ if environment.CHECKPOINT_DIR is not None:
     CELERY_BEAT_SCHEDULE["write a checkpoint of the audit"] = {
         "task": "audit.tasks.write_checkpoint",
         "schedule": environment.CHECKPOINT_S,
-        "options": {"expires": environment.CHECKPOINT_S},
+        "options": {"expires": max(120.0, environment.CHECKPOINT_S)},  # drains come before it
     }

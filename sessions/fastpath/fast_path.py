@@ -143,8 +143,8 @@ class _Serving:
         if isinstance(operation, Command):
             submit(operation.session_id, procedure, self, context)
         else:
-            is_read = isinstance(operation, Read)
-            run_on_loop(procedure, OrFromAudit(operation, caller, self._limiter, self) if is_read else self, context)
+            archive = isinstance(operation, Read) and OrFromAudit(operation, caller, self._limiter, self)
+            run_on_loop(procedure, archive or self, context)
 
     def done(self, outcome: Outcome) -> None:
         """Answer with the outcome."""

@@ -31,6 +31,7 @@ from sessions.rest.past_reads import moment_of, read_archived, read_if_live, rea
 from sessions.schemas import StateView
 from sessions.services import presence_queries
 from sessions.services import sessions as service
+from sessions.services.audit_queries import run_query
 from synckairos.auth.permissions import person_of_list
 from synckairos.engine import commands
 from synckairos.errors import ValidationFailed
@@ -46,7 +47,7 @@ class SessionsView(SessionEndpoint):
     def get(self, request: Request) -> Response:
         self.count()
         person = person_of_list(principal_of(request))
-        return Response({"data": lists.list_of(request.query_params.dict(), person)})
+        return Response({"data": run_query(partial(lists.list_of, request.query_params.dict(), person))})
 
     def check_query(self, request: Request) -> None:
         """Raise ValidationFailed for query parameters that are unknown or repeated."""
