@@ -68,7 +68,7 @@ class Selection(Struct, frozen=True, kw_only=True):
 
 
 def _committed_since(since: datetime) -> Q:
-    """Return the condition of sessions whose newest commit is of an instant or later, though its events may be of before.
+    """Return the condition of sessions whose newest commit is of an instant or later; its events may be of before.
     Sessions of releases without rows of commits are found by their last event."""
     newest = SyncCommit.objects.filter(session=OuterRef("pk"), version=OuterRef("version"), committed_at__gte=since)
     return Q(updated_at__gte=since) | Q(Exists(newest))
