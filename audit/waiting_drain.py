@@ -79,8 +79,8 @@ class WaitingDrain:
                 del self._leases.held[shard]
             if not self._leases.renewal_in_s:
                 break
-        # after nothing too: a question that fails at once must not be asked again at once
-        self._next_write_s = began_s + min(MAX_GATHER_S, max(GATHER_S, entries * _GATHER_PER_ENTRY_S))
+        if entries or is_only_new:  # after nothing too: a question that fails at once must not be asked again at once
+            self._next_write_s = began_s + min(MAX_GATHER_S, max(GATHER_S, entries * _GATHER_PER_ENTRY_S))
         return True
 
     def _turn(self, ends_s: float) -> Callable[[], bool]:

@@ -14,9 +14,6 @@ ALLOWED = {
     "audit/test_audit_worker.py": {
         "test_a_worker_killed_in_mid_drain_loses_nothing_and_repeats_nothing": "wherever it is killed, all comes"
     },
-    "sessions/rest/test_rest_exports.py": {
-        "test_a_client_that_goes_away_ends_the_export": "it hangs when the code is broken"
-    },
     "databases.py": {"take_away": "a time without the database"},
     "e2e/test_audit_chaos.py": {"disturb": "chaos at random", "play": "a rate of requests, of which all may be late"},
     "bad_network.py": {"storm": "bad weather at random"},

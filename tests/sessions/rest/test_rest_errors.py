@@ -77,7 +77,6 @@ def test_an_unknown_path_is_not_found(api, method, path):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/v1/sessions", "POST"),
         ("PUT", "/v1/sessions", "POST"),
         ("OPTIONS", "/v1/sessions", "POST"),
         ("TRACE", "/v1/sessions", "POST"),

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from audit.drain import drain_all
-from audit.models import SyncEvent, SyncSession
+from audit.models import SyncEvent, SyncSession, SyncSnapshot
 from synckairos.instants import as_iso, from_datetime
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
@@ -221,6 +221,7 @@ def test_a_session_too_old_to_be_lost_is_archived_as_it_was_left(api, played):
 
 def test_an_incomplete_history_is_not_shown(api, ended):
     SyncEvent.objects.filter(sequence=3).delete()
+    SyncSnapshot.objects.all().delete()
     for query in ({}, {"sequence": 4}, {"at": ended["updated_at"]}):
         error = refused(api.get(at(ended), params=query), 503, "SERVICE_UNAVAILABLE")
         assert error["details"] == {"reason": "audit_behind"}

@@ -108,7 +108,8 @@ def test_every_command_of_the_socket_has_a_row():
 
 def test_the_admin_changes_no_history_and_knows_no_other_door(rf):
     shown = {model for model in admin.site._registry if model._meta.app_label == "audit"}
-    assert shown == {models.SyncSession, models.SyncCommit, models.SyncEvent, models.SyncParticipant}
+    history = {models.SyncSession, models.SyncCommit, models.SyncEvent, models.SyncParticipant}
+    assert shown == history | {models.SyncHold, models.SyncPruned, models.SyncErasure}
     assert not any(model._meta.app_label == "sync_sessions" for model in admin.site._registry)
     for model in shown:
         page, request = admin.site._registry[model], rf.get("/")

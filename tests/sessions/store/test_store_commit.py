@@ -234,7 +234,9 @@ def test_processes_of_two_releases_understand_each_other():
         "notices": [b"a"],
         "is_creation": False,
         "is_deletion": False,
-        "guests": msgpack.packb([session_id.bytes, "0123abcd", ["alice", "private", [], 0, []], [[seat.bytes, None]]]),
+        "guests": msgpack.packb(
+            [session_id.bytes, "0123abcd", ["alice", "private", [], 0, [], ""], [[seat.bytes, None]]]
+        ),
     }
     assert msgpack.unpackb(announcements.pack(message)) == on_its_way
     assert announcements.unpack(msgpack.packb(on_its_way)) == message

@@ -16,7 +16,7 @@ from tests import servers
 from tests.conftest import bearer
 from tests.raw import Raw
 
-SESSION = "/v1/sessions/cccccccc-0000-4000-8000-000000000004"
+SESSION = "/v1/sessions/cccccccc-0000-4000-8000-000000000004/summary"
 SOCKET = "/ws?sessionId=cccccccc-0000-4000-8000-000000000004"
 PRODUCTION = {**servers.PRODUCTION, "SYNCKAIROS_ALLOWED_HOSTS": "127.0.0.1,clock.example.com"}
 BY_TLS = {"X-Forwarded-Proto": "https"}

@@ -23,7 +23,7 @@ DOORS = [
     ("GET", "/health", 200),
     ("GET", "/v1/time", 200),
     ("GET", "/api-docs.json", 200),
-    ("GET", SESSION, 404),
+    ("GET", f"{SESSION}/summary", 404),
     ("GET", f"{SESSION}/poll", 404),
     ("PUT", f"{SESSION}/poll", 405),
     ("GET", f"{SESSION}/stream", 401),

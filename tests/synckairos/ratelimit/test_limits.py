@@ -139,7 +139,7 @@ def test_every_answer_has_the_state_of_its_limits(alice, configure):
     first = alice.get(at(state))
     assert first.headers["RateLimit-Policy"] == '"general";q=6;w=3600'
     assert first.headers["RateLimit"] == '"general";r=5;t=600'
-    missing = alice.get(f"/v1/sessions/{uuid4()}")
+    missing = alice.get(f"/v1/sessions/{uuid4()}/summary")
     assert missing.status_code == 404
     assert missing.headers["RateLimit"].startswith('"general";r=4;t=1')
     both = command(alice, state, "switch")
@@ -189,7 +189,7 @@ def test_requests_without_credentials_do_not_count_for_a_person(alice, configure
     assert Client().get(f"/v1/sessions/{uuid4()}").status_code == 401
     for stranger in (Client(), Client(headers=bearer("garbage"))):
         retry_after(stranger.get(f"/v1/sessions/{uuid4()}"))
-    assert alice.get(f"/v1/sessions/{uuid4()}").status_code == 404
+    assert alice.get(f"/v1/sessions/{uuid4()}/summary").status_code == 404
 
 
 def test_refused_switches_do_not_count_for_the_session(alice, bob, configure):
