@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncParticipant, SyncSession
+from audit.retention_role import retention
 from sessions.services.commits import _changed
 from sessions.services.outcome import Caller
 from synckairos import outbox
@@ -140,4 +141,5 @@ def tables():
 
 def clear():
     """Empty the tables."""
-    SyncSession.objects.all().delete()
+    with retention():
+        SyncSession.objects.all().delete()
