@@ -22,7 +22,7 @@ from synckairos.instants import as_datetime, as_iso
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import run_blocking
-from tests.outboxes import ALICE, creation, drained, waiting
+from tests.outboxes import ALICE, creation, drained, post, waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,6 +115,32 @@ def test_the_history_continues_under_a_new_epoch_that_names_its_parent(game, res
     assert selectors.replayed_state(row) == state == now(game.session_id)
     assert verify(row).finding is None
     assert verify(parent).finding is None
+
+
+def test_the_row_of_the_new_epoch_has_all_participants(game, restore):
+    flush()
+    restore()
+    drained()
+    seats = selectors.session_get(game.session_id).participants.order_by("participant_index")
+    assert list(seats.values_list("participant_id", "user_id", "total_time_ms", "version")) == [
+        (seat.participant_id, seat.user_id, seat.total_time_ms, game.version + 1) for seat in game.participants
+    ]
+
+
+def test_a_parent_that_goes_on_is_no_part_of_the_history(game, restore, real):
+    """A commit of the former life comes to the audit after the restoration."""
+    real(game.session_id, cmd.Switch())
+    entries = redis_client.blocking_client().xrange(keys.outbox(keys.shard_of(game.session_id)))
+    flush()
+    restore()
+    drained()
+    post(*[fields[b"e"] for _, fields in entries])
+    drained()
+    parent = selectors.session_get(game.session_id, game.epoch)
+    assert (parent.version, parent.events.count()) == (game.version + 1, game.sequence + 1)
+    row = selectors.session_get(game.session_id)
+    assert selectors.replayed_state(row) == stored(game.session_id)
+    assert [verify(one).finding for one in (parent, row)] == [None, None]
 
 
 def test_a_second_run_restores_nothing_more(game, restore):
