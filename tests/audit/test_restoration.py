@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from audit import selectors
 from audit.admin import LatestEvents
 from audit.models import SyncCommit, SyncEvent, SyncSession
+from audit.retention_role import retention
 from audit.verification import Fault, verify
 from sessions.services import sessions
 from synckairos import stored_state
@@ -200,7 +201,8 @@ def test_a_session_with_a_gap_is_named_and_the_others_come_back(real, restore, g
     broken = real(creation()).session_id
     real(broken, cmd.Start())
     drained()
-    SyncEvent.objects.filter(session__session_id=broken, sequence=1).delete()
+    with retention():
+        SyncEvent.objects.filter(session__session_id=broken, sequence=1).delete()
     flush()
     said, status = restore()
     assert status == 1
