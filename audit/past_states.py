@@ -13,21 +13,22 @@ from synckairos.engine import evolve
 from synckairos.engine.events import Event
 from synckairos.engine.state import State
 from synckairos.engine.units import Instant
-from synckairos.instants import as_datetime
+from synckairos.instants import as_datetime, from_datetime
 from synckairos.stored_state import Unreadable, decode_state
 
 
 def state_after(session: SyncSession, sequence: int) -> State | None:
     """Return the state after the event with this number; None before the creation. Raises HistoryIncomplete."""
     state = _snapshot(session, Q(sequence__lte=sequence))
-    return _replayed(state, _up_to(_events_after(session, state), sequence))
+    return _replayed(state, selectors.rebuilt_events(session, _sequence_of(state), sequence))
 
 
 def state_at(session: SyncSession, at_ms: Instant) -> State | None:
     """Return the state after all events of an instant and before, up to the first later one; None before the creation.
     Raises HistoryIncomplete."""
     state = _snapshot(session, Q(at__lte=as_datetime(at_ms)))
-    return _replayed(state, takewhile(lambda event: event.at_ms <= at_ms, _events_after(session, state)))
+    events = selectors.rebuilt_events(session, _sequence_of(state), _first_snapshot_after(session, at_ms))
+    return _replayed(state, takewhile(lambda event: event.at_ms <= at_ms, events))
 
 
 def snapshots(session: SyncSession) -> Iterator[tuple[SyncSnapshot, State | None]]:
@@ -58,24 +59,27 @@ def _decoded(row: SyncSnapshot) -> State | None:
         state = decode_state(bytes(row.state))
     except Unreadable:
         return None
-    return state if (state.version, state.sequence) == (row.version, row.sequence) else None
+    said = (row.version, row.sequence, from_datetime(row.at))
+    return state if (state.version, state.sequence, state.updated_ms) == said else None
 
 
-def _events_after(session: SyncSession, state: State | None) -> Iterator[Event]:
-    return selectors.rebuilt_events(session, 0 if state is None else state.sequence)
+def _first_snapshot_after(session: SyncSession, at_ms: Instant) -> int | None:
+    """Return the number of the last event of the first snapshot after an instant; None without one. This event is later
+    than the instant, so a search need not go beyond it."""
+    for epoch, following in selectors.lineage(session):
+        rows = SyncSnapshot.objects.filter(session=epoch, at__gt=as_datetime(at_ms))
+        if following is not None:
+            rows = rows.filter(sequence__lt=following)
+        if row := rows.order_by("version").values_list("sequence", flat=True).first():
+            return row
+    return None
+
+
+def _sequence_of(state: State | None) -> int:
+    return 0 if state is None else state.sequence
 
 
 def _replayed(state: State | None, events: Iterator[Event]) -> State | None:
     for event in events:
         state = evolve(state, event)
     return state
-
-
-def _up_to(events: Iterator[Event], sequence: int) -> Iterator[Event]:
-    """Yield the events up to a number, without a look at what follows: that may be missing."""
-    for event in events:
-        if event.sequence > sequence:
-            return
-        yield event
-        if event.sequence == sequence:
-            return

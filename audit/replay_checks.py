@@ -17,7 +17,7 @@ class Replay(Struct):
     """The result of a replay from the beginning."""
 
     state: State | None = None
-    """The state after the last event; None without any."""
+    """The state after the last event, with its digest; None without any."""
     events: int = 0
     snapshots: int = 0
     """Number of snapshots that were compared."""
@@ -39,6 +39,8 @@ def replay_and_compare(session: SyncSession) -> Replay:
             if kept != replace(found.state, digest=digests.get((row.session_id, row.version), b"")):
                 found.different.append(row.version)
     found.different += [row.version for row, _ in waiting]
+    if found.state is not None:
+        found.state = selectors.with_digest(session, found.state)
     return found
 
 

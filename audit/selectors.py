@@ -35,9 +35,9 @@ def session_events(session: SyncSession, after_sequence: int = 0) -> QuerySet[Sy
     return SyncEvent.objects.filter(session=session, sequence__gt=after_sequence).order_by("sequence")
 
 
-def rebuilt_events(session: SyncSession, after: int = 0) -> Iterator[Event]:
-    """Yield the history after a sequence number as the engine's events, the oldest first. Raises HistoryIncomplete at
-    the first gap."""
+def rebuilt_events(session: SyncSession, after: int = 0, up_to: int | None = None) -> Iterator[Event]:
+    """Yield the history after a sequence number as the engine's events, the oldest first, up to another number if one
+    is given. Raises HistoryIncomplete at the first gap."""
     expected = after + 1
     for epoch, following in lineage(session):
         if following is not None and following <= expected:
@@ -45,13 +45,19 @@ def rebuilt_events(session: SyncSession, after: int = 0) -> Iterator[Event]:
         rows = session_events(epoch, after)
         if following is not None:
             rows = rows.filter(sequence__lt=following)
+        if up_to is not None:
+            rows = rows.filter(sequence__lte=up_to)
         for row in rows.iterator(chunk_size=_CHUNK):
             if row.sequence != expected:
                 raise HistoryIncomplete(expected)
             expected += 1
             yield rebuilt_event(row)
+        if up_to is not None and expected > up_to:
+            return
         if following is not None and expected != following:
             raise HistoryIncomplete(expected)
+    if up_to is not None and session_events(session, up_to).exists():
+        raise HistoryIncomplete(expected)
 
 
 def rebuilt_event(row: SyncEvent) -> Event:
@@ -78,7 +84,10 @@ def replayed_state(session: SyncSession) -> State | None:
     Events that are not written yet are missing from it: compare `version` with the session's row.
     """
     state = replay(rebuilt_events(session))
-    if state is None:
-        return None
+    return None if state is None else with_digest(session, state)
+
+
+def with_digest(session: SyncSession, state: State) -> State:
+    """Return a replayed state with the digest of its commit, which events do not tell."""
     digest = SyncCommit.objects.filter(session=session, version=state.version).values_list("digest", flat=True).first()
     return replace(state, digest=b"" if digest is None else bytes(digest))

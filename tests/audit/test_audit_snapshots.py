@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from audit import past_states, selectors
 from audit.models import SyncEvent, SyncSnapshot
+from audit.retention_role import retention
 from sessions.services.commits import SNAPSHOT_EVERY
 from synckairos import stored_state
 from synckairos.engine import commands as cmd
@@ -79,7 +80,8 @@ def test_every_past_state_is_what_a_replay_from_the_beginning_leads_to(row, game
 
 
 def test_a_state_after_a_snapshot_reads_no_events_before_it(row):
-    SyncEvent.objects.filter(session=row, sequence__lte=SNAPSHOT_EVERY).delete()
+    with retention():
+        SyncEvent.objects.filter(session=row, sequence__lte=SNAPSHOT_EVERY).delete()
     assert past_states.state_after(row, SNAPSHOT_EVERY + 5).sequence == SNAPSHOT_EVERY + 5
     with pytest.raises(selectors.HistoryIncomplete):
         past_states.state_after(row, SNAPSHOT_EVERY - 5)

@@ -63,20 +63,27 @@ class Command(BaseCommand):
         self.stderr.write(f"events: {replay.events}; snapshots: {replay.snapshots}, different: {len(replay.different)}")
         for version in replay.different:
             self.stderr.write(f"the snapshot of version {version} is not what the history leads to")
-        return not replay.different and self._compare_live(session)
+        is_live_equal = self._compare_live(session, replay.state)
+        return is_live_equal and not replay.different
 
-    def _compare_live(self, session: SyncSession) -> bool:
-        """Compare the session in the store with the replayed one; return false when they differ."""
+    def _compare_live(self, session: SyncSession, replayed: State | None) -> bool:
+        """Compare the session in the store with the replayed one; return false when they differ.
+
+        It is read after the replay: versions only grow, so one that is smaller by then means that the store lost some.
+        """
         try:
             live = run_blocking_call(redis_client.blocking_client(), store.load(session.session_id)).state
         except (ServiceUnavailable, *redis_client.ERRORS) as away:
             raise CommandError(f"The state store cannot serve: {type(away).__name__}") from None
-        replayed = replayed_state(session)
         if live is None or replayed is None or live.epoch != replayed.epoch:
             self.stderr.write("the store does not have this session: nothing to compare")
         elif live.version > replayed.version:
             behind = live.version - replayed.version
             self.stderr.write(f"the audit is {behind} versions behind the live state: try again later")
+        elif live.version < replayed.version:
+            ahead = replayed.version - live.version
+            self.stderr.write(f"the live state is {ahead} versions behind the audit: the store has lost commits")
+            return False
         elif live != replayed:
             self.stderr.write(f"the live state is not what the history leads to, at version {live.version}")
             return False

@@ -7,6 +7,7 @@ from django.core.management import call_command
 
 from audit.drain import drain_all
 from audit.models import SyncCommit, SyncEvent
+from audit.retention_role import retention
 from synckairos.auth.principal import mint
 from synckairos.redis import client as redis_client
 from tests.conftest import bearer
@@ -48,7 +49,8 @@ def test_pages_have_every_event_once(api, played):
 
 def test_a_page_ends_before_an_event_that_is_written_later(api, played):
     late = SyncEvent.objects.get(sequence=4)
-    late.delete()
+    with retention():
+        late.delete()
     found = page(api, played)
     assert (sequences(found), found["next_after"]) == ([1, 2, 3], 3)
     assert page(api, played, after=3) == {"events": [], "next_after": 3}
@@ -125,8 +127,9 @@ def test_events_are_those_of_the_frames(api, played):
 
 
 def test_an_event_of_a_release_before_commits_had_rows_has_no_role(api, played):
-    SyncCommit.objects.all().delete()
-    SyncEvent.objects.update(commit_version=None)
+    with retention():
+        SyncCommit.objects.all().delete()
+        SyncEvent.objects.update(commit_version=None)
     cause = page(api, played)["events"][0]["cause"]
     assert (cause["principal"], cause["role"], cause["door"]) == ("alice", None, None)
 

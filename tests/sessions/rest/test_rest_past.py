@@ -9,6 +9,7 @@ import pytest
 
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncSession, SyncSnapshot
+from audit.retention_role import retention
 from synckairos.instants import as_iso, from_datetime
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
@@ -82,7 +83,8 @@ def test_a_state_after_an_event_is_shown_at_the_instant_of_it(api, played):
 
 
 def test_the_present_needs_no_audit(api, played):
-    SyncSession.objects.all().delete()
+    with retention():
+        SyncSession.objects.all().delete()
     now = done(api.get(at(played)))
     assert was(api, played, at=as_iso(now["server_time_ms"])) == now
     assert was(api, played, sequence=4)["version"] == 4
@@ -220,7 +222,8 @@ def test_a_session_too_old_to_be_lost_is_archived_as_it_was_left(api, played):
 
 
 def test_an_incomplete_history_is_not_shown(api, ended):
-    SyncEvent.objects.filter(sequence=3).delete()
+    with retention():
+        SyncEvent.objects.filter(sequence=3).delete()
     SyncSnapshot.objects.all().delete()
     for query in ({}, {"sequence": 4}, {"at": ended["updated_at"]}):
         error = refused(api.get(at(ended), params=query), 503, "SERVICE_UNAVAILABLE")
