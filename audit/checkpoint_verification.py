@@ -123,21 +123,22 @@ def _leaf(line: bytes, number: int) -> Leaf:
 def compare(leaves: Iterator[Leaf], session_id: UUID | None = None) -> Iterator[Finding]:
     """Yield what the database lacks of the heads in a log, one finding for each session."""
     told: set[SessionKey] = set()
-    some: dict[SessionKey, Leaf] = {}
-    for leaf in leaves:
+    some: list[Leaf] = []
+    for leaf in leaves:  # each of them: a head that was signed later must not hide one that was signed before
         if session_id in {None, leaf.session_id}:
-            some[leaf.session_id, leaf.epoch] = leaf
+            some.append(leaf)
         if len(some) >= _LEAVES:
             yield from _compare(some, told)
-            some = {}
+            some = []
     yield from _compare(some, told)
 
 
-def _compare(leaves: dict[SessionKey, Leaf], told: set[SessionKey]) -> Iterator[Finding]:
-    rows = SyncSession.objects.filter(session_id__in={session_id for session_id, _ in leaves})
+def _compare(leaves: list[Leaf], told: set[SessionKey]) -> Iterator[Finding]:
+    rows = SyncSession.objects.filter(session_id__in={leaf.session_id for leaf in leaves})
     sessions = {(session_id, epoch): pk for pk, session_id, epoch in rows.values_list("pk", "session_id", "epoch")}
-    digests = _digests([(sessions[key], leaf.version) for key, leaf in leaves.items() if key in sessions])
-    for key, leaf in leaves.items():
+    keyed = [((leaf.session_id, leaf.epoch), leaf) for leaf in leaves]
+    digests = _digests([(sessions[key], leaf.version) for key, leaf in keyed if key in sessions])
+    for key, leaf in keyed:
         if key in told:
             continue
         session = sessions.get(key)

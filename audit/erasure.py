@@ -121,7 +121,7 @@ class _Erasure:
                 or SyncEvent.objects.filter(session=session, principal=user_id).exists()
             )
             seats = {p.participant_id: p.user_id for p in participants}
-            self._events.begin(seats, session.created_by, is_related=is_related)
+            self._events.begin(seats, session.created_by, is_related=is_related, continues=bool(session.parent_epoch))
             values = self._erase_commits(session, events)
         except (KeyError, ValueError, RuntimeError, StopIteration, msgspec.ValidationError) as error:
             raise Unreadable(type(error).__name__) from None

@@ -41,12 +41,12 @@ class EventEraser(commit_chain.Salts):
         self.erased = 0
         """The number of values of this commit that are erased."""
 
-    def begin(self, seats: Mapping[UUID, str | None], creator: str, *, is_related: bool) -> None:
+    def begin(self, seats: Mapping[UUID, str | None], creator: str, *, is_related: bool, continues: bool) -> None:
         """Begin with another epoch. `seats` are those of participants without an earlier event; `is_related` is true
-        when the person has a part in the epoch."""
+        when the person has a part in the epoch, and `continues` when it goes on from the one before."""
         self._is_creator, self._is_related = creator == self._person.user_id, is_related
         self._seats = {**seats, **self._seats}
-        self.has_erased_metadata = False
+        self.has_erased_metadata = self.has_erased_metadata and continues  # labels repeat them
 
     def use(self, salts: Iterator[bytes] | None) -> None:
         """Begin with another commit, with the salts of its events; None for one without."""

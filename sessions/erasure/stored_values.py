@@ -115,7 +115,11 @@ class Traces:
             entry = outbox.decode(data)
         except (outbox.Newer, msgspec.MsgspecError, ValueError):
             return True  # this release cannot tell
-        return entry.principal == self._person.user_id or self._is_in_events(entry.events)
+        return (
+            entry.principal == self._person.user_id
+            or any(seat.user_id == self._person.user_id for seat in entry.participants)
+            or self._is_in_events(entry.events)
+        )
 
     def _is_in_commit(self, data: bytes) -> bool:
         try:
