@@ -66,10 +66,20 @@ class WriteResult(Struct):
 
     written: int = 0
     """Number of new events that were written."""
-    failed: dict[str, Exception] = field(default_factory=dict)
-    """The error of each faulty commit, by entry id."""
-    skipped: frozenset[str] = frozenset()
-    """The last entries, by id, for which there was no time."""
+    failed: list[tuple[Commit, Exception]] = field(default_factory=list)
+    """The faulty commits, each with its error."""
+    skipped: list[Commit] = field(default_factory=list)
+    """The last commits, for which there was no time."""
+
+    def of(self, commits: Sequence[Commit]) -> WriteResult:
+        """Return the result for these of the commits, without the number of events."""
+        if not self.failed and not self.skipped:
+            return self
+        own = set(map(id, commits))
+        return WriteResult(
+            failed=[(commit, fault) for commit, fault in self.failed if id(commit) in own],
+            skipped=[commit for commit in self.skipped if id(commit) in own],
+        )
 
 
 def write_isolating_faults(commits: Sequence[Commit], may_continue: Callable[[], bool]) -> WriteResult:
@@ -85,7 +95,7 @@ def write_isolating_faults(commits: Sequence[Commit], may_continue: Callable[[],
         if not isinstance(fault, FINAL_FAULTS):
             _check_that_database_accepts(fault)
         if len(commits) == 1:
-            return WriteResult(failed={commits[0].entry_id: fault})
+            return WriteResult(failed=[(commits[0], fault)])
     return _bisect(commits, may_continue)
 
 
@@ -106,7 +116,7 @@ def _bisect(commits: Sequence[Commit], may_continue: Callable[[], bool]) -> Writ
     has_progress = False
     while waiting:
         if not may_continue() and has_progress:
-            result.skipped = frozenset(commit.entry_id for some in waiting for commit in some)
+            result.skipped = [commit for some in waiting for commit in some]
             break
         some = waiting.pop()
         try:
@@ -116,7 +126,7 @@ def _bisect(commits: Sequence[Commit], may_continue: Callable[[], bool]) -> Writ
             if len(some) > 1:
                 waiting += _halves(some)
                 continue
-            result.failed[some[0].entry_id] = fault
+            result.failed.append((some[0], fault))
             has_progress = True
     return result
 

@@ -16,6 +16,7 @@ from audit import bulk, tombstones
 from audit.models import SyncLabel, SyncParticipant, SyncSession
 from audit.row_limits import RowValues
 from audit.row_mapping import ORIGIN_FIELDS, PARTICIPANT_FIELDS, SESSION_FIELDS, Commit, Origin, SessionKey
+from synckairos.engine.units import Status
 
 T = TypeVar("T")
 
@@ -25,13 +26,19 @@ _KEPT_FIELDS = ("created_by", "owner", "visibility", "legal_hold")
 
 _PORTION = 10_000
 _IDENTITY = ("session_id", "epoch")
-_PROJECTED_FIELDS = tuple(name for name in SESSION_FIELDS if name not in _IDENTITY)
-"""Fields of a session that each commit replaces."""
+_SET_ONCE = (*_IDENTITY, "sync_mode", "created_at")
+_PROJECTED_FIELDS = tuple(name for name in SESSION_FIELDS if name not in _SET_ONCE)
+"""Fields of a session that a commit replaces."""
+_RUNNING_FIELDS = tuple(name for name in _PROJECTED_FIELDS if name not in {"status", "completed_at"})
+"""These fields without those that have an index: SQLite rewrites the indexes of a column that is set, even to the value
+that it has."""
 _PROJECTED_PARTICIPANT_FIELDS = tuple(name for name in PARTICIPANT_FIELDS if name != "participant_id")
+_FINAL = frozenset(status.value for status in Status if status.is_final)
 _NO_ORIGIN = ("",) * len(ORIGIN_FIELDS)
 _origin_values = attrgetter(*ORIGIN_FIELDS)
 _session_values = itemgetter(*SESSION_FIELDS)
 _projected_values = itemgetter(*_PROJECTED_FIELDS)
+_running_values = itemgetter(*_RUNNING_FIELDS)
 _participant_values = itemgetter(*PARTICIPANT_FIELDS)
 
 
@@ -40,6 +47,7 @@ class SessionRow(Struct, frozen=True):
 
     pk: int
     version: int
+    status: str
     created_by: str
     deleted_at: datetime | None
 
@@ -75,7 +83,7 @@ def lock_session_rows(commits: Sequence[Commit]) -> CommitsWithRows:
 def _lock_rows(wanted: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
     keys = set(wanted)
     rows = SyncSession.objects.select_for_update().order_by("pk")
-    columns = ("session_id", "epoch", "pk", "version", "created_by", "deleted_at")
+    columns = ("session_id", "epoch", "pk", "version", "status", "created_by", "deleted_at")
     found = (
         row
         for portion in portions({session_id for session_id, _ in keys})
@@ -86,24 +94,29 @@ def _lock_rows(wanted: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
 
 def project_sessions(commits_with_rows: CommitsWithRows) -> None:
     """Update the rows of sessions to their newest commits."""
-    newest: dict[int, Commit] = {}
+    newest: dict[int, tuple[SessionRow, Commit]] = {}
     created: dict[int, Origin] = {}
     labels: dict[tuple[int, str], tuple[str, datetime]] = {}
     deleted: dict[int, datetime] = {}
     for row, commit in commits_with_rows:
-        if commit.version > newest.get(row.pk, row).version:
-            newest[row.pk] = commit
+        last = newest[row.pk][1].version if row.pk in newest else row.version
+        if commit.version > last:
+            newest[row.pk] = row, commit
         if commit.origin is not None and not row.created_by:
             created.setdefault(row.pk, commit.origin)
             for key, value in commit.origin.labels:
                 labels[row.pk, key] = value, commit.session["created_at"]
         if commit.deleted_at and not row.deleted_at:
             deleted.setdefault(row.pk, commit.deleted_at)
-    bulk.update(
-        SyncSession,
-        _PROJECTED_FIELDS,
-        [(pk, *_projected_values(commit.session)) for pk, commit in sorted(newest.items())],
-    )
+    whole, running = [], []
+    for pk, (row, commit) in sorted(newest.items()):
+        values = commit.session
+        if values["status"] == row.status and values["completed_at"] is None and row.status not in _FINAL:
+            running.append((pk, *_running_values(values)))
+        else:
+            whole.append((pk, *_projected_values(values)))
+    bulk.update(SyncSession, _PROJECTED_FIELDS, whole)
+    bulk.update(SyncSession, _RUNNING_FIELDS, running)
     bulk.update(SyncSession, ORIGIN_FIELDS, [(pk, *_origin_values(origin)) for pk, origin in sorted(created.items())])
     bulk.upsert(
         SyncLabel,

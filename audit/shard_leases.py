@@ -31,6 +31,10 @@ _RELEASE = Script(_LUA / "drain_release.lua", allow_oom=True)
 class LeaseLost(Exception):
     """Another drain holds the shard."""
 
+    def __init__(self, shard: int) -> None:
+        super().__init__(shard)
+        self.shard = shard
+
 
 class ShardLease:
     """The lease of one shard for a drain of this name."""
@@ -53,7 +57,7 @@ class ShardLease:
     def extend(self) -> None:
         """Extend the lease, unless it was extended a moment ago. Raises LeaseLost."""
         if time.monotonic() >= self._taken_s + EXTEND_EVERY_S and not self.take():
-            raise LeaseLost
+            raise LeaseLost(self.shard)
 
     def release(self) -> None:
         """Give the shard back, if it is still held. The lease of a store that cannot serve expires by itself."""

@@ -11,8 +11,9 @@ import random
 import time
 from collections.abc import Callable
 
-from audit.drain import drain_shard, log_store_fault
+from audit.drain import drain_shards
 from audit.outbox_watch import OutboxWatch
+from audit.shard_drain import log_store_fault
 from audit.shard_leases import ShardLeases
 from audit.stop_request import StopRequest
 from synckairos.redis import client as redis_client
@@ -70,13 +71,13 @@ class WaitingDrain:
     def _write(self, shards: list[int], ends_s: float, *, is_only_new: bool) -> bool:
         began_s, entries = time.monotonic(), 0
         random.shuffle(shards)  # so that a long backlog does not delay the same shards each time
-        for shard in shards:
-            drained = drain_shard(self._leases.held[shard], self._turn(ends_s), is_only_new=is_only_new)
-            if not drained.succeeded:
+        leases = [self._leases.held[shard] for shard in shards]
+        for drain in drain_shards(leases, lambda: self._turn(ends_s), is_only_new=is_only_new):
+            if not drain.succeeded:
                 return False
-            entries += drained.entries
-            if not drained.has_lease:
-                del self._leases.held[shard]
+            entries += drain.entries
+            if not drain.has_lease:
+                del self._leases.held[drain.shard]
             if not self._leases.renewal_in_s:
                 break
         if entries or is_only_new:  # after nothing too: a question that fails at once must not be asked again at once

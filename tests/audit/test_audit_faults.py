@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from msgspec.structs import replace
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from audit import drain, outbox_reader
+from audit import drain, outbox_reader, shard_drain
 from audit.drain import drain_all
 from audit.models import SyncEvent
 from synckairos.redis import client as redis_client
@@ -117,7 +117,7 @@ def test_what_a_former_release_has_read_and_not_finished_is_written_too():
     post(*history.entries)
     redis_client.blocking_client().xgroup_create(keys.outbox(0), "audit", id="0")
     redis_client.blocking_client().xreadgroup("audit", "drain", {keys.outbox(0): ">"}, count=3)
-    drain._read_up_to.clear()
+    shard_drain._read_up_to.clear()
     drain_all()
     assert SyncEvent.objects.count() == history.state.sequence
     assert waiting() == 0

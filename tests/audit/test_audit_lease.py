@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import OperationalError, connection
 
-from audit import drain, outbox_reader, row_mapping, shard_leases
+from audit import drain, outbox_reader, row_mapping, shard_drain, shard_leases
 from audit.drain import drain_all
 from audit.event_writer import write
 from audit.models import SyncEvent
@@ -133,7 +133,7 @@ def test_what_comes_while_a_drain_writes_waits_for_the_next_one(monkeypatch):
 @pytest.mark.django_db
 def test_the_time_from_a_commit_to_its_rows_is_measured_and_that_of_a_retry_is_not(monkeypatch):
     seen = []
-    monkeypatch.setattr(drain.metrics.AUDIT_DELAY_SECONDS, "observe", seen.append)
+    monkeypatch.setattr(shard_drain.metrics.AUDIT_DELAY_SECONDS, "observe", seen.append)
     second = int(redis_client.blocking_client().time()[0])
     entry = outbox.encode(History().entries[0])
     redis_client.blocking_client().xadd(keys.outbox(0), {"e": entry}, id=f"{(second - 60) * 1000}-0")

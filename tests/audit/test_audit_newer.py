@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from audit import drain, row_mapping
+from audit import row_mapping, shard_drain
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncSession
 from synckairos import outbox
@@ -25,7 +25,7 @@ def of_the_future(entry, **changes):
 def upgraded(monkeypatch):
     """This process becomes one of that release."""
     monkeypatch.setattr(outbox, "FORMAT", outbox.FORMAT + 1)
-    drain._read_up_to.clear()
+    shard_drain._read_up_to.clear()
 
 
 @pytest.mark.parametrize("changes", [{}, {"events": [[99, 1, 2, 3]]}, {"summary": ["a mode of tomorrow"]}])

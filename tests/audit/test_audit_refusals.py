@@ -7,7 +7,7 @@ import pytest
 from django.db import DataError, IntegrityError, InternalError, connection
 from django.db.utils import NotSupportedError
 
-from audit import drain, event_writer, outbox_reader
+from audit import drain, event_writer, outbox_reader, shard_drain
 from audit.drain import drain_all
 from audit.models import SyncEvent
 from synckairos.engine import commands as cmd
@@ -29,7 +29,7 @@ def later(monkeypatch):
         moved = to_ms
 
     monkeypatch.setattr(outbox_reader, "now_ms", lambda: real() + moved)
-    monkeypatch.setattr(drain, "_last_write_ms", {})
+    monkeypatch.setattr(shard_drain, "_last_write_ms", {})
     return move
 
 

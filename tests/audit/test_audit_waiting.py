@@ -77,14 +77,14 @@ def test_what_comes_within_a_moment_is_written_together(stop, monkeypatch):
     monkeypatch.setattr(waiting_drain, "MAX_GATHER_S", FOR_EVER_S)
     monkeypatch.setattr(shard_leases, "RENEW_EVERY_S", FOR_EVER_S)
     writes = []
-    drain_shard = waiting_drain.drain_shard
+    drain_shards = waiting_drain.drain_shards
 
     def noted(*args, **options):
-        drained = drain_shard(*args, **options)
-        writes.extend([drained.entries] if drained.entries else [])
-        return drained
+        for drain in drain_shards(*args, **options):
+            writes.extend([drain.entries] if drain.entries else [])
+            yield drain
 
-    monkeypatch.setattr(waiting_drain, "drain_shard", noted)
+    monkeypatch.setattr(waiting_drain, "drain_shards", noted)
     first, *rest = History().played(20).entries
     with draining(WaitingDrain(stop), stop):
         wait_until(is_waiting, 30, "the drain waits")
