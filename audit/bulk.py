@@ -7,10 +7,12 @@ apply.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import (
@@ -84,6 +86,32 @@ def _update_statement(model: type[Model], names: Names, _vendor: str) -> tuple[F
         assignments, where, source = ", ".join(f"{column} = %s" for column in columns), f"{key} = %s", ""
         fields = [*fields[1:], fields[0]]
     return fields, f"UPDATE {_table(model)} SET {assignments}{source} WHERE {where}"  # noqa: S608 - of names in models only
+
+
+def lock_rows(model: type[Model], names: Sequence[str], by: str, values: Sequence[UUID]) -> list[Row]:
+    """Lock the rows whose UUID field `by` has one of these values, by primary key, until the end of the transaction.
+
+    Returns `by`, then the fields `names`, whose values are as the database driver gives them. There is no limit on the
+    number of values.
+    """
+    if not values:
+        return []
+    if _supports_unnest():
+        sql = f"{_select_statement(model, (by, *names))} = ANY(%s) ORDER BY id FOR UPDATE"
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [list(values)])
+            return cursor.fetchall()
+    by_text = {value.hex: value for value in values}
+    sql = f"{_select_statement(model, (by, *names))} IN (SELECT value FROM json_each(%s)) ORDER BY id"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [json.dumps(list(by_text))])
+        return [(by_text[text], *others) for text, *others in cursor.fetchall()]
+
+
+@lru_cache
+def _select_statement(model: type[Model], names: Names) -> str:
+    columns = _columns(_fields(model, names))
+    return f"SELECT {', '.join(columns)} FROM {_table(model)} WHERE {columns[0]}"  # noqa: S608 - of names in models only
 
 
 def _execute(sql: str, fields: Fields, rows: Iterable[Row]) -> None:

@@ -49,7 +49,8 @@ class SessionRow(Struct, frozen=True):
     version: int
     status: str
     created_by: str
-    deleted_at: datetime | None
+    deleted_at: Any
+    """Deletion of the session as the database driver gives it; None for one that was not deleted."""
 
 
 CommitsWithRows: TypeAlias = list[tuple[SessionRow, Commit]]
@@ -82,14 +83,9 @@ def lock_session_rows(commits: Sequence[Commit]) -> CommitsWithRows:
 
 def _lock_rows(wanted: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
     keys = set(wanted)
-    rows = SyncSession.objects.select_for_update().order_by("pk")
-    columns = ("session_id", "epoch", "pk", "version", "status", "created_by", "deleted_at")
-    found = (
-        row
-        for portion in portions({session_id for session_id, _ in keys})
-        for row in rows.filter(session_id__in=portion).values_list(*columns)
-    )
-    return {row[:2]: SessionRow(*row[2:]) for row in found if row[:2] in keys}
+    columns = ("epoch", "id", "version", "status", "created_by", "deleted_at")
+    rows = bulk.lock_rows(SyncSession, columns, "session_id", list({session_id for session_id, _ in keys}))
+    return {row[:2]: SessionRow(*row[2:]) for row in rows if row[:2] in keys}
 
 
 def project_sessions(commits_with_rows: CommitsWithRows) -> None:
@@ -111,7 +107,7 @@ def project_sessions(commits_with_rows: CommitsWithRows) -> None:
     whole, running = [], []
     for pk, (row, commit) in sorted(newest.items()):
         values = commit.session
-        if values["status"] == row.status and values["completed_at"] is None and row.status not in _FINAL:
+        if values["status"] == row.status and row.status not in _FINAL:  # without an end before and after
             running.append((pk, *_running_values(values)))
         else:
             whole.append((pk, *_projected_values(values)))

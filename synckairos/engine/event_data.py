@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
@@ -20,7 +22,8 @@ _SCALARS = _PLAIN | {type(None), UUID}
 
 def details(event: Event) -> dict[str, Any]:
     """Return the fields of an event without the common ones, as plain JSON values, structs as objects."""
-    return {field: _as_json(getattr(event, field)) for field in _own_fields(type(event))}
+    names, values_of = _own_fields(type(event))
+    return {name: _as_json(value) for name, value in zip(names, values_of(event), strict=True)}
 
 
 def fields_of(event: Event) -> dict[str, Any]:
@@ -28,15 +31,20 @@ def fields_of(event: Event) -> dict[str, Any]:
 
     UUIDs are left as they are: their conversion to text would cost more than all the rest.
     """
-    return {
-        field: value if type(value := getattr(event, field)) in _SCALARS else _as_json(value)
-        for field in _own_fields(type(event))
-    }
+    names, values_of = _own_fields(type(event))
+    values = values_of(event)
+    if not _SCALARS.issuperset(map(type, values)):
+        values = [value if type(value) in _SCALARS else _as_json(value) for value in values]
+    return dict(zip(names, values, strict=True))
 
 
 @cache
-def _own_fields(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(field for field in kind.__struct_fields__ if field not in _COMMON)
+def _own_fields(kind: type[Event]) -> tuple[tuple[str, ...], Callable[[Event], Sequence[Any]]]:
+    """Return the names of an event type's own fields, and the function that returns their values."""
+    names = tuple(field for field in kind.__struct_fields__ if field not in _COMMON)
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    return names, lambda event: [getattr(event, name) for name in names]
 
 
 def rebuild(name: str, *, sequence: int, version: int, at_ms: Instant, data: dict[str, Any]) -> Event:
