@@ -100,9 +100,9 @@ def lock_rows(model: type[Model], names: Sequence[str], by: str, values: Sequenc
         sql = f"{_select_statement(model, (by, *names))} = ANY(%s) ORDER BY id FOR UPDATE"
         with connection.cursor() as cursor:
             cursor.execute(sql, [list(values)])
-            return cursor.fetchall()
+            return list(cursor.fetchall())
     by_text = {value.hex: value for value in values}
-    sql = f"{_select_statement(model, (by, *names))} IN (SELECT value FROM json_each(%s)) ORDER BY id"
+    sql = f"{_select_statement(model, (by, *names))} IN (SELECT value FROM json_each(%s)) ORDER BY id"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(sql, [json.dumps(list(by_text))])
         return [(by_text[text], *others) for text, *others in cursor.fetchall()]

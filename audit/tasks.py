@@ -4,10 +4,11 @@ the checkpoint every minute."""
 from __future__ import annotations
 
 import gc
+import os
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready
+from celery.signals import worker_init, worker_ready
 from django.db import DatabaseError
 
 from audit import checkpoints
@@ -18,6 +19,8 @@ from synckairos.telemetry import logs
 
 CHECKPOINT_DURATION_S = 5.0
 """Time after which a task for a checkpoint leaves the rest to the next one, since the drain waits for it."""
+_NICENESS = 5
+"""Linux gives such a process a third of the time of another one that competes for the same processor."""
 
 log = logs.get_logger(__name__)
 
@@ -39,6 +42,12 @@ def write_checkpoint() -> None:
     except (DatabaseError, LogDamaged, OSError) as error:
         reason = str(error) if isinstance(error, LogDamaged) else getattr(error, "strerror", None)
         log.warning("no checkpoint of the audit", error=type(error).__name__, reason=reason)
+
+
+@worker_init.connect
+def lower_priority(**_: Any) -> None:
+    """Lower the priority of a worker, with its threads and children: on a busy machine, requests go first."""
+    os.nice(_NICENESS)
 
 
 @worker_ready.connect

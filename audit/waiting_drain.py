@@ -20,9 +20,9 @@ from synckairos.redis import client as redis_client
 
 GATHER_S = 0.05
 """Shortest time from the beginning of one write to that of the next."""
-MAX_GATHER_S = 1.0
+MAX_GATHER_S = 2.0
 _GATHER_PER_ENTRY_S = 0.001
-"""Time to gather for each entry of the last write: more than a thousand entries a second are written once a second,
+"""Time to gather for each entry of the last write: more than a thousand entries a second are written every two seconds,
 since each transaction writes the index pages of all its sessions again."""
 _TURN_S = 2.0
 """Longest turn of one shard while others have entries too."""
