@@ -1,4 +1,4 @@
-"""Commits of several shards are written in one transaction, and each shard still has its own faults and its own lease."""
+"""Commits of several shards are written in one transaction, and each shard has its own faults and its own lease."""
 
 from itertools import count
 
