@@ -60,10 +60,14 @@ class LogReader:
         """Yield the leaves that checkpoints cover. Raises LogFault where the log is not what was signed, or OSError."""
         tree = MerkleTree()
         is_known = True
-        newest: Checkpoint | None = None
+        # Before the others, which a writer may add to meanwhile.
+        path = self._directory / NEWEST
+        newest = path.read_text() if path.exists() else None
+        is_newest_there = newest is None
         with (self._directory / LEAVES).open("rb") as file:
             for checkpoint in _checkpoints(self._directory / CHECKPOINTS):
-                newest, is_known = checkpoint, self._is_signed(checkpoint)
+                is_known = self._is_signed(checkpoint)
+                is_newest_there |= checkpoint.note == newest
                 while tree.size < checkpoint.size and (line := file.readline()):
                     tree.append(line.rstrip(b"\n"))
                     yield _leaf(line, tree.size)
@@ -71,7 +75,10 @@ class LogReader:
                 self.checkpoints += 1
                 self.leaves = tree.size
             self.unsigned_leaves = sum(1 for _ in file)
-        self._expect_newest(newest, is_known=is_known)
+        if not is_known:
+            raise LogFault("altered: no known key has signed the newest checkpoint")
+        if not is_newest_there or not self.checkpoints:
+            raise LogFault(f"truncated: the newest checkpoint is not among those in {CHECKPOINTS}")
 
     def _is_signed(self, checkpoint: Checkpoint) -> bool:
         own = [note_key(checkpoint.origin, key) for key in conf().signing_keys.keys]
@@ -89,13 +96,6 @@ class LogReader:
             raise LogFault(f"truncated: a checkpoint covers {checkpoint.size} leaves, and there are {tree.size}")
         if tree.size > checkpoint.size or checkpoint.text != checkpoint_text(checkpoint.origin, tree):
             raise LogFault(f"altered: the first {checkpoint.size} leaves are not those of their checkpoint")
-
-    def _expect_newest(self, newest: Checkpoint | None, *, is_known: bool) -> None:
-        path = self._directory / NEWEST
-        if not is_known:
-            raise LogFault("altered: no known key has signed the newest checkpoint")
-        if newest is None or (path.exists() and path.read_text() != newest.note):
-            raise LogFault(f"truncated: the newest checkpoint is not among those in {CHECKPOINTS}")
 
 
 def _checkpoints(path: Path) -> Iterator[Checkpoint]:

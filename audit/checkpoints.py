@@ -55,7 +55,7 @@ def _add_heads(opened: CheckpointLog, ends_at_s: float | None) -> bool:
     last = write_barrier.settled_id()
     if last < opened.state.commit_id:
         log.warning("the audit has fewer commits than its checkpoints: all heads are added again")
-        opened.state.commit_id = 0
+        opened.append([], 0)
     while opened.state.commit_id < last:
         leaves, upto = _heads(opened.state.commit_id, last)
         opened.append(leaves, upto)

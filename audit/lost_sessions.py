@@ -85,8 +85,9 @@ def last_commit_at(keys: Sequence[int]) -> datetime | None:
 
 
 def commits_between(after: datetime, until: datetime) -> int:
-    """Return the number of commits of all sessions after one instant and up to another."""
-    return SyncCommit.objects.filter(committed_at__gt=after, committed_at__lte=until).count()
+    """Return the number of commits of all sessions with events after one instant and up to another."""
+    events = SyncEvent.objects.filter(at__gt=after, at__lte=until)  # of commits there is no index by time
+    return events.order_by().values("session_id", "commit_version").distinct().count()
 
 
 def digests_at(places: Collection[tuple[UUID, str, int]]) -> dict[tuple[UUID, str, int], bytes]:

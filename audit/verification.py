@@ -76,7 +76,7 @@ class _Walk:
         """Digest of the commit before; empty at the beginning, and after a commit without a chain."""
         self._sequence = sequence
         self._has_chain = before is not None
-        self._last_unchained: int | None = None
+        self._last_unchained = before.version if before is not None and before.digest is None else None
         """Version of the last commit, if it has no digest."""
         self.verified = self.unchained = self.waited = 0
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -150,9 +150,12 @@ def commit_at(session: int, version: int) -> CommitRow | None:
 
 
 def sequence_after(commit: CommitRow | None) -> int:
-    """Return the sequence number of the last event of a commit; 0 when it has no canonical form."""
-    if commit is None or commit.body is None:
+    """Return the sequence number of the last event up to a commit; 0 without a commit."""
+    if commit is None:
         return 0
+    if commit.body is None:  # a release before there was a chain has made it, in the midst of an upgrade
+        events = SyncEvent.objects.filter(session_id=commit.session_id, version__lte=commit.version)
+        return events.aggregate(last=Max("sequence"))["last"] or 0
     try:
         return commit_chain.decode_events(commit_chain.events_in(bytes(commit.body)))[-1].sequence
     except (ValueError, IndexError, msgspec.DecodeError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from channels.db import database_sync_to_async
-
 from audit import lost_sessions
+from sessions.services.audit_queries import run_query_async
 from sessions.services.retention import kept_since
 from synckairos.auth.permissions import role_of
 from synckairos.auth.principal import Principal
@@ -22,8 +21,6 @@ log = logs.get_logger(__name__)
 T = TypeVar("T")
 
 _LOST = "The state store has lost the session, which may be restored: ask again later"
-_WITHIN_S = 3.0
-"""Longest wait for the audit's database."""
 
 
 async def lost_among(session_ids: Collection[UUID]) -> set[UUID] | None:
@@ -48,11 +45,9 @@ def session_lost() -> ServiceUnavailable:
 
 
 async def _ask(query: Callable[..., T], *arguments: Any) -> T | None:
-    """Return the result of a query in a thread; None when the audit does not give one in time."""
+    """Return the result of a query; None when the audit does not give one in time."""
     try:
-        async with asyncio.timeout(_WITHIN_S):
-            found: T = await database_sync_to_async(query, thread_sensitive=False)(*arguments)
-            return found
+        return await run_query_async(partial(query, *arguments))
     except Exception as fault:  # noqa: BLE001 - a row that cannot be read tells no more than a database that is away
         log.warning("the audit cannot tell whether sessions are lost", error=type(fault).__name__)
         return None

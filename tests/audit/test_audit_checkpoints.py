@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.core.management import CommandError, call_command
 
-from audit import checkpoint_log, checkpoints, selectors
+from audit import checkpoint_log, checkpoint_verification, checkpoints, selectors
 from audit.checkpoint_log import LogDamaged
 from audit.checkpoint_verification import LogFault, LogReader, compare
 from audit.models import SyncCommit
@@ -95,6 +95,55 @@ def test_a_chain_that_was_written_anew_is_forked(directory, play):
     rechain(session, 3, request_id="r-2")
     assert verify(session).finding is None
     assert found(directory) == [(str(session.session_id), 5, Fault.FORKED)]
+
+
+def test_a_chain_that_was_written_anew_is_forked_even_after_a_checkpoint_of_it(directory, play):
+    """Whoever writes the rows anew, with new numbers, gets the new head signed too; the old one was signed before."""
+    session = play()
+    checkpoints.make(directory)
+    rechain(session, 3, request_id="r-2")
+    for row in SyncCommit.objects.filter(session=session, version__gte=3).order_by("version"):
+        row.delete()
+        row.pk = None
+        row.save()
+    assert checkpoints.make(directory).leaves == 1
+    assert verify(session).finding is None
+    assert found(directory) == [(str(session.session_id), 5, Fault.FORKED)]
+
+
+def test_a_session_that_was_shortened_is_truncated_even_after_a_checkpoint_of_it(directory, play):
+    session = play()
+    checkpoints.make(directory)
+    truncate(session, 3)
+    assert checkpoints.make(directory).leaves == 1
+    assert found(directory) == [(str(session.session_id), 3, Fault.TRUNCATED)]
+
+
+def test_a_checkpoint_that_is_made_while_the_log_is_read_is_no_fault(directory, play, monkeypatch):
+    session = play()
+    checkpoints.make(directory)
+    read, made = checkpoint_verification._checkpoints, []
+
+    def with_one_more_behind(path):
+        yield from read(path)
+        play(session)
+        made.append(checkpoints.make(directory))
+
+    monkeypatch.setattr(checkpoint_verification, "_checkpoints", with_one_more_behind)
+    assert found(directory) == []
+    assert made[0].leaves == 1
+
+
+def test_an_audit_without_commits_is_told_once(directory, play, caplog):
+    """Retention can have pruned all that there was."""
+    delete(play())
+    checkpoints.make(directory)
+    session = play()
+    checkpoints.make(directory)
+    delete(session)
+    for _ in range(3):
+        checkpoints.make(directory)
+    assert caplog.text.count("fewer commits than its checkpoints") == 1
 
 
 def test_a_digest_that_was_removed_is_found(directory, play):

@@ -259,6 +259,16 @@ def test_a_long_session_is_verified_in_parts(session, monkeypatch, fault):
     assert fault or sum(result.events for result in results) == 8
 
 
+def test_parts_of_a_session_that_a_former_release_served_for_a_moment_are_right(session, monkeypatch):
+    """During an upgrade, both releases commit; the commits of the former one have no digests."""
+    monkeypatch.setattr(verification_rows, "PART_VERSIONS", 3)
+    commit(session, 6).update(digest=None, previous=None, body=None)
+    rechain(session, 7, begins=True)
+    results = [result for portion in portions(SyncSession.objects.all()) for result in verify_parts(portion)]
+    assert [result.finding for result in [*results, verify(session)]] == [None] * 4
+    assert sum(result.events for result in results) == 7
+
+
 def test_sessions_are_verified_together_and_each_by_itself(play):
     sessions = [play() for _ in range(3)]
     event(sessions[1], 4).update(data={})

@@ -5,8 +5,9 @@ from uuid import uuid4
 import pytest
 from django.contrib import admin
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
-from audit import selectors
+from audit import lost_sessions, selectors
 from audit.admin import LatestEvents
 from audit.models import SyncCommit, SyncEvent, SyncSession
 from audit.retention_role import retention
@@ -264,6 +265,25 @@ def test_the_outage_begins_with_the_last_commit_unless_an_instant_is_given(resto
     drained()
     event = SyncEvent.objects.get(type="session.restored")
     assert as_datetime(event.data["outage_began_ms"]) == last
+
+
+def test_a_database_that_is_too_slow_to_count_losses_restores_all_the_same(restore, game, monkeypatch):
+    def too_slow(*_):
+        raise OperationalError("canceling statement due to statement timeout")
+
+    flush()
+    monkeypatch.setattr(lost_sessions, "commits_between", too_slow)
+    said, status = restore()
+    assert "may have lost: unknown (OperationalError)" in said
+    assert ("restored: 1;" in said, status) == (True, 0)
+    assert now(game.session_id).status is Status.RUNNING
+
+
+def test_the_commits_of_the_last_minute_are_counted(restore, game):
+    flush()
+    said, _ = restore()
+    assert "there were 0.1 commits a second" in said  # four in the minute
+    assert lost_sessions.commits_between(as_datetime(0), as_datetime(game.updated_ms)) == 4
 
 
 def test_an_outage_in_the_future_is_refused(restore):

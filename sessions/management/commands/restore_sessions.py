@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from audit import lost_sessions, outbox_reader
 from audit.drain import drain_all
@@ -81,6 +82,8 @@ class Command(BaseCommand):
         for one in found:
             if one.standing in {Standing.WENT_ON, Standing.REPLACED, Standing.UNREADABLE}:
                 self.stdout.write(f"{_name(one)}: left alone: {_LEFT_ALONE[one.standing]}")
+        if last is not None:
+            self._tell_losses(lost, last)
         failed = len(lost) - done
         verb = "would be restored" if dry else "restored"
         if dry and (waiting := sum(client.xlen(keys.outbox(shard)) for shard in keys.all_shards())):
@@ -98,7 +101,15 @@ class Command(BaseCommand):
             return
         source = "as given" if is_given else "that of the last commit that the audit has of them"
         self.stdout.write(f"beginning of the outage: {as_iso(outage.began_ms)} ({source})")
-        pace = lost_sessions.commits_between(last - _PACE_OVER, last) / _PACE_OVER.total_seconds()
+
+    def _tell_losses(self, lost: Sequence[Found], last: datetime) -> None:
+        """Tell how many commits the outbox may have lost; after the restoration, which must not wait for it."""
+        try:
+            number = lost_sessions.commits_between(last - _PACE_OVER, last)
+        except DatabaseError as error:
+            self.stdout.write(f"commits that the outbox may have lost: unknown ({type(error).__name__})")
+            return
+        pace = number / _PACE_OVER.total_seconds()
         recent = sum(one.row.status == Status.RUNNING and one.row.updated_at > last - _PACE_OVER for one in lost)
         self.stdout.write(
             f"commits that the outbox may have lost: unknown, since nothing has them any more. In the minute up to "
