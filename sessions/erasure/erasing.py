@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 from django.utils import timezone
@@ -17,6 +18,7 @@ from audit import erasure, personal_values
 from audit.drain import drain_all
 from audit.models import SyncErasure, SyncEvent, SyncSession
 from audit.personal_values import Person
+from audit.selectors import HistoryIncomplete, lineage, session_get
 from sessions.erasure import live_sessions
 from sessions.erasure.stored_values import StoredState, Traces, has_part, outbox_marks, session_in
 from sessions.store import persons
@@ -185,9 +187,7 @@ def _remove_from_state(found: StoredState, person: Person) -> bool:
     """Let an ended session leave the store before its time; take a live one's metadata from it. Returns false when
     nothing of the person is in it."""
     state = found.state
-    written = _written_metadata(state)
-    has_lost_metadata = written is not None and set(written) == set(_ERASED_METADATA)
-    changed = persons.without_person(state, person.user_id, written if has_lost_metadata else state.config.metadata)
+    changed = persons.without_person(state, person.user_id, _metadata_to_keep(state, person))
     if changed is state and not (state.status.is_final and has_part(state, person.user_id)):
         return False
     send_blocking(persons.replace_state(state.session_id, found.data, None if state.status.is_final else changed))
@@ -220,10 +220,23 @@ def _metadata(state: State, person: Person) -> Json | None:
     return _ERASED_METADATA
 
 
-def _written_metadata(state: State) -> Json | None:
-    """Return the metadata of a session as the history has them; None without any."""
-    created = SyncEvent.objects.filter(
-        session__session_id=state.session_id, session__epoch=state.epoch, type="session.created"
-    ).first()
-    metadata: Json | None = None if created is None else created.data["config"]["metadata"]
-    return metadata
+def _metadata_to_keep(state: State, person: Person) -> Json | None:
+    """Return the metadata of a session that its state may keep: those of the history once that has lost them."""
+    created = _creation(state)
+    if created is None:  # the audit cannot tell
+        return _metadata(state, person)
+    written: Json | None = created.data["config"]["metadata"]
+    has_lost_metadata = written is not None and set(written) == set(_ERASED_METADATA)
+    return written if has_lost_metadata else state.config.metadata
+
+
+def _creation(state: State) -> SyncEvent | None:
+    """Return the event with which the history of a state begins, in the first epoch of the session; None when the audit
+    does not have it."""
+    row = session_get(state.session_id, state.epoch)
+    if row is None:
+        return None
+    with suppress(HistoryIncomplete):
+        first, _ = lineage(row)[0]
+        return SyncEvent.objects.filter(session=first, type="session.created").first()
+    return None

@@ -15,6 +15,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from audit import outbox_reader, selectors
 from audit.models import SyncErasure, SyncEvent, SyncHold, SyncSession
+from audit.retention_role import retention
 from audit.verification import verify
 from sessions.erasure import erasing
 from sessions.services import one_time_tickets, sessions
@@ -337,3 +338,39 @@ def test_a_large_answer_that_is_kept_packed_is_rewritten_and_lives_no_longer():
     assert kept.state.participants[0].user_id == "player-0"
     assert redis_client.blocking_client().pttl(name) <= 3_600_000
     assert stored(state.session_id).participants[-1].user_id == ""
+
+
+def restored(state):
+    """The same session in another life of the store."""
+    drained()
+    redis_client.blocking_client().flushall()
+    call_command("restore_sessions")
+    drained()
+    return stored(state.session_id)
+
+
+@pytest.mark.parametrize("lives", [1, 2])
+def test_metadata_of_a_live_session_that_was_restored_leave_its_state(lives):
+    live = do(made(game("ann", BOB, metadata={"white": BOB})), cmd.Start(), cmd.Switch())
+    for _ in range(lives):
+        after = restored(live)
+        assert after.epoch != live.epoch
+    erase()
+    assert traces() == set()
+    after = stored(live.session_id)
+    assert after.status is Status.RUNNING
+    assert after.config.metadata == selectors.replayed_state(selectors.session_get(live.session_id)).config.metadata
+    do(live, cmd.Switch())
+    drained()
+    verified()
+
+
+def test_metadata_of_a_live_session_that_the_audit_does_not_know_leave_its_state():
+    live = do(made(game("ann", BOB, metadata={"white": BOB})), cmd.Start())
+    drained()
+    with retention():
+        SyncSession.objects.all().delete()
+    erase()
+    assert stored(live.session_id).config.metadata == {"commitment": "(erased)"}
+    redis_client.blocking_client().delete(keys.state(live.session_id))
+    drained()
