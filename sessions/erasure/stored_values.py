@@ -119,7 +119,14 @@ class Traces:
             entry.principal == self._person.user_id
             or any(seat.user_id == self._person.user_id for seat in entry.participants)
             or self._is_in_events(entry.events)
+            or (entry.snapshot is not None and self._is_in_snapshot(entry.snapshot))
         )
+
+    def _is_in_snapshot(self, data: bytes) -> bool:
+        try:
+            return self.is_in(stored_state.decode_state(data))
+        except Unreadable:
+            return True
 
     def _is_in_commit(self, data: bytes) -> bool:
         try:

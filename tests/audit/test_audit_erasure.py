@@ -4,10 +4,11 @@ from uuid import uuid4
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 
 from audit import selectors
 from audit.erasure import Erased, UnderHold, erase
-from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
+from audit.models import SyncCommit, SyncEvent, SyncLabel, SyncParticipant, SyncSession
 from audit.personal_values import Person, sessions_of
 from audit.verification import verify
 from sessions.services.outcome import Caller
@@ -16,6 +17,7 @@ from synckairos.auth.principal import Principal
 from synckairos.engine import commands as cmd
 from synckairos.engine.state import Access
 from synckairos.engine.units import SyncMode
+from synckairos.redis import client as redis_client
 from tests.outboxes import ALICE, History, creation, drained, full_history, post
 
 pytestmark = pytest.mark.django_db
@@ -174,6 +176,23 @@ def test_a_name_that_can_be_any_word_counts_only_where_the_person_has_a_part(rea
         for state in (with_part, without)
     ]
     assert kept == [[False, False], [True, True]]
+
+
+def test_labels_of_all_epochs_are_erased_with_the_metadata_that_they_repeat(real, configure):
+    """Those of a restored epoch too, whose events have no metadata; those of another session stay."""
+    configure(metadata_index=("white",))
+    restored, other = real(game(metadata={"white": BOB})), real(game(metadata={"white": "carol"}))
+    drained()
+    redis_client.blocking_client().flushall()
+    call_command("restore_sessions")
+    drained()
+    assert list(SyncLabel.objects.filter(value=BOB).values_list("session__parent_epoch", flat=True).order_by("pk")) == [
+        *("", restored.epoch)
+    ]
+    for state in (restored, other):
+        erase(state.session_id, Person(BOB))
+    assert set(SyncLabel.objects.values_list("session__session_id", "value")) == {(other.session_id, "carol")}
+    assert holders(BOB) == set()
 
 
 def test_others_are_erased_later_from_the_session(real):
