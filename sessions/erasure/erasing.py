@@ -14,7 +14,7 @@ from django.utils import timezone
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from audit import erasure, personal_values
+from audit import erasure, personal_values, snapshot_eraser
 from audit.drain import drain_all
 from audit.models import SyncErasure, SyncEvent, SyncSession
 from audit.personal_values import Person
@@ -103,6 +103,8 @@ def erase(person: Person, by: str, *, cancel_live: bool, tell: Callable[[int, in
             person.is_mentioned, person.user_id, personal_values.ERASED_TEXT
         )
         _empty_store(person, set(result.held))
+        _drain(person)  # until then, snapshots were taken of states with metadata of the person
+        _erase_late_snapshots(person, result)
         if not result.held and not result.unreadable:
             record.completed_at = timezone.now()
     finally:
@@ -168,6 +170,22 @@ def _erase_rows(person: Person, result: Result, tell: Callable[[int, int], None]
         tell(done, len(session_ids))
 
 
+def _erase_late_snapshots(person: Person, result: Result) -> None:
+    """Delete the snapshots that were written after the rows of their sessions, and hold what was erased from those."""
+    left, traces = {*result.held, *result.unreadable}, Traces(person)
+    late: dict[UUID, list[int]] = {}
+    for found in snapshot_eraser.find(person):
+        state = found.state
+        is_late = state is None or (traces.is_in(state) and _without(state, person) is not state)
+        if is_late and found.session_id not in left:
+            late.setdefault(found.session_id, []).append(found.pk)
+    for session_id, snapshots in late.items():
+        try:
+            snapshot_eraser.delete(session_id, snapshots)
+        except erasure.UnderHold:
+            result.held.append(session_id)
+
+
 def _empty_store(person: Person, held: set[UUID]) -> None:
     """Remove the person from what the store keeps besides live seats. Raises Refused when commands bring it back."""
     for _ in range(_ROUNDS):
@@ -187,7 +205,7 @@ def _remove_from_state(found: StoredState, person: Person) -> bool:
     """Let an ended session leave the store before its time; take a live one's metadata from it. Returns false when
     nothing of the person is in it."""
     state = found.state
-    changed = persons.without_person(state, person.user_id, _metadata_to_keep(state, person))
+    changed = _without(state, person)
     if changed is state and not (state.status.is_final and has_part(state, person.user_id)):
         return False
     send_blocking(persons.replace_state(state.session_id, found.data, None if state.status.is_final else changed))
@@ -218,6 +236,11 @@ def _metadata(state: State, person: Person) -> Json | None:
     if metadata is None or not (is_owner or person.is_named_in(metadata, is_related=is_related)):
         return metadata
     return _ERASED_METADATA
+
+
+def _without(state: State, person: Person) -> State:
+    """Return a state without what was erased from the history of its session; the state itself when nothing changes."""
+    return persons.without_person(state, person.user_id, _metadata_to_keep(state, person))
 
 
 def _metadata_to_keep(state: State, person: Person) -> Json | None:

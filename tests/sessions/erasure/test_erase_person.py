@@ -262,7 +262,7 @@ def test_commits_that_cannot_be_written_now_are_waited_for(monkeypatch):
     assert SyncErasure.objects.get().completed_at is None
 
 
-@pytest.mark.parametrize("step", ["_drain", "_erase_rows", "_empty_store"])
+@pytest.mark.parametrize("step", ["_drain", "_erase_rows", "_empty_store", "_erase_late_snapshots"])
 def test_an_erasure_that_was_interrupted_is_completed_by_the_next(monkeypatch, step):
     do(made(game("ann", BOB, metadata={"white": BOB})), cmd.Start())
     do(made(game("ann", owner=BOB), caller(key="k")), cmd.Cancel())
