@@ -30,13 +30,12 @@ from audit.models import (
 )
 from audit.projections import portions
 from synckairos import commit_chain
+from synckairos.auth.names import ERASED_TEXT
 from synckairos.conf import conf
 from synckairos.engine.units import Json
 from synckairos.ids import parse_uuid
 from synckairos.keyed_hash import hashed
 
-ERASED_TEXT = "(erased)"
-"""The text in the place of a value that no commitment stands for."""
 SESSION_NAMES: tuple[str, ...] = ("created_by", "owner")
 """Columns of SyncSession that repeat a name of the history; erasure.py knows the text in the place of each."""
 MADE_OF_METADATA: tuple[type[Model], ...] = (SyncLabel,)

@@ -23,6 +23,7 @@ from sessions.erasure import live_sessions
 from sessions.erasure.stored_values import StoredState, Traces, has_part, outbox_marks, session_in
 from sessions.store import persons
 from synckairos.auth import account_erasure
+from synckairos.auth.names import ERASED_TEXT
 from synckairos.engine.state import State
 from synckairos.engine.units import Json
 from synckairos.redis import client as redis_client
@@ -35,7 +36,7 @@ _ROUNDS = 10
 """Attempts to empty the store of values: a command that runs meanwhile can bring one back."""
 _IN_FLIGHT_S = 0.05
 """Time in which a command that has loaded an earlier state is committed or has lost its race."""
-_ERASED_METADATA: Json = {"commitment": personal_values.ERASED_TEXT}
+_ERASED_METADATA: Json = {"commitment": ERASED_TEXT}
 
 
 class Refused(Exception):
@@ -99,9 +100,7 @@ def erase(person: Person, by: str, *, cancel_live: bool, tell: Callable[[int, in
         _drain(person)
         _erase_rows(person, result, tell)
         result.values += personal_values.erase_from_staff_columns(person)
-        result.values += account_erasure.erase_from_admin_log(
-            person.is_mentioned, person.user_id, personal_values.ERASED_TEXT
-        )
+        result.values += account_erasure.erase_from_admin_log(person.is_mentioned, person.user_id, ERASED_TEXT)
         _empty_store(person, set(result.held))
         _drain(person)  # until then, snapshots were taken of states with metadata of the person
         _erase_late_snapshots(person, result)

@@ -21,6 +21,7 @@ from sessions.store import owner_quotas, store, writes
 from sessions.store.writes import CommitRequest, Committed
 from synckairos import ids, stored_state
 from synckairos.auth.grants import Role
+from synckairos.auth.names import OPERATOR_NAME
 from synckairos.auth.principal import Principal
 from synckairos.conf import conf
 from synckairos.engine import Decision, OutagePolicy, State, restore, runs_by_itself
@@ -30,7 +31,7 @@ from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.redis.scripts import send_blocking
 
-OPERATOR = Principal("operator", is_staff=True, expires_s=float("inf"))
+OPERATOR = Principal(OPERATOR_NAME, is_staff=True, expires_s=float("inf"))
 """The principal that the audit names for a restoration."""
 
 

@@ -15,11 +15,18 @@ MAX_NAME_LENGTH = 512
 """Characters of the longest name. A database index holds that many characters of four bytes."""
 TIMEKEEPER_NAME = "timekeeper"
 """Principal of the audit for events that deadlines caused."""
+OPERATOR_NAME = "operator"
+"""Principal of the audit for restorations."""
+ERASED_TEXT = "(erased)"
+"""The text in the place of a value that was erased and for which no commitment stands."""
+NAMES_OF_NOBODY = frozenset({TIMEKEEPER_NAME, OPERATOR_NAME, ERASED_TEXT})
+"""Texts that stand where names stand, and are no person's name."""
 SESSION_TOKEN_PREFIX = "session-token:"  # noqa: S105 - a prefix, no secret
 """Prefix of the subject of a session token; its token id follows."""
 NAME_RULE = (
     f"1 to {MAX_NAME_LENGTH} visible characters, in Unicode's normalization form C, without a space at either end, "
-    f'and neither "{TIMEKEEPER_NAME}" nor beginning with "{SESSION_TOKEN_PREFIX}" or "{COMMITMENT}".'
+    f'neither "{TIMEKEEPER_NAME}", "{OPERATOR_NAME}" nor "{ERASED_TEXT}", and not beginning with '
+    f'"{SESSION_TOKEN_PREFIX}" or "{COMMITMENT}".'
 )
 _RESERVED = (SESSION_TOKEN_PREFIX, COMMITMENT)
 """Beginnings of names that no person has: of session tokens, and of what stands for persons who were erased."""
@@ -35,7 +42,12 @@ _INVISIBLE = re.compile(
 
 def is_name(value: Any) -> bool:
     """Return true for a name that a person may have."""
-    return is_well_formed(value) and value != TIMEKEEPER_NAME and not value.startswith(_RESERVED)
+    return is_well_formed(value) and value not in NAMES_OF_NOBODY and not value.startswith(_RESERVED)
+
+
+def is_principal(value: Any) -> bool:
+    """Return true for a name that a person may have, and for the subject of a session token."""
+    return is_name(value) or (is_well_formed(value) and value.startswith(SESSION_TOKEN_PREFIX))
 
 
 def is_well_formed(value: Any) -> bool:

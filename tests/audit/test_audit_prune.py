@@ -106,8 +106,9 @@ def test_a_session_under_legal_hold_stays_until_it_is_released(capsys):
         (("--release", "--reason", "x"), "no such session"),
         (("--reason", " "), "1 to 512"),
         (("--reason", "x", "--by", "timekeeper"), "--by must be a name"),
+        (("--reason", "x", "--by", "operator"), "--by must be a name"),
     ],
-    ids=["unknown", "unknown-release", "no-reason", "bad-name"],
+    ids=["unknown", "unknown-release", "no-reason", "bad-name", "reserved-name"],
 )
 def test_a_hold_that_cannot_be_is_refused(options, message):
     with pytest.raises(CommandError, match=message):

@@ -13,7 +13,7 @@ from audit import personal_values
 from audit.operator import add_operator_argument, operator_name
 from audit.personal_values import Person
 from sessions.erasure import erasing
-from synckairos.auth.names import NAME_RULE, TIMEKEEPER_NAME, is_well_formed
+from synckairos.auth.names import NAME_RULE, is_principal
 from synckairos.errors import ServiceUnavailable
 from synckairos.redis import client as redis_client
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         user_id: str = options["user_id"]
-        if not is_well_formed(user_id) or user_id == TIMEKEEPER_NAME:
+        if not is_principal(user_id):
             raise CommandError(f"USER_ID must be a name: {NAME_RULE}")
         person, by = Person(user_id), operator_name(options["by"])
         if by == user_id:

@@ -321,7 +321,7 @@ def test_a_process_that_remembers_the_state_does_not_bring_the_value_back(monkey
     verified()
 
 
-@pytest.mark.parametrize("name", ["timekeeper", " bob", "ops"])
+@pytest.mark.parametrize("name", ["timekeeper", "operator", "(erased)", f"sha256:{'x' * 43}", " bob", "ops"])
 def test_names_that_cannot_be_erased_are_refused(name):
     with pytest.raises(CommandError):
         erase(name=name)

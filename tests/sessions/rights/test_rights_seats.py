@@ -84,6 +84,7 @@ def test_who_has_lost_a_seat_commands_no_more_in_any_process(api, other_api, sta
     [
         ({"user_id": ""}, "user_id"),
         ({"user_id": "timekeeper"}, "user_id"),
+        ({"user_id": "operator"}, "user_id"),
         ({"user_id": " carol"}, "user_id"),
         ({"user_id": 1}, "user_id"),
         ({"user_id": "carol", "adjust_ms": 1}, "total_time_ms"),

@@ -1,13 +1,14 @@
 """Names of people follow one definition wherever they are accepted or stored."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
 from audit.models import SyncEvent, SyncParticipant, SyncSession
-from synckairos.auth import principal
+from synckairos.auth import names, principal
 from synckairos.auth.names import MAX_NAME_LENGTH, NAME_PATTERN, is_name
 from synckairos.auth.principal import MAX_TOKEN_LENGTH, authenticate, mint, refresh_claims
 from synckairos.conf import IdentityProvider
@@ -47,6 +48,8 @@ NO_NAMES = {
     "no character": "u\ufffe",
     "not composed": "Zoe\u0308",
     "the timekeeper's": "timekeeper",
+    "that of restorations": "operator",
+    "of staff who were erased": "(erased)",
     "a session token's": f"session-token:{'0' * 32}",
     "of one who was erased": f"sha256:{'x' * 43}",
 }
@@ -69,6 +72,14 @@ def test_an_invalid_name_gets_no_token_and_a_token_with_it_is_refused(name):
         authenticate(us().token(sub=name))
     with pytest.raises(Unauthenticated):
         refresh_claims(us().token(sub=name, token_type="refresh"))
+
+
+def test_principals_that_the_product_makes_itself_have_reserved_names():
+    rooms = ("audit", "sessions", "synckairos", "config")
+    source = "".join(path.read_text() for room in rooms for path in Path(room).rglob("*.py"))
+    made = set(re.findall(r"Principal\(\s*(\"[^\"]*\"|[A-Z][A-Z_]+)", source))
+    assert made == {"TIMEKEEPER_NAME", "OPERATOR_NAME"}
+    assert not any(map(is_name, (names.TIMEKEEPER_NAME, names.OPERATOR_NAME)))
 
 
 @pytest.mark.parametrize("other", [None, 1, True, ["ada"], {"ada": 1}, b"ada"])
@@ -95,7 +106,7 @@ def test_every_column_of_names_holds_the_longest(model, column):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["timekeeper", "ada\u3164", "ada ", " ada", "\uff41da"])
+@pytest.mark.parametrize("name", ["timekeeper", "operator", "ada\u3164", "ada ", " ada", "\uff41da"])
 def test_staff_cannot_create_a_user_with_a_name_that_tokens_cannot_have(client, django_user_model, name):
     with pytest.raises(ValidationError, match="Expected a name"):
         django_user_model._meta.get_field("username").clean(name, None)
@@ -130,14 +141,16 @@ def test_a_token_may_have_eight_kib():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["timekeeper", f"session-token:{'0' * 32}"])
+@pytest.mark.parametrize("name", ["timekeeper", "operator", "(erased)", f"session-token:{'0' * 32}"])
 def test_a_user_with_a_reserved_name_gets_no_token(client, django_user_model, name):
     who = {"username": name, "password": "correct horse battery staple"}
     django_user_model.objects.create_user(**who)  # past every form
     assert client.post("/v1/token", who, content_type="application/json").status_code == 401
 
 
-@pytest.mark.parametrize(("prefix", "subject"), [("", "timekeeper"), ("session-", "token:0"), ("time", "keeper")])
+@pytest.mark.parametrize(
+    ("prefix", "subject"), [("", "timekeeper"), ("oper", "ator"), ("session-", "token:0"), ("time", "keeper")]
+)
 def test_a_prefix_of_an_identity_provider_cannot_make_a_reserved_name(prefix, subject):
     provider = IdentityProvider("https://login.example.com", "clocks", "https://login.example.com/jwks", prefix, None)
     claims = {"sub": subject, "exp": 2**33}
