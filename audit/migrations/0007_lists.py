@@ -4,17 +4,10 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
-def fill(apps, schema_editor):
-    """Fill the new columns of rows that are there, before their indexes are made."""
-    connection = schema_editor.connection
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL statement_timeout = 0")  # rewrites large tables; only the worker writes to them
-        cursor.execute("UPDATE audit_syncsession SET owner = created_by")  # so far, the creator is always the owner
-        cursor.execute(
-            "UPDATE audit_syncparticipant SET created_at = (SELECT audit_syncsession.created_at FROM audit_syncsession"
-            " WHERE audit_syncsession.id = audit_syncparticipant.session_id)"
-        )
+def lift_the_timeout(apps, schema_editor):
+    """The indexes of large tables take longer than statements may."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("SET LOCAL statement_timeout = 0")
 
 
 class Migration(migrations.Migration):
@@ -24,6 +17,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunPython(lift_the_timeout, migrations.RunPython.noop),
         migrations.CreateModel(
             name='SyncLabel',
             fields=[
@@ -73,7 +67,6 @@ class Migration(migrations.Migration):
             name='visibility',
             field=models.CharField(blank=True, db_default='', max_length=16),
         ),
-        migrations.RunPython(fill, migrations.RunPython.noop),
         migrations.AddIndex(
             model_name='syncparticipant',
             index=models.Index(condition=models.Q(('user_id__isnull', False)), fields=['user_id', '-created_at', '-session'], name='audit_participant_user'),
