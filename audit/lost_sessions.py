@@ -9,16 +9,17 @@ from uuid import UUID
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 
 from audit.models import SyncCommit, SyncEvent, SyncSession
-from audit.selectors import rebuilt_event, session_get
-from synckairos.engine import Status, replay
+from audit.selectors import HistoryIncomplete, lineage, rebuilt_event
+from synckairos.engine import Status, evolve
 from synckairos.engine.events import (
     AccessRevoked,
+    Event,
     ParticipantAdded,
     ParticipantAssigned,
     SessionCreated,
     SessionRestored,
 )
-from synckairos.engine.state import State
+from synckairos.engine.state import NOBODY, State
 
 _PORTION = 500
 _LIVE = tuple(status.value for status in Status if not status.is_final)
@@ -58,18 +59,32 @@ def access_state(session_id: UUID, since: datetime) -> State | None:
 
 
 def recorded_access(session: SyncSession) -> State | None:
-    """Return a state of a session with its last written access and seats; None when the beginning is missing.
+    """Return a state of a session with its last written access and seats; None when the beginning or an epoch is
+    missing, or the addition of a seat that was assigned later.
 
     Its clocks mean nothing: it is made of few events, however long the history is.
     """
-    epochs = [session]
-    while epochs[0].parent_epoch:
-        parent = session_get(session.session_id, epochs[0].parent_epoch)
-        if parent is None:
+    try:
+        epochs = lineage(session)
+    except HistoryIncomplete:
+        return None
+    parts = Q()
+    for epoch, following in epochs:  # an epoch may have events beyond the one that was restored from it
+        parts |= Q(session=epoch) if following is None else Q(session=epoch, sequence__lt=following)
+    state = None
+    for row in SyncEvent.objects.filter(parts, type__in=_OF_ACCESS).order_by("sequence"):
+        event = rebuilt_event(row)
+        if not _may_follow(state, event):
             return None
-        epochs.insert(0, parent)
-    events = SyncEvent.objects.filter(session__in=epochs, type__in=_OF_ACCESS).order_by("sequence", "session_id")
-    return replay(map(rebuilt_event, events))
+        state = evolve(state, event)
+    return state
+
+
+def _may_follow(state: State | None, event: Event) -> bool:
+    """Return whether an event of access can be applied: a creation came before it, and the addition of its seat."""
+    if state is None:
+        return isinstance(event, SessionCreated)
+    return not isinstance(event, ParticipantAssigned) or state.position_of(event.participant_id) != NOBODY
 
 
 def last_commit_at(keys: Sequence[int]) -> datetime | None:
