@@ -70,9 +70,8 @@ class OrFromAudit:
 
     async def _from_audit(self) -> Outcome:
         session_id, reader = self._read.session_id, self._caller.principal
-        may_be_undrained = await run_async(archive.check_absent(session_id, reader))
-        query = partial(archive.read_archived, session_id, reader, may_be_undrained=may_be_undrained)
-        outcome = await run_query_async(query)
+        missing = await run_async(archive.check_absent(session_id, reader))
+        outcome = await run_query_async(partial(archive.read_archived, session_id, reader, missing))
         if weight := weights.of_state(outcome.state):
             await run_async(self._limiter.charge_procedure(limits.general(reader), weight))
         return outcome

@@ -42,9 +42,7 @@ class EventsView(SessionEndpoint):
         self.count()
         self.count(1 + weights.of_events(limit))
         live = read_if_live(self, parsed, reader)
-        if live is None:
-            check_absent(parsed, reader)
-        state = None if live is None else live.state
+        state = check_absent(parsed, reader) if live is None else live.state
         role, found = run_query(partial(archive.read_events, parsed, reader, state, after, limit))
         events = [_view(event, with_cause=role.role in _SEE_CAUSES) for event in found]
         next_after = found[-1].row.sequence if found else after

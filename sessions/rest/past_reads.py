@@ -13,6 +13,7 @@ from sessions.services import sessions as service
 from sessions.services.archive import Moment
 from sessions.services.audit_queries import run_query
 from sessions.services.outcome import Outcome
+from sessions.store.unstored import Unstored
 from synckairos.auth.principal import Principal
 from synckairos.errors import SessionNotFound, ValidationFailed
 from synckairos.http import parameters
@@ -42,8 +43,8 @@ def read_if_live(endpoint: SessionEndpoint, session_id: UUID, reader: Principal)
 
 def read_archived(session_id: UUID, reader: Principal) -> Outcome:
     """Return a session that has left the store. Raises SessionNotFound, ServiceUnavailable, Unauthenticated."""
-    may_be_undrained = check_absent(session_id, reader)
-    return run_query(partial(archive.read_archived, session_id, reader, may_be_undrained=may_be_undrained))
+    missing = check_absent(session_id, reader)
+    return run_query(partial(archive.read_archived, session_id, reader, missing))
 
 
 def read_past(session_id: UUID, reader: Principal, moment: Moment, live: Outcome | None) -> Outcome:
@@ -51,10 +52,10 @@ def read_past(session_id: UUID, reader: Principal, moment: Moment, live: Outcome
     SessionNotFound, ServiceUnavailable, Unauthenticated."""
     if live is not None:
         return archive.read_current(live, moment) or run_query(partial(archive.read_live_past, live.state, moment))
-    may_be_undrained = check_absent(session_id, reader)
-    return run_query(partial(archive.read_past, session_id, reader, moment, may_be_undrained=may_be_undrained))
+    missing = check_absent(session_id, reader)
+    return run_query(partial(archive.read_past, session_id, reader, moment, missing))
 
 
-def check_absent(session_id: UUID, reader: Principal) -> bool:
+def check_absent(session_id: UUID, reader: Principal) -> Unstored:
     """Run `archive.check_absent`, which says what this returns and raises."""
     return run_from_thread(archive.check_absent(session_id, reader))

@@ -21,7 +21,7 @@ from sessions.services.audit_queries import audit_behind
 from sessions.services.lost_sessions import session_lost
 from sessions.services.outcome import Outcome
 from sessions.services.retention import kept_since
-from sessions.store import store
+from sessions.store.unstored import Unstored, unstored
 from synckairos.auth.permissions import Action, SessionRole, authorize, check_scope
 from synckairos.auth.principal import Principal
 from synckairos.engine.state import State
@@ -39,19 +39,20 @@ class Moment(Struct, frozen=True):
     sequence: int | None
 
 
-def check_absent(session_id: UUID, reader: Principal) -> Procedure[bool]:
-    """Check a session that the store does not have, before the audit is asked for it: return whether it may have
-    commits that the audit does not know. Raises SessionNotFound for one that was deleted just now."""
+def check_absent(session_id: UUID, reader: Principal) -> Procedure[Unstored]:
+    """Check a session that the store does not have for a reader, before the audit is asked for it: return what the
+    audit does not know of it. Raises SessionNotFound for one that the store has for others, and for one that was
+    deleted just now."""
     check_scope(reader, session_id)
-    is_undrained = yield from perform(store.is_undrained(session_id))
-    if is_undrained:
-        raise SessionNotFound(session_id)  # only a deletion takes a session from the store at once
-    return is_undrained is None
+    found = yield from perform(unstored(session_id))
+    if found is None or found is Unstored.DELETION:
+        raise SessionNotFound(session_id)
+    return found
 
 
-def read_archived(session_id: UUID, reader: Principal, *, may_be_undrained: bool) -> Outcome:
+def read_archived(session_id: UUID, reader: Principal, missing: Unstored) -> Outcome:
     """Return a session that has left the store. Raises SessionNotFound, ServiceUnavailable, Unauthenticated."""
-    row, access = _recorded(session_id, may_be_undrained=may_be_undrained)
+    row, access = _recorded(session_id, missing)
     if row.deleted_at is not None:
         raise SessionNotFound(session_id)
     authorize(reader, Action.READ, access)
@@ -86,10 +87,10 @@ def read_live_past(live: State, moment: Moment) -> Outcome:
     return _shown(past, moment)
 
 
-def read_past(session_id: UUID, reader: Principal, moment: Moment, *, may_be_undrained: bool) -> Outcome:
+def read_past(session_id: UUID, reader: Principal, moment: Moment, missing: Unstored) -> Outcome:
     """Return a session that the store does not have, as it was. Raises ValidationFailed, SessionNotFound,
     ServiceUnavailable, Unauthenticated."""
-    row, access = _recorded(session_id, may_be_undrained=may_be_undrained)
+    row, access = _recorded(session_id, missing)
     _authorize_history(reader, row, access)
     last = _last_sequence(row)
     _check_moment(moment, store_clock.now_ms(), last)
@@ -103,15 +104,16 @@ def read_past(session_id: UUID, reader: Principal, moment: Moment, *, may_be_und
 
 
 def read_events(
-    session_id: UUID, reader: Principal, live: State | None, after: int, limit: int
+    session_id: UUID, reader: Principal, found: State | Unstored, after: int, limit: int
 ) -> tuple[SessionRole, list[RecordedEvent]]:
-    """Return the role of a reader, and at most `limit` events after a number. `live` is the session if the store has
-    it. Raises SessionNotFound, ServiceUnavailable, Unauthenticated."""
-    if live is not None:
-        row = selectors.session_get(session_id, live.epoch)
-        role = authorize(reader, Action.READ, live)
+    """Return the role of a reader, and at most `limit` events after a number. `found` is the session if the store has
+    it, else what `check_absent` returns. Raises SessionNotFound, ServiceUnavailable, Unauthenticated."""
+    row: SyncSession | None
+    if isinstance(found, State):
+        row = selectors.session_get(session_id, found.epoch)
+        role = authorize(reader, Action.READ, found)
     else:
-        row, access = _recorded(session_id)
+        row, access = _recorded(session_id, found)
         role = _authorize_history(reader, row, access)
     if row is None:
         return role, []
@@ -121,14 +123,16 @@ def read_events(
         raise audit_behind() from None
 
 
-def _recorded(session_id: UUID, *, may_be_undrained: bool = False) -> tuple[SyncSession, State]:
+def _recorded(session_id: UUID, missing: Unstored) -> tuple[SyncSession, State]:
     """Return the newest row of a session, and its access. Raises SessionNotFound, ServiceUnavailable."""
     row = selectors.session_get(session_id)
-    access = None if row is None else recorded_access(row)
-    if row is None or access is None:
+    if row is None:
+        raise audit_behind() if missing is Unstored.COMMITS else SessionNotFound(session_id)
+    access = recorded_access(row)
+    if row.deleted_at is not None and access is None:
         raise SessionNotFound(session_id)
-    if may_be_undrained and row.deleted_at is None:
-        raise audit_behind()
+    if access is None or (row.deleted_at is None and missing is not Unstored.NOTHING):
+        raise audit_behind()  # what is missing may take the rights of a reader
     return row, access
 
 

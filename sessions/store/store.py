@@ -27,10 +27,6 @@ _DUE = Script(FOLDER / "due.lua")
 _REMOVE_DEADLINE = Script(FOLDER / "remove_deadline.lua", allow_oom=True)
 _ACQUIRE_LEASE = Script(FOLDER / "acquire_lease.lua", allow_oom=True)
 _RELEASE_LEASE = Script(FOLDER / "release_lease.lua")
-_IS_UNDRAINED = Script(FOLDER / "is_undrained.lua")
-
-_MAX_UNDRAINED = 500
-"""Number of entries of each stream that `is_undrained` looks at: the store serves nobody else for that time."""
 
 
 class SnapshotCheck(Struct, frozen=True):
@@ -106,12 +102,6 @@ def headers(session_ids: Sequence[UUID]) -> Call[list[tuple[str, int] | None]]:
     """Read epoch and version of sessions of one shard; None for one that does not exist."""
     names = [keys.state(session_id) for session_id in session_ids]
     return Call(_HEADERS, names, [stored_state.HEADER_BYTES], _parse_headers)
-
-
-def is_undrained(session_id: UUID) -> Call[bool | None]:
-    """Check whether commits of a session are on their way to the audit; None when there are too many to tell."""
-    streams = keys.undrained_outboxes(keys.shard_of(session_id))
-    return Call(_IS_UNDRAINED, streams, [session_id.bytes, _MAX_UNDRAINED], _parse_undrained)
 
 
 def due(shard: int, limit: int) -> Call[Due]:
@@ -191,10 +181,6 @@ def _readable(stored: Sequence[bytes]) -> Iterator[StoredCommit]:
 
 def _parse_headers(reply: list[bytes]) -> list[tuple[str, int] | None]:
     return [stored_state.read_header(data) if data else None for data in reply]
-
-
-def _parse_undrained(reply: int) -> bool | None:
-    return None if reply < 0 else reply > 0
 
 
 def _parse_due(reply: list[Any]) -> Due:
