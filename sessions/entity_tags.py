@@ -1,4 +1,8 @@
-"""The entity tag of a session: `"v7-1a2b3c4d"`, its version and the epoch, so that no two states of an id share one."""
+"""The entity tag of a session: `"v7-1a2b3c4d"`, its version and the epoch, so that no two states of an id share one.
+
+A state that was read from the audit has a third part, a digest: it is shown otherwise than the store's state of this
+version, and an erasure changes it.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ EPOCH_FORM = f"[0-9a-f]{{{EPOCH_CHARS}}}"
 _OURS = re.compile(f"({VERSION_FORM})(?:-({EPOCH_FORM}))?")
 
 
-def entity_tag(epoch: str, version: int) -> str:
-    """The strong validator of a state, with its quotation marks."""
-    return f'"v{version}-{epoch}"'
+def entity_tag(epoch: str, version: int, digest: str = "") -> str:
+    """The strong validator of a state, with its quotation marks. Only states from the audit have a digest."""
+    return f'"v{version}-{epoch}-{digest}"' if digest else f'"v{version}-{epoch}"'
 
 
 def read_tag(opaque: str) -> Tagged | None:

@@ -23,7 +23,6 @@ from msgspec.structs import astuple
 
 from sessions.commands import COMMAND_BY_VERB
 from sessions.devices import device_of
-from sessions.entity_tags import entity_tag
 from sessions.fastpath.operations import Command, Creation, Operation, OrFromAudit, Read
 from sessions.preconditions import precondition_in
 from sessions.presentation import to_json
@@ -151,8 +150,7 @@ class _Serving:
         try:
             request = self._request
             operation: Operation = request.operation  # type: ignore[assignment]  # it has been started
-            tag = entity_tag(outcome.state.epoch, outcome.state.version)
-            fields = f"etag: {tag}\r\nx-request-id: {request.request_id}\r\n"
+            fields = f"etag: {outcome.tag}\r\nx-request-id: {request.request_id}\r\n"
             if outcome.replayed:
                 fields += "idempotency-replayed: true\r\n"
             body = to_json({"data": operation.view(outcome)})

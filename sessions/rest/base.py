@@ -12,7 +12,6 @@ from rest_framework.response import Response
 
 from sessions import weights
 from sessions.devices import device_of
-from sessions.entity_tags import entity_tag
 from sessions.preconditions import precondition_in
 from sessions.requests.bodies import Body
 from sessions.requests.reading import read
@@ -134,12 +133,7 @@ def uuid_of(text: str, field: str = "session_id") -> UUID:
 def answer(outcome: Outcome, data: Any = None, status: int = 200) -> Response:
     """Return the response to a command: `data`, or else the state at the instant of the command."""
     response = Response({"data": outcome.shown if data is None else data}, status=status)
-    response["ETag"] = etag(outcome)
+    response["ETag"] = outcome.tag
     if outcome.replayed:
         response["Idempotency-Replayed"] = "true"
     return response
-
-
-def etag(outcome: Outcome) -> str:
-    """Return the strong validator (ETag) of a state."""
-    return entity_tag(outcome.state.epoch, outcome.state.version)

@@ -23,7 +23,6 @@ from sessions.rest.base import (
     answer,
     body_of,
     caller_of,
-    etag,
     principal_of,
     uuid_of,
 )
@@ -78,7 +77,7 @@ class SessionView(SessionEndpoint):
         live = read_if_live(self, parsed, reader)
         outcome = live or read_archived(parsed, reader) if moment is None else read_past(parsed, reader, moment, live)
         self.charge_for(request, outcome.state)
-        tag = etag(outcome)
+        tag = outcome.tag
         if matches(request.headers.get("If-None-Match"), tag):
             return Response(status=304, headers={"ETag": tag})
         if fields is None:

@@ -7,6 +7,7 @@ ServiceUnavailable, and the caller asks again.
 
 from __future__ import annotations
 
+import hashlib
 from uuid import UUID
 
 from msgspec import Struct
@@ -30,6 +31,9 @@ from synckairos.errors import SessionNotFound, ValidationFailed
 from synckairos.instants import as_datetime
 from synckairos.redis.procedures import Procedure, perform
 from synckairos.redis.store_clock import store_clock
+from synckairos.stored_state import encode_state
+
+_DIGEST_BYTES = 8
 
 
 class Moment(Struct, frozen=True):
@@ -62,7 +66,7 @@ def read_archived(session_id: UUID, reader: Principal, missing: Unstored) -> Out
     if state.version < row.version:
         raise audit_behind()
     at_ms = store_clock.now_ms() if state.status.is_final else state.updated_ms
-    return Outcome(state, at_ms, view=replace(present(state, at_ms), archived=True))
+    return Outcome(state, at_ms, view=replace(present(state, at_ms), archived=True), digest=_digest(state))
 
 
 def read_current(live: Outcome, moment: Moment) -> Outcome | None:
@@ -84,7 +88,7 @@ def read_live_past(live: State, moment: Moment) -> Outcome:
     past = _past_state(row, moment)
     if not _is_passed(row, past, moment):
         raise audit_behind()
-    return _shown(past, moment)
+    return _shown(past, moment, _digest(past))
 
 
 def read_past(session_id: UUID, reader: Principal, moment: Moment, missing: Unstored) -> Outcome:
@@ -100,7 +104,7 @@ def read_past(session_id: UUID, reader: Principal, moment: Moment, missing: Unst
             raise session_lost()
         if row.deleted_at is not None:
             raise SessionNotFound(session_id)
-    return _shown(past, moment)
+    return _shown(past, moment, _digest(past))
 
 
 def read_events(
@@ -186,6 +190,10 @@ def _past_state(row: SyncSession, moment: Moment) -> State:
     return state
 
 
-def _shown(state: State, moment: Moment) -> Outcome:
+def _shown(state: State, moment: Moment, digest: str = "") -> Outcome:
     at_ms = state.updated_ms if moment.at_ms is None else moment.at_ms
-    return Outcome(state, at_ms, view=present(state, at_ms))
+    return Outcome(state, at_ms, view=present(state, at_ms), digest=digest)
+
+
+def _digest(state: State) -> str:
+    return hashlib.blake2b(encode_state(state), digest_size=_DIGEST_BYTES).hexdigest()

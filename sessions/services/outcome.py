@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from sessions.entity_tags import entity_tag
 from sessions.presentation import present, present_switch
 from sessions.schemas import StateView, SwitchView
 from synckairos.auth.principal import Principal
@@ -81,6 +82,13 @@ class Outcome(Struct, frozen=True):
     """The id of the commit that has led to this state; empty when the command has committed nothing."""
     had_listeners: bool = True
     """False when nobody has received the message of that commit."""
+    digest: str = ""
+    """The digest of a state that was read from the audit."""
+
+    @property
+    def tag(self) -> str:
+        """Return the entity tag of the state as it is shown."""
+        return entity_tag(self.state.epoch, self.state.version, self.digest)
 
     @property
     def shown(self) -> StateView:

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from django.core.management import call_command
 
 from audit.drain import drain_all
 from audit.models import SyncEvent, SyncSession, SyncSnapshot
@@ -14,7 +15,7 @@ from synckairos.instants import as_iso, from_datetime
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from tests.conftest import bearer
-from tests.talk import at, created, done, game, ms, refused
+from tests.talk import at, created, done, game, ms, refused, seat
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -151,6 +152,32 @@ def test_a_session_that_has_left_the_store_is_read_from_the_audit(api, ended):
     past = was(api, ended, sequence=2)
     assert (past["status"], "archived" in past) == ("running", False)
     assert was(api, ended, at=as_iso(ms(ended["updated_at"]) + 1))["status"] == "completed"
+
+
+def test_an_archived_session_has_another_tag_than_the_live_one(api, played):
+    last = api.post(at(played, "complete"))
+    drain_all()
+    let_go()
+    given = {"If-None-Match": last.headers["etag"]}
+    archived = api.get(at(played), headers=given)
+    assert done(archived)["archived"] is True
+    tag = archived.headers["etag"]
+    assert tag == api.get(at(played)).headers["etag"]
+    assert api.get(at(played), headers={"If-None-Match": tag}).status_code == httpx.codes.NOT_MODIFIED
+
+
+@pytest.mark.parametrize("query", [{}, {"sequence": 1}], ids=["archived", "past"])
+def test_an_erasure_changes_the_tag_of_what_the_audit_shows(api, query):
+    state = created(api, game(participants=[seat(user_id="bob"), seat()]))
+    api.post(at(state, "complete"))
+    drain_all()
+    let_go()
+    before = api.get(at(state), params=query)
+    call_command("erase_person", "bob", "--by", "ops", "--quiet")
+    after = api.get(at(state), params=query, headers={"If-None-Match": before.headers["etag"]})
+    users = [[one.get("user_id") for one in done(answer)["participants"]] for answer in (before, after)]
+    assert (users[0], "bob" in users[1]) == (["bob", None], False)
+    assert after.headers["etag"] != before.headers["etag"]
 
 
 def test_a_live_session_is_not_called_archived(api, played):
