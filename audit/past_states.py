@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from django.db.models import Q
+from msgspec import Struct
 
 from audit import selectors
 from audit.models import SyncSession, SyncSnapshot
@@ -17,18 +18,25 @@ from synckairos.instants import as_datetime, from_datetime
 from synckairos.stored_state import Unreadable, decode_state
 
 
-def state_after(session: SyncSession, sequence: int) -> State | None:
+class Reading(Struct):
+    """The cost of reading a past state."""
+
+    events: int = 0
+    """Number of events that were applied; few after a snapshot, and without one all since the creation."""
+
+
+def state_after(session: SyncSession, sequence: int, reading: Reading | None = None) -> State | None:
     """Return the state after the event with this number; None before the creation. Raises HistoryIncomplete."""
     state = _snapshot(session, Q(sequence__lte=sequence))
-    return _replayed(state, selectors.rebuilt_events(session, _sequence_of(state), sequence))
+    return _replayed(state, selectors.rebuilt_events(session, _sequence_of(state), sequence), reading)
 
 
-def state_at(session: SyncSession, at_ms: Instant) -> State | None:
+def state_at(session: SyncSession, at_ms: Instant, reading: Reading | None = None) -> State | None:
     """Return the state after all events of an instant and before, up to the first later one; None before the creation.
     Raises HistoryIncomplete."""
     state = _snapshot(session, Q(at__lte=as_datetime(at_ms)))
     events = selectors.rebuilt_events(session, _sequence_of(state), _first_snapshot_after(session, at_ms))
-    return _replayed(state, takewhile(lambda event: event.at_ms <= at_ms, events))
+    return _replayed(state, takewhile(lambda event: event.at_ms <= at_ms, events), reading)
 
 
 def snapshots(session: SyncSession) -> Iterator[tuple[SyncSnapshot, State | None]]:
@@ -79,7 +87,9 @@ def _sequence_of(state: State | None) -> int:
     return 0 if state is None else state.sequence
 
 
-def _replayed(state: State | None, events: Iterator[Event]) -> State | None:
+def _replayed(state: State | None, events: Iterator[Event], reading: Reading | None) -> State | None:
+    reading = Reading() if reading is None else reading
     for event in events:
         state = evolve(state, event)
+        reading.events += 1
     return state

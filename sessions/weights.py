@@ -18,7 +18,7 @@ PARTICIPANTS = 100
 BATCHED = 10
 """So many sessions of a batch count as one request."""
 EVENTS = 100
-"""So many events of a page count as one request."""
+"""So many events of a page, or of a past state, count as one request."""
 
 
 def of_participants(number: int) -> int:
@@ -48,7 +48,7 @@ def of_states(states: Iterable[State]) -> int:
 
 
 def of_events(number: int) -> int:
-    """Return the cost of a page of so many events beyond the request itself."""
+    """Return the cost of a page of so many events, or of a state made from them, beyond the request itself."""
     return max(number - 1, 0) // EVENTS
 
 

@@ -72,7 +72,7 @@ class OrFromAudit:
         session_id, reader = self._read.session_id, self._caller.principal
         missing = await run_async(archive.check_absent(session_id, reader))
         outcome = await run_query_async(partial(archive.read_archived, session_id, reader, missing))
-        if weight := weights.of_state(outcome.state):
+        if weight := weights.of_state(outcome.state) + weights.of_events(outcome.events_read):
             await run_async(self._limiter.charge_procedure(limits.general(reader), weight))
         return outcome
 

@@ -77,9 +77,10 @@ class SessionEndpoint(RateLimitedView):
         self._counted = max(1, self._counted)
         return run_in_order_from_thread(session_id, partial(command, caller, only_if), self.limiter)
 
-    def charge_for(self, request: Request, *states: State) -> None:
-        """Count the extra cost of large sessions that were read."""
-        self.limiter.charge(limits.general(principal_of(request)), weights.of_states(states))
+    def charge_for(self, request: Request, *states: State, events: int = 0) -> None:
+        """Count the extra cost of large sessions that were read, and of the events from which one was made."""
+        cost = weights.of_states(states) + weights.of_events(events)
+        self.limiter.charge(limits.general(principal_of(request)), cost)
 
 
 def principal_of(request: Request) -> Principal:

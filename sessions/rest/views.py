@@ -76,7 +76,7 @@ class SessionView(SessionEndpoint):
         parsed, reader = uuid_of(session_id), principal_of(request)
         live = read_if_live(self, parsed, reader)
         outcome = live or read_archived(parsed, reader) if moment is None else read_past(parsed, reader, moment, live)
-        self.charge_for(request, outcome.state)
+        self.charge_for(request, outcome.state, events=outcome.events_read)
         tag = outcome.tag
         if matches(request.headers.get("If-None-Match"), tag):
             return Response(status=304, headers={"ETag": tag})

@@ -17,6 +17,7 @@ from audit import event_pages, past_states, selectors
 from audit.event_pages import RecordedEvent
 from audit.lost_sessions import recorded_access
 from audit.models import SyncSession
+from audit.past_states import Reading
 from sessions.presentation import present
 from sessions.services.audit_queries import audit_behind
 from sessions.services.lost_sessions import session_lost
@@ -62,11 +63,13 @@ def read_archived(session_id: UUID, reader: Principal, missing: Unstored) -> Out
     authorize(reader, Action.READ, access)
     if _is_lost(row):
         raise session_lost()
-    state = _past_state(row, Moment(None, _last_sequence(row)))
+    reading = Reading()
+    state = _past_state(row, Moment(None, _last_sequence(row)), reading)
     if state.version < row.version:
         raise audit_behind()
     at_ms = store_clock.now_ms() if state.status.is_final else state.updated_ms
-    return Outcome(state, at_ms, view=replace(present(state, at_ms), archived=True), digest=_digest(state))
+    view = replace(present(state, at_ms), archived=True)
+    return Outcome(state, at_ms, view=view, digest=_digest(state), events_read=reading.events)
 
 
 def read_current(live: Outcome, moment: Moment) -> Outcome | None:
@@ -85,10 +88,11 @@ def read_live_past(live: State, moment: Moment) -> Outcome:
     if row is None:
         raise audit_behind()
     _last_sequence(row)
-    past = _past_state(row, moment)
+    reading = Reading()
+    past = _past_state(row, moment, reading)
     if not _is_passed(row, past, moment):
         raise audit_behind()
-    return _shown(past, moment, _digest(past))
+    return replace(_shown(past, moment), digest=_digest(past), events_read=reading.events)
 
 
 def read_past(session_id: UUID, reader: Principal, moment: Moment, missing: Unstored) -> Outcome:
@@ -98,13 +102,14 @@ def read_past(session_id: UUID, reader: Principal, moment: Moment, missing: Unst
     _authorize_history(reader, row, access)
     last = _last_sequence(row)
     _check_moment(moment, store_clock.now_ms(), last)
-    past = _past_state(row, moment)
+    reading = Reading()
+    past = _past_state(row, moment, reading)
     if not _is_passed(row, past, moment):
         if _is_lost(row):
             raise session_lost()
         if row.deleted_at is not None:
             raise SessionNotFound(session_id)
-    return _shown(past, moment, _digest(past))
+    return replace(_shown(past, moment), digest=_digest(past), events_read=reading.events)
 
 
 def read_events(
@@ -175,12 +180,12 @@ def _is_passed(row: SyncSession, past: State, moment: Moment) -> bool:
     return bool(following) and following[0].row.at > as_datetime(moment.at_ms)
 
 
-def _past_state(row: SyncSession, moment: Moment) -> State:
+def _past_state(row: SyncSession, moment: Moment, reading: Reading) -> State:
     try:
         if moment.at_ms is not None:
-            state = past_states.state_at(row, moment.at_ms)
+            state = past_states.state_at(row, moment.at_ms, reading)
         else:
-            state = past_states.state_after(row, moment.sequence or 0)
+            state = past_states.state_after(row, moment.sequence or 0, reading)
     except selectors.HistoryIncomplete:
         raise audit_behind() from None
     if state is None:
@@ -190,9 +195,9 @@ def _past_state(row: SyncSession, moment: Moment) -> State:
     return state
 
 
-def _shown(state: State, moment: Moment, digest: str = "") -> Outcome:
+def _shown(state: State, moment: Moment) -> Outcome:
     at_ms = state.updated_ms if moment.at_ms is None else moment.at_ms
-    return Outcome(state, at_ms, view=present(state, at_ms), digest=digest)
+    return Outcome(state, at_ms, view=present(state, at_ms))
 
 
 def _digest(state: State) -> str:

@@ -84,6 +84,8 @@ class Outcome(Struct, frozen=True):
     """False when nobody has received the message of that commit."""
     digest: str = ""
     """The digest of a state that was read from the audit."""
+    events_read: int = 0
+    """The number of events from which that was made."""
 
     @property
     def tag(self) -> str:
