@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from audit.commit_checks import Committed, check_events, read_committed
-from audit.models import SyncCommit, SyncSession
+from audit.models import SyncSession
 from audit.verification_faults import UNREADABLE, Broken, Fault, Finding, Verified
 from audit.verification_rows import (
     CommitRow,
@@ -20,6 +20,7 @@ from audit.verification_rows import (
     Part,
     commit_before,
     current_version,
+    parent_digest,
     rows_of,
     sequence_after,
 )
@@ -108,11 +109,14 @@ class _Walk:
             self._pass_unchained(row)
             return
         committed = read_committed(self._part, row)
-        first, last = committed.events[0].sequence, committed.events[-1].sequence
-        before = self._take(first - 1)
-        if row.previous:
+        first, last = committed.events[0], committed.events[-1].sequence
+        before = self._take(first.sequence - 1)
+        if first.name == "session.restored" and not self._has_chain and not self.unchained:
             self._expect_none(before)
-            self._expect_link(row, committed.events[0])
+            self._expect_parent(row, first)
+        elif row.previous:
+            self._expect_none(before)
+            self._expect_link(row)
         else:
             self._expect_beginning(row, before)
         events = self._take(last)
@@ -137,28 +141,29 @@ class _Walk:
             version = event.commit_version or event.version
             raise Broken(version, Fault.MISSING, f"the commit of event {event.sequence} is not there")
 
-    def _expect_link(self, row: CommitRow, first: Event) -> None:
+    def _expect_link(self, row: CommitRow) -> None:
         self._pass_waiting(row.since_version)
         if self._last_unchained is not None:
             raise Broken(self._last_unchained, Fault.ALTERED, "its digest was removed")
-        if not self._has_chain and not self.unchained and first.name == "session.restored":
-            self._expect_parent(row, first)
-        elif row.since_version > self._version:
+        if row.since_version > self._version:
             missing = f"versions {self._version + 1} to {row.since_version} are not there"
             raise Broken(row.version, Fault.MISSING, missing)
-        elif row.since_version < self._version or bytes(row.previous or b"") != self._digest:
+        if row.since_version < self._version or bytes(row.previous or b"") != self._digest:
             raise Broken(row.version, Fault.FORKED, "it follows another commit than the one before it")
 
     def _expect_parent(self, row: CommitRow, first: Event) -> None:
-        """Compare the first commit of a restored session with the last one of its parent, if that is still there."""
+        """Compare the first commit of a restored session with the last one of its parent, or with its tombstone."""
         epoch = getattr(first, "parent_epoch", None)
         if epoch != self._part.parent_epoch:
             raise Broken(row.version, Fault.ALTERED, "the row of the session names another parent")
-        parent = SyncCommit.objects.filter(
-            session__session_id=self._part.session_id, session__epoch=epoch, version=row.since_version
-        )
-        digest = parent.values_list("digest", flat=True).first()
-        if digest is not None and bytes(digest) != bytes(row.previous or b""):
+        previous = bytes(row.previous or b"")
+        digest = parent_digest(self._part, row.since_version, previous)
+        if digest is None:
+            missing = f"it continues version {row.since_version} of epoch {epoch}, which is not there"
+            raise Broken(row.version, Fault.MISSING, missing)
+        if previous and not digest:
+            raise Broken(row.version, Fault.ALTERED, f"the digest of the last commit of epoch {epoch} was removed")
+        if digest != previous:
             raise Broken(row.version, Fault.FORKED, f"it continues another history than that of epoch {epoch}")
 
     def _expect_beginning(self, row: CommitRow, before: Sequence[EventRow]) -> None:

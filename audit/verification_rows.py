@@ -17,7 +17,7 @@ from django.db.models import Max, QuerySet
 from msgspec import Struct
 from msgspec.structs import replace
 
-from audit.models import SyncCommit, SyncEvent, SyncSession
+from audit.models import SyncCommit, SyncEvent, SyncPruned, SyncSession
 from synckairos import commit_chain
 
 PART_VERSIONS = 2_000
@@ -147,6 +147,21 @@ def current_version(session: int) -> int | None:
 def commit_at(session: int, version: int) -> CommitRow | None:
     """Return the first commit that reaches a version."""
     return next(map(CommitRow._make, _commits().filter(session_id=session, version__gte=version)[:1]), None)
+
+
+def parent_digest(part: Part, version: int, claimed: bytes) -> bytes | None:
+    """Return the digest of the commit of the parent at a version: empty without a chain, `claimed` where only a later
+    end is known of a parent that was pruned, and None when the commit is neither there nor covered by a tombstone."""
+    parent = {"session_id": part.session_id, "epoch": part.parent_epoch}
+    commits = SyncCommit.objects.filter(session__in=SyncSession.objects.filter(**parent), version=version)
+    for digest in commits.values_list("digest", flat=True):
+        return bytes(digest or b"")
+    ends = SyncPruned.objects.filter(**parent, version__gte=version)  # after the rows: it is written before they go
+    for end, digest in ends.values_list("version", "digest"):
+        return claimed if end > version else bytes(digest or b"")
+    # Releases before there was a chain wrote no rows of commits at first.
+    is_older = not claimed and SyncSession.objects.filter(**parent, version__gte=version).exists()
+    return b"" if is_older else None
 
 
 def sequence_after(commit: CommitRow | None) -> int:
