@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from uuid import UUID
 
-from django.apps import apps
 from django.db import connection
 from django.db.models import Max
 from msgspec import Struct
@@ -15,6 +14,7 @@ from audit.checkpoint_log import CHECKPOINTS, LEAVES, NEWEST, Leaf, checkpoint_t
 from audit.merkle_tree import MerkleTree
 from audit.models import SyncCommit, SyncSession
 from audit.row_mapping import SessionKey
+from audit.tombstones import End, pruned_ends
 from audit.verification_faults import Fault, Finding
 from synckairos.auth.signed_notes import KeyUnknown, NoteKey, NoteRefused, note_key, open_note
 from synckairos.conf import conf
@@ -120,32 +120,44 @@ def _leaf(line: bytes, number: int) -> Leaf:
         raise LogFault(f"altered: leaf {number} cannot be read") from None
 
 
-def compare(leaves: Iterator[Leaf], session_id: UUID | None = None) -> Iterator[Finding]:
-    """Yield what the database lacks of the heads in a log, one finding for each session."""
-    told: set[SessionKey] = set()
-    some: list[Leaf] = []
-    for leaf in leaves:  # each of them: a head that was signed later must not hide one that was signed before
-        if session_id in {None, leaf.session_id}:
-            some.append(leaf)
-        if len(some) >= _LEAVES:
-            yield from _compare(some, told)
-            some = []
-    yield from _compare(some, told)
+class HeadComparison:
+    """A comparison of signed heads with the database, which counts those that tombstones excuse."""
 
+    def __init__(self, session_id: UUID | None = None) -> None:
+        """`session_id` limits it to one session."""
+        self._session_id = session_id
+        self._told: set[SessionKey] = set()
+        self.excused = 0
+        """Number of heads that the database does not have, since retention has removed their sessions."""
 
-def _compare(leaves: list[Leaf], told: set[SessionKey]) -> Iterator[Finding]:
-    rows = SyncSession.objects.filter(session_id__in={leaf.session_id for leaf in leaves})
-    sessions = {(session_id, epoch): pk for pk, session_id, epoch in rows.values_list("pk", "session_id", "epoch")}
-    keyed = [((leaf.session_id, leaf.epoch), leaf) for leaf in leaves]
-    digests = _digests([(sessions[key], leaf.version) for key, leaf in keyed if key in sessions])
-    for key, leaf in keyed:
-        if key in told:
-            continue
-        session = sessions.get(key)
-        found = b"" if session is None else digests.get((session, leaf.version), b"")
-        if found != leaf.digest and not _is_pruned(leaf):
-            told.add(key)
-            yield _finding(leaf, session, found)
+    def findings(self, leaves: Iterator[Leaf]) -> Iterator[Finding]:
+        """Yield what the database lacks of the heads in a log, one finding for each session."""
+        some: list[Leaf] = []
+        for leaf in leaves:  # each of them: a head that was signed later must not hide one that was signed before
+            if self._session_id in {None, leaf.session_id}:
+                some.append(leaf)
+            if len(some) >= _LEAVES:
+                yield from self._compare(some)
+                some = []
+        yield from self._compare(some)
+
+    def _compare(self, leaves: list[Leaf]) -> Iterator[Finding]:
+        rows = SyncSession.objects.filter(session_id__in={leaf.session_id for leaf in leaves})
+        sessions = {(session_id, epoch): pk for pk, session_id, epoch in rows.values_list("pk", "session_id", "epoch")}
+        keyed = [((leaf.session_id, leaf.epoch), leaf) for leaf in leaves]
+        digests = _digests([(sessions[key], leaf.version) for key, leaf in keyed if key in sessions])
+        differing: list[tuple[SessionKey, Leaf, bytes | None]] = []
+        for key, leaf in keyed:
+            found = digests.get((sessions[key], leaf.version), b"") if key in sessions else b""
+            if found != leaf.digest:
+                differing.append((key, leaf, found))
+        ends = pruned_ends(key for key, _, _ in differing)  # after the rows: they are written before those go
+        for key, leaf, found in differing:
+            if _is_excused(leaf, ends.get(key)):
+                self.excused += 1
+            elif key not in self._told:
+                self._told.add(key)
+                yield _finding(leaf, sessions.get(key), found)
 
 
 def _digests(places: list[tuple[int, int]]) -> dict[tuple[int, int], bytes | None]:
@@ -182,15 +194,6 @@ def _finding(leaf: Leaf, session: int | None, found: bytes | None) -> Finding:
     return finding(leaf.version, Fault.MISSING, "a checkpoint has this commit, which is not there")
 
 
-def _is_pruned(leaf: Leaf) -> bool:
-    """Return true if retention has removed the session, at this version or later."""
-    pruned = apps.get_app_config("audit").models.get("syncpruned")
-    if pruned is None:
-        return False
-    rows = pruned._default_manager.filter(  # noqa: SLF001
-        session_id=leaf.session_id, epoch=leaf.epoch, version__gte=leaf.version
-    )
-    return any(
-        version > leaf.version or bytes(digest or b"") == leaf.digest
-        for version, digest in rows.values_list("version", "digest")
-    )
+def _is_excused(leaf: Leaf, end: End | None) -> bool:
+    """Return true if a tombstone says that retention has removed the session, at this version or later."""
+    return end is not None and (end.version > leaf.version or end == (leaf.version, leaf.digest))

@@ -7,6 +7,7 @@ the tombstone covers was written before and is dropped; a later one was never wr
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from audit.models import SyncPruned
 from audit.row_mapping import Commit, SessionKey
@@ -18,12 +19,31 @@ class Pruned(Exception):
     reason = "the session was pruned"
 
 
+class End(NamedTuple):
+    """The end of the chain of an epoch that was pruned."""
+
+    version: int
+    digest: bytes
+    """The digest of the last commit; empty without a chain."""
+
+
+def pruned_ends(keys: Iterable[SessionKey]) -> dict[SessionKey, End]:
+    """Return where each of these epochs ended that was pruned."""
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    rows = SyncPruned.objects.filter(session_id__in={session_id for session_id, _ in wanted})
+    found = rows.values_list("session_id", "epoch", "version", "digest")
+    return {
+        (session_id, epoch): End(version, bytes(digest or b""))
+        for session_id, epoch, version, digest in found
+        if (session_id, epoch) in wanted
+    }
+
+
 def pruned_versions(keys: Iterable[SessionKey]) -> dict[SessionKey, int]:
     """Return the last version of each of these epochs that was pruned."""
-    wanted = set(keys)
-    rows = SyncPruned.objects.filter(session_id__in={session_id for session_id, _ in wanted})
-    found = rows.values_list("session_id", "epoch", "version")
-    return {(session_id, epoch): version for session_id, epoch, version in found if (session_id, epoch) in wanted}
+    return {key: end.version for key, end in pruned_ends(keys).items()}
 
 
 def check(commits: Iterable[Commit], pruned: dict[SessionKey, int]) -> None:

@@ -17,7 +17,8 @@ from django.db.models import Max, QuerySet
 from msgspec import Struct
 from msgspec.structs import replace
 
-from audit.models import SyncCommit, SyncEvent, SyncPruned, SyncSession
+from audit.models import SyncCommit, SyncEvent, SyncSession
+from audit.tombstones import pruned_ends
 from synckairos import commit_chain
 
 PART_VERSIONS = 2_000
@@ -156,9 +157,10 @@ def parent_digest(part: Part, version: int, claimed: bytes) -> bytes | None:
     commits = SyncCommit.objects.filter(session__in=SyncSession.objects.filter(**parent), version=version)
     for digest in commits.values_list("digest", flat=True):
         return bytes(digest or b"")
-    ends = SyncPruned.objects.filter(**parent, version__gte=version)  # after the rows: it is written before they go
-    for end, digest in ends.values_list("version", "digest"):
-        return claimed if end > version else bytes(digest or b"")
+    key = part.session_id, part.parent_epoch
+    end = pruned_ends([key]).get(key)  # after the rows: it is written before those go
+    if end is not None and end.version >= version:
+        return claimed if end.version > version else end.digest
     # Releases before there was a chain wrote no rows of commits at first.
     is_older = not claimed and SyncSession.objects.filter(**parent, version__gte=version).exists()
     return b"" if is_older else None

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from audit import checkpoint_log, checkpoint_verification, checkpoints, selectors
 from audit.checkpoint_log import LogDamaged
-from audit.checkpoint_verification import LogFault, LogReader, compare
+from audit.checkpoint_verification import HeadComparison, LogFault, LogReader
 from audit.models import SyncCommit
 from audit.retention_role import retention
 from audit.tasks import write_checkpoint
@@ -59,7 +59,7 @@ def play(real):
 
 
 def found(directory):
-    return [(f.session_id, f.version, f.fault) for f in compare(LogReader(directory).read())]
+    return [(f.session_id, f.version, f.fault) for f in HeadComparison().findings(LogReader(directory).read())]
 
 
 def test_what_nobody_has_touched_is_right(directory, play):
@@ -69,7 +69,7 @@ def test_what_nobody_has_touched_is_right(directory, play):
     assert checkpoints.make(directory).leaves == 1
     assert checkpoints.make(directory).checkpoint is None
     reader = LogReader(directory)
-    assert list(compare(reader.read())) == []
+    assert list(HeadComparison().findings(reader.read())) == []
     assert (reader.checkpoints, reader.leaves, reader.unsigned_leaves, reader.of_unknown_keys) == (2, 3, 0, 0)
 
 

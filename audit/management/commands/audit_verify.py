@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from audit.checkpoint_verification import LogFault, LogReader, compare
+from audit.checkpoint_verification import HeadComparison, LogFault, LogReader
 from audit.models import SyncSession
 from audit.verification import verify
 from audit.verification_faults import Fault, Verified
@@ -83,9 +83,9 @@ class Command(BaseCommand):
     def _verify_checkpoints(self, directory: Path, keys: list[NoteKey], session_id: UUID | None) -> int:
         """Print what is wrong with the checkpoints, or differs from them, and return the number of such faults."""
         faults = 0
-        reader = LogReader(directory, keys)
+        reader, comparison = LogReader(directory, keys), HeadComparison(session_id)
         try:
-            for finding in compare(reader.read(), session_id):
+            for finding in comparison.findings(reader.read()):
                 faults += 1
                 self.stdout.write(str(finding))
         except LogFault as fault:
@@ -95,7 +95,8 @@ class Command(BaseCommand):
             raise CommandError(f"{directory}: {error}") from error
         self.stdout.write(
             f"checkpoints: {reader.checkpoints}; by unknown keys: {reader.of_unknown_keys}; heads: {reader.leaves}; "
-            f"heads without a checkpoint: {reader.unsigned_leaves}; faults: {faults}"
+            f"heads without a checkpoint: {reader.unsigned_leaves}; heads excused by tombstones: {comparison.excused}; "
+            f"faults: {faults}"
         )
         return faults
 
