@@ -26,6 +26,8 @@ from synckairos.http.streaming import send_stream
 _API = ("/v1/", "/health", "/ready", "/metrics", "/.well-known/")
 _MAX_THREADS = 128
 """Requests that run at the same time; more of them wait. Each may wait for the state store or the database."""
+_STREAM_THREADS = 4
+"""Parts of streaming responses that are made at the same time: many exports delay each other alone."""
 _PROBE_THREADS = 8
 """Threads of the probes alone: a process whose other threads all wait is alive."""
 
@@ -40,6 +42,7 @@ class ApiHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._threads = ThreadPoolExecutor(_MAX_THREADS, "request")
+        self._stream_threads = ThreadPoolExecutor(_STREAM_THREADS, "stream")
         self._probe_threads = ThreadPoolExecutor(_PROBE_THREADS, "probe")
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -58,7 +61,7 @@ class ApiHandler(ASGIHandler):
         loop = asyncio.get_running_loop()
         response = await loop.run_in_executor(threads, copy_context().run, self._respond, scope, body)
         if isinstance(response, StreamingHttpResponse):
-            await send_stream(response, receive, send, threads)
+            await send_stream(response, receive, send, self._stream_threads)
         else:
             await self.send_response(response, send)
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 from asgiref.testing import ApplicationCommunicator
+from django.http import HttpResponse, StreamingHttpResponse
 
 from synckairos.http import django_handlers
 from synckairos.http.django_handlers import ApiHandler
@@ -27,3 +28,37 @@ async def test_probes_are_answered_while_all_other_threads_wait(monkeypatch):
     finally:
         end.set()
         await waiting
+
+
+def parts_after(end):
+    """A body whose first part is not made before an event."""
+    end.wait()
+    yield b"x"
+
+
+async def test_requests_are_answered_while_many_exports_make_their_parts(monkeypatch):
+    monkeypatch.setattr(django_handlers, "_MAX_THREADS", 2)
+    end = threading.Event()
+
+    class Handler(ApiHandler):
+        """Handler of exports that take long, and of plain reads."""
+
+        def _respond(self, scope, body):
+            body.close()
+            if scope["path"] == "/v1/exports/events":
+                return StreamingHttpResponse(parts_after(end))
+            return HttpResponse("read")
+
+    handler = Handler()
+    exports = [ApplicationCommunicator(handler, request("/v1/exports/events")) for _ in range(8)]
+    plain = ApplicationCommunicator(handler, request("/v1/sessions"))
+    try:
+        for export in exports:
+            await export.send_input({"type": "http.request"})
+            assert (await export.receive_output(30))["type"] == "http.response.start"
+        await plain.send_input({"type": "http.request"})
+        assert (await plain.receive_output(30))["status"] == 200
+    finally:
+        end.set()
+    for export in exports:
+        assert (await export.receive_output(30))["body"] == b"x"
