@@ -55,6 +55,8 @@ class Verified(Struct, frozen=True):
     finding: Finding | None
     waiting: int = 0
     """Number of commits that are not written yet, and wait in the outbox."""
+    is_removed: bool = False
+    """True for a session without a finding whose rows a prune has removed, or is removing."""
 
 
 class Broken(Exception):

@@ -171,7 +171,7 @@ def test_the_command_names_what_is_wrong_and_ends_with_1(session, capsys):
     call_command("audit_verify", str(session.session_id))
     assert (
         "events verified: 7; of releases without a chain: 0; "
-        "commits that wait in the outbox: 0; sessions with faults: 0" in capsys.readouterr().out
+        "commits that wait in the outbox: 0; removed meanwhile: 0; sessions with faults: 0" in capsys.readouterr().out
     )
     event(session, 3).update(data={})
     with pytest.raises(SystemExit) as ended:

@@ -297,7 +297,7 @@ def test_what_waits_in_the_outbox_is_not_missing(gap, capsys):
     post(entry)
     call_command("audit_verify")
     assert "events verified: 7; of releases without a chain: 0; commits that wait" in (said := capsys.readouterr().out)
-    assert "in the outbox: 1; sessions with faults: 0" in said
+    assert "in the outbox: 1; removed meanwhile: 0; sessions with faults: 0" in said
     event(session, 8).update(data={})
     with pytest.raises(SystemExit):
         call_command("audit_verify")

@@ -21,9 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from audit.checkpoint_verification import HeadComparison, LogFault, LogReader
 from audit.models import SyncSession
-from audit.verification import verify
+from audit.verification_again import verified_again
 from audit.verification_faults import Fault, Verified
-from audit.verification_pool import default_processes, verified_portions
+from audit.verification_pool import Portion, default_processes, verified_portions
 from audit.verification_rows import portions
 from audit.waiting_commits import waiting_commits
 from synckairos.auth.signed_notes import NoteKey, parse_key
@@ -61,13 +61,15 @@ class Command(BaseCommand):
         """Print the first fault of each session, and return their number."""
         events = unchained = waiting = 0
         faulty: set[int] = set()
+        removed: set[int] = set()
         total = sessions.count()
         with _progress(total) as progress:
             for portion, results in verified_portions(portions(sessions), processes):
-                for result in self._without_waiting(results):
+                for result in self._confirmed(portion, results):
                     events += result.events
                     unchained += result.unchained
                     waiting += result.waiting
+                    removed |= {result.session} if result.is_removed else set()
                     if result.finding is not None and result.session not in faulty:
                         faulty.add(result.session)
                         progress.stop()
@@ -76,7 +78,8 @@ class Command(BaseCommand):
                 progress.advance(progress.task_ids[0], sum(part.is_last for part in portion))
         self.stdout.write(
             f"sessions: {total}; events verified: {events}; of releases without a chain: {unchained}; "
-            f"commits that wait in the outbox: {waiting}; sessions with faults: {len(faulty)}"
+            f"commits that wait in the outbox: {waiting}; removed meanwhile: {len(removed)}; "
+            f"sessions with faults: {len(faulty)}"
         )
         return len(faulty)
 
@@ -100,18 +103,25 @@ class Command(BaseCommand):
         )
         return faults
 
-    def _without_waiting(self, results: list[Verified]) -> list[Verified]:
-        """Verify sessions again of which something is missing, with what waits in the outbox."""
-        rows = SyncSession.objects.in_bulk([r.session for r in results if r.finding and r.finding.fault in _MAY_WAIT])
-        if not rows:
-            return results
-        try:
-            waiting = waiting_commits({(row.session_id, row.epoch) for row in rows.values()})
-        except RedisError as error:
-            self.stderr.write(f"The store cannot be read ({type(error).__name__}): what is missing may wait there.")
-            return results
-        again = {pk: verify(row, waiting.get((row.session_id, row.epoch))) for pk, row in rows.items()}
-        return [again.pop(r.session, r) if r.finding and r.finding.fault in _MAY_WAIT else r for r in results]
+    def _confirmed(self, portion: Portion, results: list[Verified]) -> list[Verified]:
+        """Verify once more where something looks wrong, and then with what waits in the outbox if something is missing.
+
+        Others write meanwhile.
+        """
+        parts = {part.session: part for part in portion}
+        again = verified_again([parts[result.session] for result in results if result.finding])
+        missing = [parts[result.session] for result in again.values() if _may_wait(result)]
+        if missing:
+            try:
+                waiting = waiting_commits({(part.session_id, part.epoch) for part in missing})
+                again |= verified_again(missing, waiting)
+            except RedisError as error:
+                self.stderr.write(f"The store cannot be read ({type(error).__name__}): what is missing may wait there.")
+        return [again.get(result.session, result) for result in results]
+
+
+def _may_wait(result: Verified) -> bool:
+    return result.finding is not None and result.finding.fault in _MAY_WAIT
 
 
 def _sessions(session_id: UUID | None, since: datetime | None) -> QuerySet[SyncSession]:
