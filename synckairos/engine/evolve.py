@@ -15,7 +15,7 @@ from synckairos.engine import events as ev
 from synckairos.engine.clock import clock_of
 from synckairos.engine.controls import MAIN, Bank
 from synckairos.engine.pools import pool_of
-from synckairos.engine.pools.base import Pool, with_participant
+from synckairos.engine.pools.base import Pool, Stretch, with_participant
 from synckairos.engine.state import NOBODY, Cycle, Group, LastSwitch, Participant, Revocation, State
 from synckairos.engine.units import Duration, Instant, Status, SyncMode
 
@@ -126,11 +126,11 @@ def _charge(state: State, at_ms: Instant) -> State:
     pool, clock, stretch_ms = pool_of(state), clock_of(state), state.stretch_ms(at_ms)
     if clock is None:
         over_ms = 0
-        participants, groups = pool.charge(state, None, stretch_ms)
+        participants, groups = pool.charge(state, Stretch(None, stretch_ms))
     else:
         over_ms = clock.over_ms(stretch_ms)
         bank = Bank(clock.left_ms(stretch_ms), clock.bank.progress)
-        participants, groups = pool.charge(state, bank, stretch_ms, gained_ms=clock.gained_ms(stretch_ms))
+        participants, groups = pool.charge(state, Stretch(bank, stretch_ms, gained_ms=clock.gained_ms(stretch_ms)))
     return replace(
         state,
         participants=participants,
@@ -149,7 +149,8 @@ def _switched(state: State, event: ev.CycleSwitched) -> State:
     pool, stretch_ms = pool_of(state), state.stretch_ms(event.at_ms)
     lag = None if event.lag is None else event.lag.account
     bank = _bank_after(state, event, pool, stretch_ms)
-    participants, groups = pool.charge(state, bank, stretch_ms, cycles=1, gained_ms=event.gained_ms, lag=lag)
+    stretch = Stretch(bank, stretch_ms, cycles=1, gained_ms=event.gained_ms, lag=lag)
+    participants, groups = pool.charge(state, stretch)
     last = None
     if not event.on_timeout:
         last = LastSwitch(state.active, state.cycle, state.running_ms, state.active_participant, event.gained_ms)
@@ -218,7 +219,7 @@ def _assigned(state: State, event: ev.CycleAssigned) -> State:
     participants, groups = charged.participants, charged.groups
     if event.left_ms is not None:
         bank = Bank(event.left_ms, event.progress or MAIN)
-        participants, groups = pool_of(state).charge(charged, bank, 0)
+        participants, groups = pool_of(state).charge(charged, Stretch(bank, 0))
     cycle = Cycle(number=state.cycle.number, started_ms=event.at_ms if was_running else None)
     return _open_cycle(charged, position, cycle, participants=participants, groups=groups)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TypeVar
 from uuid import UUID
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from synckairos.engine.commands import Create
@@ -21,6 +22,21 @@ T = TypeVar("T")
 
 Banks = tuple[tuple[Participant, ...], tuple[Group, ...]]
 """The participants and the groups of a state, with what is left to each."""
+
+
+class Stretch(Struct, frozen=True):
+    """A stretch of the active participant that has ended."""
+
+    bank: Bank | None
+    """The bank that it leaves; None when nothing drains."""
+    used_ms: Duration
+    """The length of the stretch."""
+    cycles: int = 0
+    """Number of cycles that were finished in it."""
+    gained_ms: Duration = 0
+    """The time that the other clocks gain (hourglass)."""
+    lag: LagAccount | None = None
+    """The lag account of the participant after it; None when that has not changed."""
 
 
 def with_item(items: tuple[T, ...], position: int, item: T) -> tuple[T, ...]:
@@ -58,25 +74,16 @@ class Pool:
         banks = [self.bank(state, position) for position in range(len(state.participants))]
         return [None if bank is None else bank.left_ms for bank in banks]
 
-    def charge(
-        self,
-        state: State,
-        bank: Bank | None,
-        stretch_ms: Duration,
-        *,
-        cycles: int = 0,
-        gained_ms: Duration = 0,
-        lag: LagAccount | None = None,
-    ) -> Banks:
-        """Return the banks after a stretch of the active participant, which leaves it `bank`.
-
-        `cycles` is the number of cycles that it has finished in the stretch, `gained_ms` what the other clock gains
-        (hourglass), `lag` its account after the stretch if that has changed.
-        """
+    def charge(self, state: State, stretch: Stretch) -> Banks:
+        """Return the banks after a stretch of the active participant."""
         active = state.active_participant
         if active is None:
             return state.participants, state.groups
-        used = replace(active, time_used_ms=active.time_used_ms + stretch_ms, cycle_count=active.cycle_count + cycles)
+        used = replace(
+            active,
+            time_used_ms=active.time_used_ms + stretch.used_ms,
+            cycle_count=active.cycle_count + stretch.cycles,
+        )
         return with_item(state.participants, state.active, used), state.groups
 
     def with_bank(self, state: State, position: int, bank: Bank) -> State:

@@ -10,8 +10,7 @@ from msgspec.structs import replace
 from synckairos.engine.commands import Create
 from synckairos.engine.controls import MAIN, Bank, TimeControl
 from synckairos.engine.controls.base import Problem
-from synckairos.engine.lag import LagAccount
-from synckairos.engine.pools.base import Banks, Pool, with_item
+from synckairos.engine.pools.base import Banks, Pool, Stretch, with_item
 from synckairos.engine.state import NOBODY, Group, Participant, State
 from synckairos.engine.units import Duration
 
@@ -30,24 +29,15 @@ class GroupPool(Pool):
         group = _group_of(state, position)
         return None if group is None else Bank(group.total_time_ms, group.progress or MAIN)
 
-    def charge(
-        self,
-        state: State,
-        bank: Bank | None,
-        stretch_ms: Duration,
-        *,
-        cycles: int = 0,
-        gained_ms: Duration = 0,
-        lag: LagAccount | None = None,
-    ) -> Banks:
-        group = _group_of(state, state.active)
+    def charge(self, state: State, stretch: Stretch) -> Banks:
+        group, bank = _group_of(state, state.active), stretch.bank
         if group is not None and bank is not None:
             state = _with_group(state, replace(group, total_time_ms=bank.left_ms, progress=bank.kept_progress))
-            if gained_ms:
-                state = _others_gain(state, group.group_id, gained_ms)
-        participants, groups = super().charge(state, bank, stretch_ms, cycles=cycles)
-        if lag is not None:
-            participants = with_item(participants, state.active, replace(participants[state.active], lag=lag))
+            if stretch.gained_ms:
+                state = _others_gain(state, group.group_id, stretch.gained_ms)
+        participants, groups = super().charge(state, stretch)
+        if stretch.lag is not None:
+            participants = with_item(participants, state.active, replace(participants[state.active], lag=stretch.lag))
         return participants, groups
 
     def with_bank(self, state: State, position: int, bank: Bank) -> State:

@@ -7,8 +7,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from synckairos.engine.controls import MAIN, Bank, TimeControl
-from synckairos.engine.lag import LagAccount
-from synckairos.engine.pools.base import Banks, Pool, with_item, with_participant
+from synckairos.engine.pools.base import Banks, Pool, Stretch, with_item, with_participant
 from synckairos.engine.state import NOBODY, Participant, State
 from synckairos.engine.units import Duration
 
@@ -30,30 +29,21 @@ class ParticipantPool(Pool):
     def seats_left_ms(self, state: State) -> list[Duration | None]:
         return [participant.total_time_ms for participant in state.participants]
 
-    def charge(
-        self,
-        state: State,
-        bank: Bank | None,
-        stretch_ms: Duration,
-        *,
-        cycles: int = 0,
-        gained_ms: Duration = 0,
-        lag: LagAccount | None = None,
-    ) -> Banks:
+    def charge(self, state: State, stretch: Stretch) -> Banks:
         active = state.active_participant
-        if active is None or bank is None:
+        if active is None or stretch.bank is None:
             return state.participants, state.groups
         used = replace(
             active,
-            total_time_ms=bank.left_ms,
-            time_used_ms=active.time_used_ms + stretch_ms,
-            cycle_count=active.cycle_count + cycles,
-            progress=bank.kept_progress,
-            lag=active.lag if lag is None else lag,
+            total_time_ms=stretch.bank.left_ms,
+            time_used_ms=active.time_used_ms + stretch.used_ms,
+            cycle_count=active.cycle_count + stretch.cycles,
+            progress=stretch.bank.kept_progress,
+            lag=active.lag if stretch.lag is None else stretch.lag,
         )
         participants = with_item(state.participants, state.active, used)
-        if gained_ms:
-            participants = _gained(participants, state.active, gained_ms)
+        if stretch.gained_ms:
+            participants = _gained(participants, state.active, stretch.gained_ms)
         return participants, state.groups
 
     def with_bank(self, state: State, position: int, bank: Bank) -> State:
