@@ -142,7 +142,7 @@ async def test_whatever_dies_the_audit_has_each_commit_once_and_every_chain_is_w
     caught_up_s = time.monotonic() - began_s
     ids = [session_id for session_id, _ in sessions]
     truths = [json.loads(line) for line in await finished(stage, "-m", "tests.audit_truth", *ids)]
-    verified = await finished(stage, "manage.py", "audit_verify", "--quiet")
+    verified = await finished(stage, "manage.py", "audit_verify")
     with capsys.disabled():
         print(
             f"\naudit chaos on {stage.database.kind}: {sum(done for _, done in sessions)} switches in {FOR_S:g} s; "
