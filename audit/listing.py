@@ -47,7 +47,7 @@ class Filters(Struct, frozen=True, kw_only=True):
 
 
 class Page(Struct, frozen=True):
-    """One page of a list."""
+    """The sessions of one page of a list, and where the next page begins."""
 
     sessions: list[SyncSession]
     """Sessions with their labels prefetched."""

@@ -19,6 +19,7 @@ from audit.event_writer import WriteResult
 from audit.outbox_reader import BEFORE_ALL, Stopwatch
 from audit.row_mapping import Commit
 from audit.shard_leases import LeaseLost, ShardLease
+from synckairos.portions import portions
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.telemetry import logs, metrics
@@ -146,7 +147,7 @@ class ShardDrain:
         retries.add_dead_letters(self.shard, source.key, batch.unreadable)
         if source.key != keys.outbox_newer(self.shard):
             retries.defer_to_newer_release(self.shard, source.key, batch.newer)
-        for portion in _transactions(batch.commits, self._max_rows):
+        for portion in portions(batch.commits, self._max_rows, lambda commit: commit.row_count):
             if not self.extend_lease():
                 return False
             result = (yield portion).of(portion)
@@ -169,17 +170,3 @@ class ShardDrain:
         if not source.refusals:  # the delay of a retry is one on purpose
             now_ms = self._now_ms + self._began.elapsed_ms
             metrics.AUDIT_DELAY_SECONDS.observe(max(0.0, now_ms - since_ms) / 1000)
-
-
-def _transactions(commits: list[Commit], max_rows: int) -> Iterator[list[Commit]]:
-    """Yield commits in portions that one transaction can hold within its time limit."""
-    portion: list[Commit] = []
-    row_count = 0
-    for commit in commits:
-        if portion and row_count + commit.row_count > max_rows:
-            yield portion
-            portion, row_count = [], 0
-        portion.append(commit)
-        row_count += commit.row_count
-    if portion:
-        yield portion

@@ -220,7 +220,7 @@ ATTACKS: dict[str, Callable[[Attacker], Awaitable[None]]] = {
 
 
 async def main() -> None:
-    """One attack."""
+    """Read which attack to make from standard input, make it, and print what was seen as one JSON object."""
     told = msgspec.json.decode(sys.stdin.buffer.readline(), type=Told)
     attacker = Attacker(told)
     await ATTACKS[told.attack](attacker)

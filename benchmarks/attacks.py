@@ -93,7 +93,7 @@ class Target:
         self.store = redis.Redis(unix_socket_path=str(stack.socket_path), socket_timeout=_PATIENCE_S)
 
     def token(self, subject: str, *flags: str) -> str:
-        """A token of somebody."""
+        """Return a new access token of a person, as text; `flags` are options of `manage.py issue_token`."""
         env = {**os.environ, **self.stack.child_environment()}
         command = [self._python, "manage.py", "issue_token", subject, *flags]
         done = subprocess.run(command, cwd=self._root, env=env, check=True, capture_output=True, text=True, timeout=60)
@@ -252,7 +252,7 @@ async def measure(target: Target, attacks: list[str], *, is_short: bool) -> int:
 
 
 def main() -> int:
-    """Attack, and print."""
+    """Make the chosen attacks, print their figures, and return the exit status: 1 if one had no effect."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a second of each, to see that it works")
     parser.add_argument("--root", type=Path, default=ROOT, help="another checkout")

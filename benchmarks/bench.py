@@ -34,7 +34,7 @@ class Sizes(Struct, frozen=True):
 
 @dataclass
 class Bench:
-    """One run."""
+    """One run of a benchmark on a stack of processes: its length in seconds, and the latency of each answer in ms."""
 
     stack: Stack
     exits: ExitStack

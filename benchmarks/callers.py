@@ -31,7 +31,7 @@ class Round:
 
 
 class Caller(asyncio.Protocol):
-    """One connection."""
+    """One connection of a client, with one request on its way at a time."""
 
     def __init__(self, requests: Iterator[bytes], told: Round) -> None:
         self.requests = requests

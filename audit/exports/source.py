@@ -6,7 +6,7 @@ reads slowly keeps nothing in the database, and one that goes away leaves nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from synckairos.auth.principal import SYSTEM
 from synckairos.engine.units import Instant
 from synckairos.instants import from_datetime
 from synckairos.outbox import Door
+from synckairos.portions import portions
 
 PAGE = 2_000
 """Events in one query, about: small sessions are read together, and large ones in parts."""
@@ -90,7 +91,7 @@ class Source:
 
     def pages(self) -> Iterator[list[ExportedEvent]]:
         """Yield the events, in lists that are never empty."""
-        for together in _portions(self.sessions()):
+        for together in portions(self.sessions(), PAGE, lambda session: session.version):
             for rows in self._pages_of(together):
                 self.events += len(rows)
                 yield rows
@@ -128,20 +129,6 @@ class Source:
         if self.selection.until is not None:
             rows = rows.filter(committed_at__lt=self.selection.until)
         return rows
-
-
-def _portions(sessions: Iterable[SyncSession]) -> Iterator[list[SyncSession]]:
-    """Yield sessions whose events are read together; a session with many events is alone."""
-    together: list[SyncSession] = []
-    size = 0
-    for session in sessions:
-        if together and size + session.version > PAGE:
-            yield together
-            together, size = [], 0
-        together.append(session)
-        size += session.version
-    if together:
-        yield together
 
 
 _COMMIT = SyncCommit.objects.filter(session=OuterRef("session"), version=OuterRef("commit_version"))

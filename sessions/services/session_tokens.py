@@ -71,7 +71,11 @@ def issue(session_id: UUID, caller: Caller, request: SessionTokenRequest) -> Pro
 
 
 def _grant(state: State, caller: Caller, request: SessionTokenRequest, token: TokenRecord) -> Procedure[None]:
-    """Commit the grant to this epoch. Raises SessionNotFound when another session has taken its place."""
+    """Commit the grant to the session that stands under the id by now. Raises SessionNotFound when there is none.
+
+    One that was made anew meanwhile may get the event of a token that gives no access to it: the token is of the
+    session that was read.
+    """
     until_ms = token.validity.expires_s * 1000
     command = commands.GrantAccess(request.role.value, token.token_id, until_ms, request.participant_id)
     commit_id = bytes.fromhex(token.token_id)[:COMMAND_ID_BYTES]  # of many repeats at once, one is committed

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
@@ -28,11 +28,10 @@ from synckairos.engine import Decision, OutagePolicy, State
 from synckairos.engine.units import Status
 from synckairos.errors import ServiceUnavailable
 from synckairos.instants import as_datetime, as_iso, from_datetime, from_iso
+from synckairos.portions import portions
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
 from synckairos.redis.procedures import Procedure, run_many
-
-T = TypeVar("T")
 
 DRAIN_WITHIN_S = 60.0
 """Longest wait until the outbox of the store is empty."""
@@ -123,7 +122,7 @@ class Command(BaseCommand):
         request_id, done = ids.new_request_id(), 0
         with asyncio.Runner() as runner:
             try:
-                for some in _portions(lost, PORTION):
+                for some in portions(lost, PORTION):
                     states = list(self._states(some))
                     if dry:
                         results: list[Any] = [_tried(state, outage) for _, state in states]
@@ -180,14 +179,9 @@ def _behind(since: datetime) -> list[Found]:
     """Return the live sessions of the audit, compared with the store."""
     wanted = list(lost_sessions.live_sessions(since).order_by("pk").values_list("pk", flat=True))
     found: list[Found] = []
-    for some in _portions(wanted, _COMPARED_PORTION):
+    for some in portions(wanted, _COMPARED_PORTION):
         found += restoration.compare(list(SyncSession.objects.filter(pk__in=some)))
     return found
-
-
-def _portions(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _tried(state: State, outage: Outage) -> Decision | Unrestorable:
