@@ -11,9 +11,6 @@ TESTS = ROOT / "tests"
 ALLOWED = {
     "audit/test_audit_faults.py": {"test_a_drain_stops_when_its_time_is_over_and_the_next_goes_on": "it has no time"},
     "audit/test_audit_lease.py": {"test_while_one_drains_another_leaves_everything_alone": "a lease, given back"},
-    "audit/test_audit_worker.py": {
-        "test_a_worker_killed_in_mid_drain_loses_nothing_and_repeats_nothing": "wherever it is killed, all comes"
-    },
     "databases.py": {"take_away": "a time without the database"},
     "e2e/test_audit_chaos.py": {"disturb": "chaos at random", "play": "a rate of requests, of which all may be late"},
     "bad_network.py": {"storm": "bad weather at random"},
