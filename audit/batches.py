@@ -6,7 +6,7 @@ All functions raise redis.RedisError when the store cannot serve.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 
 from msgspec import Struct
 
@@ -35,22 +35,24 @@ class Batch(Struct, frozen=True):
         return next(reversed(self.entries))
 
 
-def read_batches(key: str, position: str, until_ms: int | None, may_continue: Callable[[], bool]) -> Iterator[Batch]:
-    """Yield the entries of a stream after an id, up to an instant, as long as `may_continue` returns true."""
-    with ThreadPoolExecutor(1, thread_name_prefix="drain-reader") as reader:
-        ahead: Future[Batch] | None = None
-        while may_continue():
-            batch = ahead.result() if ahead else _read(key, position, until_ms)
-            if not batch.entries:
-                return
-            if not batch.is_last:
-                ahead = reader.submit(_read, key, batch.last_id, until_ms)
+def read_batches(
+    first: Future[Batch], reader: Executor, key: str, until_ms: int | None, may_continue: Callable[[], bool]
+) -> Iterator[Batch]:
+    """Yield a batch of a stream and those after it, up to an instant, as long as `may_continue` returns true."""
+    ahead = first
+    while may_continue():
+        batch = ahead.result()
+        if not batch.entries:
+            return
+        if batch.is_last:
             yield batch
-            if batch.is_last:
-                return
+            return
+        ahead = reader.submit(read, key, batch.last_id, until_ms)
+        yield batch
 
 
-def _read(key: str, position: str, until_ms: int | None) -> Batch:
+def read(key: str, position: str, until_ms: int | None) -> Batch:
+    """Return the first batch of a stream after an id, up to an instant."""
     entries, is_last = outbox_reader.read(key, position, until_ms)
     commits: list[Commit] = []
     newer: list[StreamEntry] = []

@@ -153,7 +153,7 @@ class HeadComparison:
                 differing.append((key, leaf, found))
         ends = pruned_ends(key for key, _, _ in differing)  # after the rows: they are written before those go
         for key, leaf, found in differing:
-            if _is_excused(leaf, ends.get(key)):
+            if found == b"" and _is_excused(leaf, ends.get(key)):  # a prune leaves no row
                 self.excused += 1
             elif key not in self._told:
                 self._told.add(key)

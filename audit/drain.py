@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
 from django.db import Error as DatabaseFault
@@ -84,25 +85,29 @@ def drain_shards(
     `turn` is called when a drain begins; the drain stops when the function that it returns gives false. With
     `is_only_new` entries that were set aside are not looked at, even if they are due for a retry.
     """
-    waiting, drains = iter(leases), list[ShardDrain]()
-    while True:
-        while _row_count(drains) < MAX_ROWS_PER_TRANSACTION and (lease := next(waiting, None)) is not None:
-            drain = ShardDrain(lease, turn(), MAX_ROWS_PER_TRANSACTION, is_only_new=is_only_new)
-            drain.advance(None)
-            if drain.has_ended:
-                yield drain
-            else:
-                drains.append(drain)
-        if not drains:
-            return
-        together = _first_that_fit(drains)
-        drains = drains[len(together) :]
-        _write(together)
-        for drain in together:
-            if drain.has_ended:
-                yield drain
-            else:
-                drains.append(drain)
+    with ThreadPoolExecutor(1, "drain-reader") as reader:
+        coming = (
+            ShardDrain(lease, reader, turn(), MAX_ROWS_PER_TRANSACTION, is_only_new=is_only_new) for lease in leases
+        )
+        following, drains = next(coming, None), list[ShardDrain]()
+        while True:
+            while following is not None and _row_count(drains) < MAX_ROWS_PER_TRANSACTION:
+                drain, following = following, next(coming, None)  # which reads while this one is written
+                drain.advance(None)
+                if drain.has_ended:
+                    yield drain
+                else:
+                    drains.append(drain)
+            if not drains:
+                return
+            together = _first_that_fit(drains)
+            drains = drains[len(together) :]
+            _write(together)
+            for drain in together:
+                if drain.has_ended:
+                    yield drain
+                else:
+                    drains.append(drain)
 
 
 def _row_count(drains: Iterable[ShardDrain]) -> int:

@@ -7,13 +7,14 @@ its stream only when its rows are committed, or when it moves to another stream 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 from redis.exceptions import ResponseError
 
-from audit import outbox_reader, retries
+from audit import batches, outbox_reader, retries
 from audit.batches import Batch, read_batches
 from audit.event_writer import WriteResult
 from audit.outbox_reader import BEFORE_ALL, Stopwatch
@@ -55,8 +56,9 @@ class ShardDrain:
     """One drain of one shard. `advance` reads until there is a portion to write; the next call takes the result."""
 
     def __init__(
-        self, lease: ShardLease, may_continue: Callable[[], bool], max_rows: int, *, is_only_new: bool
+        self, lease: ShardLease, reader: Executor, may_continue: Callable[[], bool], max_rows: int, *, is_only_new: bool
     ) -> None:
+        """The first entries are read at once by the `reader`, a thread that reads while another one writes."""
         self.lease = lease
         self.shard = lease.shard
         self.portion: list[Commit] = []
@@ -70,10 +72,13 @@ class ShardDrain:
         """False when another drain has taken the shard."""
         self.entries = 0
         """Number of entries that were written and deleted."""
+        self._reader = reader
         self._may_continue = may_continue
         self._max_rows = max_rows
         self._now_ms = 0
         """The store's clock when the drain began."""
+        first, *self._deferred = keys.undrained_outboxes(lease.shard)
+        self._first = self._begin(Source(first))
         self._steps = self._run(is_only_new=is_only_new)
 
     def advance(self, written: WriteResult | None) -> None:
@@ -115,22 +120,27 @@ class ShardDrain:
         self._now_ms = outbox_reader.now_ms()
         self._began = Stopwatch()
         self._delete_legacy_group()
-        for source in self._sources(is_only_new):
-            position = _read_up_to.get(source.key, BEFORE_ALL)
-            for batch in read_batches(source.key, position, source.until_ms, self.extend_lease):
+        for source, first in self._sources(is_only_new):
+            for batch in read_batches(first, self._reader, source.key, source.until_ms, self.extend_lease):
                 if not (yield from self._write_batch(source, batch)):
                     return
                 if source.key == keys.outbox_newer(self.shard):
                     _read_up_to[source.key] = batch.last_id
 
-    def _sources(self, is_only_new: bool) -> Iterator[Source]:
-        first, *deferred = keys.undrained_outboxes(self.shard)
-        yield Source(first)
-        if is_only_new or not redis_client.blocking_client().exists(*deferred):
+    def _sources(self, is_only_new: bool) -> Iterator[tuple[Source, Future[Batch]]]:
+        """Yield the streams, each with its first batch."""
+        yield Source(keys.outbox(self.shard)), self._first
+        if is_only_new or not redis_client.blocking_client().exists(*self._deferred):
             return
-        yield Source(keys.outbox_newer(self.shard))
+        newer = Source(keys.outbox_newer(self.shard))
+        yield newer, self._begin(newer)
         for refusals, after_ms in enumerate(retries.RETRY_DELAYS_MS, 1):
-            yield Source(keys.outbox_refused(self.shard, refusals), self._now_ms - after_ms, refusals)
+            source = Source(keys.outbox_refused(self.shard, refusals), self._now_ms - after_ms, refusals)
+            yield source, self._begin(source)
+
+    def _begin(self, source: Source) -> Future[Batch]:
+        """Begin to read a stream."""
+        return self._reader.submit(batches.read, source.key, _read_up_to.get(source.key, BEFORE_ALL), source.until_ms)
 
     def _delete_legacy_group(self) -> None:
         """Delete the consumer group of former releases, whose record of unfinished entries takes memory."""

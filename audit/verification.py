@@ -169,6 +169,8 @@ class _Walk:
     def _expect_beginning(self, row: CommitRow, before: Sequence[EventRow]) -> None:
         """Check the first commit of a chain: all before it is of a release that made none."""
         self._pass_events(before)
+        if self._part.parent_epoch and not self._has_chain and not self.unchained:
+            raise Broken(row.version, Fault.ALTERED, "the row of the session names a parent, and nothing restored it")
         if self._digest:
             raise Broken(row.version, Fault.FORKED, "it begins another chain")
         if row.since_version > self._version:
@@ -202,6 +204,9 @@ class _Walk:
 
     def _pass_waiting(self, version: int) -> None:
         """Follow the commits that wait in the outbox, up to a version."""
+        if not self._has_chain and not self.unchained and self._part.parent_epoch and self._waiting:
+            since = min(self._waiting)  # its first commit waits too, and follows the last one of its parent
+            self._version, self._digest = since, self._waiting[since].previous
         while self._version < version and (commit := self._waiting.get(self._version)) is not None:
             if commit.previous != self._digest:
                 raise Broken(commit.version, Fault.FORKED, "its entry in the outbox follows another commit")

@@ -10,7 +10,7 @@ from audit.models import SyncCommit, SyncPruned
 from audit.retention_role import retention
 from audit.verification import Fault
 from synckairos.engine import commands as cmd
-from tests.forged_chains import delete
+from tests.forged_chains import delete, rechain
 from tests.outboxes import creation, drained
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +66,23 @@ def test_a_tombstone_excuses_heads_up_to_its_version(tmp_path, play, further, ow
     comparison = HeadComparison()
     faults = [finding.fault for finding in comparison.findings(iter([leaf]))]
     assert (comparison.excused, faults) == (excused, [] if excused else [Fault.MISSING])
+
+
+@pytest.mark.parametrize(("change", "fault"), [("anew", Fault.FORKED), ("unchained", Fault.ALTERED)])
+def test_a_tombstone_excuses_no_commit_that_is_there_otherwise(tmp_path, play, change, fault):
+    """A prune leaves no row, so whoever forges a tombstone must delete what he would rather change."""
+    session = play()
+    checkpoints.make(tmp_path)
+    tombstone(session, session.version + 1)
+    with retention():
+        if change == "anew":
+            rechain(session, 2, request_id="r-2")
+        else:
+            SyncCommit.objects.filter(session=session).update(digest=None, previous=None, body=None)
+    comparison = HeadComparison()
+    leaves = map(read_leaf, (tmp_path / "leaves").read_bytes().splitlines())
+    assert [finding.fault for finding in comparison.findings(leaves)] == [fault]
+    assert comparison.excused == 0
 
 
 def test_many_heads_of_pruned_sessions_take_as_many_queries_as_one(tmp_path, play, django_assert_num_queries):

@@ -8,13 +8,17 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from audit import erasure, pruning, selectors, verification, verification_rows
-from audit.models import SyncCommit, SyncEvent
+from audit.models import SyncCommit, SyncEvent, SyncPruned
 from audit.personal_values import Person
 from audit.retention_role import retention
+from audit.verification import Fault
+from audit.verification_again import verified_again
+from audit.verification_rows import Part
 from synckairos.engine import commands as cmd
 from synckairos.engine.units import SyncMode
 from synckairos.redis import client as redis_client
 from synckairos.redis import keys
+from tests.forged_chains import delete
 from tests.outboxes import drained, post
 
 pytestmark = pytest.mark.django_db
@@ -122,3 +126,23 @@ def test_a_gap_of_a_long_session_that_waits_is_verified_in_its_part_only(real, c
     said = capsys.readouterr().out
     assert "events verified: 7;" in said
     assert "wait in the outbox: 1; removed meanwhile: 0; sessions with faults: 0" in said
+
+
+@pytest.mark.parametrize("has_tombstone", [True, False])
+def test_a_session_that_is_gone_is_no_fault_if_a_tombstone_says_so(session, has_tombstone):
+    part = Part(session.pk, session.session_id, session.epoch, session.version, 0, session.version)
+    if has_tombstone:
+        SyncPruned.objects.create(
+            session_id=session.session_id,
+            epoch=session.epoch,
+            version=session.version,
+            digest=b"",
+            pruned_by="ops",
+            pruned_at=session.updated_at,
+        )
+    with retention():
+        delete(session)
+    result = verified_again([part])[part.session]
+    assert result.is_removed is has_tombstone
+    assert (result.finding is None) is has_tombstone
+    assert has_tombstone or result.finding.fault is Fault.MISSING

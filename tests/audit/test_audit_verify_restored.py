@@ -4,9 +4,9 @@ import pytest
 from django.core.management import call_command
 
 from audit import selectors
-from audit.models import SyncCommit, SyncEvent, SyncPruned
+from audit.models import SyncCommit, SyncEvent, SyncPruned, SyncSession
 from audit.retention_role import retention
-from audit.verification import Fault, verify
+from audit.verification import Fault, Waiting, verify
 from synckairos.engine import commands as cmd
 from synckairos.redis import client as redis_client
 from tests.forged_chains import delete, rechain, truncate
@@ -127,3 +127,26 @@ def test_a_parent_that_was_pruned_is_excused_if_its_tombstone_covers_the_commit(
     with retention():
         delete(parent)
     assert found(child) == (fault and (fault, child.version))
+
+
+def test_a_session_that_nothing_has_restored_and_that_names_a_parent_is_altered(epochs):
+    parent, _ = epochs
+    with retention():
+        SyncSession.objects.filter(pk=parent.pk).update(parent_epoch="forged")
+    parent.refresh_from_db()
+    assert found(parent) == (Fault.ALTERED, 1)
+
+
+def test_the_first_commit_of_a_restored_session_may_wait_in_the_outbox(epochs, real):
+    _, child = epochs
+    real(child.session_id, cmd.Switch())
+    drained()
+    child.refresh_from_db()
+    first = SyncCommit.objects.filter(session=child).order_by("version").first()
+    waiting = {first.since_version: Waiting(first.version, bytes(first.previous), bytes(first.digest))}
+    with retention():
+        SyncEvent.objects.filter(session=child, commit_version=first.version).delete()
+        first.delete()
+    result = verify(child, waiting)
+    assert (result.finding, result.waiting, result.events) == (None, 1, 1)
+    assert found(child) == (Fault.MISSING, child.version)
