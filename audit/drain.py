@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from django.db import Error as DatabaseFault
 
@@ -25,6 +26,8 @@ from synckairos.telemetry import logs, metrics
 MAX_DURATION_S = 10.0
 """Longest duration of a drain of all shards; the next one continues."""
 MAX_ROWS_PER_TRANSACTION = 10_000
+_READ_AHEAD = 3
+"""Number of shards whose first entries are read while others are written: about as many as one transaction takes."""
 
 log = logs.get_logger(__name__)
 
@@ -89,10 +92,11 @@ def drain_shards(
         coming = (
             ShardDrain(lease, reader, turn(), MAX_ROWS_PER_TRANSACTION, is_only_new=is_only_new) for lease in leases
         )
-        following, drains = next(coming, None), list[ShardDrain]()
+        following, drains = deque(islice(coming, _READ_AHEAD)), list[ShardDrain]()
         while True:
-            while following is not None and _row_count(drains) < MAX_ROWS_PER_TRANSACTION:
-                drain, following = following, next(coming, None)  # which reads while this one is written
+            while following and _row_count(drains) < MAX_ROWS_PER_TRANSACTION:
+                drain = following.popleft()
+                following.extend(islice(coming, 1))
                 drain.advance(None)
                 if drain.has_ended:
                     yield drain

@@ -103,7 +103,7 @@ _LIMITS = {
     for model, names in (
         (SyncSession, SESSION_FIELDS),
         (SyncCommit, COMMIT_FIELDS),
-        (SyncEvent, EVENT_FIELDS),
+        (SyncEvent, ("sequence", "version", "commit_version")),  # its texts are those of its commit
         (SyncParticipant, PARTICIPANT_FIELDS),
     )
 }
@@ -112,16 +112,16 @@ _LIMITS = {
 def read_commit(entry_id: str, data: bytes) -> Commit:
     """Return the rows of a stream entry. Raises one of UNREADABLE, and outbox.Newer for an entry of a newer release."""
     entry = outbox.decode(data)
-    deleted = [event.at_ms for event in entry.events if isinstance(event, SessionDeleted)]
+    origin, deleted_ms, parent_epoch = _NO_FACTS if _WITH_FACTS.isdisjoint(map(type, entry.events)) else _facts(entry)
     commit = Commit(
         entry_id=entry_id,
         key=(entry.session_id, entry.epoch),
         version=entry.version,
         session=_session(entry),
         commit=_commit(entry, data),
-        origin=_origin(entry),
-        deleted_at=_optional_datetime(deleted[0] if deleted else None),
-        parent_epoch=next((e.parent_epoch for e in entry.events if isinstance(e, SessionRestored)), ""),
+        origin=origin,
+        deleted_at=_optional_datetime(deleted_ms),
+        parent_epoch=parent_epoch,
         snapshot=_snapshot(entry),
         events=_events(entry),
         participants=[_participant(entry, participant) for participant in entry.participants],
@@ -135,12 +135,22 @@ def read_commit(entry_id: str, data: bytes) -> Commit:
     return commit
 
 
-def _origin(entry: outbox.Entry) -> Origin | None:
+_WITH_FACTS = frozenset({SessionCreated, SessionDeleted, SessionRestored})
+_NO_FACTS = (None, None, "")
+
+
+def _facts(entry: outbox.Entry) -> tuple[Origin | None, Instant | None, str]:
+    """Return the facts of the creation, the instant of the deletion, and the epoch that is continued."""
+    origin, deleted_ms, parent_epoch = _NO_FACTS
     for event in entry.events:
         if isinstance(event, SessionCreated):
             labels = labels_of(event.config.metadata) if conf().metadata_index else ()
-            return Origin(entry.principal, event.access.owner, event.access.visibility.value, labels)
-    return None
+            origin = Origin(entry.principal, event.access.owner, event.access.visibility.value, labels)
+        elif isinstance(event, SessionDeleted):
+            deleted_ms = event.at_ms
+        elif isinstance(event, SessionRestored):
+            parent_epoch = event.parent_epoch
+    return origin, deleted_ms, parent_epoch
 
 
 def _session(entry: outbox.Entry) -> RowValues:
@@ -193,10 +203,13 @@ def _commit(entry: outbox.Entry, data: bytes) -> RowValues:
     }
 
 
+_commitment = lru_cache(4096)(commit_chain.commitment)  # a principal has one salt for a session
+
+
 def _body(entry: outbox.Entry, data: bytes) -> bytes:
     """Return the canonical form of a commit. Raises Unfit when its digest is of another one."""
     events = outbox.events_of(data) if entry.sealed_events is None else entry.sealed_events
-    principal = commit_chain.commitment(entry.salts[0], entry.principal) if entry.salts else b""
+    principal = _commitment(entry.salts[0], entry.principal) if entry.salts else b""
     body = commit_chain.canonical(entry, principal, events)
     if commit_chain.digest(entry.previous, body) != entry.digest:
         raise Unfit("the digest is of another commit")

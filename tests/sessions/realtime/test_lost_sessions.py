@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from uuid import UUID
 
 import httpx
@@ -64,8 +65,10 @@ async def test_a_screen_that_never_noticed_the_loss_is_told_of_the_restoration(w
     async with screen(webs[0], session_id, token) as viewer:
         await viewer.until("CONNECTED")
         state = stored(session_id)
+        webs[0].process.send_signal(signal.SIGSTOP)  # it looks every second whether it has missed something
         redis_client.blocking_client().delete(keys.state(state.session_id))
         await restored("--running", "pause")
+        webs[0].process.send_signal(signal.SIGCONT)
         async with asyncio.timeout(60):
             while (frame := await viewer.receive())["type"] != "STATE_UPDATE":
                 pass
