@@ -2,6 +2,7 @@
 
 An entry of the outbox can come again long after it was written, when a dead letter is sent again for example. One that
 the tombstone covers was written before and is dropped; a later one was never written, and becomes a dead letter.
+Verifications take tombstones at their word (docs/consistency.md#what-a-tombstone-proves).
 """
 
 from __future__ import annotations
