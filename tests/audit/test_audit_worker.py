@@ -21,13 +21,14 @@ SESSIONS = 20
 
 
 def a_transaction_waits():
-    """Return true when a transaction waits for a lock. SQLite cannot tell: there the worker may be anywhere."""
+    """Return true when a transaction waits for this one. SQLite cannot tell: there the worker may be anywhere.
+
+    In a transaction `pg_stat_activity` goes on to show what it showed at first; `pg_locks` is looked up anew.
+    """
     if connection.vendor != "postgresql":
         return True
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
         return cursor.fetchone()[0] > 0
 
 
