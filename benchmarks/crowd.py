@@ -19,7 +19,7 @@ _OPENING_TOGETHER = 64
 
 
 class Member(asyncio.Protocol):
-    """One socket."""
+    """One socket of a crowd, which counts its text frames and keeps none of them."""
 
     def __init__(self, crowd: Crowd, request: bytes) -> None:
         self.crowd = crowd
@@ -96,7 +96,7 @@ class Crowd:
         self._there = asyncio.Event()
 
     def count(self) -> None:
-        """One more frame."""
+        """Count one more frame, and end a wait for this number."""
         self.frames += 1
         if self.frames >= self._awaited:
             self._there.set()
@@ -123,7 +123,7 @@ class Crowd:
         await asyncio.gather(*(one(*address) for address in addresses))
 
     def request(self, session_id: str, token: str) -> bytes:
-        """A handshake."""
+        """Return the bytes of a handshake of a socket to a session."""
         lines = [
             f"GET /ws?sessionId={session_id} HTTP/1.1",
             f"Host: {self.host}:{self.port}",
@@ -146,7 +146,7 @@ class Crowd:
         return mute
 
     def leave(self) -> None:
-        """Close all."""
+        """Close all sockets at once, without a closing handshake."""
         for member in self.members:
             member.transport.abort()
         self.members.clear()

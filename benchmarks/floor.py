@@ -94,7 +94,7 @@ class FloorSocket(WebSocketsSansIOProtocol):
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """The ASGI application."""
+    """Handle a connection as an ASGI application: its life span, a socket or a request."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
     elif scope["type"] == "websocket":
@@ -104,7 +104,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def answer(path: bytes, send: Any) -> None:
-    """One request."""
+    """Answer a request with the calls to the store that its path names, and a fixed body."""
     number, _, verb = path[1:].partition(b"/")
     if verb == b"switch":
         await library.get(b"floor:s:" + number)

@@ -28,7 +28,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def sockets(self) -> int:
-        """That only look."""
+        """Return the number of sockets that only look."""
         return self.sessions * self.viewers
 
     def moments(self, seconds: float) -> list[float]:

@@ -37,7 +37,7 @@ LIMITS_ON = {
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack."""
+    """A running stack: its address, and the directory with its store and its database."""
 
     url: str
     data_dir: Path

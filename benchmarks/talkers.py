@@ -13,7 +13,7 @@ _WITHIN = 300
 
 
 class Talker(Member):
-    """One socket."""
+    """One socket that sends frames, and tells when an answer with a given word comes."""
 
     def __init__(self, crowd: Crowd, request: bytes) -> None:
         super().__init__(crowd, request)

@@ -40,7 +40,7 @@ class Group:
 
 
 class Viewers:
-    """All sockets."""
+    """All sockets of this process, read by one loop."""
 
     def __init__(self) -> None:
         self.epoll = select.epoll()

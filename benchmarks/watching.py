@@ -27,7 +27,7 @@ class Watchers:
 
     @property
     def pid(self) -> int:
-        """Their process."""
+        """Return the id of the process that has the sockets."""
         return self._process.pid
 
     async def open(self, host: str, port: int, addresses: list[tuple[str, str]]) -> None:

@@ -35,8 +35,9 @@ _PROBE_THREADS = 8
 class ApiHandler(ASGIHandler):
     """Django's request handler without middleware; URL configuration, views and exceptions are as ever.
 
-    Each request runs in one thread of a pool, from the resolver to the end of the response. `ASGIHandler` starts a new
-    thread for each request, and switches between it and the event loop several times.
+    Each request runs in one thread of a pool, from the resolver to the end of the response; the body of a response that
+    streams is made by another pool. `ASGIHandler` starts a new thread for each request, and switches between it and the
+    event loop several times.
     """
 
     def __init__(self) -> None:
