@@ -7,7 +7,6 @@ connections that no consumer of ours opens.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from typing import Any
 
 from channels.consumer import AsyncConsumer
@@ -31,7 +30,7 @@ _TURNED_AWAY = {
 """The refusals that are reported in the security log, by close code."""
 
 
-class FramesConsumer(AsyncConsumer, ABC):  # type: ignore[misc]  # Channels has no types
+class FramesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
     """A consumer of text frames, over a transport. Subclasses have `connect`, `frame`, `answer` and `disconnect`."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -52,13 +51,13 @@ class FramesConsumer(AsyncConsumer, ABC):  # type: ignore[misc]  # Channels has 
             # Shielded: a cancelled socket must leave its group like any other.
             await asyncio.shield(self._left())
 
-    @abstractmethod
     async def connect(self) -> None:
         """Handle the handshake: accept the connection, or refuse it."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def frame(self, text: str) -> None:
         """Handle one text frame. An ApiError is sent as an `ERROR` frame."""
+        raise NotImplementedError
 
     async def disconnect(self) -> None:
         """Release what `connect` took; called once, after the end of the socket."""
@@ -82,9 +81,9 @@ class FramesConsumer(AsyncConsumer, ABC):  # type: ignore[misc]  # Channels has 
             await self.accept()
         await self.close(code, reason)
 
-    @abstractmethod
     def answer(self, payload: bytes) -> None:
         """Send the answer to a frame to the client."""
+        raise NotImplementedError
 
     async def _send_frame(self, frame: Frame) -> None:
         await self.base_send({"type": "websocket.send", "text": frame.payload.decode()})

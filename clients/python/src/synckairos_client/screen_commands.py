@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 from uuid import UUID
 
 from synckairos_client.frames import State, text_of
 
 
-class ScreenCommands(ABC):
+class ScreenCommands:
     """All return the data of the answer, and raise ApiError, CommandTimeout, Refused or Ended."""
 
     async def start(self, *, expected_version: int | None = None, timeout_s: float | None = None) -> State:
@@ -97,6 +96,6 @@ class ScreenCommands(ABC):
             expected_version=expected_version,
         )
 
-    @abstractmethod
     async def _command(self, kind: str, timeout_s: float | None, **fields: Any) -> dict[str, Any]:
         """Send a frame with the fields that are not None, and return the data of its answer."""
+        raise NotImplementedError
