@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncSession
+from audit.models import SyncCommit, SyncEvent, SyncParticipant, SyncPruned, SyncSession
 from synckairos import commit_chain
 
 
@@ -45,3 +45,15 @@ def truncate(session, version):
     SyncEvent.objects.filter(session=session, version__gt=version).delete()
     SyncCommit.objects.filter(session=session, version__gt=version).delete()
     SyncSession.objects.filter(pk=session.pk).update(version=version)
+
+
+def tombstone(session, version, digest=b"\1" * 32):
+    """Write that the session was pruned at this version; nobody signs that."""
+    SyncPruned.objects.create(
+        session_id=session.session_id,
+        epoch=session.epoch,
+        version=version,
+        digest=digest,
+        pruned_at=session.updated_at,
+        pruned_by="ops",
+    )

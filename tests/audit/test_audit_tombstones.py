@@ -6,11 +6,11 @@ from django.core.management import call_command
 from audit import checkpoints, selectors
 from audit.checkpoint_log import read_leaf
 from audit.checkpoint_verification import HeadComparison
-from audit.models import SyncCommit, SyncPruned
+from audit.models import SyncCommit
 from audit.retention_role import retention
 from audit.verification import Fault
 from synckairos.engine import commands as cmd
-from tests.forged_chains import delete, rechain
+from tests.forged_chains import delete, rechain, tombstone
 from tests.outboxes import creation, drained
 
 pytestmark = pytest.mark.django_db
@@ -28,17 +28,6 @@ def play(real):
         return selectors.session_get(session_id)
 
     return play
-
-
-def tombstone(session, version, digest=b"\1" * 32):
-    SyncPruned.objects.create(
-        session_id=session.session_id,
-        epoch=session.epoch,
-        version=version,
-        digest=digest,
-        pruned_at=session.updated_at,
-        pruned_by="ops",
-    )
 
 
 def test_heads_that_tombstones_excuse_are_counted_and_told(tmp_path, play, capsys):

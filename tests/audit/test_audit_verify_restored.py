@@ -4,12 +4,12 @@ import pytest
 from django.core.management import call_command
 
 from audit import selectors
-from audit.models import SyncCommit, SyncEvent, SyncPruned, SyncSession
+from audit.models import SyncCommit, SyncEvent, SyncSession
 from audit.retention_role import retention
 from audit.verification import Fault, Waiting, verify
 from synckairos.engine import commands as cmd
 from synckairos.redis import client as redis_client
-from tests.forged_chains import delete, rechain, truncate
+from tests.forged_chains import delete, rechain, tombstone, truncate
 from tests.outboxes import History, creation, drained, post
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,17 +50,6 @@ def older_epochs(request):
 def found(session):
     finding = verify(session).finding
     return None if finding is None else (finding.fault, finding.version)
-
-
-def tombstone(session, version, digest):
-    SyncPruned.objects.create(
-        session_id=session.session_id,
-        epoch=session.epoch,
-        version=version,
-        digest=digest,
-        pruned_at=session.updated_at,
-        pruned_by="ops",
-    )
 
 
 def last_digest(session):
